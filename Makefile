@@ -1,0 +1,137 @@
+# Faces from attributes. `make help` lists what there is to do and to set.
+
+DATASET ?= synthetic
+MODEL ?= mini
+LAYER ?= conv5_3
+ATTRS ?= Male,Smiling,Eyeglasses
+TARGET ?= contrast
+FREEZE ?= $(if $(filter vgg_face,$(MODEL)),fc6,none)
+SEED ?= 1
+GPU ?=
+OUT ?=
+WEIGHTS ?=
+LFW_ROOT ?=
+CAFFE_ROOT ?=
+PEOPLE ?= 200
+PICTURES ?= 20
+EPOCHS ?= $(if $(filter lfw,$(DATASET)),50,8)
+RATE ?= $(if $(filter vgg_face,$(MODEL)),5e-6,4e-4)
+export CAFFE_ROOT
+
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DELETE_ON_ERROR:
+.DEFAULT_GOAL := help
+
+READY := .venv/ready$(subst /,_,$(CAFFE_ROOT))
+PYTHON := .venv/bin/python
+ATTR2FACE := $(PYTHON) -m attr2face $(if $(GPU),--gpu $(GPU))
+WHAT := --dataset $(DATASET) --model $(MODEL) --seed $(SEED)
+
+FACES := $(if $(filter lfw,$(DATASET)),$(LFW_ROOT),data/synthetic)
+FACES_INDEX := $(FACES)/$(if $(filter lfw,$(DATASET)),lfw_,)attributes.txt
+WORK := data/$(DATASET)-$(MODEL)
+LMDB := $(WORK)/lmdb
+PRETRAINED := $(or $(WEIGHTS),models/$(MODEL)/pretrained.caffemodel)
+FINETUNED := models/$(MODEL)/$(DATASET)-$(FREEZE).caffemodel
+SCORES := $(FINETUNED:.caffemodel=.scores.csv)
+ACTIVATIONS := $(WORK)/$(LAYER)-$(FREEZE).h5
+CGMM := $(WORK)/$(LAYER)-$(FREEZE).cgmm.h5
+
+.PHONY: help setup data lmdb nets pretrain finetune evaluate activations cgmm gradcheck generate test lint clean distclean
+
+help:  ## this list
+	@echo "usage: make TARGET [VARIABLE=value ...]"; echo; echo "targets"
+	@sed -nE 's/^([a-z]+):.*## (.*)/  \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
+	@echo; echo "variables and what they are now"
+	@printf '  %-12s %s\n' \
+		"DATASET" "$(DATASET): synthetic (rendered here) or lfw (give LFW_ROOT)" \
+		"LFW_ROOT" "$(LFW_ROOT): folder with lfw_attributes.txt and lfw/" \
+		"MODEL" "$(MODEL): mini or vgg_face (give WEIGHTS)" \
+		"WEIGHTS" "$(WEIGHTS): .caffemodel to finetune from" \
+		"LAYER" "$(LAYER): layer of the cGMM and of inversion, conv1_1 to conv5_3, fc6 or fc7" \
+		"ATTRS" "$(ATTRS): attributes of the face, names in data/heads.csv" \
+		"TARGET" "$(TARGET): target activations: contrast, paper (Eq. 4) or sampled (Eq. 2)" \
+		"FREEZE" "$(FREEZE): layers beneath this one do not learn: none, conv2 to conv5, fc6, fc7, heads" \
+		"SEED" "$(SEED): of everything random" \
+		"GPU" "$(GPU): device number; empty for the CPU" \
+		"OUT" "$(OUT): PNG to write; empty for results/$(DATASET)-$(MODEL)/" \
+		"EPOCHS" "$(EPOCHS): of finetuning" \
+		"RATE" "$(RATE): learning rate of finetuning" \
+		"PEOPLE" "$(PEOPLE): rendered people, with PICTURES=$(PICTURES) of each" \
+		"CAFFE_ROOT" "$(CAFFE_ROOT): a Caffe of your own; empty builds one"
+
+setup: $(READY)  ## system packages, virtual environment and Caffe
+data: $(FACES_INDEX)  ## render the faces of DATASET=synthetic
+lmdb: $(LMDB)/lmdb.json  ## LMDBs of images and labels
+pretrain: $(PRETRAINED)  ## mini on the identities of the rendered people
+finetune: $(SCORES)  ## the 42 heads, and their scores on unseen people
+activations: $(ACTIVATIONS)  ## activations of LAYER for all images
+cgmm: $(CGMM)  ## a Gaussian per attribute, and the weights
+
+$(READY): requirements.txt setup/system.sh setup/caffe.sh setup/caffe.patch
+	@bash setup/system.sh
+	@echo "making .venv and installing requirements.txt"
+	@/usr/bin/python3 -m venv --clear .venv || { echo "make setup: /usr/bin/python3 could not make .venv; install python3-venv" >&2; exit 1; }
+	@.venv/bin/pip install --quiet --disable-pip-version-check -r requirements.txt || \
+		{ echo "make setup: pip could not install requirements.txt; check the network and run make again" >&2; exit 1; }
+	@echo "$(CURDIR)/python" >"$$($(PYTHON) -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/attr2face.pth"
+	@bash setup/caffe.sh .venv
+	@touch $@
+
+data/synthetic/attributes.txt: | $(READY)
+	@$(ATTR2FACE) data --out data/synthetic --people $(PEOPLE) --pictures $(PICTURES) --seed $(SEED)
+
+ifeq ($(DATASET),lfw)
+$(FACES_INDEX):
+	@echo "DATASET=lfw: '$(FACES_INDEX)' does not exist; set LFW_ROOT to the folder with lfw_attributes.txt and lfw/" >&2; exit 2
+endif
+
+$(LMDB)/lmdb.json: $(FACES_INDEX) | $(READY)
+	@$(ATTR2FACE) lmdb $(WHAT) --faces $(FACES) --out $(LMDB)
+
+ifneq ($(LMDB),data/synthetic-mini/lmdb)
+data/synthetic-mini/lmdb/lmdb.json: data/synthetic/attributes.txt | $(READY)
+	@$(MAKE) --no-print-directory lmdb DATASET=synthetic MODEL=mini
+endif
+
+models/mini/pretrained.caffemodel: data/synthetic-mini/lmdb/lmdb.json | $(READY)
+	@$(ATTR2FACE) pretrain --dataset synthetic --model mini --seed $(SEED) --lmdb data/synthetic-mini/lmdb --out $@
+
+models/vgg_face/pretrained.caffemodel:
+	@echo "MODEL=vgg_face: set WEIGHTS to VGG-Face's published VGG_FACE.caffemodel" >&2; exit 2
+
+$(FINETUNED): $(PRETRAINED) $(LMDB)/lmdb.json | $(READY)
+	@$(ATTR2FACE) finetune $(WHAT) --lmdb $(LMDB) --weights $(PRETRAINED) --freeze $(FREEZE) --epochs $(EPOCHS) --rate $(RATE) --out $@
+
+$(SCORES): $(FINETUNED) $(LMDB)/lmdb.json | $(READY)
+	@$(ATTR2FACE) evaluate $(WHAT) --lmdb $(LMDB) --weights $(FINETUNED) --out $@
+
+$(ACTIVATIONS): $(FINETUNED) $(LMDB)/lmdb.json | $(READY)
+	@$(ATTR2FACE) activations $(WHAT) --lmdb $(LMDB) --weights $(FINETUNED) --layer $(LAYER) --out $@
+
+$(CGMM): $(ACTIVATIONS) | $(READY)
+	@$(ATTR2FACE) cgmm --seed $(SEED) --activations $(ACTIVATIONS) --out $@
+
+gradcheck: $(ACTIVATIONS)  ## compare the cGMM's gradient with central differences
+	@$(ATTR2FACE) gradcheck --seed $(SEED) --activations $(ACTIVATIONS)
+
+generate: $(CGMM)  ## a face with the attributes ATTRS
+	@$(ATTR2FACE) generate $(WHAT) --lmdb $(LMDB) --weights $(FINETUNED) --cgmm $(CGMM) --target $(TARGET) \
+		--attrs "$(ATTRS)" --folder results/$(DATASET)-$(MODEL) $(if $(OUT),--out "$(OUT)")
+
+nets: $(READY)  ## write the committed prototxt files again
+	@$(ATTR2FACE) nets --out prototxt
+
+test: $(READY) lint  ## lint, unit tests and a small end-to-end run
+	@$(PYTHON) -m pytest
+
+lint: $(READY)
+	@.venv/bin/ruff check && .venv/bin/ruff format --check
+
+clean:  ## remove datasets, trained weights and results; keep .venv and Caffe
+	rm -rf data/*/ results $(addprefix models/mini/,*.caffemodel *.csv *.json *.prototxt *.solverstate)
+	rm -rf $(addprefix models/vgg_face/,*-*)
+
+distclean: clean  ## remove .venv and the Caffe built in the cache, too
+	rm -rf .venv "$${XDG_CACHE_HOME:-$$HOME/.cache}/attr2face"

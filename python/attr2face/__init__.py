@@ -1,0 +1,1 @@
+"""Faces from attributes with a Caffe network: a reproduction of Cate, Dalvi and Hussain (2016)."""

@@ -1,0 +1,68 @@
+"""Activations of one layer for every image of an LMDB folder, in chunked HDF5, resumable."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pandas as pd
+from tqdm import tqdm
+
+from attr2face.caffe_quietly import caffe
+from attr2face.datasets import read_image
+from attr2face.errors import UserError
+from attr2face.files import sha256
+from attr2face.models import Model, preprocess
+from attr2face.nets import feature_shape
+
+
+def forward_batches(net: caffe.Net, paths: Sequence[str], mean: np.ndarray, model: Model, start: int = 0) -> Iterator[slice]:
+    """Run the net on images `start` and after, batch by batch; yield the slice of `paths` that its blobs now hold.
+
+    The slice is never longer than the net's batch; rows of a blob beyond its length are left over from before.
+    """
+    batch = net.blobs["data"].shape[0]
+    for first in range(start, len(paths), batch):
+        images = np.stack([read_image(Path(path), model.image_size) for path in paths[first : first + batch]])
+        net.blobs["data"].data[: len(images)] = preprocess(images, mean, model)
+        net.forward()
+        yield slice(first, first + len(images))
+
+
+def extract(net: caffe.Net, model: Model, layer: str, lmdbs: Path, weights: Path, out: Path) -> None:
+    """Write `activations` (n_images, ...) float32 with `path`, `person`, `split` and `positive` (n_images, 73) to `out`.
+
+    The work lies in `<out>.part` until it is whole; a later call with the same weights and layer goes on from there.
+    """
+    index = pd.read_csv(lmdbs / "index.csv", dtype=str)
+    shape, batch = feature_shape(model, layer), net.blobs["data"].shape[0]
+    mean = np.load(lmdbs / "mean.npy")
+    part = out.with_name(out.name + ".part")
+    try:
+        with h5py.File(part, "a") as file:
+            _prepare(file, index, lmdbs, f"{layer} {sha256(weights)}", shape, batch)
+            activations = file["activations"]
+            bar = tqdm(total=len(index), initial=int(file.attrs["done"]), desc=layer, unit=" images")
+            for rows in forward_batches(net, index["path"], mean, model, start=int(file.attrs["done"])):
+                activations[rows] = net.blobs[layer].data[: rows.stop - rows.start]
+                file.attrs["done"] = rows.stop
+                bar.update(rows.stop - rows.start)
+            bar.close()
+        part.replace(out)
+    except OSError as error:
+        raise UserError(f"cannot write {part}: {error}; free some space, or remove the file if it is damaged") from error
+
+
+def _prepare(file: h5py.File, index: pd.DataFrame, lmdbs: Path, source: str, shape: tuple, batch: int) -> None:
+    """Lay out an empty file, or keep one that the same weights and images began."""
+    source = f"{source} {sha256(lmdbs / 'index.csv')}"
+    if file.attrs.get("source") == source:
+        return
+    file.clear()
+    text = h5py.string_dtype()
+    with np.load(lmdbs / "labels.npz") as stored:
+        file["positive"] = stored["scores"] > 0
+    for column in ("path", "person", "split"):
+        file.create_dataset(column, data=index[column].to_numpy(), dtype=text)
+    file.create_dataset("activations", (len(index), *shape), np.float32, chunks=(batch, *shape))
+    file.attrs.update(source=source, done=0)

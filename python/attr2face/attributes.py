@@ -1,0 +1,90 @@
+"""PubFig's 73 attributes in 42 heads (paper, section 3.1): the table, what a user types, and class labels from scores."""
+
+import csv
+import difflib
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from attr2face.errors import UserError
+
+DATA = Path(__file__).parents[2] / "data"
+
+
+@dataclass(frozen=True)
+class Head:
+    """One softmax head: class 0 is none of these, class k is `attributes[k - 1]`."""
+
+    name: str
+    attributes: tuple[str, ...]
+
+    @property
+    def n_classes(self) -> int:
+        return len(self.attributes) + 1
+
+
+def _read_heads() -> tuple[Head, ...]:
+    with (DATA / "heads.csv").open(newline="") as file:
+        return tuple(Head(row["head"], tuple(row["attributes"].split("; "))) for row in csv.DictReader(file))
+
+
+HEADS = _read_heads()
+ATTRIBUTES = tuple(attribute for head in HEADS for attribute in head.attributes)
+INDEX = {attribute: i for i, attribute in enumerate(ATTRIBUTES)}
+
+
+def parse_attributes(text: str) -> list[str]:
+    """Read a comma-separated list of attributes, in any case.
+
+    Raises
+    ------
+    UserError
+        If the list is empty, a name is unknown (the nearest are suggested), or two attributes exclude each other.
+    """
+    by_lower = {attribute.lower(): attribute for attribute in ATTRIBUTES}
+    wanted = [name.strip() for name in text.split(",") if name.strip()]
+    if not wanted:
+        raise UserError("no attribute given; name some, for example ATTRS='Male,Smiling,Eyeglasses'")
+    for name in wanted:
+        if name.lower() not in by_lower:
+            near = difflib.get_close_matches(name.lower(), by_lower, n=3, cutoff=0.4)
+            hint = f"did you mean {', '.join(by_lower[n] for n in near)}?" if near else "data/heads.csv lists all 73"
+            raise UserError(f"unknown attribute '{name}'; {hint}")
+    chosen = list(dict.fromkeys(by_lower[name.lower()] for name in wanted))
+    for head in HEADS:
+        clash = [attribute for attribute in chosen if attribute in head.attributes]
+        if len(clash) > 1:
+            raise UserError(f"'{clash[0]}' and '{clash[1]}' are classes of one head and exclude each other; choose one")
+    return chosen
+
+
+def class_labels(scores: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Class index of every image in every head: the positive attribute with the highest score, 0 where none is positive.
+
+    Parameters
+    ----------
+    scores : (n_images, 73) float
+        Positive where the image has the attribute.
+    rng : numpy.random.Generator
+        Breaks ties, as the paper's authors drew one positive attribute at random.
+
+    Returns
+    -------
+    (n_images, 42) uint8
+    """
+    noisy = scores + rng.uniform(0, 1e-6, scores.shape)
+    labels = np.zeros((len(scores), len(HEADS)), np.uint8)
+    start = 0
+    for i, head in enumerate(HEADS):
+        block = slice(start, start + len(head.attributes))
+        best = noisy[:, block].argmax(axis=1)
+        labels[:, i] = np.where((scores[:, block] > 0).any(axis=1), best + 1, 0)
+        start = block.stop
+    return labels
+
+
+def attribute_probabilities(prob: np.ndarray) -> np.ndarray:
+    """Drop class 0 of every head: (n_images, 115) softmax outputs, heads side by side, to (n_images, 73)."""
+    keep = [k > 0 for head in HEADS for k in range(head.n_classes)]
+    return prob[:, keep]

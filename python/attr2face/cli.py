@@ -1,0 +1,157 @@
+"""The command line: one subcommand per stage, each reading files and writing files whose paths it is given."""
+
+import argparse
+import os
+import sys
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pandas as pd
+
+from attr2face import cgmm, datasets, lmdbs, nets, stages
+from attr2face.attributes import parse_attributes
+from attr2face.errors import UserError
+from attr2face.gpu import use_gpu
+from attr2face.models import MODELS, model_named
+
+LAYOUTS = {"synthetic": ("attributes.txt", "images"), "lfw": ("lfw_attributes.txt", "lfw")}
+
+
+def data(args: argparse.Namespace) -> None:
+    datasets.render_dataset(args.out, args.people, args.pictures, args.size, args.seed, args.workers)
+
+
+def lmdb(args: argparse.Namespace) -> None:
+    attribute_file, images = LAYOUTS[args.dataset]
+    faces = datasets.read_faces(args.faces / attribute_file, args.faces / images)
+    lmdbs.build_lmdbs(faces, args.out, args.dataset, model_named(args.model), args.seed, args.encoded)
+
+
+def write_nets(args: argparse.Namespace) -> None:
+    for model in MODELS.values():
+        nets.write_prototxts(model, args.out / model.name)
+
+
+def pretrain(args: argparse.Namespace) -> None:
+    stages.pretrain(args.lmdb, args.out, args.dataset, model_named(args.model), args.epochs, args.rate, args.seed)
+
+
+def finetune(args: argparse.Namespace) -> None:
+    model = model_named(args.model)
+    stages.finetune(args.lmdb, args.out, args.weights, args.dataset, model, args.freeze, args.epochs, args.rate, args.seed)
+
+
+def evaluate(args: argparse.Namespace) -> None:
+    summary = stages.evaluate(args.lmdb, args.weights, args.dataset, model_named(args.model), args.out)
+    print(summary.round(3).to_string())
+
+
+def activations(args: argparse.Namespace) -> None:
+    stages.extract_layer(args.lmdb, args.weights, args.dataset, model_named(args.model), args.layer, args.out)
+
+
+def fit_cgmm(args: argparse.Namespace) -> None:
+    stages.fit_cgmm(args.activations, args.out, args.images_per_attribute, args.lam, args.epochs, args.seed)
+
+
+def gradcheck(args: argparse.Namespace) -> None:
+    with h5py.File(args.activations) as file:
+        phi, has = file["activations"][:200].reshape(200, -1)[:, :500].astype(float), file["positive"][:200]
+    rng = np.random.default_rng(args.seed)
+    mu = cgmm.fit_gaussians(phi, has, 50, rng).mu
+    print(f"relative error of the gradient: {cgmm.gradient_error(rng.standard_normal(len(mu)), phi, has, mu, 1e-5):.2e}")
+
+
+def generate(args: argparse.Namespace) -> None:
+    chosen = parse_attributes(args.attrs)
+    out = args.out or args.folder / ("-".join(name.replace(" ", "_").replace("'", "") for name in chosen) + ".png")
+    model = model_named(args.model)
+    seen = stages.generate(args.cgmm, args.weights, args.lmdb, args.dataset, model, chosen, args.target, args.strength, args.seed, out)
+    print(pd.DataFrame(seen).to_string(index=False))
+    print(f"wrote {out}")
+
+
+def parser() -> argparse.ArgumentParser:
+    """Every subcommand with its options; `--help` shows the defaults."""
+    top = argparse.ArgumentParser("attr2face", description=__doc__)
+    top.add_argument("--gpu", type=int, help="device to run Caffe on; the CPU without it")
+    commands = top.add_subparsers(required=True, metavar="stage")
+
+    def stage(run, description: str, *options: str):  # noqa: ANN001, ANN202
+        name = {"write_nets": "nets", "fit_cgmm": "cgmm"}.get(run.__name__, run.__name__)
+        sub = commands.add_parser(name, help=description, description=description, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
+        sub.set_defaults(run=run)
+        sub.add_argument("--seed", type=int, default=1, help="of everything random")
+        shared = {
+            "lmdb": {"type": Path, "required": True, "help": "LMDB folder"},
+            "weights": {"type": Path, "required": True, "help": ".caffemodel to read"},
+            "out": {"type": Path, "required": True, "help": "file or folder to write"},
+            "dataset": {"choices": list(LAYOUTS), "default": "synthetic", "help": "what the images are"},
+            "model": {"choices": list(MODELS), "default": "mini", "help": "the network"},
+        }
+        for option in options:
+            sub.add_argument(f"--{option}", **shared[option])
+        return sub
+
+    sub = stage(data, "render faces in LFW's layout", "out")
+    sub.add_argument("--people", type=int, default=200, help="identities")
+    sub.add_argument("--pictures", type=int, default=20, help="pictures of each")
+    sub.add_argument("--size", type=int, default=112, help="side in pixels")
+    sub.add_argument("--workers", type=int, default=os.cpu_count(), help="processes")
+
+    sub = stage(lmdb, "build LMDBs of images and labels, split by person", "dataset", "model", "out")
+    sub.add_argument("--faces", type=Path, required=True, help="folder of images and attribute file, in LFW's layout")
+    sub.add_argument("--encoded", action="store_true", help="store JPEG instead of raw pixels")
+
+    stage(write_nets, "write the committed prototxt files", "out")
+
+    sub = stage(pretrain, "train the net on the identities of the training people", "lmdb", "dataset", "model", "out")
+    sub.add_argument("--epochs", type=float, default=8)
+    sub.add_argument("--rate", type=float, default=3e-4, help="learning rate")
+
+    sub = stage(finetune, "train the 42 heads and the layers from FREEZE upwards", "lmdb", "weights", "dataset", "model", "out")
+    sub.add_argument("--freeze", choices=nets.STAGES, default="none", help="layers beneath this one do not learn")
+    sub.add_argument("--epochs", type=float, default=8)
+    sub.add_argument("--rate", type=float, default=5e-4, help="learning rate")
+
+    stage(evaluate, "accuracy, balanced accuracy and AUC per attribute, by split", "lmdb", "weights", "dataset", "model", "out")
+
+    sub = stage(activations, "store one layer's activations for all images", "lmdb", "weights", "dataset", "model", "out")
+    sub.add_argument("--layer", default="conv5_3", help="conv1_1 to conv5_3, fc6 or fc7")
+
+    sub = stage(fit_cgmm, "fit a Gaussian per attribute and the weights", "out")
+    sub.add_argument("--activations", type=Path, required=True, help="HDF5 file of activations")
+    sub.add_argument("--images-per-attribute", type=int, default=100, help="size of the sets S_i")
+    sub.add_argument("--lam", type=float, default=1e-5, help="lambda of Eq. 3")
+    sub.add_argument("--epochs", type=int, default=10, help="of SGD")
+
+    sub = stage(gradcheck, "compare the cGMM's gradient with central differences")
+    sub.add_argument("--activations", type=Path, required=True, help="HDF5 file of activations")
+
+    sub = stage(generate, "invert the target of some attributes to a face", "lmdb", "weights", "dataset", "model")
+    sub.add_argument("--cgmm", type=Path, required=True, help="fitted cGMM")
+    sub.add_argument("--attrs", required=True, help="comma-separated attributes")
+    sub.add_argument("--target", choices=("contrast", "paper", "sampled"), default="contrast", help="target activations")
+    sub.add_argument("--strength", type=float, default=1.5, help="of the contrast")
+    sub.add_argument("--folder", type=Path, default=Path("results"), help="where faces go, named by their attributes")
+    sub.add_argument("--out", type=Path, help="PNG to write instead")
+    return top
+
+
+def main() -> int:
+    """Run a subcommand; bad input is one sentence and status 2, an interrupt says how to go on and is status 130."""
+    args = parser().parse_args()
+    try:
+        if args.gpu is not None:
+            use_gpu(args.gpu)
+        args.run(args)
+        if args.run is not generate and getattr(args, "out", None):
+            print(f"wrote {args.out}")
+    except UserError as error:
+        print(f"attr2face: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("attr2face: interrupted; the same command goes on from the last snapshot", file=sys.stderr)
+        return 130
+    return 0

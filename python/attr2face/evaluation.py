@@ -1,0 +1,71 @@
+"""How well a net reads attributes: accuracy, balanced accuracy and AUC per attribute, beside the majority baseline."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+from sklearn.metrics import balanced_accuracy_score, roc_auc_score
+from tqdm import tqdm
+
+from attr2face.activations import forward_batches
+from attr2face.attributes import ATTRIBUTES, attribute_probabilities
+from attr2face.caffe_quietly import caffe
+from attr2face.models import Model
+
+
+def predict(net: caffe.Net, paths: Sequence[str], mean: np.ndarray, model: Model) -> np.ndarray:
+    """What the net sees in images: attribute probabilities (n_images, 73)."""
+    prob = np.empty((len(paths), net.blobs["prob"].shape[1]), np.float32)
+    with tqdm(total=len(paths), desc="predicting", unit=" images") as bar:
+        for rows in forward_batches(net, paths, mean, model):
+            prob[rows] = net.blobs["prob"].data[: rows.stop - rows.start]
+            bar.update(rows.stop - rows.start)
+    return attribute_probabilities(prob)
+
+
+def thresholds(positive: np.ndarray, probability: np.ndarray) -> np.ndarray:
+    """Per attribute, the probability above which calling it present is most accurate, learned from these images: (73,).
+
+    Heads make attributes of one head compete, so that the best threshold is rarely one half.
+    """
+    best = np.full(positive.shape[1], 0.5)
+    for j in range(positive.shape[1]):
+        order = np.argsort(probability[:, j])
+        # Correct answers when everything from rank k upwards is called positive.
+        correct = np.append(0, np.cumsum(~positive[order, j])) + np.append(np.cumsum(positive[order[::-1], j])[::-1], 0)
+        k = int(correct.argmax())
+        ranked = np.concatenate([[0.0], probability[order, j], [1.0]])
+        best[j] = (ranked[k] + ranked[k + 1]) / 2
+    return best
+
+
+def score(positive: np.ndarray, probability: np.ndarray, threshold: np.ndarray) -> pd.DataFrame:
+    """A row per attribute.
+
+    Parameters
+    ----------
+    positive : (n_images, 73) bool
+    probability : (n_images, 73) float
+    threshold : (73,) float
+
+    Returns
+    -------
+    DataFrame
+        Columns `positives` (share), `majority`, `accuracy`, `balanced_accuracy`, `auc` (NaN where a class is absent).
+    """
+    rows = []
+    for j, attribute in enumerate(ATTRIBUTES):
+        truth, predicted = positive[:, j], probability[:, j] >= threshold[j]
+        share = truth.mean()
+        both = 0 < share < 1
+        rows.append(
+            {
+                "attribute": attribute,
+                "positives": share,
+                "majority": max(share, 1 - share),
+                "accuracy": (truth == predicted).mean(),
+                "balanced_accuracy": balanced_accuracy_score(truth, predicted) if both else np.nan,
+                "auc": roc_auc_score(truth, probability[:, j]) if both else np.nan,
+            }
+        )
+    return pd.DataFrame(rows)

@@ -1,0 +1,63 @@
+"""Writing files whole: a temporary name first, the true name when done, and a JSON beside it that says what made it."""
+
+import contextlib
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+from attr2face.errors import UserError
+
+
+@contextlib.contextmanager
+def written_whole(path: Path) -> Iterator[Path]:
+    """Yield a temporary sibling of `path` to write a file or folder to; rename it to `path` on success.
+
+    Raises
+    ------
+    UserError
+        If the disk is full or the folder cannot be written. Nothing is left behind, `path` is as it was.
+    """
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        yield temporary
+        if path.is_dir():
+            shutil.rmtree(path)
+        temporary.replace(path)
+    except OSError as error:
+        raise UserError(f"cannot write {path}: {error.strerror or error}; free some space or choose another folder") from error
+    finally:
+        if temporary.is_dir():
+            shutil.rmtree(temporary, ignore_errors=True)
+        temporary.unlink(missing_ok=True)
+
+
+def sha256(path: Path) -> str:
+    """Hexadecimal SHA-256 of a file."""
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def write_json(path: Path, content: dict) -> None:
+    """Write `content` to `path` as indented JSON, whole."""
+    with written_whole(path) as temporary:
+        temporary.write_text(json.dumps(content, indent=2) + "\n")
+
+
+def write_provenance(output: Path, inputs: list[Path], **parameters: object) -> None:
+    """Write `<output>.json`: the inputs with their hashes, and the parameters."""
+    hashes = {path.name: sha256(path) for path in inputs}
+    write_json(output.with_name(output.name + ".json"), {"inputs": hashes, "parameters": parameters})
+
+
+def require(path: Path, remedy: str) -> Path:
+    """Return `path`, or raise a UserError that names it and the remedy."""
+    if not path.exists():
+        raise UserError(f"{path} does not exist; {remedy}")
+    return path

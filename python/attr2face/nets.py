@@ -1,0 +1,179 @@
+"""VGG-Face with 42 heads, written once with NetSpec: every prototxt of the project comes from here."""
+
+import tempfile
+from pathlib import Path
+
+from google.protobuf.message import DecodeError
+
+from attr2face.attributes import HEADS
+from attr2face.caffe_quietly import caffe, caffe_pb2, params
+from attr2face.caffe_quietly import layers as L
+from attr2face.errors import UserError
+from attr2face.models import Model
+
+CONVOLUTIONS = {"conv1": (64, 2), "conv2": (128, 2), "conv3": (256, 3), "conv4": (512, 3), "conv5": (512, 3)}
+STAGES = ("none", *CONVOLUTIONS, "fc6", "fc7", "heads")
+FILLERS = {"weight_filler": {"type": "msra"}, "bias_filler": {"type": "constant"}}
+
+
+def _learning(frozen: bool) -> list[dict]:
+    rate = 0 if frozen else 1
+    return [{"lr_mult": rate, "decay_mult": rate}, {"lr_mult": 2 * rate, "decay_mult": 0}]
+
+
+def trunk(n: caffe.NetSpec, model: Model, freeze: str, until: str = "fc7", dropout: bool = True) -> None:
+    """Add conv1_1 to `until` on top of `n.data`; layers beneath `freeze` do not learn."""
+    if freeze not in STAGES:
+        raise UserError(f"unknown FREEZE '{freeze}'; choose one of {', '.join(STAGES)}")
+    top = n.data
+    for stage, (width, depth) in CONVOLUTIONS.items():
+        learning = _learning(STAGES.index(stage) < STAGES.index(freeze))
+        for i in range(1, depth + 1):
+            name = f"{stage}_{i}"
+            n[name] = L.Convolution(top, num_output=width // model.divisor, kernel_size=3, pad=1, param=learning, **FILLERS)
+            top = n[f"relu{name[4:]}"] = L.ReLU(n[name], in_place=True)
+            if name == until:
+                return
+        top = n[f"pool{stage[4:]}"] = L.Pooling(top, pool=params.Pooling.MAX, kernel_size=2, stride=2)
+    for stage in ("fc6", "fc7"):
+        learning = _learning(STAGES.index(stage) < STAGES.index(freeze))
+        n[stage] = L.InnerProduct(top, num_output=4096 // model.divisor, param=learning, **FILLERS)
+        top = n[f"relu{stage[2:]}"] = L.ReLU(n[stage], in_place=True)
+        if stage == until:
+            return
+        if dropout:
+            top = n[f"drop{stage[2:]}"] = L.Dropout(top, in_place=True, dropout_ratio=model.dropout)
+
+
+def _head(n: caffe.NetSpec, name: str, classes: int) -> caffe.net_spec.Top:
+    top = L.InnerProduct(n.fc7, num_output=classes, param=_learning(False), weight_filler={"type": "gaussian", "std": 0.01},
+                         bias_filler={"type": "constant"})  # fmt: skip
+    n[f"fc8_{name}"] = top
+    return top
+
+
+def _data(n: caffe.NetSpec, model: Model, lmdbs: Path, split: str, batch: int) -> None:
+    phase = {"phase": caffe.TRAIN if split == "train" else caffe.TEST}
+    transform = {"crop_size": model.crop, "mirror": split == "train", "scale": model.scale, "mean_file": str(lmdbs / "mean.binaryproto")}
+    for top, source in (("data", "images"), ("labels", "labels")):
+        db = {"source": str(lmdbs / f"{split}_{source}"), "batch_size": batch, "backend": params.Data.LMDB}
+        extra = {"transform_param": transform} if top == "data" else {}
+        n[top] = L.Data(data_param=db, include=phase, **extra)
+
+
+def train_val(model: Model, lmdbs: Path, freeze: str = "none", identities: int = 0) -> str:
+    """The training net as prototxt text: 42 heads, or one over `identities` people for pretraining."""
+    n, test = caffe.NetSpec(), caffe.NetSpec()
+    _data(test, model, lmdbs, "val", model.batch)
+    _data(n, model, lmdbs, "train", model.batch)
+    slices = L.Slice(n.labels, ntop=43, axis=1, slice_point=list(range(1, 43)))
+    for name, top in zip([*(head.name for head in HEADS), "person"], slices, strict=True):
+        n[f"label_{name}"] = top
+    trunk(n, model, freeze)
+    classes = {"person": identities} if identities else {head.name: head.n_classes for head in HEADS}
+    for name, count in classes.items():
+        score = _head(n, name, count)
+        n[f"loss_{name}"] = L.SoftmaxWithLoss(score, n[f"label_{name}"])
+        if not identities:
+            n[f"accuracy_{name}"] = L.Accuracy(score, n[f"label_{name}"], include={"phase": caffe.TEST})
+    used = {f"label_{name}" for name in classes}
+    unused = [top for name, top in n.tops.items() if name.startswith("label_") and name not in used]
+    n.silence = L.Silence(*unused, ntop=0)
+    data_of_test = str(test.to_proto()).rstrip()
+    return f'name: "{model.name}"\n{data_of_test}\n{n.to_proto()}'
+
+
+def deploy(model: Model, batch: int = 1) -> str:
+    """The trained net as prototxt text: input `data`, output `prob`, the 42 softmaxes side by side (115 columns)."""
+    n = caffe.NetSpec()
+    n.data = L.Input(shape={"dim": [batch, 3, model.crop, model.crop]})
+    trunk(n, model, "none", dropout=False)
+    probabilities = []
+    for head in HEADS:
+        n[f"prob_{head.name}"] = L.Softmax(_head(n, head.name, head.n_classes))
+        probabilities.append(n[f"prob_{head.name}"])
+    n.prob = L.Concat(*probabilities, axis=1)
+    return f'name: "{model.name}"\n{n.to_proto()}'
+
+
+def inversion(model: Model, layer: str, batch: int = 1) -> str:
+    """The net of feature inversion, cut at `layer`: `data` is a parameter, so that its diff is the image's gradient.
+
+    The loss is |phi - target|^2 / (2 batch) (Caffe's EuclideanLoss). All weights are frozen, so Caffe computes
+    no gradient for them, and there is no dropout.
+    """
+    n = caffe.NetSpec()
+    n.data = L.Parameter(parameter_param={"shape": {"dim": [batch, 3, model.crop, model.crop]}}, param=[{"lr_mult": 1}])
+    trunk(n, model, "heads", until=layer, dropout=False)
+    if layer not in n.tops:
+        raise UserError(f"unknown LAYER '{layer}'; choose conv1_1 to conv5_3, fc6 or fc7")
+    shape = {"dim": [batch, *feature_shape(model, layer)]}
+    n.target = L.Input(shape=shape)
+    n.loss = L.EuclideanLoss(n[layer], n.target)
+    return f'name: "{model.name}"\n{n.to_proto()}'
+
+
+def feature_shape(model: Model, layer: str) -> tuple[int, ...]:
+    """Shape of one image's activations: (channels, height, width) of a convolution, (units,) of fc6 and fc7."""
+    if layer in ("fc6", "fc7"):
+        return (4096 // model.divisor,)
+    stage = layer.split("_")[0]
+    if stage not in CONVOLUTIONS:
+        raise UserError(f"unknown LAYER '{layer}'; choose conv1_1 to conv5_3, fc6 or fc7")
+    side = model.crop // 2 ** list(CONVOLUTIONS).index(stage)
+    return (CONVOLUTIONS[stage][0] // model.divisor, side, side)
+
+
+def solver(model: Model, net: Path, prefix: Path, rate: float, iterations: int, seed: int) -> str:
+    """A solver's prototxt text. The rate is fixed, as the paper's; mini's falls twice, at 60% and 85% of the iterations."""
+    policy = 'lr_policy: "fixed"\n'
+    if model.name == "mini":
+        policy = f'lr_policy: "multistep"\ngamma: 0.3\nstepvalue: {iterations * 60 // 100}\nstepvalue: {iterations * 85 // 100}\n'
+    return (
+        f'net: "{net}"\nbase_lr: {rate}\n{policy}{model.solver}max_iter: {iterations}\ndisplay: 0\n'
+        f'snapshot_prefix: "{prefix}"\nrandom_seed: {seed}\nsolver_mode: CPU\n'
+    )
+
+
+def write_prototxts(model: Model, folder: Path) -> None:
+    """Write the committed prototxt files of a model: train_val and solver for the default dataset, and deploy."""
+    lmdbs, train_file = Path(f"data/synthetic-{model.name}/lmdb"), Path(f"prototxt/{model.name}/train_val.prototxt")
+    rate, iterations = (5e-4, 800) if model.name == "mini" else (5e-6, 40_000)
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "train_val.prototxt").write_text(train_val(model, lmdbs))
+    (folder / "deploy.prototxt").write_text(deploy(model))
+    (folder / "solver.prototxt").write_text(solver(model, train_file, Path(f"models/{model.name}/finetuned"), rate, iterations, 1))
+
+
+def check_weights(path: Path, net: caffe.Net) -> None:
+    """Compare a .caffemodel with a net, layer by layer, as Caffe itself would abort on a difference.
+
+    Raises
+    ------
+    UserError
+        If the file is missing or not Caffe's, shares no layer with the net, or a blob has another shape.
+    """
+    weights = caffe_pb2.NetParameter()
+    try:
+        weights.ParseFromString(path.read_bytes())
+    except (DecodeError, OSError):
+        raise UserError(f"{path} is not a readable .caffemodel; give WEIGHTS a file that Caffe wrote") from None
+    stored = {layer.name: [tuple(blob.shape.dim) for blob in layer.blobs] for layer in weights.layer if layer.blobs}
+    common = stored.keys() & net.params.keys()
+    if not common:
+        raise UserError(f"{path} has no layer of the net; give WEIGHTS a file of this MODEL")
+    for name in common:
+        wanted = [tuple(blob.data.shape) for blob in net.params[name]]
+        if stored[name] != wanted:
+            raise UserError(f"{path}: layer {name} has shape {stored[name][0]} but the net wants {wanted[0]}; check MODEL and WEIGHTS")
+
+
+def load(prototxt: str, weights: Path) -> caffe.Net:
+    """A net in phase TEST from prototxt text, with checked weights."""
+    with tempfile.NamedTemporaryFile("w", suffix=".prototxt") as file:
+        file.write(prototxt)
+        file.flush()
+        net = caffe.Net(file.name, caffe.TEST)
+    check_weights(weights, net)
+    net.copy_from(str(weights))
+    return net

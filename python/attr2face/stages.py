@@ -1,0 +1,151 @@
+"""The stages from LMDBs to a face: each checks its inputs, calls what does the work, and writes its output whole."""
+
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pandas as pd
+from PIL import Image
+
+from attr2face import cgmm, evaluation, nets
+from attr2face.activations import extract
+from attr2face.attributes import INDEX, attribute_probabilities
+from attr2face.errors import UserError
+from attr2face.files import require, write_provenance, written_whole
+from attr2face.generation import Descent, invert
+from attr2face.lmdbs import open_lmdbs
+from attr2face.models import Model, deprocess, preprocess
+from attr2face.training import train
+
+BATCH = 32
+PICTURE = 256
+
+
+def pretrain(lmdbs: Path, out: Path, dataset: str, model: Model, epochs: float, rate: float, seed: int) -> None:
+    """Train on the identities of the training people, which plays the part of VGG-Face's own training."""
+    info = open_lmdbs(lmdbs, dataset, model)
+    net = nets.train_val(model, lmdbs, identities=info["people"])
+    _train(net, lmdbs, out, None, model, epochs, rate, seed, info)
+
+
+def finetune(lmdbs: Path, out: Path, weights: Path, dataset: str, model: Model, freeze: str, epochs: float, rate: float,
+             seed: int) -> None:  # fmt: skip
+    """Train the 42 heads (paper, section 3.1) from `weights`, the layers beneath `freeze` frozen."""
+    info = open_lmdbs(lmdbs, dataset, model)
+    require(weights, "make pretrain writes it, or set WEIGHTS to a .caffemodel")
+    _train(nets.train_val(model, lmdbs, freeze), lmdbs, out, weights, model, epochs, rate, seed, info)
+
+
+def _train(net: str, lmdbs: Path, out: Path, weights: Path | None, model: Model, epochs: float, rate: float, seed: int,
+           info: dict) -> None:  # fmt: skip
+    out.parent.mkdir(parents=True, exist_ok=True)
+    train_val, solver = out.with_suffix(".train_val.prototxt"), out.with_suffix(".solver.prototxt")
+    iterations = max(1, round(epochs * info["images"]["train"] / model.batch))
+    snapshot = max(1, min(500, iterations // 4))
+    train_val.write_text(net)
+    solver.write_text(nets.solver(model, train_val, out.with_suffix(""), rate, iterations, seed))
+    train(solver, out, weights, iterations, model.batch, snapshot, seed)
+    inputs = [lmdbs / "lmdb.json", train_val, solver, *([weights] if weights else [])]
+    write_provenance(out, inputs, dataset=info["dataset"], model=model.name, epochs=epochs, rate=rate, seed=seed)
+
+
+def evaluate(lmdbs: Path, weights: Path, dataset: str, model: Model, out: Path) -> pd.DataFrame:
+    """Write a table of scores per attribute and split to `out`; return the means. Thresholds come from validation people."""
+    open_lmdbs(lmdbs, dataset, model)
+    index = pd.read_csv(lmdbs / "index.csv", dtype=str)
+    net = nets.load(nets.deploy(model, BATCH), weights)
+    probability = evaluation.predict(net, index["path"], np.load(lmdbs / "mean.npy"), model)
+    with np.load(lmdbs / "labels.npz") as stored:
+        positive, split = stored["scores"] > 0, stored["split"]
+    rows = split == "val" if (split == "val").any() else split == "train"
+    threshold = evaluation.thresholds(positive[rows], probability[rows])
+    tables = {
+        name: evaluation.score(positive[split == name], probability[split == name], threshold)
+        for name in ("train", "val", "test")
+        if (split == name).any()
+    }
+    table = pd.concat(tables, names=["split"]).reset_index(level=0)
+    with written_whole(out) as temporary:
+        table.to_csv(temporary, index=False)
+    write_provenance(out, [weights, lmdbs / "lmdb.json"], dataset=dataset, model=model.name)
+    return table.groupby("split", sort=False)[["majority", "accuracy", "balanced_accuracy", "auc"]].mean()
+
+
+def extract_layer(lmdbs: Path, weights: Path, dataset: str, model: Model, layer: str, out: Path) -> None:
+    """Store the activations of `layer` for all images of the LMDB folder."""
+    open_lmdbs(lmdbs, dataset, model)
+    nets.feature_shape(model, layer)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    extract(nets.load(nets.deploy(model, BATCH), weights), model, layer, lmdbs, weights, out)
+
+
+def fit_cgmm(activations: Path, out: Path, n_images: int, lam: float, epochs: int, seed: int) -> None:
+    """Fit Gaussians, weights (by SGD and exactly) and contrast directions on the training people's activations."""
+    require(activations, "make activations writes it")
+    with h5py.File(activations) as file:
+        training = file["split"][:] == b"train"
+        phi = file["activations"][:][training].reshape(training.sum(), -1).astype(float)
+        has, shape, source = file["positive"][:][training], file["activations"].shape[1:], file.attrs["source"]
+    rng = np.random.default_rng(seed)
+    gaussians = cgmm.fit_gaussians(phi, has, n_images, rng)
+    w = cgmm.solve(phi, has, gaussians.mu, lam)
+    w_sgd, losses = cgmm.sgd(phi, has, gaussians.mu, lam, epochs, rng)
+    direction, centre = cgmm.contrast(phi, has)
+    print(
+        f"loss at the exact weights {cgmm.loss(w, phi, has, gaussians.mu, lam):.6g}, after {len(losses) - 1} epochs of SGD {losses[-1]:.6g}"
+    )
+    with written_whole(out) as temporary, h5py.File(temporary, "w") as file:
+        arrays = {"mu": gaussians.mu, "var": gaussians.var, "count": gaussians.count, "w": w, "w_sgd": w_sgd, "sgd_loss": losses}
+        for name, array in (arrays | {"direction": direction, "centre": centre}).items():
+            file[name] = array
+        file.attrs.update(layer=source.split()[0], weights=source.split()[1], shape=shape, lam=lam, seed=seed)
+    write_provenance(out, [activations], images_per_attribute=n_images, lam=lam, epochs=epochs, seed=seed)
+
+
+def generate(model_file: Path, weights: Path, lmdbs: Path, dataset: str, model: Model, chosen: list[str], target: str,
+             strength: float, seed: int, out: Path) -> list[dict]:  # fmt: skip
+    """Write a face with the attributes `chosen` to `out`, its loss curve and provenance beside it.
+
+    Returns
+    -------
+    list of dict
+        For each attribute, its probability in the generated face and in the mean face, as the net itself reads them.
+    """
+    open_lmdbs(lmdbs, dataset, model)
+    require(model_file, "make cgmm writes it")
+    rng = np.random.default_rng(seed)
+    with h5py.File(model_file) as file:
+        layer, shape = file.attrs["layer"], tuple(file.attrs["shape"])
+        wanted = _target(file, [INDEX[name] for name in chosen], target, strength, rng)
+    if shape != nets.feature_shape(model, layer):
+        raise UserError(f"{model_file} has activations of shape {shape}, not those of {layer} in {model.name}; rebuild it with make cgmm")
+    mean = np.load(lmdbs / "mean.npy")
+    canvas, losses = invert(nets.load(nets.inversion(model, layer), weights), layer, wanted.reshape(1, *shape), mean, model, Descent(), rng)
+    images = deprocess(canvas, mean, model)
+    with written_whole(out) as temporary:
+        Image.fromarray(images[0]).resize((PICTURE, PICTURE), Image.Resampling.BICUBIC).save(temporary, "PNG")
+    with written_whole(out.with_suffix(".loss.csv")) as temporary:
+        pd.DataFrame({"step": range(len(losses)), "loss": losses}).to_csv(temporary, index=False)
+    seen = _read_back(nets.load(nets.deploy(model, 2), weights), images[0], mean, model, chosen)
+    settings = {"attributes": chosen, "layer": layer, "target": target, "strength": strength, "seed": seed, "seen": seen}
+    write_provenance(out, [model_file, weights, lmdbs / "mean.npy"], dataset=dataset, model=model.name, **settings)
+    return seen
+
+
+def _target(file: h5py.File, chosen: list[int], target: str, strength: float, rng: np.random.Generator) -> np.ndarray:
+    if target == "contrast":
+        return cgmm.contrast_target(chosen, file["direction"][:], file["centre"][:], strength)
+    gaussians = cgmm.Gaussians(file["mu"][:], file["var"][:], file["count"][:])
+    return cgmm.paper_target(chosen, file["w"][:], gaussians, rng if target == "sampled" else None)
+
+
+def _read_back(net, image: np.ndarray, mean: np.ndarray, model: Model, chosen: list[str]) -> list[dict]:  # noqa: ANN001
+    """The net's reading of the generated image, as 8-bit pixels, and of the mean image for comparison."""
+    net.blobs["data"].data[0] = preprocess(image, mean, model)
+    net.blobs["data"].data[1] = 0
+    net.forward()
+    face, average = attribute_probabilities(net.blobs["prob"].data)
+    return [
+        {"attribute": name, "probability": round(float(face[INDEX[name]]), 3), "in the mean face": round(float(average[INDEX[name]]), 3)}
+        for name in chosen
+    ]

@@ -1,0 +1,99 @@
+"""Caffe's solver with a progress bar, a loss history, snapshots, Ctrl-C and exact resumption.
+
+A snapshot of Caffe holds weights, solver history and iteration, but neither the Data layer's place in the LMDB nor the
+random state. `train` restores those too: it draws the batches that were already used through the data layers alone, and
+reseeds dropout at every snapshot, resumed or not. So a resumed run ends with the weights of an uninterrupted one.
+"""
+
+import csv
+from pathlib import Path
+
+import numpy as np
+from tqdm import tqdm
+
+from attr2face.caffe_quietly import Solver, caffe
+from attr2face.errors import UserError
+from attr2face.files import written_whole
+from attr2face.nets import check_weights
+
+DISPLAY = 20
+
+
+def train(solver_file: Path, out: Path, weights: Path | None, iterations: int, batch: int, snapshot: int, seed: int) -> None:
+    """Run a solver to the end, resuming from its newest snapshot, and write weights and loss history.
+
+    Parameters
+    ----------
+    solver_file : Path
+        Written by `nets.solver`, with `max_iter` equal to `iterations`.
+    out : Path
+        The .caffemodel to write; snapshots and `<out>.loss.csv` lie beside it.
+    weights : Path or None
+        A .caffemodel to start from; layers are matched by name.
+    snapshot : int
+        Iterations between snapshots.
+
+    Raises
+    ------
+    UserError
+        If the loss stops being finite. Interrupting raises KeyboardInterrupt after a snapshot was written.
+    """
+    solver = caffe.get_solver(str(solver_file))
+    if weights is not None:
+        check_weights(weights, solver.net)
+        solver.net.copy_from(str(weights))
+    history = out.with_suffix(".loss.csv")
+    state = out.with_suffix(".solverstate")
+    losses = _restore(solver, state, history, seed) if state.exists() else []
+    bar = tqdm(total=iterations * batch, initial=solver.iter * batch, desc=out.stem, unit=" images", smoothing=0.1)
+    try:
+        while solver.iter < iterations:
+            steps = min(DISPLAY, snapshot - solver.iter % snapshot, iterations - solver.iter)
+            solver.step(steps)
+            loss = sum(float(blob.data) for name, blob in solver.net.blobs.items() if name.startswith("loss_"))
+            if not np.isfinite(loss):
+                raise UserError(f"the loss is {loss} at iteration {solver.iter}; lower the learning rate (RATE)")
+            losses.append((solver.iter, loss))
+            bar.update(steps * batch)
+            bar.set_postfix(loss=f"{loss:.2f}")
+            if solver.iter % snapshot == 0:
+                _snapshot(solver, state, history, losses)
+                caffe.set_random_seed(seed + solver.iter)
+    finally:
+        bar.close()
+    with written_whole(out) as temporary:
+        solver.net.save(str(temporary))
+    _write_history(history, losses)
+    state.unlink(missing_ok=True)
+    _remove_snapshots(state)
+
+
+def _snapshot(solver: Solver, state: Path, history: Path, losses: list) -> None:
+    """Let Caffe write weights and state, and give the state its final name once it is whole and the history is written."""
+    solver.snapshot()
+    _write_history(history, losses)
+    newest = f"{state.stem}_iter_{solver.iter}"
+    state.with_name(f"{newest}.solverstate").replace(state)
+    _remove_snapshots(state, keep=f"{newest}.caffemodel")
+
+
+def _remove_snapshots(state: Path, keep: str = "") -> None:
+    for path in state.parent.glob(f"{state.stem}_iter_*"):
+        if path.name != keep:
+            path.unlink()
+
+
+def _restore(solver: Solver, state: Path, history: Path, seed: int) -> list[tuple[int, float]]:
+    """Continue from `state`: weights and solver history by Caffe, data layers by drawing what was drawn, dropout by its seed."""
+    solver.restore(str(state))
+    last_data_layer = list(solver.net._layer_names).index("labels")
+    for _ in tqdm(range(solver.iter), "skipping to where it was", unit=" batches"):
+        solver.net._forward(0, last_data_layer)
+    caffe.set_random_seed(seed + solver.iter)
+    with history.open(newline="") as file:
+        return [(int(i), float(loss)) for i, loss in list(csv.reader(file))[1:] if int(i) <= solver.iter]
+
+
+def _write_history(path: Path, losses: list[tuple[int, float]]) -> None:
+    with written_whole(path) as temporary, temporary.open("w", newline="") as file:
+        csv.writer(file).writerows([("iteration", "loss"), *losses])
