@@ -12,8 +12,8 @@ OUT ?=
 WEIGHTS ?=
 LFW_ROOT ?=
 CAFFE_ROOT ?=
-PEOPLE ?= 200
-PICTURES ?= 20
+PEOPLE ?= 1000
+PICTURES ?= 5
 EPOCHS ?= $(if $(filter lfw,$(DATASET)),50,8)
 RATE ?= $(if $(filter vgg_face,$(MODEL)),5e-6,4e-4)
 export CAFFE_ROOT

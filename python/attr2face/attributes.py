@@ -73,13 +73,14 @@ def class_labels(scores: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     -------
     (n_images, 42) uint8
     """
-    noisy = scores + rng.uniform(0, 1e-6, scores.shape)
+    lot = rng.random(scores.shape) + 1
     labels = np.zeros((len(scores), len(HEADS)), np.uint8)
     start = 0
     for i, head in enumerate(HEADS):
         block = slice(start, start + len(head.attributes))
-        best = noisy[:, block].argmax(axis=1)
-        labels[:, i] = np.where((scores[:, block] > 0).any(axis=1), best + 1, 0)
+        highest = scores[:, block].max(axis=1, keepdims=True)
+        best = ((scores[:, block] == highest) * lot[:, block]).argmax(axis=1)
+        labels[:, i] = np.where(highest[:, 0] > 0, best + 1, 0)
         start = block.stop
     return labels
 

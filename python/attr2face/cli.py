@@ -95,8 +95,8 @@ def parser() -> argparse.ArgumentParser:
         return sub
 
     sub = stage(data, "render faces in LFW's layout", "out")
-    sub.add_argument("--people", type=int, default=200, help="identities")
-    sub.add_argument("--pictures", type=int, default=20, help="pictures of each")
+    sub.add_argument("--people", type=int, default=1000, help="identities")
+    sub.add_argument("--pictures", type=int, default=5, help="pictures of each")
     sub.add_argument("--size", type=int, default=112, help="side in pixels")
     sub.add_argument("--workers", type=int, default=os.cpu_count(), help="processes")
 
@@ -107,13 +107,13 @@ def parser() -> argparse.ArgumentParser:
     stage(write_nets, "write the committed prototxt files", "out")
 
     sub = stage(pretrain, "train the net on the identities of the training people", "lmdb", "dataset", "model", "out")
-    sub.add_argument("--epochs", type=float, default=8)
+    sub.add_argument("--epochs", type=float, default=4)
     sub.add_argument("--rate", type=float, default=3e-4, help="learning rate")
 
     sub = stage(finetune, "train the 42 heads and the layers from FREEZE upwards", "lmdb", "weights", "dataset", "model", "out")
     sub.add_argument("--freeze", choices=nets.STAGES, default="none", help="layers beneath this one do not learn")
     sub.add_argument("--epochs", type=float, default=8)
-    sub.add_argument("--rate", type=float, default=5e-4, help="learning rate")
+    sub.add_argument("--rate", type=float, default=4e-4, help="learning rate")
 
     stage(evaluate, "accuracy, balanced accuracy and AUC per attribute, by split", "lmdb", "weights", "dataset", "model", "out")
 

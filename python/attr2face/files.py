@@ -8,6 +8,8 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
+import lmdb
+
 from attr2face.errors import UserError
 
 
@@ -27,8 +29,8 @@ def written_whole(path: Path) -> Iterator[Path]:
         if path.is_dir():
             shutil.rmtree(path)
         temporary.replace(path)
-    except OSError as error:
-        raise UserError(f"cannot write {path}: {error.strerror or error}; free some space or choose another folder") from error
+    except (OSError, lmdb.Error) as error:
+        raise UserError(f"cannot write {path}: {error}; free some space or choose another folder") from error
     finally:
         if temporary.is_dir():
             shutil.rmtree(temporary, ignore_errors=True)

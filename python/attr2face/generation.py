@@ -53,7 +53,7 @@ def invert(net: caffe.Net, layer: str, target: np.ndarray, mean: np.ndarray, mod
     UserError
         If the gradient is zero, which means that no unit of the layer is active.
     """
-    parameter = net.params["data"][0]
+    parameter = net.params["canvas"][0]
     low, high = valid_range(mean, model)
     x = (rng.standard_normal(parameter.data.shape) * descent.noise * model.scale).astype(np.float32)
     velocity = np.zeros_like(x)
@@ -78,7 +78,7 @@ def invert(net: caffe.Net, layer: str, target: np.ndarray, mean: np.ndarray, mod
 
 def _gradient(net: caffe.Net, x: np.ndarray) -> tuple[float, np.ndarray]:
     """Loss of the net at canvas `x`, and the canvas's gradient. Caffe adds to a parameter's diff, so it is cleared first."""
-    parameter = net.params["data"][0]
+    parameter = net.params["canvas"][0]
     parameter.data[...] = x
     parameter.diff[...] = 0
     net.forward()

@@ -39,11 +39,10 @@ def build_lmdbs(faces: Faces, out: Path, dataset: str, model: Model, seed: int, 
     with written_whole(out) as folder:
         folder.mkdir(parents=True)
         total = np.zeros((3, model.image_size, model.image_size), np.float64)
-        records = tqdm(total=len(order), desc="LMDB", unit=" images")
-        for name in SPLITS:
-            chosen = order[split[order] == name]
-            total += _write_split(folder / name, faces, chosen, labels, identity, model, encoded, records) * (name == "train")
-        records.close()
+        with tqdm(total=len(order), desc="LMDB", unit=" images") as records:
+            for name in SPLITS:
+                chosen = order[split[order] == name]
+                total += _write_split(folder / name, faces, chosen, labels, identity, model, encoded, records) * (name == "train")
         _write_mean(folder, (total / (split == "train").sum()).astype(np.float32))
         paths = [str(faces.paths[i]) for i in order]
         pd.DataFrame({"split": split[order], "person": faces.people[order], "path": paths}).to_csv(folder / "index.csv", index=False)

@@ -43,7 +43,7 @@ class Model:
 
 
 MODELS = {
-    "mini": Model("mini", 8, 72, 64, 1 / 64, 0.5, 32, 'type: "Adam"\nmomentum: 0.9\nmomentum2: 0.999\nweight_decay: 1e-4\n'),
+    "mini": Model("mini", 8, 72, 64, 1 / 64, 0.1, 16, 'type: "Adam"\nmomentum: 0.9\nmomentum2: 0.999\nweight_decay: 1e-4\n'),
     "vgg_face": Model("vgg_face", 1, 256, 224, 1.0, 0.5, 25, 'type: "SGD"\nmomentum: 0.9\nweight_decay: 5e-4\n'),
 }
 

@@ -21,11 +21,11 @@ def _learning(frozen: bool) -> list[dict]:
     return [{"lr_mult": rate, "decay_mult": rate}, {"lr_mult": 2 * rate, "decay_mult": 0}]
 
 
-def trunk(n: caffe.NetSpec, model: Model, freeze: str, until: str = "fc7", dropout: bool = True) -> None:
-    """Add conv1_1 to `until` on top of `n.data`; layers beneath `freeze` do not learn."""
+def trunk(n: caffe.NetSpec, bottom: caffe.net_spec.Top, model: Model, freeze: str, until: str = "fc7", dropout: bool = True) -> None:
+    """Add conv1_1 to `until` on top of `bottom`; layers beneath `freeze` do not learn."""
     if freeze not in STAGES:
         raise UserError(f"unknown FREEZE '{freeze}'; choose one of {', '.join(STAGES)}")
-    top = n.data
+    top = bottom
     for stage, (width, depth) in CONVOLUTIONS.items():
         learning = _learning(STAGES.index(stage) < STAGES.index(freeze))
         for i in range(1, depth + 1):
@@ -69,7 +69,7 @@ def train_val(model: Model, lmdbs: Path, freeze: str = "none", identities: int =
     slices = L.Slice(n.labels, ntop=43, axis=1, slice_point=list(range(1, 43)))
     for name, top in zip([*(head.name for head in HEADS), "person"], slices, strict=True):
         n[f"label_{name}"] = top
-    trunk(n, model, freeze)
+    trunk(n, n.data, model, freeze)
     classes = {"person": identities} if identities else {head.name: head.n_classes for head in HEADS}
     for name, count in classes.items():
         score = _head(n, name, count)
@@ -87,7 +87,7 @@ def deploy(model: Model, batch: int = 1) -> str:
     """The trained net as prototxt text: input `data`, output `prob`, the 42 softmaxes side by side (115 columns)."""
     n = caffe.NetSpec()
     n.data = L.Input(shape={"dim": [batch, 3, model.crop, model.crop]})
-    trunk(n, model, "none", dropout=False)
+    trunk(n, n.data, model, "none", dropout=False)
     probabilities = []
     for head in HEADS:
         n[f"prob_{head.name}"] = L.Softmax(_head(n, head.name, head.n_classes))
@@ -97,14 +97,14 @@ def deploy(model: Model, batch: int = 1) -> str:
 
 
 def inversion(model: Model, layer: str, batch: int = 1) -> str:
-    """The net of feature inversion, cut at `layer`: `data` is a parameter, so that its diff is the image's gradient.
+    """The net of feature inversion, cut at `layer`: `canvas` is a parameter, so that its diff is the image's gradient.
 
     The loss is |phi - target|^2 / (2 batch) (Caffe's EuclideanLoss). All weights are frozen, so Caffe computes
     no gradient for them, and there is no dropout.
     """
     n = caffe.NetSpec()
-    n.data = L.Parameter(parameter_param={"shape": {"dim": [batch, 3, model.crop, model.crop]}}, param=[{"lr_mult": 1}])
-    trunk(n, model, "heads", until=layer, dropout=False)
+    n.canvas = L.Parameter(parameter_param={"shape": {"dim": [batch, 3, model.crop, model.crop]}}, param=[{"lr_mult": 1}])
+    trunk(n, n.canvas, model, "heads", until=layer, dropout=False)
     if layer not in n.tops:
         raise UserError(f"unknown LAYER '{layer}'; choose conv1_1 to conv5_3, fc6 or fc7")
     shape = {"dim": [batch, *feature_shape(model, layer)]}

@@ -1,0 +1,35 @@
+"""Shared by the tests: a small rendered dataset and a net trained on it for a moment, made once through the command line."""
+
+import subprocess
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+
+def attr2face(*arguments: object, cwd: Path | None = None) -> subprocess.CompletedProcess:
+    """Run the command line as a user would."""
+    command = [sys.executable, "-m", "attr2face", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, cwd=cwd, timeout=600)
+
+
+def succeed(*arguments: object) -> str:
+    done = attr2face(*arguments)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+@pytest.fixture(scope="session")
+def pipeline(tmp_path_factory) -> SimpleNamespace:
+    """The whole pipeline on 8 people, from rendering to a cGMM at conv5_3: the paths of its outputs."""
+    root = tmp_path_factory.mktemp("pipeline")
+    p = SimpleNamespace(root=root, faces=root / "faces", lmdb=root / "lmdb", pretrained=root / "pretrained.caffemodel")
+    p.weights, p.activations, p.cgmm = root / "finetuned.caffemodel", root / "conv5_3.h5", root / "cgmm.h5"
+    succeed("data", "--out", p.faces, "--people", 8, "--pictures", 6, "--workers", 2)
+    succeed("lmdb", "--faces", p.faces, "--out", p.lmdb)
+    succeed("pretrain", "--lmdb", p.lmdb, "--out", p.pretrained, "--epochs", 2)
+    succeed("finetune", "--lmdb", p.lmdb, "--weights", p.pretrained, "--out", p.weights, "--epochs", 4, "--freeze", "conv3")
+    succeed("activations", "--lmdb", p.lmdb, "--weights", p.weights, "--out", p.activations)
+    succeed("cgmm", "--activations", p.activations, "--out", p.cgmm, "--images-per-attribute", 10)
+    return p

@@ -1,0 +1,57 @@
+"""The 73 attributes, what a user may type, and class labels."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from attr2face.attributes import ATTRIBUTES, HEADS, attribute_probabilities, class_labels, parse_attributes
+from attr2face.errors import UserError
+
+
+def test_there_are_73_different_attributes_in_42_heads():
+    assert len(HEADS) == 42
+    assert len(set(ATTRIBUTES)) == len(ATTRIBUTES) == 73
+
+
+def test_attributes_are_read_in_any_case_and_order():
+    assert parse_attributes(" smiling, MALE,Smiling,") == ["Smiling", "Male"]
+
+
+@pytest.mark.parametrize(
+    ("text", "part"),
+    [("Mael", "Male"), ("Eyeglases", "Eyeglasses"), ("", "no attribute"), ("Bald, zzzzzz", "zzzzzz"), ("White,Black", "exclude")],
+)
+def test_a_wrong_attribute_is_named_with_a_remedy(text, part):
+    with pytest.raises(UserError, match=part):
+        parse_attributes(text)
+
+
+@given(st.integers(0, 10_000), st.sampled_from([1e-12, 1e-3, 1.0]))
+def test_a_label_is_the_best_positive_attribute_or_none(seed, size):
+    scores = np.random.default_rng(seed).integers(-2, 3, (4, 73)) * size
+    labels = class_labels(scores, np.random.default_rng(0))
+    start = 0
+    for i, head in enumerate(HEADS):
+        block = scores[:, start : start + len(head.attributes)]
+        start += len(head.attributes)
+        for label, row in zip(labels[:, i], block, strict=True):
+            if label == 0:
+                assert (row <= 0).all()
+            else:
+                assert row[label - 1] > 0
+                assert row[label - 1] == row.max()
+
+
+def test_ties_are_broken_at_random_and_by_the_seed():
+    tied = np.ones((200, 73))
+    one, again, other = (class_labels(tied, np.random.default_rng(seed)) for seed in (1, 1, 2))
+    assert (one == again).all()
+    assert (one != other).any()
+    assert set(one[:, 1]) == {1, 2, 3, 4}
+
+
+def test_probabilities_of_attributes_leave_out_class_0():
+    prob = np.concatenate([np.arange(head.n_classes) for head in HEADS])[None]
+    assert attribute_probabilities(prob).shape == (1, 73)
+    assert (attribute_probabilities(prob) > 0).all()
