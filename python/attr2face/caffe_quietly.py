@@ -2,7 +2,7 @@
 
 A distribution's OpenBLAS that is older than the processor falls back to kernels of 2004 (Prescott), and training is 2.3
 times slower. numpy brings an OpenBLAS of its own, which is loaded first so that the hint does not reach it. One thread:
-a second one only waits, as Caffe's products are of one small image each.
+Caffe's convolutions share out images among threads themselves (setup/caffe.patch), and give BLAS more for large images.
 """
 
 import os

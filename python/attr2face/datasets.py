@@ -19,7 +19,7 @@ from attr2face.files import require, write_json, written_whole
 from attr2face.people import picture_of
 from attr2face.render import render
 
-SPLITS = {"train": 0.8, "val": 0.05, "test": 0.15}
+SPLITS = {"train": 0.8, "val": 0.1, "test": 0.1}
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from attr2face.caffe_quietly import layers as L
 from attr2face.errors import UserError
 from attr2face.models import Model
 
-CONVOLUTIONS = {"conv1": (64, 2), "conv2": (128, 2), "conv3": (256, 3), "conv4": (512, 3), "conv5": (512, 3)}
+CONVOLUTIONS = {"conv1": 2, "conv2": 2, "conv3": 3, "conv4": 3, "conv5": 3}
 STAGES = ("none", *CONVOLUTIONS, "fc6", "fc7", "heads")
 FILLERS = {"weight_filler": {"type": "msra"}, "bias_filler": {"type": "constant"}}
 
@@ -21,24 +21,41 @@ def _learning(frozen: bool) -> list[dict]:
     return [{"lr_mult": rate, "decay_mult": rate}, {"lr_mult": 2 * rate, "decay_mult": 0}]
 
 
+def _activate(n: caffe.NetSpec, name: str, model: Model, frozen: bool) -> caffe.net_spec.Top:
+    """The ReLU on top of layer `name`, in place, after batch normalisation where the model has it.
+
+    Caffe normalises by the batch in training and by running means elsewhere; a frozen layer keeps the means it has.
+    """
+    top, number = n[name], name.removeprefix("conv").removeprefix("fc")
+    if model.batch_norm:
+        statistics = {"moving_average_fraction": 0.99} | ({"use_global_stats": True} if frozen else {})
+        constant = [{"lr_mult": 0, "decay_mult": 0}] * 3
+        learning = [{"lr_mult": int(not frozen), "decay_mult": 0}] * 2
+        top = n[f"bn{number}"] = L.BatchNorm(top, in_place=True, param=constant, batch_norm_param=statistics)
+        top = n[f"scale{number}"] = L.Scale(top, in_place=True, param=learning, scale_param={"bias_term": True})
+    n[f"relu{number}"] = L.ReLU(top, in_place=True)
+    return n[f"relu{number}"]
+
+
 def trunk(n: caffe.NetSpec, bottom: caffe.net_spec.Top, model: Model, freeze: str, until: str = "fc7", dropout: bool = True) -> None:
     """Add conv1_1 to `until` on top of `bottom`; layers beneath `freeze` do not learn."""
     if freeze not in STAGES:
         raise UserError(f"unknown FREEZE '{freeze}'; choose one of {', '.join(STAGES)}")
     top = bottom
-    for stage, (width, depth) in CONVOLUTIONS.items():
-        learning = _learning(STAGES.index(stage) < STAGES.index(freeze))
+    for (stage, depth), width in zip(CONVOLUTIONS.items(), model.widths, strict=False):
+        frozen = STAGES.index(stage) < STAGES.index(freeze)
         for i in range(1, depth + 1):
             name = f"{stage}_{i}"
-            n[name] = L.Convolution(top, num_output=width // model.divisor, kernel_size=3, pad=1, param=learning, **FILLERS)
-            top = n[f"relu{name[4:]}"] = L.ReLU(n[name], in_place=True)
+            window = {"kernel_size": 4, "stride": 2} if name == "conv1_1" and model.stride == 2 else {"kernel_size": 3}
+            n[name] = L.Convolution(top, num_output=width, pad=1, param=_learning(frozen), **window, **FILLERS)
+            top = _activate(n, name, model, frozen)
             if name == until:
                 return
         top = n[f"pool{stage[4:]}"] = L.Pooling(top, pool=params.Pooling.MAX, kernel_size=2, stride=2)
     for stage in ("fc6", "fc7"):
-        learning = _learning(STAGES.index(stage) < STAGES.index(freeze))
-        n[stage] = L.InnerProduct(top, num_output=4096 // model.divisor, param=learning, **FILLERS)
-        top = n[f"relu{stage[2:]}"] = L.ReLU(n[stage], in_place=True)
+        frozen = STAGES.index(stage) < STAGES.index(freeze)
+        n[stage] = L.InnerProduct(top, num_output=model.widths[-1], param=_learning(frozen), **FILLERS)
+        top = _activate(n, stage, model, frozen)
         if stage == until:
             return
         if dropout:
@@ -116,12 +133,13 @@ def inversion(model: Model, layer: str, batch: int = 1) -> str:
 def feature_shape(model: Model, layer: str) -> tuple[int, ...]:
     """Shape of one image's activations: (channels, height, width) of a convolution, (units,) of fc6 and fc7."""
     if layer in ("fc6", "fc7"):
-        return (4096 // model.divisor,)
+        return (model.widths[-1],)
     stage = layer.split("_")[0]
     if stage not in CONVOLUTIONS:
         raise UserError(f"unknown LAYER '{layer}'; choose conv1_1 to conv5_3, fc6 or fc7")
-    side = model.crop // 2 ** list(CONVOLUTIONS).index(stage)
-    return (CONVOLUTIONS[stage][0] // model.divisor, side, side)
+    depth = list(CONVOLUTIONS).index(stage)
+    side = model.crop // model.stride // 2**depth
+    return (model.widths[depth], side, side)
 
 
 def solver(model: Model, net: Path, prefix: Path, rate: float, iterations: int, seed: int) -> str:
