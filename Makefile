@@ -5,6 +5,7 @@ MODEL ?= mini
 LAYER ?= conv5_3
 ATTRS ?= Male,Smiling,Eyeglasses
 TARGET ?= contrast
+PRESET ?= faces
 FREEZE ?= $(if $(filter vgg_face,$(MODEL)),fc6,none)
 SEED ?= 1
 GPU ?=
@@ -13,9 +14,9 @@ WEIGHTS ?=
 LFW_ROOT ?=
 CAFFE_ROOT ?=
 PEOPLE ?= 1000
-PICTURES ?= 5
-EPOCHS ?= $(if $(filter lfw,$(DATASET)),50,8)
-RATE ?= $(if $(filter vgg_face,$(MODEL)),5e-6,4e-4)
+PICTURES ?= 6
+EPOCHS ?= $(if $(filter lfw,$(DATASET)),40,10)
+RATE ?= $(if $(filter vgg_face,$(MODEL)),5e-6,2e-3)
 export CAFFE_ROOT
 
 SHELL := /bin/bash
@@ -37,6 +38,10 @@ FINETUNED := models/$(MODEL)/$(DATASET)-$(FREEZE).caffemodel
 SCORES := $(FINETUNED:.caffemodel=.scores.csv)
 ACTIVATIONS := $(WORK)/$(LAYER)-$(FREEZE).h5
 CGMM := $(WORK)/$(LAYER)-$(FREEZE).cgmm.h5
+ifeq ($(filter faces paper,$(PRESET)),)
+$(error PRESET=$(PRESET) is unknown; choose faces or paper)
+endif
+EIGENFACES := $(if $(filter faces,$(PRESET)),$(WORK)/eigenfaces.h5)
 
 .PHONY: help setup data lmdb nets pretrain finetune evaluate activations cgmm gradcheck generate test lint clean distclean
 
@@ -52,6 +57,7 @@ help:  ## this list
 		"LAYER" "$(LAYER): layer of the cGMM and of inversion, conv1_1 to conv5_3, fc6 or fc7" \
 		"ATTRS" "$(ATTRS): attributes of the face, names in data/heads.csv" \
 		"TARGET" "$(TARGET): target activations: contrast, paper (Eq. 4) or sampled (Eq. 2)" \
+		"PRESET" "$(PRESET): inversion moves along eigenfaces (faces) or pixels (paper)" \
 		"FREEZE" "$(FREEZE): layers beneath this one do not learn: none, conv2 to conv5, fc6, fc7, heads" \
 		"SEED" "$(SEED): of everything random" \
 		"GPU" "$(GPU): device number; empty for the CPU" \
@@ -79,7 +85,7 @@ $(READY): requirements.txt setup/system.sh setup/caffe.sh setup/caffe.patch
 	@bash setup/caffe.sh .venv
 	@touch $@
 
-data/synthetic/attributes.txt: | $(READY)
+data/synthetic/attributes.txt: data/heads.csv data/frequencies.csv | $(READY)
 	@$(ATTR2FACE) data --out data/synthetic --people $(PEOPLE) --pictures $(PICTURES) --seed $(SEED)
 
 ifeq ($(DATASET),lfw)
@@ -116,9 +122,12 @@ $(CGMM): $(ACTIVATIONS) | $(READY)
 gradcheck: $(ACTIVATIONS)  ## compare the cGMM's gradient with central differences
 	@$(ATTR2FACE) gradcheck --seed $(SEED) --activations $(ACTIVATIONS)
 
-generate: $(CGMM)  ## a face with the attributes ATTRS
-	@$(ATTR2FACE) generate $(WHAT) --lmdb $(LMDB) --weights $(FINETUNED) --cgmm $(CGMM) --target $(TARGET) \
-		--attrs "$(ATTRS)" --folder results/$(DATASET)-$(MODEL) $(if $(OUT),--out "$(OUT)")
+$(WORK)/eigenfaces.h5: $(LMDB)/lmdb.json | $(READY)
+	@$(ATTR2FACE) eigenfaces $(WHAT) --lmdb $(LMDB) --out $@
+
+generate: $(CGMM) $(EIGENFACES)  ## a face with the attributes ATTRS
+	@$(ATTR2FACE) generate $(WHAT) --lmdb $(LMDB) --weights $(FINETUNED) --cgmm $(CGMM) $(addprefix --eigenfaces ,$(EIGENFACES)) \
+		--target $(TARGET) --attrs "$(ATTRS)" --folder results/$(DATASET)-$(MODEL) $(if $(OUT),--out "$(OUT)")
 
 nets: $(READY)  ## write the committed prototxt files again
 	@$(ATTR2FACE) nets --out prototxt

@@ -22,14 +22,16 @@ def succeed(*arguments: object) -> str:
 
 @pytest.fixture(scope="session")
 def pipeline(tmp_path_factory) -> SimpleNamespace:
-    """The whole pipeline on 8 people, from rendering to a cGMM at conv5_3: the paths of its outputs."""
+    """The whole pipeline on 8 people, from rendering to a cGMM at conv5_3 and eigenfaces: the paths of its outputs."""
     root = tmp_path_factory.mktemp("pipeline")
     p = SimpleNamespace(root=root, faces=root / "faces", lmdb=root / "lmdb", pretrained=root / "pretrained.caffemodel")
     p.weights, p.activations, p.cgmm = root / "finetuned.caffemodel", root / "conv5_3.h5", root / "cgmm.h5"
+    p.eigenfaces = root / "eigenfaces.h5"
     succeed("data", "--out", p.faces, "--people", 8, "--pictures", 6, "--workers", 2)
     succeed("lmdb", "--faces", p.faces, "--out", p.lmdb)
     succeed("pretrain", "--lmdb", p.lmdb, "--out", p.pretrained, "--epochs", 2)
     succeed("finetune", "--lmdb", p.lmdb, "--weights", p.pretrained, "--out", p.weights, "--epochs", 4, "--freeze", "conv3")
     succeed("activations", "--lmdb", p.lmdb, "--weights", p.weights, "--out", p.activations)
     succeed("cgmm", "--activations", p.activations, "--out", p.cgmm, "--images-per-attribute", 10)
+    succeed("eigenfaces", "--lmdb", p.lmdb, "--out", p.eigenfaces)
     return p

@@ -10,6 +10,7 @@ from attr2face.attributes import ATTRIBUTES, HEADS
 from attr2face.caffe_quietly import caffe_pb2
 from attr2face.datasets import read_faces, read_image, split_by_person
 from attr2face.errors import UserError
+from attr2face.models import MODELS
 from attr2face.people import picture_of
 from attr2face.render import render
 
@@ -60,7 +61,7 @@ def test_lmdbs_are_in_lockstep_with_the_index_and_the_images(pipeline):
             key = f"{record:08d}".encode()
             datum = caffe_pb2.Datum.FromString(image_transaction.get(key))
             blob = np.frombuffer(datum.data, np.uint8).reshape(datum.channels, datum.height, datum.width)
-            assert (blob == read_image(pipeline.root / index["path"][i], 72).transpose(2, 0, 1)[::-1]).all()
+            assert (blob == read_image(pipeline.root / index["path"][i], MODELS["mini"].image_size).transpose(2, 0, 1)[::-1]).all()
             values = caffe_pb2.Datum.FromString(label_transaction.get(key)).float_data
             assert list(values[:42]) == stored["labels"][i].tolist()
 

@@ -43,14 +43,16 @@ def test_finetuning_trains_the_heads_and_keeps_what_is_frozen(pipeline):
 
 def test_activations_are_those_of_the_net(pipeline):
     with h5py.File(pipeline.activations) as file:
-        assert file["activations"].shape == (48, 64, 4, 4)
+        assert file["activations"].shape == (48, *nets.feature_shape(MODELS["mini"], "conv5_3"))
         assert (file["activations"][:] >= 0).all()
         assert file["activations"][:].std() > 0
         assert file["activations"].chunks is not None
 
 
-def test_a_face_is_generated_with_its_loss_curve_and_provenance(pipeline, tmp_path):
-    printed = generate(pipeline, "Male,smiling", tmp_path / "face.png")
+@pytest.mark.parametrize("preset", ["faces", "paper"])
+def test_a_face_is_generated_with_its_loss_curve_and_provenance(pipeline, tmp_path, preset):
+    along = ("--eigenfaces", pipeline.eigenfaces) if preset == "faces" else ()
+    printed = generate(pipeline, "Male,smiling", tmp_path / "face.png", *along)
     assert "Smiling" in printed
     with Image.open(tmp_path / "face.png") as image:
         assert image.size == (256, 256)
@@ -59,13 +61,14 @@ def test_a_face_is_generated_with_its_loss_curve_and_provenance(pipeline, tmp_pa
     assert loss.iloc[-1] < 0.7 * loss.iloc[0]
     made_by = json.loads((tmp_path / "face.png.json").read_text())
     assert made_by["parameters"]["attributes"] == ["Male", "Smiling"]
-    assert set(made_by["inputs"]) == {"cgmm.h5", "finetuned.caffemodel", "mean.npy"}
+    assert set(made_by["inputs"]) == {"cgmm.h5", "finetuned.caffemodel", "mean.npy"} | {path.name for path in along[1:]}
 
 
 @pytest.mark.parametrize("target", ["contrast", "paper", "sampled"])
 def test_the_same_seed_gives_the_same_bytes_and_another_seed_others(pipeline, tmp_path, target):
     for name, seed in (("one", 1), ("again", 1), ("other", 2)):
-        generate(pipeline, "Male", tmp_path / f"{name}.png", "--seed", seed, "--target", target)
+        options = ("--seed", seed, "--target", target, "--eigenfaces", pipeline.eigenfaces)
+        generate(pipeline, "Male", tmp_path / f"{name}.png", *options)
     one, again, other = ((tmp_path / f"{name}.png").read_bytes() for name in ("one", "again", "other"))
     assert one == again
     assert one != other
@@ -171,7 +174,7 @@ def test_weights_of_another_shape_are_refused(pipeline, tmp_path):
 
     caffe.Net(str(narrow), caffe.TEST).save(str(tmp_path / "narrow.caffemodel"))
     files = ("--lmdb", pipeline.lmdb, "--weights", tmp_path / "narrow.caffemodel", "--out", tmp_path / "x.caffemodel")
-    says(attr2face("finetune", *files), "narrow.caffemodel", "conv1_", "(6, ")
+    says(attr2face("finetune", *files), "narrow.caffemodel", "conv1_1", "(6, ")
 
 
 def test_a_full_disk_is_one_sentence_and_leaves_nothing(pipeline, tmp_path):

@@ -63,11 +63,16 @@ def gradcheck(args: argparse.Namespace) -> None:
     print(f"relative error of the gradient: {cgmm.gradient_error(rng.standard_normal(len(mu)), phi, has, mu, 1e-5):.2e}")
 
 
+def eigenfaces(args: argparse.Namespace) -> None:
+    stages.learn_eigenfaces(args.lmdb, args.out, args.dataset, model_named(args.model), args.images, args.components, args.seed)
+
+
 def generate(args: argparse.Namespace) -> None:
     chosen = parse_attributes(args.attrs)
     out = args.out or args.folder / ("-".join(name.replace(" ", "_").replace("'", "") for name in chosen) + ".png")
     model = model_named(args.model)
-    seen = stages.generate(args.cgmm, args.weights, args.lmdb, args.dataset, model, chosen, args.target, args.strength, args.seed, out)
+    inputs = (args.cgmm, args.eigenfaces, args.weights, args.lmdb, args.dataset, model)
+    seen = stages.generate(*inputs, chosen, args.target, args.strength, args.seed, out)
     print(pd.DataFrame(seen).to_string(index=False))
     print(f"wrote {out}")
 
@@ -96,7 +101,7 @@ def parser() -> argparse.ArgumentParser:
 
     sub = stage(data, "render faces in LFW's layout", "out")
     sub.add_argument("--people", type=int, default=1000, help="identities")
-    sub.add_argument("--pictures", type=int, default=5, help="pictures of each")
+    sub.add_argument("--pictures", type=int, default=6, help="pictures of each")
     sub.add_argument("--size", type=int, default=112, help="side in pixels")
     sub.add_argument("--workers", type=int, default=os.cpu_count(), help="processes")
 
@@ -107,13 +112,13 @@ def parser() -> argparse.ArgumentParser:
     stage(write_nets, "write the committed prototxt files", "out")
 
     sub = stage(pretrain, "train the net on the identities of the training people", "lmdb", "dataset", "model", "out")
-    sub.add_argument("--epochs", type=float, default=4)
-    sub.add_argument("--rate", type=float, default=3e-4, help="learning rate")
+    sub.add_argument("--epochs", type=float, default=3)
+    sub.add_argument("--rate", type=float, default=2e-3, help="learning rate")
 
     sub = stage(finetune, "train the 42 heads and the layers from FREEZE upwards", "lmdb", "weights", "dataset", "model", "out")
     sub.add_argument("--freeze", choices=nets.STAGES, default="none", help="layers beneath this one do not learn")
-    sub.add_argument("--epochs", type=float, default=8)
-    sub.add_argument("--rate", type=float, default=4e-4, help="learning rate")
+    sub.add_argument("--epochs", type=float, default=10)
+    sub.add_argument("--rate", type=float, default=2e-3, help="learning rate")
 
     stage(evaluate, "accuracy, balanced accuracy and AUC per attribute, by split", "lmdb", "weights", "dataset", "model", "out")
 
@@ -129,8 +134,13 @@ def parser() -> argparse.ArgumentParser:
     sub = stage(gradcheck, "compare the cGMM's gradient with central differences")
     sub.add_argument("--activations", type=Path, required=True, help="HDF5 file of activations")
 
+    sub = stage(eigenfaces, "find the eigenfaces that inversion moves along", "lmdb", "dataset", "model", "out")
+    sub.add_argument("--images", type=int, default=2000, help="of training people")
+    sub.add_argument("--components", type=int, default=300, help="eigenfaces to keep")
+
     sub = stage(generate, "invert the target of some attributes to a face", "lmdb", "weights", "dataset", "model")
     sub.add_argument("--cgmm", type=Path, required=True, help="fitted cGMM")
+    sub.add_argument("--eigenfaces", type=Path, help="eigenfaces to move along; without them inversion moves pixels, as the paper's")
     sub.add_argument("--attrs", required=True, help="comma-separated attributes")
     sub.add_argument("--target", choices=("contrast", "paper", "sampled"), default="contrast", help="target activations")
     sub.add_argument("--strength", type=float, default=1.5, help="of the contrast")

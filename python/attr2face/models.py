@@ -20,8 +20,6 @@ class Model:
     ----------
     widths : tuple of int
         Channels of conv1 to conv5, and units of fc6 and fc7.
-    stride : int
-        Of conv1_1. With stride 2 its kernel is 4 wide, so that every pixel counts as much in an inversion's gradient.
     batch_norm : bool
         Whether a batch normalisation follows every layer; VGG-Face has none, a net trained from nothing in minutes needs it.
     image_size, crop : int
@@ -38,7 +36,6 @@ class Model:
 
     name: str
     widths: tuple[int, ...]
-    stride: int
     batch_norm: bool
     image_size: int
     crop: int
@@ -50,11 +47,13 @@ class Model:
 
 MODELS = {
     "mini": Model(
-        name="mini", widths=(16, 32, 48, 64, 64, 512), stride=2, batch_norm=True, image_size=104, crop=96, scale=1 / 64, dropout=0.2, batch=16,
+        name="mini", widths=(8, 16, 32, 64, 64, 512), batch_norm=True, image_size=88, crop=80, scale=1 / 64,
+        dropout=0.5, batch=16,
         solver='type: "Adam"\nmomentum: 0.9\nmomentum2: 0.999\nweight_decay: 1e-4\n',
     ),
     "vgg_face": Model(
-        name="vgg_face", widths=(64, 128, 256, 512, 512, 4096), stride=1, batch_norm=False, image_size=256, crop=224, scale=1.0, dropout=0.5, batch=25,
+        name="vgg_face", widths=(64, 128, 256, 512, 512, 4096), batch_norm=False, image_size=256, crop=224, scale=1.0,
+        dropout=0.5, batch=25,
         solver='type: "SGD"\nmomentum: 0.9\nweight_decay: 5e-4\n',
     ),
 }  # fmt: skip

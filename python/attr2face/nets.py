@@ -46,8 +46,7 @@ def trunk(n: caffe.NetSpec, bottom: caffe.net_spec.Top, model: Model, freeze: st
         frozen = STAGES.index(stage) < STAGES.index(freeze)
         for i in range(1, depth + 1):
             name = f"{stage}_{i}"
-            window = {"kernel_size": 4, "stride": 2} if name == "conv1_1" and model.stride == 2 else {"kernel_size": 3}
-            n[name] = L.Convolution(top, num_output=width, pad=1, param=_learning(frozen), **window, **FILLERS)
+            n[name] = L.Convolution(top, num_output=width, kernel_size=3, pad=1, param=_learning(frozen), **FILLERS)
             top = _activate(n, name, model, frozen)
             if name == until:
                 return
@@ -138,15 +137,13 @@ def feature_shape(model: Model, layer: str) -> tuple[int, ...]:
     if stage not in CONVOLUTIONS:
         raise UserError(f"unknown LAYER '{layer}'; choose conv1_1 to conv5_3, fc6 or fc7")
     depth = list(CONVOLUTIONS).index(stage)
-    side = model.crop // model.stride // 2**depth
+    side = model.crop // 2**depth
     return (model.widths[depth], side, side)
 
 
 def solver(model: Model, net: Path, prefix: Path, rate: float, iterations: int, seed: int) -> str:
-    """A solver's prototxt text. The rate is fixed, as the paper's; mini's falls twice, at 60% and 85% of the iterations."""
-    policy = 'lr_policy: "fixed"\n'
-    if model.name == "mini":
-        policy = f'lr_policy: "multistep"\ngamma: 0.3\nstepvalue: {iterations * 60 // 100}\nstepvalue: {iterations * 85 // 100}\n'
+    """A solver's prototxt text. The rate is fixed, as the paper's; mini's falls linearly to 0, which a short training needs."""
+    policy = 'lr_policy: "poly"\npower: 1\n' if model.name == "mini" else 'lr_policy: "fixed"\n'
     return (
         f'net: "{net}"\nbase_lr: {rate}\n{policy}{model.solver}max_iter: {iterations}\ndisplay: 0\n'
         f'snapshot_prefix: "{prefix}"\nrandom_seed: {seed}\nsolver_mode: CPU\n'
@@ -156,7 +153,7 @@ def solver(model: Model, net: Path, prefix: Path, rate: float, iterations: int, 
 def write_prototxts(model: Model, folder: Path) -> None:
     """Write the committed prototxt files of a model: train_val and solver for the default dataset, and deploy."""
     lmdbs, train_file = Path(f"data/synthetic-{model.name}/lmdb"), Path(f"prototxt/{model.name}/train_val.prototxt")
-    rate, iterations = (5e-4, 800) if model.name == "mini" else (5e-6, 40_000)
+    rate, iterations = (2e-3, 3000) if model.name == "mini" else (5e-6, 40_000)
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "train_val.prototxt").write_text(train_val(model, lmdbs))
     (folder / "deploy.prototxt").write_text(deploy(model))
@@ -177,7 +174,7 @@ def check_weights(path: Path, net: caffe.Net) -> None:
     except (DecodeError, OSError):
         raise UserError(f"{path} is not a readable .caffemodel; give WEIGHTS a file that Caffe wrote") from None
     stored = {layer.name: [tuple(blob.shape.dim) for blob in layer.blobs] for layer in weights.layer if layer.blobs}
-    common = stored.keys() & net.params.keys()
+    common = [name for name in net.params if name in stored]
     if not common:
         raise UserError(f"{path} has no layer of the net; give WEIGHTS a file of this MODEL")
     for name in common:

@@ -12,7 +12,7 @@ from scipy.ndimage import gaussian_filter
 from attr2face.attributes import INDEX
 from attr2face.people import Picture
 
-SKIN = {"White": (224, 180, 155), "Black": (108, 72, 52), "Asian": (226, 184, 140), "Indian": (160, 112, 78)}
+SKIN = {"White": (224, 180, 155), "Black": (108, 72, 52), "Asian": (228, 184, 130), "Indian": (160, 112, 78)}
 HAIR = {"Black Hair": (28, 24, 24), "Blond Hair": (206, 168, 96), "Brown Hair": (96, 62, 38), "Gray Hair": (172, 172, 174)}
 
 
@@ -91,10 +91,10 @@ class Face:
 
     def __init__(self, has: Callable[[str], float], features: np.ndarray, yaw: float) -> None:
         self.has, self.f, self.yaw = has, features, float(np.clip(yaw, -0.7, 0.7))
-        young = max(1.3 * has("Baby"), 0.75 * has("Child"))
+        young = max(1.3 * has("Baby"), 0.75 * has("Child"), 0.3 * has("Youth"))
         self.male = has("Male") > 0
         self.young = young
-        self.half_width = 0.5 + 0.02 * features[0] + 0.05 * has("Chubby") + 0.05 * has("Round Face") - 0.045 * has("Oval Face")
+        self.half_width = 0.5 + 0.02 * features[0] + 0.07 * has("Chubby") + 0.05 * has("Round Face") - 0.045 * has("Oval Face")
         self.half_width += 0.02 * has("Square Face") - 0.02 * (not self.male)
         self.half_height = 0.69 + 0.02 * features[1] - 0.05 * young + 0.05 * has("Oval Face") - 0.055 * has("Round Face")
         self.jaw = 2.0 + 0.05 * features[2] + 0.25 * self.male + 1.6 * has("Square Face") - 0.25 * has("Oval Face")
@@ -138,11 +138,11 @@ def _hair_texture(c: Canvas, face: Face, rng: np.random.Generator) -> np.ndarray
     """Strands: brightness that varies across the hair, straight, wavy or in curls."""
     has = face.has
     if has("Curly Hair"):
-        return 1 + 0.15 * c.noise(rng, 0.022)
-    bend = 0.05 * np.sin(22 * c.y) * has("Wavy Hair")
+        return 1 + 0.3 * c.noise(rng, 0.026)
+    bend = 0.07 * np.sin(20 * c.y) * has("Wavy Hair")
     across = c.x + bend + 0.25 * c.y * np.sign(c.x)
-    strands = np.sin(70 * across + rng.uniform(0, 6)) + 0.6 * np.sin(131 * across)
-    return 1 + (0.1 + 0.07 * has("Straight Hair") + 0.07 * has("Wavy Hair")) * strands
+    strands = np.sin(56 * across + rng.uniform(0, 6)) + 0.6 * np.sin(105 * across)
+    return 1 + (0.05 + 0.14 * has("Straight Hair") + 0.14 * has("Wavy Hair")) * strands
 
 
 def _paint_hair(c: Canvas, face: Face, mask: np.ndarray, rng: np.random.Generator) -> None:
@@ -199,9 +199,10 @@ def _head(c: Canvas, face: Face, rng: np.random.Generator) -> None:
     lit = 0.72 + 0.34 * depth + 0.09 * (c.x * face.yaw * 2 - c.y * 0.5)
     c.shade(c.head, lit[..., None])
     c.shade(c.head, (1 + 0.018 * c.noise(rng, 0.03))[..., None])
+    for k in range(3 if has("Senior") else 2 if has("Middle Aged") else 0):
+        line = c.stroke(-0.34 - 0.075 * k + 0.08 * c.x**2, -0.24, 0.24, 0.008, 0.024)
+        c.shade(line, 1 - 0.35 * has("Senior") - 0.3 * has("Middle Aged"))
     if has("Senior"):
-        for k in range(3):
-            c.shade(c.stroke(-0.36 - 0.075 * k + 0.08 * c.x**2, -0.24, 0.24, 0.007, 0.022), 1 - 0.2 * has("Senior"))
         c.shade(c.head, (1 + 0.05 * has("Senior") * c.noise(rng, 0.02))[..., None])
     if has("Round Jaw"):
         c.shade(c.ellipse(0, 0.62, 0.2, 0.11, 0.12), 1 + 0.12 * has("Round Jaw"))
@@ -211,56 +212,56 @@ def _cheeks_and_lines(c: Canvas, face: Face) -> None:
     has = face.has
     for side in (-1, 1):
         cheek = c.ellipse(side * 0.29 + face.shift, 0.16, 0.16, 0.12, 0.2) * c.head
-        c.paint(cheek, (226, 92, 96), 0.42 * has("Rosy Cheeks"))
+        c.paint(cheek, (226, 80, 88), 0.6 * has("Rosy Cheeks"))
         if has("High Cheekbones"):
-            c.shade(c.ellipse(side * 0.33, 0.08, 0.13, 0.05, 0.07) * c.head, 1 + 0.22 * has("High Cheekbones"))
-            c.shade(c.ellipse(side * 0.37, 0.28, 0.09, 0.13, 0.12) * c.head, 1 - 0.22 * has("High Cheekbones"))
+            c.shade(c.ellipse(side * 0.33, 0.08, 0.13, 0.05, 0.07) * c.head, 1 + 0.32 * has("High Cheekbones"))
+            c.shade(c.ellipse(side * 0.37, 0.28, 0.09, 0.13, 0.12) * c.head, 1 - 0.34 * has("High Cheekbones"))
         if has("Strong Nose-Mouth Lines") or has("Smiling") or has("Senior"):
             line_x = side * (0.12 + 0.16 * np.clip(c.y - 0.1, 0, 1) ** 0.8 * 1.6) + face.shift
             line = c.soft(np.maximum(np.maximum(abs(c.x - line_x) - 0.009, 0.17 - c.y), c.y - 0.42), 0.03)
-            c.shade(line, 1 - 0.42 * has("Strong Nose-Mouth Lines") - 0.1 * has("Smiling") - 0.1 * has("Senior"))
+            c.shade(line, 1 - 0.5 * has("Strong Nose-Mouth Lines") - 0.15 * has("Smiling") - 0.1 * has("Senior"))
         if has("Bags Under Eyes"):
             bag = c.stroke(face.eye_y + 0.115 - 1.6 * (c.x - side * face.eye_dx) ** 2, side * face.eye_dx - 0.1,
-                           side * face.eye_dx + 0.1, 0.016, 0.04)  # fmt: skip
-            c.shade(bag, np.array((0.66, 0.6, 0.66)) ** has("Bags Under Eyes"))
+                           side * face.eye_dx + 0.1, 0.022, 0.045)  # fmt: skip
+            c.shade(bag, np.array((0.56, 0.48, 0.56)) ** has("Bags Under Eyes"))
         if has("Shiny Skin"):
-            c.paint(c.ellipse(side * 0.27, 0.1, 0.07, 0.05, 0.08), (255, 250, 244), 0.6 * has("Shiny Skin"))
+            c.paint(c.ellipse(side * 0.27, 0.1, 0.07, 0.05, 0.08), (255, 250, 244), 0.85 * has("Shiny Skin"))
     if has("Shiny Skin"):
-        c.paint(c.ellipse(0.02, -0.36, 0.2, 0.07, 0.1) + c.ellipse(0.01, 0.12, 0.03, 0.06, 0.04), (255, 250, 244), 0.6 * has("Shiny Skin"))
+        c.paint(c.ellipse(0.02, -0.36, 0.2, 0.07, 0.1) + c.ellipse(0.01, 0.12, 0.03, 0.06, 0.04), (255, 250, 244), 0.85 * has("Shiny Skin"))
     if has("Flushed Face"):
         c.shade(c.head, np.array((1.06, 0.74, 0.72)) ** has("Flushed Face"))
 
 
 def _eyes(c: Canvas, face: Face) -> None:
     has = face.has
-    open_ = 0.046 + 0.018 * has("Eyes Open") - 0.021 * has("Narrow Eyes") + 0.018 * face.young - 0.008 * has("Smiling")
+    open_ = 0.05 + 0.024 * has("Eyes Open") - 0.026 * has("Narrow Eyes") + 0.02 * face.young - 0.008 * has("Smiling")
     open_ = max(open_ + 0.004 * face.f[12] - 0.007 * (face.race == "Asian"), 0.016)
     iris = np.array((84, 48, 24) if has("Brown Eyes") else ((86, 130, 170) if face.f[13] > 0 else (96, 134, 104)))
     makeup = has("Heavy Makeup")
-    slant = 0.12 * (face.race == "Asian")
+    slant = 0.22 * (face.race == "Asian")
     brow_colour = np.minimum(face.hair * 0.62, 120) if has("Gray Hair") == 0 else face.hair * 0.7
     for side in (-1, 1):
         cx, cy = side * face.eye_dx + face.shift, face.eye_y
         u = (c.x - cx) * side
         centre = cy - slant * u
-        profile = np.sqrt(np.clip(1 - (u / 0.112) ** 2, 0, 1))
+        profile = np.sqrt(np.clip(1 - (u / 0.13) ** 2, 0, 1))
         c.shade(c.ellipse(cx, cy - 0.03, 0.15, 0.09, 0.1), 0.88)
         if makeup:
             lid = c.soft(np.maximum(abs(u) - 0.13, abs(c.y - centre + 0.045) - 0.05 * profile), 0.03)
             c.paint(lid, (92, 62, 132), 0.75 * makeup)
-        white = c.soft(np.abs(c.y - centre) - open_ * profile) * (np.abs(u) < 0.112)
+        white = c.soft(np.abs(c.y - centre) - open_ * profile) * (np.abs(u) < 0.13)
         c.paint(white, (240, 238, 234))
-        c.paint(white * c.ellipse(cx + 0.02 * face.yaw, cy, 0.049, 0.052), iris)
-        c.paint(white * c.ellipse(cx + 0.02 * face.yaw, cy, 0.022, 0.024), (12, 10, 12))
+        c.paint(white * c.ellipse(cx + 0.02 * face.yaw, cy, 0.058, 0.06), iris)
+        c.paint(white * c.ellipse(cx + 0.02 * face.yaw, cy, 0.025, 0.027), (12, 10, 12))
         c.paint(white * c.ellipse(cx - 0.016, cy - 0.018, 0.011, 0.011), (255, 255, 255))
-        lash = c.stroke(centre - open_ * profile, cx - 0.115, cx + 0.115, 0.007 + 0.009 * makeup + 0.004 * (not face.male), 0.014)
+        lash = c.stroke(centre - open_ * profile, cx - 0.133, cx + 0.133, 0.007 + 0.009 * makeup + 0.004 * (not face.male), 0.014)
         c.paint(lash, (26, 18, 18), 0.9)
-        c.shade(c.stroke(centre + open_ * profile, cx - 0.11, cx + 0.11, 0.004, 0.014), 0.7)
+        c.shade(c.stroke(centre + open_ * profile, cx - 0.128, cx + 0.128, 0.004, 0.014), 0.7)
         arch = has("Arched Eyebrows")
         brow_y = (
-            cy - 0.135 - 0.05 * arch + 0.045 * has("Frowning") * (1 - 2.2 * u / 0.15) + (2.0 + 4.5 * arch) * (u - 0.03 - 0.03 * arch) ** 2
+            cy - 0.135 - 0.05 * arch + 0.06 * has("Frowning") * (1 - 2.2 * u / 0.15) + (2.0 + 4.5 * arch) * (u - 0.03 - 0.03 * arch) ** 2
         )
-        thick = 0.017 + 0.008 * face.male + 0.016 * has("Bushy Eyebrows") - 0.008 * arch - 0.006 * face.young
+        thick = 0.017 + 0.006 * face.male + 0.024 * has("Bushy Eyebrows") - 0.008 * arch - 0.006 * face.young
         c.paint(c.stroke(brow_y, cx - 0.14, cx + 0.14, thick * (1.15 - 2.2 * np.clip(u, -0.05, 0.2)), 0.022), brow_colour, 0.88)
     if has("Frowning"):
         for x in (-0.03, 0.03):
@@ -269,8 +270,8 @@ def _eyes(c: Canvas, face: Face) -> None:
 
 def _nose(c: Canvas, face: Face) -> None:
     has = face.has
-    wide = 0.098 + 0.045 * has("Big Nose") - 0.028 * has("Pointy Nose") + 0.022 * has("Black") - 0.015 * face.young + 0.006 * face.f[14]
-    tip = 0.19 + 0.03 * has("Big Nose") + 0.03 * has("Pointy Nose") - 0.04 * face.young + 0.01 * face.f[15]
+    wide = 0.1 + 0.06 * has("Big Nose") - 0.04 * has("Pointy Nose") + 0.022 * has("Black") - 0.015 * face.young + 0.006 * face.f[14]
+    tip = 0.19 + 0.035 * has("Big Nose") + 0.035 * has("Pointy Nose") - 0.04 * face.young + 0.01 * face.f[15]
     cx = 1.6 * face.shift
     side = 1 if face.yaw < 0 else -1
     along = np.clip((c.y - face.eye_y) / (tip - face.eye_y), 0, 1)
@@ -291,17 +292,18 @@ def _nose(c: Canvas, face: Face) -> None:
 def _mouth(c: Canvas, face: Face) -> None:
     has = face.has
     cx, cy = face.shift, 0.43 - 0.02 * face.young + 0.008 * face.f[16]
-    half = 0.185 + 0.055 * has("Smiling") - 0.015 * face.young + 0.008 * face.f[17] - 0.01 * has("Frowning")
-    gap = 0.034 * has("Mouth Slightly Open") + 0.12 * has("Mouth Wide Open")
-    if has("Smiling") and not (has("Mouth Closed") or has("Teeth Not Visible") or gap):
-        gap = 0.028
+    half = 0.2 + 0.06 * has("Smiling") - 0.015 * face.young + 0.008 * face.f[17] - 0.01 * has("Frowning")
+    gap = 0.0 if has("Mouth Closed") else 0.022 + 0.03 * has("Smiling")
+    gap += 0.045 * has("Mouth Slightly Open") + 0.13 * has("Mouth Wide Open") + 0.012 * has("Teeth Not Visible")
     u = np.clip((c.x - cx) / half, -1, 1)
-    bow = cy - (0.085 * has("Smiling") - 0.075 * has("Frowning")) * (u**2 - 0.35)
+    bow = cy - (0.13 * has("Smiling") - 0.11 * has("Frowning")) * (u**2 - 0.35)
     taper = np.sqrt(np.clip(1 - u**2, 0, 1))
-    lips = 0.03 + 0.024 * has("Big Lips") + 0.012 * has("Black") + 0.006 * (not face.male) + 0.003 * face.f[18]
+    lips = (
+        0.03 - 0.008 * has("Mouth Closed") + 0.032 * has("Big Lips") + 0.012 * has("Black") + 0.006 * (not face.male) + 0.003 * face.f[18]
+    )
     colour = face.skin * np.array((0.82, 0.6, 0.6))
     colour = colour + min(1.0, 0.85 * has("Wearing Lipstick")) * (np.array((190, 22, 52)) - colour)
-    upper = (bow - (gap * 0.5 + lips * (0.85 + 0.2 * np.cos(9 * u * half / 0.185))) * taper, bow - gap * 0.5 * taper)
+    upper = (bow - (gap * 0.5 + lips * (0.85 + 0.2 * np.cos(9 * u))) * taper, bow - gap * 0.5 * taper)
     lower = (bow + gap * 0.5 * taper, bow + (gap * 0.5 + lips * 1.2) * taper)
     inside = c.soft(np.abs(c.y - bow) - (gap * 0.5 + 0.002) * taper) * (np.abs(c.x - cx) < half)
     for low, high in (upper, lower):
@@ -310,10 +312,10 @@ def _mouth(c: Canvas, face: Face) -> None:
     if gap:
         c.paint(inside, (62, 16, 20))
         if not has("Teeth Not Visible"):
-            teeth = inside * c.soft(c.y - bow + gap * (0.5 - 0.62 * (gap < 0.06) - 0.32 * (gap >= 0.06)) * taper)
+            teeth = inside * c.soft(c.y - bow - gap * (0.2 if gap < 0.08 else -0.15) * taper)
             c.paint(teeth, (244, 240, 230))
     else:
-        c.paint(c.stroke(bow, cx - half, cx + half, 0.004 + 0.004 * has("Mouth Closed"), 0.014), colour * 0.45)
+        c.paint(c.stroke(bow, cx - half, cx + half, 0.01, 0.014), colour * 0.35)
     if has("Mouth Closed"):
         for s in (-1, 1):
             c.shade(c.ellipse(cx + s * half, cy - 0.25 * (bow.min() - cy), 0.016, 0.02, 0.03), 0.6)

@@ -6,13 +6,16 @@ import h5py
 import numpy as np
 import pandas as pd
 from PIL import Image
+from tqdm import tqdm
 
 from attr2face import cgmm, evaluation, nets
 from attr2face.activations import extract
 from attr2face.attributes import INDEX, attribute_probabilities
+from attr2face.datasets import read_image
+from attr2face.eigenfaces import fit_eigenfaces, load_eigenfaces, save_eigenfaces
 from attr2face.errors import UserError
 from attr2face.files import require, write_provenance, written_whole
-from attr2face.generation import Descent, invert
+from attr2face.generation import FaceDescent, Inversion, PixelDescent, descend_faces, descend_pixels
 from attr2face.lmdbs import open_lmdbs
 from attr2face.models import Model, deprocess, preprocess
 from attr2face.training import train
@@ -102,9 +105,21 @@ def fit_cgmm(activations: Path, out: Path, n_images: int, lam: float, epochs: in
     write_provenance(out, [activations], images_per_attribute=n_images, lam=lam, epochs=epochs, seed=seed)
 
 
-def generate(model_file: Path, weights: Path, lmdbs: Path, dataset: str, model: Model, chosen: list[str], target: str,
-             strength: float, seed: int, out: Path) -> list[dict]:  # fmt: skip
+def learn_eigenfaces(lmdbs: Path, out: Path, dataset: str, model: Model, n_images: int, k: int, seed: int) -> None:
+    """Find the first `k` eigenfaces of `n_images` random images of training people."""
+    open_lmdbs(lmdbs, dataset, model)
+    paths = pd.read_csv(lmdbs / "index.csv", dtype=str).query("split == 'train'")["path"]
+    chosen = paths.sample(min(n_images, len(paths)), random_state=seed)
+    images = np.stack([read_image(Path(path), model.image_size) for path in tqdm(chosen, "eigenfaces", unit=" images")])
+    save_eigenfaces(fit_eigenfaces(preprocess(images, np.load(lmdbs / "mean.npy"), model), k), out)
+    write_provenance(out, [lmdbs / "lmdb.json"], images=len(chosen), k=k, seed=seed)
+
+
+def generate(model_file: Path, faces: Path | None, weights: Path, lmdbs: Path, dataset: str, model: Model, chosen: list[str],
+             target: str, strength: float, seed: int, out: Path) -> list[dict]:  # fmt: skip
     """Write a face with the attributes `chosen` to `out`, its loss curve and provenance beside it.
+
+    The inversion moves along the eigenfaces in the file `faces`; without one it moves pixels, as the paper's does.
 
     Returns
     -------
@@ -120,15 +135,20 @@ def generate(model_file: Path, weights: Path, lmdbs: Path, dataset: str, model: 
     if shape != nets.feature_shape(model, layer):
         raise UserError(f"{model_file} has activations of shape {shape}, not those of {layer} in {model.name}; rebuild it with make cgmm")
     mean = np.load(lmdbs / "mean.npy")
-    canvas, losses = invert(nets.load(nets.inversion(model, layer), weights), layer, wanted.reshape(1, *shape), mean, model, Descent(), rng)
-    images = deprocess(canvas, mean, model)
+    inversion = Inversion(nets.load(nets.inversion(model, layer), weights), layer, wanted.reshape(1, *shape))
+    if faces is None:
+        canvas, losses = descend_pixels(inversion, mean, model, PixelDescent(), rng)
+    else:
+        canvas, losses = descend_faces(inversion, load_eigenfaces(faces), mean, model, FaceDescent(), rng)
+    image = deprocess(canvas, mean, model)[0]
     with written_whole(out) as temporary:
-        Image.fromarray(images[0]).resize((PICTURE, PICTURE), Image.Resampling.BICUBIC).save(temporary, "PNG")
+        Image.fromarray(image).resize((PICTURE, PICTURE), Image.Resampling.BICUBIC).save(temporary, "PNG")
     with written_whole(out.with_suffix(".loss.csv")) as temporary:
         pd.DataFrame({"step": range(len(losses)), "loss": losses}).to_csv(temporary, index=False)
-    seen = _read_back(nets.load(nets.deploy(model, 2), weights), images[0], mean, model, chosen)
+    seen = _read_back(nets.load(nets.deploy(model, 2), weights), image, mean, model, chosen)
     settings = {"attributes": chosen, "layer": layer, "target": target, "strength": strength, "seed": seed, "seen": seen}
-    write_provenance(out, [model_file, weights, lmdbs / "mean.npy"], dataset=dataset, model=model.name, **settings)
+    inputs = [model_file, weights, lmdbs / "mean.npy", *([faces] if faces else [])]
+    write_provenance(out, inputs, dataset=dataset, model=model.name, **settings)
     return seen
 
 

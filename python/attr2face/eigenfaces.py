@@ -1,0 +1,53 @@
+"""Eigenfaces (Turk and Pentland 1991): what pictures of faces look like, learned from those of the training people.
+
+Images enter, a basis of canvases leaves. A canvas is x = (z * spread) @ basis with z ~ N(0, I) for an ordinary face, so that an
+inversion that moves z instead of pixels moves along the ways in which faces differ, each as easily as it is common.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import h5py
+import numpy as np
+
+from attr2face.files import require, written_whole
+
+
+@dataclass(frozen=True)
+class Eigenfaces:
+    """Principal components of canvases: `basis` (k, 3 * crop * crop), orthonormal rows, and `spread` (k,), their deviations."""
+
+    basis: np.ndarray
+    spread: np.ndarray
+
+    def canvas(self, z: np.ndarray) -> np.ndarray:
+        """(n, k) to (n, 3, crop, crop) float32."""
+        side = round((self.basis.shape[1] // 3) ** 0.5)
+        return ((z * self.spread) @ self.basis).astype(np.float32).reshape(len(z), 3, side, side)
+
+    def pull_back(self, gradient: np.ndarray) -> np.ndarray:
+        """The gradient with respect to z of what has `gradient` (n, 3, crop, crop) with respect to the canvas: (n, k)."""
+        return gradient.reshape(len(gradient), -1) @ self.basis.T * self.spread
+
+
+def fit_eigenfaces(canvases: np.ndarray, k: int) -> Eigenfaces:
+    """The first `k` components of (n, 3, crop, crop) canvases, from the eigenvectors of their n x n Gram matrix."""
+    x = canvases.reshape(len(canvases), -1)
+    x = x - x.mean(axis=0)
+    k = min(k, len(x) - 1)
+    variance, vectors = np.linalg.eigh((x @ x.T).astype(np.float64) / len(x))
+    variance, vectors = variance[: -k - 1 : -1], vectors[:, : -k - 1 : -1]
+    basis = vectors.T.astype(np.float32) @ x / np.sqrt(variance * len(x))[:, None]
+    return Eigenfaces(basis.astype(np.float32), np.sqrt(variance).astype(np.float32))
+
+
+def save_eigenfaces(eigenfaces: Eigenfaces, out: Path) -> None:
+    """Write `basis` and `spread` as HDF5."""
+    with written_whole(out) as temporary, h5py.File(temporary, "w") as file:
+        file["basis"], file["spread"] = eigenfaces.basis, eigenfaces.spread
+
+
+def load_eigenfaces(path: Path) -> Eigenfaces:
+    """Read what `save_eigenfaces` wrote."""
+    with h5py.File(require(path, "make eigenfaces writes it")) as file:
+        return Eigenfaces(file["basis"][:], file["spread"][:])

@@ -1,0 +1,42 @@
+"""Eigenfaces, on random canvases that vary in a few ways."""
+
+import numpy as np
+
+from attr2face.eigenfaces import fit_eigenfaces, load_eigenfaces, save_eigenfaces
+
+
+def canvases(n: int, ways: int) -> np.ndarray:
+    rng = np.random.default_rng(0)
+    return (rng.standard_normal((n, ways)) @ rng.standard_normal((ways, 3 * 6 * 6))).reshape(n, 3, 6, 6).astype(np.float32)
+
+
+def test_eigenfaces_are_orthonormal_and_span_the_canvases():
+    x = canvases(50, 4)
+    faces = fit_eigenfaces(x, 4)
+    assert np.allclose(faces.basis @ faces.basis.T, np.eye(4), atol=1e-5)
+    assert (np.diff(faces.spread) <= 0).all()
+    centred = (x - x.mean(axis=0)).reshape(50, -1)
+    z = centred @ faces.basis.T / faces.spread
+    assert np.allclose(faces.canvas(z).reshape(50, -1), centred, atol=1e-3)
+    assert np.allclose(z.std(axis=0), 1, atol=1e-3), "an ordinary face has coordinates of deviation 1"
+
+
+def test_there_are_fewer_eigenfaces_than_images():
+    assert len(fit_eigenfaces(canvases(5, 8), 300).spread) == 4
+
+
+def test_the_pulled_back_gradient_is_that_of_the_coordinates():
+    faces = fit_eigenfaces(canvases(50, 4), 4)
+    rng = np.random.default_rng(1)
+    z, direction = rng.standard_normal((2, 3, 4))
+    gradient = rng.standard_normal((3, 3, 6, 6))
+    change = (faces.canvas(z + direction) - faces.canvas(z)) * gradient
+    assert np.allclose(change.sum(), (faces.pull_back(gradient) * direction).sum(), rtol=1e-3)
+
+
+def test_eigenfaces_are_read_as_they_were_written(tmp_path):
+    faces = fit_eigenfaces(canvases(20, 4), 3)
+    save_eigenfaces(faces, tmp_path / "faces.h5")
+    stored = load_eigenfaces(tmp_path / "faces.h5")
+    assert (stored.basis == faces.basis).all()
+    assert (stored.spread == faces.spread).all()
