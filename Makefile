@@ -15,7 +15,7 @@ LFW_ROOT ?=
 CAFFE_ROOT ?=
 PEOPLE ?= 1000
 PICTURES ?= 6
-EPOCHS ?= $(if $(filter lfw,$(DATASET)),40,10)
+EPOCHS ?= $(if $(filter lfw,$(DATASET)),40,12)
 RATE ?= $(if $(filter vgg_face,$(MODEL)),5e-6,2e-3)
 export CAFFE_ROOT
 

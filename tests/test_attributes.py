@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from attr2face.attributes import ATTRIBUTES, HEADS, attribute_probabilities, class_labels, parse_attributes
+from attr2face.attributes import ATTRIBUTES, HEADS, attribute_probabilities, class_labels, parse_attributes, presence
 from attr2face.errors import UserError
 
 
@@ -49,6 +49,14 @@ def test_ties_are_broken_at_random_and_by_the_seed():
     assert (one == again).all()
     assert (one != other).any()
     assert set(one[:, 1]) == {1, 2, 3, 4}
+
+
+def test_what_is_chosen_is_present_and_what_it_excludes_is_absent():
+    share = np.linspace(0.1, 0.9, 73)
+    present = dict(zip(ATTRIBUTES, presence(["Frowning", "Male"], share), strict=True))
+    assert present["Frowning"] == present["Male"] == 1
+    assert present["Smiling"] == 0
+    assert present["Bald"] == share[ATTRIBUTES.index("Bald")]
 
 
 def test_probabilities_of_attributes_leave_out_class_0():

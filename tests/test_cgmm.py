@@ -59,3 +59,12 @@ def test_contrast_gives_each_attribute_its_own_effect_when_two_go_together():
     direction, centre = cgmm.contrast(phi, np.stack([first, second], axis=1))
     assert np.allclose(direction, [[1, 0], [0, 2]], atol=0.02)
     assert np.allclose(centre, phi.mean(axis=0))
+
+
+def test_the_contrast_target_of_strength_1_is_the_mean_of_the_images_with_those_attributes():
+    rng = np.random.default_rng(0)
+    has = rng.random((4000, 2)) < 0.4
+    phi = 5 + has @ np.array([[1.0, 0.0], [0.5, 2.0]]) + 0.1 * rng.standard_normal((4000, 2))
+    share = has.mean(axis=0)
+    target = cgmm.contrast_target(np.array([1.0, 0.0]), share, *cgmm.contrast(phi, has), 1.0)
+    assert np.allclose(target, phi[has[:, 0] & ~has[:, 1]].mean(axis=0), atol=0.02)

@@ -59,6 +59,20 @@ def parse_attributes(text: str) -> list[str]:
     return chosen
 
 
+def presence(chosen: list[str], share: np.ndarray) -> np.ndarray:
+    """How far each attribute is present in a face with the attributes `chosen`, between 0 and 1: (73,).
+
+    The chosen ones are present and the others of their heads absent, as those exclude each other. Of the rest nothing is known:
+    they are as present as their `share` (73,) of all images.
+    """
+    present = np.array(share, float)
+    for head in HEADS:
+        if set(chosen) & set(head.attributes):
+            for attribute in head.attributes:
+                present[INDEX[attribute]] = attribute in chosen
+    return present
+
+
 def class_labels(scores: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Class index of every image in every head: the positive attribute with the highest score, 0 where none is positive.
 

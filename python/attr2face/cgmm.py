@@ -122,6 +122,10 @@ def contrast(phi: np.ndarray, has: np.ndarray, lam: float = 1.0) -> tuple[np.nda
     return direction, phi.mean(axis=0)
 
 
-def contrast_target(chosen: list[int], direction: np.ndarray, centre: np.ndarray, strength: float) -> np.ndarray:
-    """T = mean phi + strength sum_{j in C} d_j, not below zero, as activations behind a ReLU are: (n_features,)."""
-    return np.maximum(centre + strength * direction[chosen].sum(axis=0), 0)
+def contrast_target(present: np.ndarray, share: np.ndarray, direction: np.ndarray, centre: np.ndarray, strength: float) -> np.ndarray:
+    """T = mean phi + strength sum_j (a_j - E a_j) d_j, not below zero, as activations behind a ReLU are: (n_features,).
+
+    With strength 1 it is the regression's mean of the activations of images whose attributes are `present` (a, between 0 and 1);
+    `share` is E a. A strength above 1 goes further from the mean than such images do.
+    """
+    return np.maximum(centre + strength * (present - share) @ direction, 0)

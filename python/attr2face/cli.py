@@ -112,12 +112,12 @@ def parser() -> argparse.ArgumentParser:
     stage(write_nets, "write the committed prototxt files", "out")
 
     sub = stage(pretrain, "train the net on the identities of the training people", "lmdb", "dataset", "model", "out")
-    sub.add_argument("--epochs", type=float, default=3)
+    sub.add_argument("--epochs", type=float, default=2)
     sub.add_argument("--rate", type=float, default=2e-3, help="learning rate")
 
     sub = stage(finetune, "train the 42 heads and the layers from FREEZE upwards", "lmdb", "weights", "dataset", "model", "out")
     sub.add_argument("--freeze", choices=nets.STAGES, default="none", help="layers beneath this one do not learn")
-    sub.add_argument("--epochs", type=float, default=10)
+    sub.add_argument("--epochs", type=float, default=12)
     sub.add_argument("--rate", type=float, default=2e-3, help="learning rate")
 
     stage(evaluate, "accuracy, balanced accuracy and AUC per attribute, by split", "lmdb", "weights", "dataset", "model", "out")
@@ -143,7 +143,7 @@ def parser() -> argparse.ArgumentParser:
     sub.add_argument("--eigenfaces", type=Path, help="eigenfaces to move along; without them inversion moves pixels, as the paper's")
     sub.add_argument("--attrs", required=True, help="comma-separated attributes")
     sub.add_argument("--target", choices=("contrast", "paper", "sampled"), default="contrast", help="target activations")
-    sub.add_argument("--strength", type=float, default=1.5, help="of the contrast")
+    sub.add_argument("--strength", type=float, default=2.0, help="of the contrast")
     sub.add_argument("--folder", type=Path, default=Path("results"), help="where faces go, named by their attributes")
     sub.add_argument("--out", type=Path, help="PNG to write instead")
     return top

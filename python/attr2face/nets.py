@@ -153,7 +153,7 @@ def solver(model: Model, net: Path, prefix: Path, rate: float, iterations: int, 
 def write_prototxts(model: Model, folder: Path) -> None:
     """Write the committed prototxt files of a model: train_val and solver for the default dataset, and deploy."""
     lmdbs, train_file = Path(f"data/synthetic-{model.name}/lmdb"), Path(f"prototxt/{model.name}/train_val.prototxt")
-    rate, iterations = (2e-3, 3000) if model.name == "mini" else (5e-6, 40_000)
+    rate, iterations = (2e-3, 3600) if model.name == "mini" else (5e-6, 40_000)
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "train_val.prototxt").write_text(train_val(model, lmdbs))
     (folder / "deploy.prototxt").write_text(deploy(model))

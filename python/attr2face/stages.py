@@ -10,7 +10,7 @@ from tqdm import tqdm
 
 from attr2face import cgmm, evaluation, nets
 from attr2face.activations import extract
-from attr2face.attributes import INDEX, attribute_probabilities
+from attr2face.attributes import INDEX, attribute_probabilities, presence
 from attr2face.datasets import read_image
 from attr2face.eigenfaces import fit_eigenfaces, load_eigenfaces, save_eigenfaces
 from attr2face.errors import UserError
@@ -99,7 +99,7 @@ def fit_cgmm(activations: Path, out: Path, n_images: int, lam: float, epochs: in
     )
     with written_whole(out) as temporary, h5py.File(temporary, "w") as file:
         arrays = {"mu": gaussians.mu, "var": gaussians.var, "count": gaussians.count, "w": w, "w_sgd": w_sgd, "sgd_loss": losses}
-        for name, array in (arrays | {"direction": direction, "centre": centre}).items():
+        for name, array in (arrays | {"direction": direction, "centre": centre, "share": has.mean(axis=0)}).items():
             file[name] = array
         file.attrs.update(layer=source.split()[0], weights=source.split()[1], shape=shape, lam=lam, seed=seed)
     write_provenance(out, [activations], images_per_attribute=n_images, lam=lam, epochs=epochs, seed=seed)
@@ -131,7 +131,7 @@ def generate(model_file: Path, faces: Path | None, weights: Path, lmdbs: Path, d
     rng = np.random.default_rng(seed)
     with h5py.File(model_file) as file:
         layer, shape = file.attrs["layer"], tuple(file.attrs["shape"])
-        wanted = _target(file, [INDEX[name] for name in chosen], target, strength, rng)
+        wanted = _target(file, chosen, target, strength, rng)
     if shape != nets.feature_shape(model, layer):
         raise UserError(f"{model_file} has activations of shape {shape}, not those of {layer} in {model.name}; rebuild it with make cgmm")
     mean = np.load(lmdbs / "mean.npy")
@@ -152,11 +152,12 @@ def generate(model_file: Path, faces: Path | None, weights: Path, lmdbs: Path, d
     return seen
 
 
-def _target(file: h5py.File, chosen: list[int], target: str, strength: float, rng: np.random.Generator) -> np.ndarray:
+def _target(file: h5py.File, chosen: list[str], target: str, strength: float, rng: np.random.Generator) -> np.ndarray:
     if target == "contrast":
-        return cgmm.contrast_target(chosen, file["direction"][:], file["centre"][:], strength)
+        share = file["share"][:]
+        return cgmm.contrast_target(presence(chosen, share), share, file["direction"][:], file["centre"][:], strength)
     gaussians = cgmm.Gaussians(file["mu"][:], file["var"][:], file["count"][:])
-    return cgmm.paper_target(chosen, file["w"][:], gaussians, rng if target == "sampled" else None)
+    return cgmm.paper_target([INDEX[name] for name in chosen], file["w"][:], gaussians, rng if target == "sampled" else None)
 
 
 def _read_back(net, image: np.ndarray, mean: np.ndarray, model: Model, chosen: list[str]) -> list[dict]:  # noqa: ANN001
