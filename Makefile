@@ -13,10 +13,11 @@ OUT ?=
 WEIGHTS ?=
 LFW_ROOT ?=
 CAFFE_ROOT ?=
-PEOPLE ?= 1000
+PEOPLE ?= 1500
 PICTURES ?= 6
-EPOCHS ?= $(if $(filter lfw,$(DATASET)),40,12)
+EPOCHS ?= $(if $(filter lfw,$(DATASET)),40,8)
 RATE ?= $(if $(filter vgg_face,$(MODEL)),5e-6,2e-3)
+DROPOUT ?= $(if $(filter mini,$(MODEL)),$(if $(filter lfw,$(DATASET)),0.5,0.2),0.5)
 export CAFFE_ROOT
 
 SHELL := /bin/bash
@@ -64,6 +65,7 @@ help:  ## this list
 		"OUT" "$(OUT): PNG to write; empty for results/$(DATASET)-$(MODEL)/" \
 		"EPOCHS" "$(EPOCHS): of finetuning" \
 		"RATE" "$(RATE): learning rate of finetuning" \
+		"DROPOUT" "$(DROPOUT): ratio after fc6 and fc7 in finetuning" \
 		"PEOPLE" "$(PEOPLE): rendered people, with PICTURES=$(PICTURES) of each" \
 		"CAFFE_ROOT" "$(CAFFE_ROOT): a Caffe of your own; empty builds one"
 
@@ -108,7 +110,7 @@ models/vgg_face/pretrained.caffemodel:
 	@echo "MODEL=vgg_face: set WEIGHTS to VGG-Face's published VGG_FACE.caffemodel" >&2; exit 2
 
 $(FINETUNED): $(PRETRAINED) $(LMDB)/lmdb.json | $(READY)
-	@$(ATTR2FACE) finetune $(WHAT) --lmdb $(LMDB) --weights $(PRETRAINED) --freeze $(FREEZE) --epochs $(EPOCHS) --rate $(RATE) --out $@
+	@$(ATTR2FACE) finetune $(WHAT) --lmdb $(LMDB) --weights $(PRETRAINED) --freeze $(FREEZE) --dropout $(DROPOUT) --epochs $(EPOCHS) --rate $(RATE) --out $@
 
 $(SCORES): $(FINETUNED) $(LMDB)/lmdb.json | $(READY)
 	@$(ATTR2FACE) evaluate $(WHAT) --lmdb $(LMDB) --weights $(FINETUNED) --out $@

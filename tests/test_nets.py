@@ -1,5 +1,6 @@
 """The networks: committed prototxts, the preprocessing contract, weights, and the gradient that inversion follows."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -86,8 +87,10 @@ def test_weights_of_another_shape_are_named(pipeline, tmp_path):
         nets.check_weights(tmp_path / "text.caffemodel", net)
 
 
-def test_an_unknown_layer_or_freeze_is_named():
+def test_an_unknown_layer_or_freeze_and_an_impossible_dropout_are_named():
     with pytest.raises(UserError, match="conv9_1"):
         nets.feature_shape(MINI, "conv9_1")
     with pytest.raises(UserError, match="conv9"):
         nets.train_val(MINI, Path("x"), freeze="conv9")
+    with pytest.raises(UserError, match=r"DROPOUT=1\.5"):
+        nets.train_val(replace(MINI, dropout=1.5), Path("x"))

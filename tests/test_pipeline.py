@@ -184,6 +184,19 @@ def test_a_full_disk_is_one_sentence_and_leaves_nothing(pipeline, tmp_path):
     assert not list(tmp_path.iterdir())
 
 
+def test_training_stops_before_caffe_meets_a_full_disk(pipeline, tmp_path):
+    """Caffe would abort; here the disk has room for one net of the four that a snapshot takes."""
+    size = pipeline.weights.stat().st_size
+    limited = (
+        "import shutil, sys; from types import SimpleNamespace; from attr2face import cli; "
+        f"shutil.disk_usage = lambda path: SimpleNamespace(free={size}); sys.exit(cli.main())"
+    )
+    command = ["finetune", "--lmdb", pipeline.lmdb, "--weights", pipeline.pretrained, "--out", tmp_path / "x.caffemodel"]
+    done = subprocess.run([sys.executable, "-c", limited, *map(str, command)], capture_output=True, text=True)
+    says(done, "cannot write", "free some space")
+    assert not list(tmp_path.glob("*caffemodel"))
+
+
 def test_a_gpu_that_is_not_there_is_refused(tmp_path):
     says(attr2face("--gpu", "99", "data", "--out", tmp_path / "x"), "GPU=99")
     assert not list(tmp_path.iterdir())

@@ -39,7 +39,8 @@ def pretrain(args: argparse.Namespace) -> None:
 
 def finetune(args: argparse.Namespace) -> None:
     model = model_named(args.model)
-    stages.finetune(args.lmdb, args.out, args.weights, args.dataset, model, args.freeze, args.epochs, args.rate, args.seed)
+    dropout = model.dropout if args.dropout is None else args.dropout
+    stages.finetune(args.lmdb, args.out, args.weights, args.dataset, model, args.freeze, dropout, args.epochs, args.rate, args.seed)
 
 
 def evaluate(args: argparse.Namespace) -> None:
@@ -100,7 +101,7 @@ def parser() -> argparse.ArgumentParser:
         return sub
 
     sub = stage(data, "render faces in LFW's layout", "out")
-    sub.add_argument("--people", type=int, default=1000, help="identities")
+    sub.add_argument("--people", type=int, default=1500, help="identities")
     sub.add_argument("--pictures", type=int, default=6, help="pictures of each")
     sub.add_argument("--size", type=int, default=112, help="side in pixels")
     sub.add_argument("--workers", type=int, default=os.cpu_count(), help="processes")
@@ -113,12 +114,14 @@ def parser() -> argparse.ArgumentParser:
 
     sub = stage(pretrain, "train the net on the identities of the training people", "lmdb", "dataset", "model", "out")
     sub.add_argument("--epochs", type=float, default=2)
-    sub.add_argument("--rate", type=float, default=2e-3, help="learning rate")
+    sub.add_argument("--rate", type=float, default=1e-3, help="learning rate")
 
     sub = stage(finetune, "train the 42 heads and the layers from FREEZE upwards", "lmdb", "weights", "dataset", "model", "out")
     sub.add_argument("--freeze", choices=nets.STAGES, default="none", help="layers beneath this one do not learn")
-    sub.add_argument("--epochs", type=float, default=12)
+    sub.add_argument("--epochs", type=float, default=8)
     sub.add_argument("--rate", type=float, default=2e-3, help="learning rate")
+
+    sub.add_argument("--dropout", type=float, help="ratio after fc6 and fc7; the model's own without it")
 
     stage(evaluate, "accuracy, balanced accuracy and AUC per attribute, by split", "lmdb", "weights", "dataset", "model", "out")
 
@@ -158,7 +161,7 @@ def main() -> int:
         args.run(args)
         if args.run is not generate and getattr(args, "out", None):
             print(f"wrote {args.out}")
-    except UserError as error:
+    except (UserError, OSError) as error:
         print(f"attr2face: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:

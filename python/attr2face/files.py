@@ -4,8 +4,10 @@ import contextlib
 import hashlib
 import json
 import os
+import platform
 import shutil
 from collections.abc import Iterator
+from importlib import metadata
 from pathlib import Path
 
 import lmdb
@@ -53,9 +55,17 @@ def write_json(path: Path, content: dict) -> None:
 
 
 def write_provenance(output: Path, inputs: list[Path], **parameters: object) -> None:
-    """Write `<output>.json`: the inputs with their hashes, and the parameters."""
+    """Write `<output>.json`: the inputs with their hashes, the parameters, and the versions of what calculated."""
     hashes = {path.name: sha256(path) for path in inputs}
-    write_json(output.with_name(output.name + ".json"), {"inputs": hashes, "parameters": parameters})
+    versions = {"python": platform.python_version()} | {name: metadata.version(name) for name in ("numpy", "scipy", "h5py", "protobuf")}
+    write_json(output.with_name(output.name + ".json"), {"inputs": hashes, "parameters": parameters, "versions": versions})
+
+
+def require_space(folder: Path, size: int) -> None:
+    """Raise a UserError if the disk of `folder` has not `size` bytes free. For writers that abort on a full disk, as Caffe does."""
+    free = shutil.disk_usage(folder).free
+    if free < size:
+        raise UserError(f"cannot write to {folder}: {size / 1e6:.1f} MB are needed and {free / 1e6:.1f} MB are free; free some space")
 
 
 def require(path: Path, remedy: str) -> Path:

@@ -41,6 +41,8 @@ def trunk(n: caffe.NetSpec, bottom: caffe.net_spec.Top, model: Model, freeze: st
     """Add conv1_1 to `until` on top of `bottom`; layers beneath `freeze` do not learn."""
     if freeze not in STAGES:
         raise UserError(f"unknown FREEZE '{freeze}'; choose one of {', '.join(STAGES)}")
+    if not 0 <= model.dropout < 1:
+        raise UserError(f"DROPOUT={model.dropout} is no share of units to drop; choose 0 or more, and less than 1")
     top = bottom
     for (stage, depth), width in zip(CONVOLUTIONS.items(), model.widths, strict=False):
         frozen = STAGES.index(stage) < STAGES.index(freeze)
@@ -57,7 +59,7 @@ def trunk(n: caffe.NetSpec, bottom: caffe.net_spec.Top, model: Model, freeze: st
         top = _activate(n, stage, model, frozen)
         if stage == until:
             return
-        if dropout:
+        if dropout and model.dropout:
             top = n[f"drop{stage[2:]}"] = L.Dropout(top, in_place=True, dropout_ratio=model.dropout)
 
 

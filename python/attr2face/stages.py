@@ -1,5 +1,6 @@
 """The stages from LMDBs to a face: each checks its inputs, calls what does the work, and writes its output whole."""
 
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import h5py
@@ -27,16 +28,16 @@ PICTURE = 256
 def pretrain(lmdbs: Path, out: Path, dataset: str, model: Model, epochs: float, rate: float, seed: int) -> None:
     """Train on the identities of the training people, which plays the part of VGG-Face's own training."""
     info = open_lmdbs(lmdbs, dataset, model)
-    net = nets.train_val(model, lmdbs, identities=info["people"])
+    net = nets.train_val(replace(model, dropout=0), lmdbs, identities=info["people"])
     _train(net, lmdbs, out, None, model, epochs, rate, seed, info)
 
 
-def finetune(lmdbs: Path, out: Path, weights: Path, dataset: str, model: Model, freeze: str, epochs: float, rate: float,
+def finetune(lmdbs: Path, out: Path, weights: Path, dataset: str, model: Model, freeze: str, dropout: float, epochs: float, rate: float,
              seed: int) -> None:  # fmt: skip
     """Train the 42 heads (paper, section 3.1) from `weights`, the layers beneath `freeze` frozen."""
     info = open_lmdbs(lmdbs, dataset, model)
     require(weights, "make pretrain writes it, or set WEIGHTS to a .caffemodel")
-    _train(nets.train_val(model, lmdbs, freeze), lmdbs, out, weights, model, epochs, rate, seed, info)
+    _train(nets.train_val(replace(model, dropout=dropout), lmdbs, freeze), lmdbs, out, weights, model, epochs, rate, seed, info)
 
 
 def _train(net: str, lmdbs: Path, out: Path, weights: Path | None, model: Model, epochs: float, rate: float, seed: int,
@@ -80,6 +81,7 @@ def extract_layer(lmdbs: Path, weights: Path, dataset: str, model: Model, layer:
     nets.feature_shape(model, layer)
     out.parent.mkdir(parents=True, exist_ok=True)
     extract(nets.load(nets.deploy(model, BATCH), weights), model, layer, lmdbs, weights, out)
+    write_provenance(out, [weights, lmdbs / "index.csv"], dataset=dataset, model=model.name, layer=layer)
 
 
 def fit_cgmm(activations: Path, out: Path, n_images: int, lam: float, epochs: int, seed: int) -> None:
@@ -136,10 +138,11 @@ def generate(model_file: Path, faces: Path | None, weights: Path, lmdbs: Path, d
         raise UserError(f"{model_file} has activations of shape {shape}, not those of {layer} in {model.name}; rebuild it with make cgmm")
     mean = np.load(lmdbs / "mean.npy")
     inversion = Inversion(nets.load(nets.inversion(model, layer), weights), layer, wanted.reshape(1, *shape))
-    if faces is None:
-        canvas, losses = descend_pixels(inversion, mean, model, PixelDescent(), rng)
+    descent = FaceDescent() if faces else PixelDescent()
+    if faces:
+        canvas, losses = descend_faces(inversion, load_eigenfaces(faces), mean, model, descent, rng)
     else:
-        canvas, losses = descend_faces(inversion, load_eigenfaces(faces), mean, model, FaceDescent(), rng)
+        canvas, losses = descend_pixels(inversion, mean, model, descent, rng)
     image = deprocess(canvas, mean, model)[0]
     with written_whole(out) as temporary:
         Image.fromarray(image).resize((PICTURE, PICTURE), Image.Resampling.BICUBIC).save(temporary, "PNG")
@@ -147,6 +150,7 @@ def generate(model_file: Path, faces: Path | None, weights: Path, lmdbs: Path, d
         pd.DataFrame({"step": range(len(losses)), "loss": losses}).to_csv(temporary, index=False)
     seen = _read_back(nets.load(nets.deploy(model, 2), weights), image, mean, model, chosen)
     settings = {"attributes": chosen, "layer": layer, "target": target, "strength": strength, "seed": seed, "seen": seen}
+    settings |= {"descent": asdict(descent)}
     inputs = [model_file, weights, lmdbs / "mean.npy", *([faces] if faces else [])]
     write_provenance(out, inputs, dataset=dataset, model=model.name, **settings)
     return seen

@@ -13,7 +13,7 @@ from tqdm import tqdm
 
 from attr2face.caffe_quietly import Solver, caffe
 from attr2face.errors import UserError
-from attr2face.files import written_whole
+from attr2face.files import require_space, written_whole
 from attr2face.nets import check_weights
 
 DISPLAY = 20
@@ -36,7 +36,7 @@ def train(solver_file: Path, out: Path, weights: Path | None, iterations: int, b
     Raises
     ------
     UserError
-        If the loss stops being finite. Interrupting raises KeyboardInterrupt after a snapshot was written.
+        If the loss stops being finite or the disk is full. What an interrupt loses is what came after the newest snapshot.
     """
     solver = caffe.get_solver(str(solver_file))
     if weights is not None:
@@ -62,6 +62,7 @@ def train(solver_file: Path, out: Path, weights: Path | None, iterations: int, b
     finally:
         bar.close()
     with written_whole(out) as temporary:
+        require_space(out.parent, _size(solver))
         solver.net.save(str(temporary))
     _write_history(history, losses)
     state.unlink(missing_ok=True)
@@ -70,11 +71,17 @@ def train(solver_file: Path, out: Path, weights: Path | None, iterations: int, b
 
 def _snapshot(solver: Solver, state: Path, history: Path, losses: list) -> None:
     """Let Caffe write weights and state, and give the state its final name once it is whole and the history is written."""
+    require_space(state.parent, 4 * _size(solver))  # weights, up to two moments of each, and some room
     solver.snapshot()
     _write_history(history, losses)
     newest = f"{state.stem}_iter_{solver.iter}"
     state.with_name(f"{newest}.solverstate").replace(state)
     _remove_snapshots(state, keep=f"{newest}.caffemodel")
+
+
+def _size(solver: Solver) -> int:
+    """Bytes of the net's weights."""
+    return sum(blob.data.nbytes for blobs in solver.net.params.values() for blob in blobs)
 
 
 def _remove_snapshots(state: Path, keep: str = "") -> None:
