@@ -32,9 +32,9 @@ def generate(p, attrs: str, out, *more: object) -> str:
 
 def test_finetuning_trains_the_heads_and_keeps_what_is_frozen(pipeline):
     before, after = blobs(pipeline.pretrained), blobs(pipeline.weights)
-    for name in ("conv1_1", "conv1_2", "conv2_1", "conv2_2"):
+    for name in ("conv1_1", "bn1_1", "scale1_1", "conv1_2", "conv2_1", "conv2_2", "bn2_2"):
         assert (before[name] == after[name]).all()
-    for name in ("conv3_1", "fc7"):
+    for name in ("conv3_1", "bn3_1", "fc7"):
         assert (before[name] != after[name]).any()
     assert {f"fc8_{head.name}" for head in HEADS} <= after.keys()
     loss = pd.read_csv(pipeline.weights.with_suffix(".loss.csv"))["loss"]
