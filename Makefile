@@ -44,7 +44,7 @@ $(error PRESET=$(PRESET) is unknown; choose faces or paper)
 endif
 EIGENFACES := $(if $(filter faces,$(PRESET)),$(WORK)/eigenfaces.h5)
 
-.PHONY: help setup data lmdb nets pretrain finetune evaluate activations cgmm gradcheck generate test lint clean distclean
+.PHONY: help setup data lmdb nets pretrain finetune evaluate activations cgmm gradcheck attrs generate test lint clean distclean
 
 help:  ## this list
 	@echo "usage: make TARGET [VARIABLE=value ...]"; echo; echo "targets"
@@ -127,7 +127,10 @@ gradcheck: $(ACTIVATIONS)  ## compare the cGMM's gradient with central differenc
 $(WORK)/eigenfaces.h5: $(LMDB)/lmdb.json | $(READY)
 	@$(ATTR2FACE) eigenfaces $(WHAT) --lmdb $(LMDB) --out $@
 
-generate: $(CGMM) $(EIGENFACES)  ## a face with the attributes ATTRS
+attrs: $(READY)
+	@$(ATTR2FACE) attrs "$(ATTRS)"
+
+generate: attrs $(CGMM) $(EIGENFACES)  ## a face with the attributes ATTRS
 	@$(ATTR2FACE) generate $(WHAT) --lmdb $(LMDB) --weights $(FINETUNED) --cgmm $(CGMM) $(addprefix --eigenfaces ,$(EIGENFACES)) \
 		--target $(TARGET) --attrs "$(ATTRS)" --folder results/$(DATASET)-$(MODEL) $(if $(OUT),--out "$(OUT)")
 

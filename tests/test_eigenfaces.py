@@ -21,8 +21,10 @@ def test_eigenfaces_are_orthonormal_and_span_the_canvases():
     assert np.allclose(z.std(axis=0), 1, atol=1e-3), "an ordinary face has coordinates of deviation 1"
 
 
-def test_there_are_fewer_eigenfaces_than_images():
-    assert len(fit_eigenfaces(canvases(5, 8), 300).spread) == 4
+def test_there_are_as_many_eigenfaces_as_ways_in_which_canvases_vary():
+    few = canvases(5, 8)
+    assert len(fit_eigenfaces(few, 300).spread) == 4
+    assert len(fit_eigenfaces(np.concatenate([few, few]), 300).spread) == 4
 
 
 def test_the_pulled_back_gradient_is_that_of_the_coordinates():

@@ -139,6 +139,11 @@ def test_an_unknown_attribute_is_refused_with_the_nearest_names(pipeline, tmp_pa
     assert not list(tmp_path.iterdir())
 
 
+def test_attributes_can_be_checked_before_anything_is_made():
+    assert "Male, Smiling" in succeed("attrs", "male,smiling")
+    says(attr2face("attrs", "Bald,Receding Hairline"), "exclude each other")
+
+
 def copy_faces(pipeline, tmp_path):
     import shutil
 

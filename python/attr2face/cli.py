@@ -64,6 +64,10 @@ def gradcheck(args: argparse.Namespace) -> None:
     print(f"relative error of the gradient: {cgmm.gradient_error(rng.standard_normal(len(mu)), phi, has, mu, 1e-5):.2e}")
 
 
+def attrs(args: argparse.Namespace) -> None:
+    print("attributes:", ", ".join(parse_attributes(args.attrs)))
+
+
 def eigenfaces(args: argparse.Namespace) -> None:
     stages.learn_eigenfaces(args.lmdb, args.out, args.dataset, model_named(args.model), args.images, args.components, args.seed)
 
@@ -140,6 +144,9 @@ def parser() -> argparse.ArgumentParser:
     sub = stage(eigenfaces, "find the eigenfaces that inversion moves along", "lmdb", "dataset", "model", "out")
     sub.add_argument("--images", type=int, default=2000, help="of training people")
     sub.add_argument("--components", type=int, default=300, help="eigenfaces to keep")
+
+    sub = stage(attrs, "check attributes before anything is made for them")
+    sub.add_argument("attrs", help="comma-separated attributes")
 
     sub = stage(generate, "invert the target of some attributes to a face", "lmdb", "weights", "dataset", "model")
     sub.add_argument("--cgmm", type=Path, required=True, help="fitted cGMM")

@@ -31,12 +31,15 @@ class Eigenfaces:
 
 
 def fit_eigenfaces(canvases: np.ndarray, k: int) -> Eigenfaces:
-    """The first `k` components of (n, 3, crop, crop) canvases, from the eigenvectors of their n x n Gram matrix."""
+    """The first `k` components of (n, 3, crop, crop) canvases, from the eigenvectors of their n x n Gram matrix.
+
+    There are fewer where the canvases vary in fewer ways, as copies of each other do.
+    """
     x = canvases.reshape(len(canvases), -1)
     x = x - x.mean(axis=0)
-    k = min(k, len(x) - 1)
     variance, vectors = np.linalg.eigh((x @ x.T).astype(np.float64) / len(x))
-    variance, vectors = variance[: -k - 1 : -1], vectors[:, : -k - 1 : -1]
+    kept = [i for i in np.argsort(-variance)[:k] if variance[i] > 1e-6 * variance[-1]]
+    variance, vectors = variance[kept], vectors[:, kept]
     basis = vectors.T.astype(np.float32) @ x / np.sqrt(variance * len(x))[:, None]
     return Eigenfaces(basis.astype(np.float32), np.sqrt(variance).astype(np.float32))
 

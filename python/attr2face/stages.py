@@ -140,7 +140,10 @@ def generate(model_file: Path, faces: Path | None, weights: Path, lmdbs: Path, d
     inversion = Inversion(nets.load(nets.inversion(model, layer), weights), layer, wanted.reshape(1, *shape))
     descent = FaceDescent() if faces else PixelDescent()
     if faces:
-        canvas, losses = descend_faces(inversion, load_eigenfaces(faces), mean, model, descent, rng)
+        eigenfaces = load_eigenfaces(faces)
+        if eigenfaces.basis.shape[1] != 3 * model.crop**2:
+            raise UserError(f"{faces} holds eigenfaces of another size than {model.name}'s {model.crop} pixels; rebuild it")
+        canvas, losses = descend_faces(inversion, eigenfaces, mean, model, descent, rng)
     else:
         canvas, losses = descend_pixels(inversion, mean, model, descent, rng)
     image = deprocess(canvas, mean, model)[0]
