@@ -3,6 +3,7 @@
 import argparse
 import os
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import h5py
@@ -39,8 +40,9 @@ def pretrain(args: argparse.Namespace) -> None:
 
 def finetune(args: argparse.Namespace) -> None:
     model = model_named(args.model)
-    dropout = model.dropout if args.dropout is None else args.dropout
-    stages.finetune(args.lmdb, args.out, args.weights, args.dataset, model, args.freeze, dropout, args.epochs, args.rate, args.seed)
+    if args.dropout is not None:
+        model = replace(model, dropout=args.dropout)
+    stages.finetune(args.lmdb, args.out, args.weights, args.dataset, model, args.freeze, args.epochs, args.rate, args.seed)
 
 
 def evaluate(args: argparse.Namespace) -> None:
@@ -124,7 +126,6 @@ def parser() -> argparse.ArgumentParser:
     sub.add_argument("--freeze", choices=nets.STAGES, default="none", help="layers beneath this one do not learn")
     sub.add_argument("--epochs", type=float, default=8)
     sub.add_argument("--rate", type=float, default=2e-3, help="learning rate")
-
     sub.add_argument("--dropout", type=float, help="ratio after fc6 and fc7; the model's own without it")
 
     stage(evaluate, "accuracy, balanced accuracy and AUC per attribute, by split", "lmdb", "weights", "dataset", "model", "out")

@@ -1,6 +1,7 @@
 """VGG-Face with 42 heads, written once with NetSpec: every prototxt of the project comes from here."""
 
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 
 from google.protobuf.message import DecodeError
@@ -37,7 +38,7 @@ def _activate(n: caffe.NetSpec, name: str, model: Model, frozen: bool) -> caffe.
     return n[f"relu{number}"]
 
 
-def trunk(n: caffe.NetSpec, bottom: caffe.net_spec.Top, model: Model, freeze: str, until: str = "fc7", dropout: bool = True) -> None:
+def trunk(n: caffe.NetSpec, bottom: caffe.net_spec.Top, model: Model, freeze: str, until: str = "fc7") -> None:
     """Add conv1_1 to `until` on top of `bottom`; layers beneath `freeze` do not learn."""
     if freeze not in STAGES:
         raise UserError(f"unknown FREEZE '{freeze}'; choose one of {', '.join(STAGES)}")
@@ -59,7 +60,7 @@ def trunk(n: caffe.NetSpec, bottom: caffe.net_spec.Top, model: Model, freeze: st
         top = _activate(n, stage, model, frozen)
         if stage == until:
             return
-        if dropout and model.dropout:
+        if model.dropout:
             top = n[f"drop{stage[2:]}"] = L.Dropout(top, in_place=True, dropout_ratio=model.dropout)
 
 
@@ -105,7 +106,7 @@ def deploy(model: Model, batch: int = 1) -> str:
     """The trained net as prototxt text: input `data`, output `prob`, the 42 softmaxes side by side (115 columns)."""
     n = caffe.NetSpec()
     n.data = L.Input(shape={"dim": [batch, 3, model.crop, model.crop]})
-    trunk(n, n.data, model, "none", dropout=False)
+    trunk(n, n.data, replace(model, dropout=0), "none")
     probabilities = []
     for head in HEADS:
         n[f"prob_{head.name}"] = L.Softmax(_head(n, head.name, head.n_classes))
@@ -122,7 +123,7 @@ def inversion(model: Model, layer: str, batch: int = 1) -> str:
     """
     n = caffe.NetSpec()
     n.canvas = L.Parameter(parameter_param={"shape": {"dim": [batch, 3, model.crop, model.crop]}}, param=[{"lr_mult": 1}])
-    trunk(n, n.canvas, model, "heads", until=layer, dropout=False)
+    trunk(n, n.canvas, replace(model, dropout=0), "heads", until=layer)
     if layer not in n.tops:
         raise UserError(f"unknown LAYER '{layer}'; choose conv1_1 to conv5_3, fc6 or fc7")
     shape = {"dim": [batch, *feature_shape(model, layer)]}

@@ -32,12 +32,12 @@ def pretrain(lmdbs: Path, out: Path, dataset: str, model: Model, epochs: float, 
     _train(net, lmdbs, out, None, model, epochs, rate, seed, info)
 
 
-def finetune(lmdbs: Path, out: Path, weights: Path, dataset: str, model: Model, freeze: str, dropout: float, epochs: float, rate: float,
+def finetune(lmdbs: Path, out: Path, weights: Path, dataset: str, model: Model, freeze: str, epochs: float, rate: float,
              seed: int) -> None:  # fmt: skip
     """Train the 42 heads (paper, section 3.1) from `weights`, the layers beneath `freeze` frozen."""
     info = open_lmdbs(lmdbs, dataset, model)
     require(weights, "make pretrain writes it, or set WEIGHTS to a .caffemodel")
-    _train(nets.train_val(replace(model, dropout=dropout), lmdbs, freeze), lmdbs, out, weights, model, epochs, rate, seed, info)
+    _train(nets.train_val(model, lmdbs, freeze), lmdbs, out, weights, model, epochs, rate, seed, info)
 
 
 def _train(net: str, lmdbs: Path, out: Path, weights: Path | None, model: Model, epochs: float, rate: float, seed: int,
@@ -152,10 +152,9 @@ def generate(model_file: Path, faces: Path | None, weights: Path, lmdbs: Path, d
     with written_whole(out.with_suffix(".loss.csv")) as temporary:
         pd.DataFrame({"step": range(len(losses)), "loss": losses}).to_csv(temporary, index=False)
     seen = _read_back(nets.load(nets.deploy(model, 2), weights), image, mean, model, chosen)
-    settings = {"attributes": chosen, "layer": layer, "target": target, "strength": strength, "seed": seed, "seen": seen}
-    settings |= {"descent": asdict(descent)}
     inputs = [model_file, weights, lmdbs / "mean.npy", *([faces] if faces else [])]
-    write_provenance(out, inputs, dataset=dataset, model=model.name, **settings)
+    settings = {"layer": layer, "target": target, "strength": strength, "seed": seed, "descent": asdict(descent)}
+    write_provenance(out, inputs, dataset=dataset, model=model.name, attributes=chosen, seen=seen, **settings)
     return seen
 
 
