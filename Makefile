@@ -13,9 +13,11 @@ OUT ?=
 WEIGHTS ?=
 LFW_ROOT ?=
 CAFFE_ROOT ?=
-PEOPLE ?= 1500
+PEOPLE ?= 2000
 PICTURES ?= 6
-EPOCHS ?= $(if $(filter lfw,$(DATASET)),40,8)
+SIZE ?= $(if $(filter vgg_face,$(MODEL)),256,92)
+LABEL_NOISE ?= 0
+EPOCHS ?= $(if $(filter lfw,$(DATASET)),40,6)
 RATE ?= $(if $(filter vgg_face,$(MODEL)),5e-6,2e-3)
 DROPOUT ?= $(if $(filter mini,$(MODEL)),$(if $(filter lfw,$(DATASET)),0.5,0.2),0.5)
 export CAFFE_ROOT
@@ -30,7 +32,7 @@ PYTHON := .venv/bin/python
 ATTR2FACE := $(PYTHON) -m attr2face $(if $(GPU),--gpu $(GPU))
 WHAT := --dataset $(DATASET) --model $(MODEL) --seed $(SEED)
 
-FACES := $(if $(filter lfw,$(DATASET)),$(LFW_ROOT),data/synthetic)
+FACES := $(if $(filter lfw,$(DATASET)),$(LFW_ROOT),data/synthetic-$(SIZE))
 FACES_INDEX := $(FACES)/$(if $(filter lfw,$(DATASET)),lfw_,)attributes.txt
 WORK := data/$(DATASET)-$(MODEL)
 LMDB := $(WORK)/lmdb
@@ -44,7 +46,7 @@ $(error PRESET=$(PRESET) is unknown; choose faces or paper)
 endif
 EIGENFACES := $(if $(filter faces,$(PRESET)),$(WORK)/eigenfaces.h5)
 
-.PHONY: help setup data lmdb nets pretrain finetune evaluate activations cgmm gradcheck attrs generate test lint clean distclean
+.PHONY: help setup data sheet lmdb nets pretrain finetune evaluate activations cgmm gradcheck attrs generate baseline test lint clean distclean
 
 help:  ## this list
 	@echo "usage: make TARGET [VARIABLE=value ...]"; echo; echo "targets"
@@ -67,12 +69,14 @@ help:  ## this list
 		"RATE" "$(RATE): learning rate of finetuning" \
 		"DROPOUT" "$(DROPOUT): ratio after fc6 and fc7 in finetuning" \
 		"PEOPLE" "$(PEOPLE): rendered people, with PICTURES=$(PICTURES) of each" \
+		"SIZE" "$(SIZE): side of the rendered pictures in pixels, 64 to 512" \
+		"LABEL_NOISE" "$(LABEL_NOISE): standard deviation of noise on their scores; 0.5 turns about one label in twenty" \
 		"CAFFE_ROOT" "$(CAFFE_ROOT): a Caffe of your own; empty builds one"
 
 setup: $(READY)  ## system packages, virtual environment and Caffe
 data: $(FACES_INDEX)  ## render the faces of DATASET=synthetic
 lmdb: $(LMDB)/lmdb.json  ## LMDBs of images and labels
-pretrain: $(PRETRAINED)  ## mini on the identities of the rendered people
+pretrain: $(PRETRAINED)  ## mini on the identities of other rendered people
 finetune: $(SCORES)  ## the 42 heads, and their scores on unseen people
 activations: $(ACTIVATIONS)  ## activations of LAYER for all images
 cgmm: $(CGMM)  ## a Gaussian per attribute, and the weights
@@ -87,8 +91,8 @@ $(READY): requirements.txt setup/system.sh setup/caffe.sh setup/caffe.patch
 	@bash setup/caffe.sh .venv
 	@touch $@
 
-data/synthetic/attributes.txt: data/heads.csv data/frequencies.csv | $(READY)
-	@$(ATTR2FACE) data --out data/synthetic --people $(PEOPLE) --pictures $(PICTURES) --seed $(SEED)
+data/synthetic-%/attributes.txt: data/heads.csv data/frequencies.csv data/correlations.csv | $(READY)
+	@$(ATTR2FACE) data --out data/synthetic-$* --people $(PEOPLE) --pictures $(PICTURES) --size $* --label-noise $(LABEL_NOISE) --seed $(SEED)
 
 ifeq ($(DATASET),lfw)
 $(FACES_INDEX):
@@ -98,13 +102,15 @@ endif
 $(LMDB)/lmdb.json: $(FACES_INDEX) | $(READY)
 	@$(ATTR2FACE) lmdb $(WHAT) --faces $(FACES) --out $(LMDB)
 
-ifneq ($(LMDB),data/synthetic-mini/lmdb)
-data/synthetic-mini/lmdb/lmdb.json: data/synthetic/attributes.txt | $(READY)
-	@$(MAKE) --no-print-directory lmdb DATASET=synthetic MODEL=mini
-endif
+# Other people than the dataset's, and more pictures of each.
+data/identities/attributes.txt: data/heads.csv data/frequencies.csv data/correlations.csv | $(READY)
+	@$(ATTR2FACE) data --out data/identities --people 150 --pictures 60 --seed $$(( $(SEED) + 1000 ))
 
-models/mini/pretrained.caffemodel: data/synthetic-mini/lmdb/lmdb.json | $(READY)
-	@$(ATTR2FACE) pretrain --dataset synthetic --model mini --seed $(SEED) --lmdb data/synthetic-mini/lmdb --out $@
+data/identities-mini/lmdb/lmdb.json: data/identities/attributes.txt | $(READY)
+	@$(ATTR2FACE) lmdb --dataset synthetic --model mini --seed $(SEED) --faces data/identities --out data/identities-mini/lmdb
+
+models/mini/pretrained.caffemodel: data/identities-mini/lmdb/lmdb.json | $(READY)
+	@$(ATTR2FACE) pretrain --dataset synthetic --model mini --seed $(SEED) --lmdb data/identities-mini/lmdb --out $@
 
 models/vgg_face/pretrained.caffemodel:
 	@echo "MODEL=vgg_face: set WEIGHTS to VGG-Face's published VGG_FACE.caffemodel" >&2; exit 2
@@ -120,6 +126,12 @@ $(ACTIVATIONS): $(FINETUNED) $(LMDB)/lmdb.json | $(READY)
 
 $(CGMM): $(ACTIVATIONS) | $(READY)
 	@$(ATTR2FACE) cgmm --seed $(SEED) --activations $(ACTIVATIONS) --out $@
+
+baseline: $(LMDB)/lmdb.json | $(READY)  ## HOG and mean colours with ridge regression, on the same unseen people
+	@$(ATTR2FACE) baseline $(WHAT) --lmdb $(LMDB) --out $(WORK)/baseline.csv
+
+sheet: | $(READY)  ## a rendered person without and with each of the 73 attributes
+	@$(ATTR2FACE) sheet --out docs/attributes.jpg
 
 gradcheck: $(ACTIVATIONS)  ## compare the cGMM's gradient with central differences
 	@$(ATTR2FACE) gradcheck --seed $(SEED) --activations $(ACTIVATIONS)

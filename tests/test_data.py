@@ -1,43 +1,16 @@
-"""Rendering, splits, reading, and the LMDBs."""
+"""Splits, reading, and the LMDBs."""
 
 import lmdb
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
-from attr2face.attributes import ATTRIBUTES, HEADS
+from attr2face.attributes import ATTRIBUTES
 from attr2face.caffe_quietly import caffe_pb2
 from attr2face.datasets import read_faces, read_image, split_by_person
 from attr2face.errors import UserError
 from attr2face.models import MODELS
-from attr2face.people import picture_of
-from attr2face.render import render
-
-
-@settings(max_examples=30, deadline=None)
-@given(st.integers(0, 500), st.integers(1, 30))
-def test_a_rendered_picture_has_one_attribute_of_a_head_at_most(person, number):
-    scores = picture_of(1, person, number).scores
-    start = 0
-    for head in HEADS:
-        assert (scores[start : start + len(head.attributes)] > 0).sum() <= 1
-        start += len(head.attributes)
-
-
-@settings(max_examples=8, deadline=None)
-@given(st.integers(0, 500), st.integers(24, 80))
-def test_rendering_depends_on_its_arguments_only(person, size):
-    one, two = (render(picture_of(1, person, 1), size) for _ in range(2))
-    assert one.shape == (size, size, 3)
-    assert (one == two).all()
-    assert one.std() > 5
-
-
-def test_a_person_keeps_lasting_attributes_in_all_pictures():
-    lasting = [ATTRIBUTES.index(name) for name in ("Male", "White", "Black", "Senior", "Big Nose")]
-    signs = np.array([picture_of(1, 7, number).scores[lasting] > 0 for number in range(1, 9)])
-    assert (signs == signs[0]).all()
 
 
 @given(st.lists(st.integers(0, 30), min_size=1), st.integers(0, 99))

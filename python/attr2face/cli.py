@@ -12,15 +12,21 @@ import pandas as pd
 
 from attr2face import cgmm, datasets, lmdbs, nets, stages
 from attr2face.attributes import parse_attributes
+from attr2face.contact_sheet import contact_sheet
 from attr2face.errors import UserError
 from attr2face.gpu import use_gpu
 from attr2face.models import MODELS, model_named
 
+WEAK_AUC = 0.9
 LAYOUTS = {"synthetic": ("attributes.txt", "images"), "lfw": ("lfw_attributes.txt", "lfw")}
 
 
 def data(args: argparse.Namespace) -> None:
-    datasets.render_dataset(args.out, args.people, args.pictures, args.size, args.seed, args.workers)
+    datasets.render_dataset(args.out, args.people, args.pictures, args.size, args.label_noise, args.seed, args.workers)
+
+
+def sheet(args: argparse.Namespace) -> None:
+    contact_sheet(args.out, args.size, args.columns, args.seed)
 
 
 def lmdb(args: argparse.Namespace) -> None:
@@ -48,6 +54,14 @@ def finetune(args: argparse.Namespace) -> None:
 def evaluate(args: argparse.Namespace) -> None:
     summary = stages.evaluate(args.lmdb, args.weights, args.dataset, model_named(args.model), args.out)
     print(summary.round(3).to_string())
+
+
+def baseline(args: argparse.Namespace) -> None:
+    table = stages.baseline(args.lmdb, args.dataset, model_named(args.model), args.out)
+    weak = table[table["auc"] < WEAK_AUC].sort_values("auc")
+    print(table[["majority", "accuracy", "balanced_accuracy", "auc"]].mean().round(3).to_string())
+    print(f"AUC below {WEAK_AUC}: {len(weak)} of {len(table)}")
+    print(weak[["attribute", "positives", "auc"]].round(3).to_string(index=False) if len(weak) else "")
 
 
 def activations(args: argparse.Namespace) -> None:
@@ -107,10 +121,15 @@ def parser() -> argparse.ArgumentParser:
         return sub
 
     sub = stage(data, "render faces in LFW's layout", "out")
-    sub.add_argument("--people", type=int, default=1500, help="identities")
+    sub.add_argument("--people", type=int, default=2000, help="identities")
     sub.add_argument("--pictures", type=int, default=6, help="pictures of each")
-    sub.add_argument("--size", type=int, default=112, help="side in pixels")
+    sub.add_argument("--size", type=int, default=92, help="side in pixels, 64 to 512")
+    sub.add_argument("--label-noise", type=float, default=0.0, help="standard deviation of noise on the scores, 0.6 to 1.2 in size")
     sub.add_argument("--workers", type=int, default=os.cpu_count(), help="processes")
+
+    sub = stage(sheet, "draw a rendered person without and with each attribute", "out")
+    sub.add_argument("--size", type=int, default=104, help="side of a face in pixels")
+    sub.add_argument("--columns", type=int, default=7, help="pairs in a row")
 
     sub = stage(lmdb, "build LMDBs of images and labels, split by person", "dataset", "model", "out")
     sub.add_argument("--faces", type=Path, required=True, help="folder of images and attribute file, in LFW's layout")
@@ -119,16 +138,18 @@ def parser() -> argparse.ArgumentParser:
     stage(write_nets, "write the committed prototxt files", "out")
 
     sub = stage(pretrain, "train the net on the identities of the training people", "lmdb", "dataset", "model", "out")
-    sub.add_argument("--epochs", type=float, default=2)
-    sub.add_argument("--rate", type=float, default=1e-3, help="learning rate")
+    sub.add_argument("--epochs", type=float, default=3)
+    sub.add_argument("--rate", type=float, default=2e-3, help="learning rate")
 
     sub = stage(finetune, "train the 42 heads and the layers from FREEZE upwards", "lmdb", "weights", "dataset", "model", "out")
     sub.add_argument("--freeze", choices=nets.STAGES, default="none", help="layers beneath this one do not learn")
-    sub.add_argument("--epochs", type=float, default=8)
+    sub.add_argument("--epochs", type=float, default=6)
     sub.add_argument("--rate", type=float, default=2e-3, help="learning rate")
     sub.add_argument("--dropout", type=float, help="ratio after fc6 and fc7; the model's own without it")
 
     stage(evaluate, "accuracy, balanced accuracy and AUC per attribute, by split", "lmdb", "weights", "dataset", "model", "out")
+
+    stage(baseline, "the same scores of ridge regression on HOG and mean colours", "lmdb", "dataset", "model", "out")
 
     sub = stage(activations, "store one layer's activations for all images", "lmdb", "weights", "dataset", "model", "out")
     sub.add_argument("--layer", default="conv5_3", help="conv1_1 to conv5_3, fc6 or fc7")

@@ -16,9 +16,10 @@ from tqdm import tqdm
 from attr2face.attributes import ATTRIBUTES
 from attr2face.errors import UserError
 from attr2face.files import require, write_json, written_whole
-from attr2face.people import picture_of
+from attr2face.people import mislabelled, picture_of
 from attr2face.render import render
 
+RENDERED_SIZES = range(64, 513)
 SPLITS = {"train": 0.8, "val": 0.1, "test": 0.1}
 
 
@@ -45,28 +46,39 @@ def image_path(root: Path, person: str, number: int) -> Path:
     return root / folder / f"{folder}_{number:04d}.jpg"
 
 
-def render_dataset(out: Path, n_people: int, n_pictures: int, size: int, seed: int, workers: int) -> None:
-    """Render `n_pictures` of each of `n_people` to `out`/images and their scores to `out`/attributes.txt."""
+def render_dataset(out: Path, n_people: int, n_pictures: int, size: int, label_noise: float, seed: int, workers: int) -> None:
+    """Render `n_pictures` of each of `n_people` to `out`/images and their scores to `out`/attributes.txt.
+
+    Scores get Gaussian noise of standard deviation `label_noise`. The files do not depend on the number of `workers`.
+
+    Raises
+    ------
+    UserError
+        If `size` is not in `RENDERED_SIZES`.
+    """
+    if size not in RENDERED_SIZES:
+        raise UserError(f"faces cannot be rendered at {size} pixels; choose {RENDERED_SIZES[0]} to {RENDERED_SIZES[-1]}")
     with written_whole(out) as folder:
         jobs = [(p, k) for p in range(n_people) for k in range(1, n_pictures + 1)]
-        one = functools.partial(_render_one, folder / "images", size, seed)
+        one = functools.partial(_render_one, folder / "images", size, label_noise, seed)
         with multiprocessing.Pool(workers) as pool:
             rows = list(tqdm(pool.imap(one, jobs, chunksize=16), "rendering", len(jobs), unit=" faces"))
         with (folder / "attributes.txt").open("w") as file:
             file.write("# rendered faces: attribute scores, positive where the picture shows it\n")
             file.write("\t".join(["#", "person", "imagenum", *ATTRIBUTES]) + "\n")
             file.writelines(rows)
-        write_json(folder / "dataset.json", {"people": n_people, "pictures": n_pictures, "size": size, "seed": seed})
+        settings = {"people": n_people, "pictures": n_pictures, "size": size, "label_noise": label_noise, "seed": seed}
+        write_json(folder / "dataset.json", settings)
 
 
-def _render_one(root: Path, size: int, seed: int, job: tuple[int, int]) -> str:
+def _render_one(root: Path, size: int, label_noise: float, seed: int, job: tuple[int, int]) -> str:
     person, number = job
     picture = picture_of(seed, person, number)
     name = f"Person {person:04d}"
     path = image_path(root, name, number)
     path.parent.mkdir(parents=True, exist_ok=True)
     Image.fromarray(render(picture, size)).save(path, quality=95)
-    return "\t".join([name, str(number), *(f"{score:.4f}" for score in picture.scores)]) + "\n"
+    return "\t".join([name, str(number), *(f"{score:.4f}" for score in mislabelled(picture, label_noise).scores)]) + "\n"
 
 
 def read_faces(attribute_file: Path, images: Path) -> Faces:

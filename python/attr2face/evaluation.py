@@ -34,7 +34,7 @@ def thresholds(positive: np.ndarray, probability: np.ndarray) -> np.ndarray:
         # Correct answers when everything from rank k upwards is called positive.
         correct = np.append(0, np.cumsum(~positive[order, j])) + np.append(np.cumsum(positive[order[::-1], j])[::-1], 0)
         k = int(correct.argmax())
-        ranked = np.concatenate([[0.0], probability[order, j], [1.0]])
+        ranked = np.concatenate([[-np.inf], probability[order, j], [np.inf]])
         best[j] = (ranked[k] + ranked[k + 1]) / 2
     return best
 

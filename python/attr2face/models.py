@@ -47,7 +47,7 @@ class Model:
 
 MODELS = {
     "mini": Model(
-        name="mini", widths=(8, 16, 32, 64, 64, 512), batch_norm=True, image_size=88, crop=80, scale=1 / 64,
+        name="mini", widths=(8, 16, 32, 64, 64, 512), batch_norm=True, image_size=92, crop=88, scale=1 / 64,
         dropout=0.2, batch=16,
         solver='type: "Adam"\nmomentum: 0.9\nmomentum2: 0.999\nweight_decay: 1e-4\n',
     ),

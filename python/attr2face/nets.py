@@ -176,7 +176,8 @@ def check_weights(path: Path, net: caffe.Net) -> None:
         weights.ParseFromString(path.read_bytes())
     except (DecodeError, OSError):
         raise UserError(f"{path} is not a readable .caffemodel; give WEIGHTS a file that Caffe wrote") from None
-    stored = {layer.name: [tuple(blob.shape.dim) for blob in layer.blobs] for layer in weights.layer if layer.blobs}
+    # VGG-Face was published in Caffe's first format: `layers` for `layer`, and shapes of four numbers with ones in front.
+    stored = {layer.name: [_shape(blob) for blob in layer.blobs] for layer in (*weights.layer, *weights.layers) if layer.blobs}
     common = [name for name in net.params if name in stored]
     if not common:
         raise UserError(f"{path} has no layer of the net; give WEIGHTS a file of this MODEL")
@@ -184,6 +185,15 @@ def check_weights(path: Path, net: caffe.Net) -> None:
         wanted = [tuple(blob.data.shape) for blob in net.params[name]]
         if stored[name] != wanted:
             raise UserError(f"{path}: layer {name} has shape {stored[name][0]} but the net wants {wanted[0]}; check MODEL and WEIGHTS")
+
+
+def _shape(blob: caffe_pb2.BlobProto) -> tuple[int, ...]:
+    if blob.HasField("shape"):
+        return tuple(blob.shape.dim)
+    shape = [blob.num, blob.channels, blob.height, blob.width]
+    while shape[0] == 1 and len(shape) > 1:
+        shape.pop(0)
+    return tuple(shape)
 
 
 def load(prototxt: str, weights: Path) -> caffe.Net:

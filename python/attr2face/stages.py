@@ -12,6 +12,7 @@ from tqdm import tqdm
 from attr2face import cgmm, evaluation, nets
 from attr2face.activations import extract
 from attr2face.attributes import INDEX, attribute_probabilities, presence
+from attr2face.baseline import evaluate_baseline
 from attr2face.datasets import read_image
 from attr2face.eigenfaces import fit_eigenfaces, load_eigenfaces, save_eigenfaces
 from attr2face.errors import UserError
@@ -73,6 +74,16 @@ def evaluate(lmdbs: Path, weights: Path, dataset: str, model: Model, out: Path) 
         table.to_csv(temporary, index=False)
     write_provenance(out, [weights, lmdbs / "lmdb.json"], dataset=dataset, model=model.name)
     return table.groupby("split", sort=False)[["majority", "accuracy", "balanced_accuracy", "auc"]].mean()
+
+
+def baseline(lmdbs: Path, dataset: str, model: Model, out: Path) -> pd.DataFrame:
+    """Write the scores on test people of ridge regression on HOG and mean colours to `out`, and return them."""
+    open_lmdbs(lmdbs, dataset, model)
+    table = evaluate_baseline(lmdbs)
+    with written_whole(out) as temporary:
+        table.to_csv(temporary, index=False)
+    write_provenance(out, [lmdbs / "lmdb.json"], dataset=dataset)
+    return table
 
 
 def extract_layer(lmdbs: Path, weights: Path, dataset: str, model: Model, layer: str, out: Path) -> None:

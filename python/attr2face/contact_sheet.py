@@ -1,0 +1,69 @@
+"""A picture of what each attribute does to a rendered face: the same person without it and with it, for all 73."""
+
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+from tqdm import tqdm
+
+from attr2face.attributes import ATTRIBUTES, HEADS
+from attr2face.files import written_whole
+from attr2face.people import N_FEATURES, Picture, scores_of, tables
+from attr2face.render import render
+
+PLAIN = [
+    "White",
+    "Brown Hair",
+    "No Eyewear",
+    "No Beard",
+    "Eyes Open",
+    "Fully Visible Forehead",
+    "Mouth Closed",
+    "Color Photo",
+    "Posed Photo",
+]
+# What stands for the absence of an attribute that plain faces have.
+INSTEAD = {
+    "White": "Indian",
+    "Brown Hair": "Blond Hair",
+    "No Eyewear": "Eyeglasses",
+    "Fully Visible Forehead": "Partially Visible Forehead",
+}
+
+
+def pair(attribute: str, seed: int) -> tuple[Picture, Picture]:
+    """A plain person without and with `attribute`, otherwise the same; of the sex that has it clearly more often."""
+    share = tables().share
+    male = attribute != "Male" and 1.5 * share["male"][attribute] >= share["female"][attribute]
+    plain = [*PLAIN, *(["Male"] if male else [])]
+    features = 0.5 * np.random.default_rng((seed, 2 - male)).standard_normal(N_FEATURES)
+
+    def picture(shown: list[str]) -> Picture:
+        return Picture(scores_of(dict.fromkeys(shown, 1.0), np.full(len(ATTRIBUTES), -0.8)), features, (seed, 2 - male))
+
+    without = [INSTEAD.get(other, "") if other == attribute else other for other in plain]
+    with_it = [attribute, *(other for other in plain if not _excludes(attribute, other))]
+    return picture([other for other in without if other]), picture(with_it)
+
+
+def _excludes(attribute: str, other: str) -> bool:
+    """Whether `other` cannot be seen beside `attribute`."""
+    if any({attribute, other} <= set(head.attributes) for head in HEADS):
+        return True
+    rules = tables().changes[other] + tables().hides[other]
+    return any(rule.given == attribute and rule.present and rule.factor == 0 for rule in rules)
+
+
+def contact_sheet(out: Path, size: int, columns: int, seed: int) -> None:
+    """Write all pairs, captioned, to `out`, whose name gives the format."""
+    caption, font = 16, ImageFont.load_default(12)
+    rows = -(-len(ATTRIBUTES) // columns)
+    sheet = Image.new("RGB", (columns * (2 * size + 6), rows * (size + caption)), "white")
+    draw = ImageDraw.Draw(sheet)
+    for i, attribute in enumerate(tqdm(ATTRIBUTES, "contact sheet", unit=" attributes")):
+        x, y = i % columns * (2 * size + 6), i // columns * (size + caption)
+        for k, picture in enumerate(pair(attribute, seed)):
+            sheet.paste(Image.fromarray(render(picture, size)), (x + k * size, y + caption))
+        draw.text((x + 2, y + 1), attribute, "black", font)
+    with written_whole(out) as temporary:
+        sheet.save(temporary, Image.registered_extensions()[out.suffix.lower()], quality=80)
