@@ -12,14 +12,16 @@ GPU ?=
 OUT ?=
 WEIGHTS ?=
 LFW_ROOT ?=
+PUBFIG_ROOT ?=
+CACHE ?=
 CAFFE_ROOT ?=
 PEOPLE ?= 2000
 PICTURES ?= 6
 SIZE ?= $(if $(filter vgg_face,$(MODEL)),256,92)
 LABEL_NOISE ?= 0
-EPOCHS ?= $(if $(filter lfw,$(DATASET)),40,6)
+EPOCHS ?= $(if $(filter synthetic,$(DATASET)),6,40)
 RATE ?= $(if $(filter vgg_face,$(MODEL)),5e-6,2e-3)
-DROPOUT ?= $(if $(filter mini,$(MODEL)),$(if $(filter lfw,$(DATASET)),0.5,0.2),0.5)
+DROPOUT ?= $(if $(filter mini,$(MODEL)),$(if $(filter synthetic,$(DATASET)),0.2,0.5),0.5)
 export CAFFE_ROOT
 
 SHELL := /bin/bash
@@ -32,36 +34,45 @@ PYTHON := .venv/bin/python
 ATTR2FACE := $(PYTHON) -m attr2face $(if $(GPU),--gpu $(GPU))
 WHAT := --dataset $(DATASET) --model $(MODEL) --seed $(SEED)
 
-FACES := $(if $(filter lfw,$(DATASET)),$(LFW_ROOT),data/synthetic-$(SIZE))
+FACES_synthetic := data/synthetic-$(SIZE)
+FACES_lfw := $(or $(LFW_ROOT),data/lfw)
+FACES_pubfig := data/pubfig
+FACES := $(FACES_$(DATASET))
+ifndef FACES
+$(error DATASET=$(DATASET) is unknown; choose synthetic, lfw or pubfig)
+endif
 FACES_INDEX := $(FACES)/$(if $(filter lfw,$(DATASET)),lfw_,)attributes.txt
+RUN := $(FREEZE)$(if $(CACHE),-cached)
 WORK := data/$(DATASET)-$(MODEL)
 LMDB := $(WORK)/lmdb
-PRETRAINED := $(or $(WEIGHTS),models/$(MODEL)/pretrained.caffemodel)
-FINETUNED := models/$(MODEL)/$(DATASET)-$(FREEZE).caffemodel
+PRETRAINED := $(or $(WEIGHTS),models/$(MODEL)/$(if $(filter vgg_face,$(MODEL)),VGG_FACE,pretrained).caffemodel)
+FINETUNED := models/$(MODEL)/$(DATASET)-$(RUN).caffemodel
 SCORES := $(FINETUNED:.caffemodel=.scores.csv)
-ACTIVATIONS := $(WORK)/$(LAYER)-$(FREEZE).h5
-CGMM := $(WORK)/$(LAYER)-$(FREEZE).cgmm.h5
+ACTIVATIONS := $(WORK)/$(LAYER)-$(RUN).h5
+CGMM := $(WORK)/$(LAYER)-$(RUN).cgmm.h5
 ifeq ($(filter faces paper,$(PRESET)),)
 $(error PRESET=$(PRESET) is unknown; choose faces or paper)
 endif
 EIGENFACES := $(if $(filter faces,$(PRESET)),$(WORK)/eigenfaces.h5)
 
-.PHONY: help setup data sheet lmdb nets pretrain finetune evaluate activations cgmm gradcheck attrs generate baseline test lint clean distclean
+.PHONY: help setup data sheet weights lmdb nets pretrain finetune evaluate activations cgmm gradcheck attrs generate baseline test lint clean distclean
 
 help:  ## this list
 	@echo "usage: make TARGET [VARIABLE=value ...]"; echo; echo "targets"
 	@sed -nE 's/^([a-z]+):.*## (.*)/  \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
 	@echo; echo "variables and what they are now"
 	@printf '  %-12s %s\n' \
-		"DATASET" "$(DATASET): synthetic (rendered here) or lfw (give LFW_ROOT)" \
-		"LFW_ROOT" "$(LFW_ROOT): folder with lfw_attributes.txt and lfw/" \
-		"MODEL" "$(MODEL): mini or vgg_face (give WEIGHTS)" \
+		"DATASET" "$(DATASET): synthetic (rendered here), lfw or pubfig (downloaded)" \
+		"LFW_ROOT" "$(LFW_ROOT): folder with lfw_attributes.txt and lfw/; empty downloads them" \
+		"PUBFIG_ROOT" "$(PUBFIG_ROOT): folder with PubFig's index files; empty downloads them" \
+		"MODEL" "$(MODEL): mini or vgg_face (make weights, or give WEIGHTS)" \
 		"WEIGHTS" "$(WEIGHTS): .caffemodel to finetune from" \
 		"LAYER" "$(LAYER): layer of the cGMM and of inversion, conv1_1 to conv5_3, fc6 or fc7" \
 		"ATTRS" "$(ATTRS): attributes of the face, names in data/heads.csv" \
 		"TARGET" "$(TARGET): target activations: contrast, paper (Eq. 4) or sampled (Eq. 2)" \
 		"PRESET" "$(PRESET): inversion moves along eigenfaces (faces) or pixels (paper)" \
 		"FREEZE" "$(FREEZE): layers beneath this one do not learn: none, conv2 to conv5, fc6, fc7, heads" \
+		"CACHE" "$(CACHE): 1 computes what is frozen once and trains from that" \
 		"SEED" "$(SEED): of everything random" \
 		"GPU" "$(GPU): device number; empty for the CPU" \
 		"OUT" "$(OUT): PNG to write; empty for results/$(DATASET)-$(MODEL)/" \
@@ -94,9 +105,15 @@ $(READY): requirements.txt setup/system.sh setup/caffe.sh setup/caffe.patch
 data/synthetic-%/attributes.txt: data/heads.csv data/frequencies.csv data/correlations.csv | $(READY)
 	@$(ATTR2FACE) data --out data/synthetic-$* --people $(PEOPLE) --pictures $(PICTURES) --size $* --label-noise $(LABEL_NOISE) --seed $(SEED)
 
-ifeq ($(DATASET),lfw)
-$(FACES_INDEX):
-	@echo "DATASET=lfw: '$(FACES_INDEX)' does not exist; set LFW_ROOT to the folder with lfw_attributes.txt and lfw/" >&2; exit 2
+data/lfw/lfw_attributes.txt: | $(READY)
+	@$(ATTR2FACE) lfw --out data/lfw
+
+data/pubfig/attributes.txt: | $(READY)
+	@$(ATTR2FACE) pubfig --out data/pubfig $(if $(PUBFIG_ROOT),--index "$(PUBFIG_ROOT)")
+
+ifdef LFW_ROOT
+$(LFW_ROOT)/lfw_attributes.txt:
+	@echo "LFW_ROOT: '$@' does not exist; set it to the folder with lfw_attributes.txt and lfw/, or leave it empty to download LFW" >&2; exit 2
 endif
 
 $(LMDB)/lmdb.json: $(FACES_INDEX) | $(READY)
@@ -112,11 +129,14 @@ data/identities-mini/lmdb/lmdb.json: data/identities/attributes.txt | $(READY)
 models/mini/pretrained.caffemodel: data/identities-mini/lmdb/lmdb.json | $(READY)
 	@$(ATTR2FACE) pretrain --dataset synthetic --model mini --seed $(SEED) --lmdb data/identities-mini/lmdb --out $@
 
-models/vgg_face/pretrained.caffemodel:
-	@echo "MODEL=vgg_face: set WEIGHTS to VGG-Face's published VGG_FACE.caffemodel" >&2; exit 2
+models/vgg_face/VGG_FACE.caffemodel:
+	@echo "MODEL=vgg_face: make weights downloads VGG_FACE.caffemodel, or set WEIGHTS to yours" >&2; exit 2
+
+weights: $(READY)  ## download VGG-Face's published weights
+	@test -e models/vgg_face/VGG_FACE.caffemodel || $(ATTR2FACE) weights --out models/vgg_face/VGG_FACE.caffemodel
 
 $(FINETUNED): $(PRETRAINED) $(LMDB)/lmdb.json | $(READY)
-	@$(ATTR2FACE) finetune $(WHAT) --lmdb $(LMDB) --weights $(PRETRAINED) --freeze $(FREEZE) --dropout $(DROPOUT) --epochs $(EPOCHS) --rate $(RATE) --out $@
+	@$(ATTR2FACE) finetune $(WHAT) --lmdb $(LMDB) --weights $(PRETRAINED) --freeze $(FREEZE) --dropout $(DROPOUT) --epochs $(EPOCHS) --rate $(RATE) $(if $(CACHE),--cache $(WORK)/cache-$(FREEZE)) --out $@
 
 $(SCORES): $(FINETUNED) $(LMDB)/lmdb.json | $(READY)
 	@$(ATTR2FACE) evaluate $(WHAT) --lmdb $(LMDB) --weights $(FINETUNED) --out $@
@@ -155,9 +175,9 @@ test: $(READY) lint  ## lint, unit tests and a small end-to-end run
 lint: $(READY)
 	@.venv/bin/ruff check && .venv/bin/ruff format --check
 
-clean:  ## remove datasets, trained weights and results; keep .venv and Caffe
-	rm -rf data/*/ results $(addprefix models/mini/,*.caffemodel *.csv *.json *.prototxt *.solverstate)
-	rm -rf $(addprefix models/vgg_face/,*-*)
+clean:  ## remove rendered faces, trained weights and results; keep downloads, .venv and Caffe
+	rm -rf $(addprefix data/,synthetic-* identities* *-mini *-vgg_face) results
+	rm -rf $(addprefix models/mini/,*.caffemodel *.csv *.json *.prototxt *.solverstate) $(addprefix models/vgg_face/,*-*)
 
 distclean: clean  ## remove .venv and the Caffe built in the cache, too
 	rm -rf .venv "$${XDG_CACHE_HOME:-$$HOME/.cache}/attr2face"

@@ -9,7 +9,7 @@ import pytest
 
 from attr2face import nets
 from attr2face.activations import forward_batches
-from attr2face.caffe_quietly import caffe
+from attr2face.caffe_quietly import caffe, caffe_pb2
 from attr2face.datasets import read_image
 from attr2face.errors import UserError
 from attr2face.models import MODELS, deprocess, preprocess
@@ -57,20 +57,22 @@ def test_lmdb_extraction_and_generation_give_the_net_the_same_blob(pipeline, tmp
 
 def test_the_canvas_gradient_of_inversion_is_that_of_its_loss(pipeline):
     net = nets.load(nets.inversion(MINI, "conv3_3"), pipeline.weights)
-    rng = np.random.default_rng(0)
-    canvas, direction = rng.standard_normal((2, *net.params["canvas"][0].data.shape)).astype(np.float32)
+    canvas = np.random.default_rng(0).standard_normal(net.params["canvas"][0].data.shape).astype(np.float32)
 
     def loss(x: np.ndarray) -> float:
         net.params["canvas"][0].data[...] = x
         net.forward()
         return float(net.blobs["loss"].data)
 
-    step = 1e-3
-    numerical = (loss(canvas + step * direction) - loss(canvas - step * direction)) / (2 * step)
     loss(canvas)
     net.params["canvas"][0].diff[...] = 0
     net.backward()
-    assert np.isclose((net.params["canvas"][0].diff * direction).sum(), numerical, rtol=0.02)
+    gradient = net.params["canvas"][0].diff.copy()
+    # Along the gradient, where a step is small for every ReLU and every maximum.
+    slope, step = np.linalg.norm(gradient), 0.01
+    direction = gradient / slope
+    numerical = (loss(canvas + step * direction) - loss(canvas - step * direction)) / (2 * step)
+    assert np.isclose(slope, numerical, rtol=0.02)
     assert not net.params["conv1_1"][0].diff.any(), "weights need no gradient"
 
 
@@ -94,3 +96,28 @@ def test_an_unknown_layer_or_freeze_and_an_impossible_dropout_are_named():
         nets.train_val(MINI, Path("x"), freeze="conv9")
     with pytest.raises(UserError, match=r"DROPOUT=1\.5"):
         nets.train_val(replace(MINI, dropout=1.5), Path("x"))
+
+
+def test_weights_in_the_first_format_of_caffe_are_read(pipeline, tmp_path):
+    """VGG-Face's file has V1 layers, and four numbers for a shape."""
+    new = caffe_pb2.NetParameter.FromString(pipeline.weights.read_bytes())
+    old = caffe_pb2.NetParameter(name="old")
+    for layer in new.layer:
+        if layer.name.startswith(("conv", "fc")):
+            kind = caffe_pb2.V1LayerParameter.CONVOLUTION if layer.name.startswith("conv") else caffe_pb2.V1LayerParameter.INNER_PRODUCT
+            v1 = old.layers.add(name=layer.name, type=kind)
+            for blob in layer.blobs:
+                shape = [1] * (4 - len(blob.shape.dim)) + list(blob.shape.dim)
+                v1.blobs.add(data=blob.data, **dict(zip(("num", "channels", "height", "width"), shape, strict=True)))
+    (tmp_path / "v1.caffemodel").write_bytes(old.SerializeToString())
+    plain = replace(MINI, batch_norm=False)
+    net = nets.load(nets.deploy(plain), tmp_path / "v1.caffemodel")
+    assert (net.params["fc6"][0].data == nets.load(nets.deploy(MINI), pipeline.weights).params["fc6"][0].data).all()
+
+
+def test_a_layer_that_weights_lack_is_named(pipeline, tmp_path):
+    weights = caffe_pb2.NetParameter.FromString(pipeline.weights.read_bytes())
+    del weights.layer[[layer.name for layer in weights.layer].index("conv4_2")]
+    (tmp_path / "x.caffemodel").write_bytes(weights.SerializeToString())
+    with pytest.raises(UserError, match="conv4_2"):
+        nets.load(nets.deploy(MINI), tmp_path / "x.caffemodel")

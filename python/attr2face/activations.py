@@ -16,17 +16,25 @@ from attr2face.models import Model, preprocess
 from attr2face.nets import feature_shape
 
 
-def forward_batches(net: caffe.Net, paths: Sequence[str], mean: np.ndarray, model: Model, start: int = 0) -> Iterator[slice]:
+def forward_batches(net: caffe.Net, paths: Sequence[str], mean: np.ndarray, model: Model, start: int = 0, until: str = "",
+                    mirror: bool = False) -> Iterator[slice]:  # fmt: skip
     """Run the net on images `start` and after, batch by batch; yield the slice of `paths` that its blobs now hold.
+
+    Only the layers up to the last that writes blob `until` are run, where one is named.
 
     The slice is never longer than the net's batch; rows of a blob beyond its length are left over from before.
     """
-    batch = net.blobs["data"].shape[0]
+    batch, end = net.blobs["data"].shape[0], _last_writer(net, until) if until else len(net._layer_names) - 1
     for first in range(start, len(paths), batch):
         images = np.stack([read_image(Path(path), model.image_size) for path in paths[first : first + batch]])
-        net.blobs["data"].data[: len(images)] = preprocess(images, mean, model)
-        net.forward()
+        net.blobs["data"].data[: len(images)] = preprocess(images, mean, model)[..., :: -1 if mirror else 1]
+        net._forward(0, end)
         yield slice(first, first + len(images))
+
+
+def _last_writer(net: caffe.Net, blob: str) -> int:
+    """The last layer with `blob` on top: normalisation and ReLU write in place."""
+    return max(i for i, layer in enumerate(net._layer_names) if blob in net.top_names[layer])
 
 
 def extract(net: caffe.Net, model: Model, layer: str, lmdbs: Path, weights: Path, out: Path) -> None:

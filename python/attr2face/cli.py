@@ -10,7 +10,7 @@ import h5py
 import numpy as np
 import pandas as pd
 
-from attr2face import cgmm, datasets, lmdbs, nets, stages
+from attr2face import cgmm, datasets, lmdbs, nets, sources, stages
 from attr2face.attributes import parse_attributes
 from attr2face.contact_sheet import contact_sheet
 from attr2face.errors import UserError
@@ -18,7 +18,7 @@ from attr2face.gpu import use_gpu
 from attr2face.models import MODELS, model_named
 
 WEAK_AUC = 0.9
-LAYOUTS = {"synthetic": ("attributes.txt", "images"), "lfw": ("lfw_attributes.txt", "lfw")}
+LAYOUTS = {"synthetic": ("attributes.txt", "images"), "lfw": ("lfw_attributes.txt", "lfw"), "pubfig": ("attributes.txt", "images")}
 
 
 def data(args: argparse.Namespace) -> None:
@@ -27,6 +27,18 @@ def data(args: argparse.Namespace) -> None:
 
 def sheet(args: argparse.Namespace) -> None:
     contact_sheet(args.out, args.size, args.columns, args.seed)
+
+
+def weights(args: argparse.Namespace) -> None:
+    sources.fetch_vgg_face(args.out)
+
+
+def lfw(args: argparse.Namespace) -> None:
+    sources.fetch_lfw(args.out)
+
+
+def pubfig(args: argparse.Namespace) -> None:
+    sources.fetch_pubfig(args.index, args.out)
 
 
 def lmdb(args: argparse.Namespace) -> None:
@@ -48,7 +60,7 @@ def finetune(args: argparse.Namespace) -> None:
     model = model_named(args.model)
     if args.dropout is not None:
         model = replace(model, dropout=args.dropout)
-    stages.finetune(args.lmdb, args.out, args.weights, args.dataset, model, args.freeze, args.epochs, args.rate, args.seed)
+    stages.finetune(args.lmdb, args.out, args.weights, args.dataset, model, args.freeze, args.epochs, args.rate, args.seed, args.cache)
 
 
 def evaluate(args: argparse.Namespace) -> None:
@@ -131,6 +143,11 @@ def parser() -> argparse.ArgumentParser:
     sub.add_argument("--size", type=int, default=104, help="side of a face in pixels")
     sub.add_argument("--columns", type=int, default=7, help="pairs in a row")
 
+    stage(weights, "download VGG-Face's weights", "out")
+    stage(lfw, "download LFW and its attribute scores", "out")
+    sub = stage(pubfig, "download PubFig's images by its index", "out")
+    sub.add_argument("--index", type=Path, help="folder with dev_urls.txt, eval_urls.txt and pubfig_attributes.txt; without it, downloaded")
+
     sub = stage(lmdb, "build LMDBs of images and labels, split by person", "dataset", "model", "out")
     sub.add_argument("--faces", type=Path, required=True, help="folder of images and attribute file, in LFW's layout")
     sub.add_argument("--encoded", action="store_true", help="store JPEG instead of raw pixels")
@@ -145,6 +162,7 @@ def parser() -> argparse.ArgumentParser:
     sub.add_argument("--freeze", choices=nets.STAGES, default="none", help="layers beneath this one do not learn")
     sub.add_argument("--epochs", type=float, default=6)
     sub.add_argument("--rate", type=float, default=2e-3, help="learning rate")
+    sub.add_argument("--cache", type=Path, help="folder for what the frozen layers give, to train the others from")
     sub.add_argument("--dropout", type=float, help="ratio after fc6 and fc7; the model's own without it")
 
     stage(evaluate, "accuracy, balanced accuracy and AUC per attribute, by split", "lmdb", "weights", "dataset", "model", "out")

@@ -39,7 +39,7 @@ class FaceDescent:
     rate: tuple[float, float] = (0.1, 0.005)
     noise: float = 0.3
     jitter: int = 2
-    decay: float = 1e-3
+    decay: float = 3e-3
 
 
 class Inversion:

@@ -32,6 +32,8 @@ class Model:
         Images per training iteration.
     solver : str
         Solver settings of finetuning, in solver.prototxt's own words.
+    mirror : bool
+        Whether training mirrors images at random.
     """
 
     name: str
@@ -43,6 +45,7 @@ class Model:
     dropout: float
     batch: int
     solver: str
+    mirror: bool = True
 
 
 MODELS = {

@@ -38,60 +38,71 @@ def _activate(n: caffe.NetSpec, name: str, model: Model, frozen: bool) -> caffe.
     return n[f"relu{number}"]
 
 
-def trunk(n: caffe.NetSpec, bottom: caffe.net_spec.Top, model: Model, freeze: str, until: str = "fc7") -> None:
-    """Add conv1_1 to `until` on top of `bottom`; layers beneath `freeze` do not learn."""
+def trunk(n: caffe.NetSpec, bottom: caffe.net_spec.Top, model: Model, freeze: str, start: str = "conv1",
+          until: str = "heads") -> caffe.net_spec.Top:  # fmt: skip
+    """Add the layers from stage `start` to layer `until` on top of `bottom`; those beneath `freeze` do not learn. Return the top."""
     if freeze not in STAGES:
         raise UserError(f"unknown FREEZE '{freeze}'; choose one of {', '.join(STAGES)}")
     if not 0 <= model.dropout < 1:
         raise UserError(f"DROPOUT={model.dropout} is no share of units to drop; choose 0 or more, and less than 1")
-    top = bottom
-    for (stage, depth), width in zip(CONVOLUTIONS.items(), model.widths, strict=False):
-        frozen = STAGES.index(stage) < STAGES.index(freeze)
-        for i in range(1, depth + 1):
-            name = f"{stage}_{i}"
-            n[name] = L.Convolution(top, num_output=width, kernel_size=3, pad=1, param=_learning(frozen), **FILLERS)
+    top, widths = bottom, dict(zip(CONVOLUTIONS, model.widths, strict=False))
+    for i in range(STAGES.index(start), len(STAGES)):
+        stage, below, frozen = STAGES[i], STAGES[i - 1], i < STAGES.index(freeze)
+        if below in ("fc6", "fc7") and model.dropout:
+            top = n[f"drop{below[2:]}"] = L.Dropout(top, in_place=True, dropout_ratio=model.dropout)
+        for k in range(1, CONVOLUTIONS.get(stage, 0) + 1):
+            name = f"{stage}_{k}"
+            n[name] = L.Convolution(top, num_output=widths[stage], kernel_size=3, pad=1, param=_learning(frozen), **FILLERS)
             top = _activate(n, name, model, frozen)
             if name == until:
-                return
-        top = n[f"pool{stage[4:]}"] = L.Pooling(top, pool=params.Pooling.MAX, kernel_size=2, stride=2)
-    for stage in ("fc6", "fc7"):
-        frozen = STAGES.index(stage) < STAGES.index(freeze)
-        n[stage] = L.InnerProduct(top, num_output=model.widths[-1], param=_learning(frozen), **FILLERS)
-        top = _activate(n, stage, model, frozen)
+                return top
+        if stage in CONVOLUTIONS:
+            top = n[f"pool{stage[4:]}"] = L.Pooling(top, pool=params.Pooling.MAX, kernel_size=2, stride=2)
+        elif stage != "heads":
+            n[stage] = L.InnerProduct(top, num_output=model.widths[-1], param=_learning(frozen), **FILLERS)
+            top = _activate(n, stage, model, frozen)
         if stage == until:
-            return
-        if model.dropout:
-            top = n[f"drop{stage[2:]}"] = L.Dropout(top, in_place=True, dropout_ratio=model.dropout)
+            break
+    return top
 
 
-def _head(n: caffe.NetSpec, name: str, classes: int) -> caffe.net_spec.Top:
-    top = L.InnerProduct(n.fc7, num_output=classes, param=_learning(False), weight_filler={"type": "gaussian", "std": 0.01},
+def blob_beneath(stage: str) -> str:
+    """The blob that a stage reads: what a cache of the frozen layers beneath it holds."""
+    below = STAGES[STAGES.index(stage) - 1]
+    return below.replace("conv", "pool")
+
+
+def _head(n: caffe.NetSpec, bottom: caffe.net_spec.Top, name: str, classes: int) -> caffe.net_spec.Top:
+    top = L.InnerProduct(bottom, num_output=classes, param=_learning(False), weight_filler={"type": "gaussian", "std": 0.01},
                          bias_filler={"type": "constant"})  # fmt: skip
     n[f"fc8_{name}"] = top
     return top
 
 
-def _data(n: caffe.NetSpec, model: Model, lmdbs: Path, split: str, batch: int) -> None:
+def _data(n: caffe.NetSpec, lmdbs: Path, split: str, batch: int, transform: dict) -> None:
     phase = {"phase": caffe.TRAIN if split == "train" else caffe.TEST}
-    transform = {"crop_size": model.crop, "mirror": split == "train", "scale": model.scale, "mean_file": str(lmdbs / "mean.binaryproto")}
     for top, source in (("data", "images"), ("labels", "labels")):
         db = {"source": str(lmdbs / f"{split}_{source}"), "batch_size": batch, "backend": params.Data.LMDB}
-        extra = {"transform_param": transform} if top == "data" else {}
+        extra = {"transform_param": transform} if top == "data" and transform else {}
         n[top] = L.Data(data_param=db, include=phase, **extra)
 
 
-def train_val(model: Model, lmdbs: Path, freeze: str = "none", identities: int = 0) -> str:
-    """The training net as prototxt text: 42 heads, or one over `identities` people for pretraining."""
+def train_val(model: Model, lmdbs: Path, freeze: str = "none", identities: int = 0, cached: bool = False) -> str:
+    """The training net as prototxt text: 42 heads, or one over `identities` people for pretraining.
+
+    Where `lmdbs` is a cache (`cache.build_cache`), the net begins at stage `freeze`, with what lies beneath it as data.
+    """
     n, test = caffe.NetSpec(), caffe.NetSpec()
-    _data(test, model, lmdbs, "val", model.batch)
-    _data(n, model, lmdbs, "train", model.batch)
+    transform = {"crop_size": model.crop, "scale": model.scale, "mean_file": str(lmdbs / "mean.binaryproto")}
+    _data(test, lmdbs, "val", model.batch, {} if cached else transform | {"mirror": False})
+    _data(n, lmdbs, "train", model.batch, {} if cached else transform | {"mirror": model.mirror})
     slices = L.Slice(n.labels, ntop=43, axis=1, slice_point=list(range(1, 43)))
     for name, top in zip([*(head.name for head in HEADS), "person"], slices, strict=True):
         n[f"label_{name}"] = top
-    trunk(n, n.data, model, freeze)
+    features = trunk(n, n.data, model, freeze, freeze if cached else "conv1")
     classes = {"person": identities} if identities else {head.name: head.n_classes for head in HEADS}
     for name, count in classes.items():
-        score = _head(n, name, count)
+        score = _head(n, features, name, count)
         n[f"loss_{name}"] = L.SoftmaxWithLoss(score, n[f"label_{name}"])
         if not identities:
             n[f"accuracy_{name}"] = L.Accuracy(score, n[f"label_{name}"], include={"phase": caffe.TEST})
@@ -106,10 +117,10 @@ def deploy(model: Model, batch: int = 1) -> str:
     """The trained net as prototxt text: input `data`, output `prob`, the 42 softmaxes side by side (115 columns)."""
     n = caffe.NetSpec()
     n.data = L.Input(shape={"dim": [batch, 3, model.crop, model.crop]})
-    trunk(n, n.data, replace(model, dropout=0), "none")
+    features = trunk(n, n.data, replace(model, dropout=0), "none")
     probabilities = []
     for head in HEADS:
-        n[f"prob_{head.name}"] = L.Softmax(_head(n, head.name, head.n_classes))
+        n[f"prob_{head.name}"] = L.Softmax(_head(n, features, head.name, head.n_classes))
         probabilities.append(n[f"prob_{head.name}"])
     n.prob = L.Concat(*probabilities, axis=1)
     return f'name: "{model.name}"\n{n.to_proto()}'
@@ -140,7 +151,7 @@ def feature_shape(model: Model, layer: str) -> tuple[int, ...]:
     if stage not in CONVOLUTIONS:
         raise UserError(f"unknown LAYER '{layer}'; choose conv1_1 to conv5_3, fc6 or fc7")
     depth = list(CONVOLUTIONS).index(stage)
-    side = model.crop // 2**depth
+    side = -(-model.crop // 2**depth)  # pooling rounds up
     return (model.widths[depth], side, side)
 
 
@@ -169,7 +180,7 @@ def check_weights(path: Path, net: caffe.Net) -> None:
     Raises
     ------
     UserError
-        If the file is missing or not Caffe's, shares no layer with the net, or a blob has another shape.
+        If the file is missing or not Caffe's, lacks a layer of the net other than heads, or a blob has another shape.
     """
     weights = caffe_pb2.NetParameter()
     try:
@@ -178,10 +189,10 @@ def check_weights(path: Path, net: caffe.Net) -> None:
         raise UserError(f"{path} is not a readable .caffemodel; give WEIGHTS a file that Caffe wrote") from None
     # VGG-Face was published in Caffe's first format: `layers` for `layer`, and shapes of four numbers with ones in front.
     stored = {layer.name: [_shape(blob) for blob in layer.blobs] for layer in (*weights.layer, *weights.layers) if layer.blobs}
-    common = [name for name in net.params if name in stored]
-    if not common:
-        raise UserError(f"{path} has no layer of the net; give WEIGHTS a file of this MODEL")
-    for name in common:
+    lacking = [name for name in net.params if name not in stored and not name.startswith(("fc8_", "canvas"))]
+    if lacking:
+        raise UserError(f"{path} has no layer {lacking[0]}; give WEIGHTS a file of this MODEL")
+    for name in (name for name in net.params if name in stored):
         wanted = [tuple(blob.data.shape) for blob in net.params[name]]
         if stored[name] != wanted:
             raise UserError(f"{path}: layer {name} has shape {stored[name][0]} but the net wants {wanted[0]}; check MODEL and WEIGHTS")

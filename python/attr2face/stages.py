@@ -13,6 +13,7 @@ from attr2face import cgmm, evaluation, nets
 from attr2face.activations import extract
 from attr2face.attributes import INDEX, attribute_probabilities, presence
 from attr2face.baseline import evaluate_baseline
+from attr2face.cache import build_cache, with_frozen_layers
 from attr2face.datasets import read_image
 from attr2face.eigenfaces import fit_eigenfaces, load_eigenfaces, save_eigenfaces
 from attr2face.errors import UserError
@@ -34,11 +35,26 @@ def pretrain(lmdbs: Path, out: Path, dataset: str, model: Model, epochs: float, 
 
 
 def finetune(lmdbs: Path, out: Path, weights: Path, dataset: str, model: Model, freeze: str, epochs: float, rate: float,
-             seed: int) -> None:  # fmt: skip
-    """Train the 42 heads (paper, section 3.1) from `weights`, the layers beneath `freeze` frozen."""
+             seed: int, cache: Path | None = None) -> None:  # fmt: skip
+    """Train the 42 heads (paper, section 3.1) from `weights`, the layers beneath `freeze` frozen.
+
+    With a folder `cache`, what is frozen is computed once and kept there.
+    """
     info = open_lmdbs(lmdbs, dataset, model)
     require(weights, "make pretrain writes it, or set WEIGHTS to a .caffemodel")
-    _train(nets.train_val(model, lmdbs, freeze), lmdbs, out, weights, model, epochs, rate, seed, info)
+    if cache is None:
+        _train(nets.train_val(model, lmdbs, freeze), lmdbs, out, weights, model, epochs, rate, seed, info)
+        return
+    if freeze in ("none", "conv1"):
+        raise UserError(f"FREEZE={freeze} freezes no layer whose output could be cached; choose {', '.join(nets.STAGES[2:])}")
+    build_cache(lmdbs, weights, model, freeze, model.mirror, cache)
+    trained = out.with_suffix(".trained.caffemodel")
+    _train(nets.train_val(model, cache, freeze, cached=True), lmdbs, trained, weights, model, epochs, rate, seed, info)
+    with written_whole(out) as temporary:
+        with_frozen_layers(weights, trained, model, temporary)
+    for suffix in (".caffemodel.json", ".loss.csv"):
+        trained.with_suffix(suffix).replace(out.with_suffix(suffix))
+    trained.unlink()
 
 
 def _train(net: str, lmdbs: Path, out: Path, weights: Path | None, model: Model, epochs: float, rate: float, seed: int,
