@@ -8,19 +8,19 @@ from sklearn.metrics import balanced_accuracy_score, roc_auc_score
 from tqdm import tqdm
 
 from attr2face.activations import forward_batches
-from attr2face.attributes import ATTRIBUTES, attribute_probabilities
+from attr2face.attributes import ATTRIBUTES, HEADS
 from attr2face.caffe_quietly import caffe
 from attr2face.models import Model
 
 
 def predict(net: caffe.Net, paths: Sequence[str], mean: np.ndarray, model: Model) -> np.ndarray:
-    """What the net sees in images: attribute probabilities (n_images, 73)."""
+    """What the net sees in images: the 42 softmaxes side by side, (n_images, 115)."""
     prob = np.empty((len(paths), net.blobs["prob"].shape[1]), np.float32)
     with tqdm(total=len(paths), desc="predicting", unit=" images") as bar:
         for rows in forward_batches(net, paths, mean, model):
             prob[rows] = net.blobs["prob"].data[: rows.stop - rows.start]
             bar.update(rows.stop - rows.start)
-    return attribute_probabilities(prob)
+    return prob
 
 
 def thresholds(positive: np.ndarray, probability: np.ndarray) -> np.ndarray:
@@ -66,6 +66,35 @@ def score(positive: np.ndarray, probability: np.ndarray, threshold: np.ndarray) 
                 "accuracy": (truth == predicted).mean(),
                 "balanced_accuracy": balanced_accuracy_score(truth, predicted) if both else np.nan,
                 "auc": roc_auc_score(truth, probability[:, j]) if both else np.nan,
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def score_heads(labels: np.ndarray, prob: np.ndarray) -> pd.DataFrame:
+    """A row per head: how often its likeliest class is the label, which the paper's Table 1 averages over heads.
+
+    Parameters
+    ----------
+    labels : (n_images, 42) int
+    prob : (n_images, 115) float
+        The softmaxes side by side.
+
+    Returns
+    -------
+    DataFrame
+        Columns `majority`, `accuracy`, `balanced_accuracy` (the mean over the classes that occur).
+    """
+    rows, start = [], 0
+    for k, head in enumerate(HEADS):
+        truth, predicted = labels[:, k], prob[:, start : start + head.n_classes].argmax(axis=1)
+        start += head.n_classes
+        rows.append(
+            {
+                "head": head.name,
+                "majority": np.bincount(truth).max() / len(truth),
+                "accuracy": (truth == predicted).mean(),
+                "balanced_accuracy": np.mean([(predicted[truth == c] == c).mean() for c in np.unique(truth)]),
             }
         )
     return pd.DataFrame(rows)

@@ -71,25 +71,30 @@ def _train(net: str, lmdbs: Path, out: Path, weights: Path | None, model: Model,
 
 
 def evaluate(lmdbs: Path, weights: Path, dataset: str, model: Model, out: Path) -> pd.DataFrame:
-    """Write a table of scores per attribute and split to `out`; return the means. Thresholds come from validation people."""
+    """Write scores per attribute and split to `out`, per head beside it; return the means. Thresholds come from validation people."""
     open_lmdbs(lmdbs, dataset, model)
     index = pd.read_csv(lmdbs / "index.csv", dtype=str)
     net = nets.load(nets.deploy(model, BATCH), weights)
-    probability = evaluation.predict(net, index["path"], np.load(lmdbs / "mean.npy"), model)
+    prob = evaluation.predict(net, index["path"], np.load(lmdbs / "mean.npy"), model)
+    probability = attribute_probabilities(prob)
     with np.load(lmdbs / "labels.npz") as stored:
-        positive, split = stored["scores"] > 0, stored["split"]
+        labels, positive, split = stored["labels"], stored["scores"] > 0, stored["split"]
     rows = split == "val" if (split == "val").any() else split == "train"
     threshold = evaluation.thresholds(positive[rows], probability[rows])
-    tables = {
-        name: evaluation.score(positive[split == name], probability[split == name], threshold)
-        for name in ("train", "val", "test")
-        if (split == name).any()
-    }
-    table = pd.concat(tables, names=["split"]).reset_index(level=0)
-    with written_whole(out) as temporary:
-        table.to_csv(temporary, index=False)
+    parts = {name: split == name for name in ("train", "val", "test") if (split == name).any()}
+    table = _by_split({name: evaluation.score(positive[part], probability[part], threshold) for name, part in parts.items()})
+    heads = _by_split({name: evaluation.score_heads(labels[part], prob[part]) for name, part in parts.items()})
+    for path, scores in ((out, table), (out.with_suffix(".heads.csv"), heads)):
+        with written_whole(path) as temporary:
+            scores.to_csv(temporary, index=False)
     write_provenance(out, [weights, lmdbs / "lmdb.json"], dataset=dataset, model=model.name)
-    return table.groupby("split", sort=False)[["majority", "accuracy", "balanced_accuracy", "auc"]].mean()
+    means = table.groupby("split", sort=False)[["majority", "accuracy", "balanced_accuracy", "auc"]].mean()
+    of_heads = heads.groupby("split", sort=False)[["majority", "accuracy"]].mean()
+    return means.join(of_heads.add_prefix("heads_"))
+
+
+def _by_split(tables: dict[str, pd.DataFrame]) -> pd.DataFrame:
+    return pd.concat(tables, names=["split"]).reset_index(level=0)
 
 
 def baseline(lmdbs: Path, dataset: str, model: Model, out: Path) -> pd.DataFrame:
