@@ -21,7 +21,7 @@ SIZE ?= $(if $(filter vgg_face,$(MODEL)),256,92)
 LABEL_NOISE ?= 0
 EPOCHS ?= $(if $(filter synthetic,$(DATASET)),6,40)
 RATE ?= $(if $(filter vgg_face,$(MODEL)),5e-6,2e-3)
-DROPOUT ?= $(if $(filter mini,$(MODEL)),$(if $(filter synthetic,$(DATASET)),0.2,0.5),0.5)
+DROPOUT ?= $(if $(filter mini,$(MODEL)),$(if $(filter synthetic,$(DATASET)),0,0.5),0.5)
 export CAFFE_ROOT
 
 SHELL := /bin/bash

@@ -82,9 +82,10 @@ def sgd(phi: np.ndarray, has: np.ndarray, mu: np.ndarray, lam: float, epochs: in
     w, losses = np.ones(len(mu)), [loss(np.ones(len(mu)), phi, has, mu, lam)]
     while len(losses) <= epochs:
         trial = w.copy()
-        for rows in np.array_split(rng.permutation(len(phi)), max(1, len(phi) // batch)):
-            trial -= rate * gradient(trial, phi[rows], has[rows], mu, lam)
-        reached = loss(trial, phi, has, mu, lam)
+        with np.errstate(over="ignore", invalid="ignore"):
+            for rows in np.array_split(rng.permutation(len(phi)), max(1, len(phi) // batch)):
+                trial -= rate * gradient(trial, phi[rows], has[rows], mu, lam)
+            reached = loss(trial, phi, has, mu, lam)
         if reached < losses[-1]:
             w, losses = trial, [*losses, reached]
         elif rate < 1e-16:

@@ -140,7 +140,7 @@ def parser() -> argparse.ArgumentParser:
     sub.add_argument("--workers", type=int, default=os.cpu_count(), help="processes")
 
     sub = stage(sheet, "draw a rendered person without and with each attribute", "out")
-    sub.add_argument("--size", type=int, default=104, help="side of a face in pixels")
+    sub.add_argument("--size", type=int, default=96, help="side of a face in pixels")
     sub.add_argument("--columns", type=int, default=7, help="pairs in a row")
 
     stage(weights, "download VGG-Face's weights", "out")

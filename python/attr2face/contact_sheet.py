@@ -66,4 +66,4 @@ def contact_sheet(out: Path, size: int, columns: int, seed: int) -> None:
             sheet.paste(Image.fromarray(render(picture, size)), (x + k * size, y + caption))
         draw.text((x + 2, y + 1), attribute, "black", font)
     with written_whole(out) as temporary:
-        sheet.save(temporary, Image.registered_extensions()[out.suffix.lower()], quality=80)
+        sheet.save(temporary, Image.registered_extensions()[out.suffix.lower()], quality=75)

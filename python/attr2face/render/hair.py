@@ -10,8 +10,9 @@ def _lay(c: Canvas, face: Face, mask: np.ndarray, across: np.ndarray, relief: np
     """Cover `mask` with hair whose strands are told apart by `across`; curls, waves and sheen are its texture's."""
     has = face.has
     if has("Curly Hair"):
-        wobble = 0.05 * c.noise(0.05)
-        curls = np.sin(62 * (c.x + wobble)) * np.sin(62 * (c.y - wobble))
+        along, down = 0.05 * c.noise(0.05), 0.05 * c.noise(0.05)
+        phase = c.rng.uniform(0, 2 * np.pi, 2)
+        curls = np.sin(62 * (c.x + along) + phase[0]) * np.sin(62 * (c.y + down) + phase[1])
         light, height, gloss = 1 + 0.34 * curls, 0.022 * curls, 0.1
     else:
         if has("Wavy Hair"):
