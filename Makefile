@@ -55,7 +55,7 @@ $(error PRESET=$(PRESET) is unknown; choose faces or paper)
 endif
 EIGENFACES := $(if $(filter faces,$(PRESET)),$(WORK)/eigenfaces.h5)
 
-.PHONY: help setup data sheet weights lmdb nets pretrain finetune evaluate activations cgmm gradcheck attrs generate baseline test lint clean distclean
+.PHONY: help setup data sheet weights lmdb nets pretrain finetune evaluate activations cgmm gradcheck attrs generate baseline bench test lint clean distclean
 
 help:  ## this list
 	@echo "usage: make TARGET [VARIABLE=value ...]"; echo; echo "targets"
@@ -149,6 +149,9 @@ $(CGMM): $(ACTIVATIONS) | $(READY)
 
 baseline: $(LMDB)/lmdb.json | $(READY)  ## HOG and mean colours with ridge regression, on the same unseen people
 	@$(ATTR2FACE) baseline $(WHAT) --lmdb $(LMDB) --out $(WORK)/baseline.csv
+
+bench: $(FINETUNED)  ## speeds, side by side with Caffe's own tools
+	@$(ATTR2FACE) bench --model $(MODEL) --faces $(FACES) --lmdb $(LMDB) --weights $(FINETUNED)
 
 sheet: | $(READY)  ## a rendered person without and with each of the 73 attributes
 	@$(ATTR2FACE) sheet --out docs/attributes.jpg

@@ -80,6 +80,12 @@ def activations(args: argparse.Namespace) -> None:
     stages.extract_layer(args.lmdb, args.weights, args.dataset, model_named(args.model), args.layer, args.out)
 
 
+def bench(args: argparse.Namespace) -> None:
+    from attr2face.bench import bench as measure  # finds Caffe's own tools, which a Caffe of the user's may lack
+
+    print(measure(args.faces, args.lmdb, args.weights, model_named(args.model), args.rounds).to_string(index=False))
+
+
 def fit_cgmm(args: argparse.Namespace) -> None:
     stages.fit_cgmm(args.activations, args.out, args.images_per_attribute, args.lam, args.epochs, args.seed)
 
@@ -168,6 +174,10 @@ def parser() -> argparse.ArgumentParser:
     stage(evaluate, "accuracy, balanced accuracy and AUC per attribute, by split", "lmdb", "weights", "dataset", "model", "out")
 
     stage(baseline, "the same scores of ridge regression on HOG and mean colours", "lmdb", "dataset", "model", "out")
+
+    sub = stage(bench, "speeds, side by side with Caffe's own tools", "lmdb", "weights", "model")
+    sub.add_argument("--faces", type=Path, required=True, help="folder of rendered faces")
+    sub.add_argument("--rounds", type=int, default=3, help="of each measurement")
 
     sub = stage(activations, "store one layer's activations for all images", "lmdb", "weights", "dataset", "model", "out")
     sub.add_argument("--layer", default="conv5_3", help="conv1_1 to conv5_3, fc6 or fc7")

@@ -1,0 +1,123 @@
+"""Speed, measured side by side: medians over rounds in which each contender runs once, on this machine, now."""
+
+import multiprocessing
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pandas as pd
+
+from attr2face import nets
+from attr2face.cache import build_cache
+from attr2face.caffe_quietly import caffe
+from attr2face.datasets import read_faces
+from attr2face.lmdbs import build_lmdbs
+from attr2face.models import Model
+from attr2face.people import picture_of
+from attr2face.render import render
+
+TOOLS = Path(caffe.__file__).resolve().parents[2] / "bin"
+ITERATIONS = 200
+
+
+def seconds(run: Callable[[], object]) -> float:
+    start = time.perf_counter()
+    run()
+    return time.perf_counter() - start
+
+
+def compare(what: str, ours: Callable[[], object], theirs: Callable[[], object], images: int, rounds: int) -> dict:
+    """A row of medians: images/s of both, and the ratio theirs / ours of times, the order changing from round to round."""
+    times = []
+    for k in range(rounds):
+        pair = {run: seconds(run) for run in ((ours, theirs) if k % 2 else (theirs, ours))}
+        times.append((pair[ours], pair[theirs]))
+    a, b = (statistics.median(column) for column in zip(*times, strict=True))
+    ratio = statistics.median(theirs / ours for ours, theirs in times)
+    return {"what": what, "ours": f"{images / a:.0f}/s", "theirs": f"{images / b:.0f}/s", "ratio": f"{ratio:.2f}"}
+
+
+def _quietly(*command: object) -> None:
+    subprocess.run(list(map(str, command)), check=True, capture_output=True)
+
+
+def _render(job: tuple[int, int]) -> None:
+    person, size = job
+    render(picture_of(1, person, 1), size)
+
+
+def rendering(rounds: int) -> Iterator[dict]:
+    with multiprocessing.Pool() as pool:
+        for size in (92, 112, 224):
+            pool.map(_render, [(0, size)] * 8)
+            took = statistics.median(
+                seconds(lambda size=size: pool.map(_render, [(i, size) for i in range(200)], 10)) for _ in range(rounds)
+            )
+            yield {"what": f"rendering at {size} pixels, {os.cpu_count()} processes", "ours": f"{200 / took:.0f}/s"}
+
+
+def training(lmdbs: Path, weights: Path, model: Model, rounds: int) -> dict:
+    """`attr2face finetune` against `caffe train` on the solver that it wrote: whole commands."""
+    images = ITERATIONS * model.batch
+    with tempfile.TemporaryDirectory() as folder:
+        out = Path(folder) / "net.caffemodel"
+        per_epoch = int((pd.read_csv(lmdbs / "index.csv")["split"] == "train").sum())
+        ours = (sys.executable, "-m", "attr2face", "finetune", "--model", model.name, "--lmdb", lmdbs, "--weights", weights, "--out", out,
+                "--epochs", images / per_epoch)  # fmt: skip
+        _quietly(*ours)
+        theirs = (TOOLS / "caffe", "train", "-solver", out.with_suffix(".solver.prototxt"), "-weights", weights)
+        what = f"{model.name}: finetune against caffe train"
+        return compare(what, lambda: _quietly(*ours), lambda: _quietly(*theirs), images, rounds)
+
+
+def converting(faces: Path, model: Model, rounds: int) -> dict:
+    """Our LMDB builder against `convert_imageset`, on the same pictures resized to the same size."""
+    read = read_faces(faces / "attributes.txt", faces / "images")
+    read = replace(read, paths=read.paths[:3000], people=read.people[:3000], scores=read.scores[:3000])
+    with tempfile.TemporaryDirectory() as folder:
+        listing = Path(folder) / "list.txt"
+        listing.write_text("".join(f"{path.resolve()} 0\n" for path in read.paths))
+
+        def theirs() -> None:
+            _quietly("rm", "-rf", Path(folder) / "theirs")
+            resize = (f"--resize_width={model.image_size}", f"--resize_height={model.image_size}")
+            _quietly(TOOLS / "convert_imageset", *resize, "/", listing, Path(folder) / "theirs")
+
+        def ours() -> None:
+            build_lmdbs(read, Path(folder) / "ours", "synthetic", model, 1, False)
+
+        return compare("LMDB against convert_imageset", ours, theirs, len(read.paths), rounds)
+
+
+def caching(lmdbs: Path, weights: Path, model: Model, freeze: str, rounds: int) -> dict:
+    """Training above `freeze` from a cache against the whole net: the solver's steps alone."""
+    with tempfile.TemporaryDirectory() as folder:
+        build_cache(lmdbs, weights, model, freeze, False, Path(folder) / "cache")
+
+        def solver(name: str, net: str) -> Callable[[], None]:
+            (Path(folder) / f"{name}.net").write_text(net)
+            (Path(folder) / f"{name}.solver").write_text(
+                nets.solver(model, Path(folder) / f"{name}.net", Path(folder) / name, 1e-4, 10**6, 1)
+            )
+            made = caffe.get_solver(str(Path(folder) / f"{name}.solver"))
+            made.step(2)
+            return lambda: made.step(ITERATIONS // 4)
+
+        whole = solver("whole", nets.train_val(model, lmdbs, freeze))
+        cached = solver("cached", nets.train_val(model, Path(folder) / "cache", freeze, cached=True))
+        what = f"{model.name}, FREEZE={freeze}: from a cache against the whole net"
+        return compare(what, cached, whole, ITERATIONS // 4 * model.batch, rounds)
+
+
+def bench(faces: Path, lmdbs: Path, weights: Path, model: Model, rounds: int) -> pd.DataFrame:
+    """A row per measurement; `ratio` is how many times faster ours is."""
+    rows = [*rendering(rounds), converting(faces, model, rounds)]
+    rows += [caching(lmdbs, weights, model, freeze, rounds) for freeze in ("conv5", "fc6")]
+    rows.append(training(lmdbs, weights, model, rounds))
+    return pd.DataFrame(rows).fillna("")
