@@ -14,14 +14,17 @@ WEIGHTS ?=
 LFW_ROOT ?=
 PUBFIG_ROOT ?=
 CACHE ?=
+FALL ?= 1
+CLASS_WEIGHTS ?=
+DROPOUT_AFTER ?= fc
 CAFFE_ROOT ?=
 PEOPLE ?= 2000
 PICTURES ?= 6
 SIZE ?= $(if $(filter vgg_face,$(MODEL)),256,92)
 LABEL_NOISE ?= 0
-EPOCHS ?= $(if $(filter synthetic,$(DATASET)),6,40)
+EPOCHS ?= $(if $(filter synthetic,$(DATASET)),6,30)
 RATE ?= $(if $(filter vgg_face,$(MODEL)),5e-6,2e-3)
-DROPOUT ?= $(if $(filter mini,$(MODEL)),$(if $(filter synthetic,$(DATASET)),0,0.5),0.5)
+DROPOUT ?= $(if $(filter mini,$(MODEL)),$(if $(filter synthetic,$(DATASET)),0,0.3),0.5)
 export CAFFE_ROOT
 
 SHELL := /bin/bash
@@ -34,7 +37,11 @@ PYTHON := .venv/bin/python
 ATTR2FACE := $(PYTHON) -m attr2face $(if $(GPU),--gpu $(GPU))
 WHAT := --dataset $(DATASET) --model $(MODEL) --seed $(SEED)
 
-FACES_synthetic := data/synthetic-$(SIZE)
+# Variables that are given become part of the names of what they change: nothing is mistaken for another, nothing overwritten.
+SPACE := $(subst ,, )
+given = $(subst $(SPACE),,$(foreach v,$(1),$(if $(filter command environment,$(firstword $(origin $(v)))),-$(v)$($(v)))))
+DRAWN := $(call given,PEOPLE PICTURES LABEL_NOISE)
+FACES_synthetic := data/synthetic-$(SIZE)$(DRAWN)
 FACES_lfw := $(or $(LFW_ROOT),data/lfw)
 FACES_pubfig := data/pubfig
 FACES := $(FACES_$(DATASET))
@@ -42,11 +49,11 @@ ifndef FACES
 $(error DATASET=$(DATASET) is unknown; choose synthetic, lfw or pubfig)
 endif
 FACES_INDEX := $(FACES)/$(if $(filter lfw,$(DATASET)),lfw_,)attributes.txt
-RUN := $(FREEZE)$(if $(CACHE),-cached)
-WORK := data/$(DATASET)-$(MODEL)
+RUN := $(FREEZE)$(call given,CACHE EPOCHS RATE FALL DROPOUT DROPOUT_AFTER CLASS_WEIGHTS)
+WORK := data/$(DATASET)-$(MODEL)$(call given,SIZE)$(DRAWN)
 LMDB := $(WORK)/lmdb
 PRETRAINED := $(or $(WEIGHTS),models/$(MODEL)/$(if $(filter vgg_face,$(MODEL)),VGG_FACE,pretrained).caffemodel)
-FINETUNED := models/$(MODEL)/$(DATASET)-$(RUN).caffemodel
+FINETUNED := models/$(MODEL)/$(DATASET)$(call given,SIZE)$(DRAWN)-$(RUN).caffemodel
 SCORES := $(FINETUNED:.caffemodel=.scores.csv)
 ACTIVATIONS := $(WORK)/$(LAYER)-$(RUN).h5
 CGMM := $(WORK)/$(LAYER)-$(RUN).cgmm.h5
@@ -77,8 +84,11 @@ help:  ## this list
 		"GPU" "$(GPU): device number; empty for the CPU" \
 		"OUT" "$(OUT): PNG to write; empty for results/$(DATASET)-$(MODEL)/" \
 		"EPOCHS" "$(EPOCHS): of finetuning" \
-		"RATE" "$(RATE): learning rate of finetuning" \
-		"DROPOUT" "$(DROPOUT): ratio after fc6 and fc7 in finetuning" \
+		"RATE" "$(RATE): learning rate of finetuning; search starts high and lowers it until the loss falls" \
+		"FALL" "$(FALL): learning rate of a stage over that of the one above it" \
+		"CLASS_WEIGHTS" "$(CLASS_WEIGHTS): 1 lets the rare classes of a head count more" \
+		"DROPOUT" "$(DROPOUT): ratio of dropout in finetuning" \
+		"DROPOUT_AFTER" "$(DROPOUT_AFTER): fc, or all to drop after convolutions, too" \
 		"PEOPLE" "$(PEOPLE): rendered people, with PICTURES=$(PICTURES) of each" \
 		"SIZE" "$(SIZE): side of the rendered pictures in pixels, 64 to 512" \
 		"LABEL_NOISE" "$(LABEL_NOISE): standard deviation of noise on their scores; 0.5 turns about one label in twenty" \
@@ -102,8 +112,8 @@ $(READY): requirements.txt setup/system.sh setup/caffe.sh setup/caffe.patch
 	@bash setup/caffe.sh .venv
 	@touch $@
 
-data/synthetic-%/attributes.txt: data/heads.csv data/frequencies.csv data/correlations.csv | $(READY)
-	@$(ATTR2FACE) data --out data/synthetic-$* --people $(PEOPLE) --pictures $(PICTURES) --size $* --label-noise $(LABEL_NOISE) --seed $(SEED)
+$(FACES_synthetic)/attributes.txt: data/heads.csv data/frequencies.csv data/correlations.csv | $(READY)
+	@$(ATTR2FACE) data --out $(@D) --people $(PEOPLE) --pictures $(PICTURES) --size $(SIZE) --label-noise $(LABEL_NOISE) --seed $(SEED)
 
 data/lfw/lfw_attributes.txt: | $(READY)
 	@$(ATTR2FACE) lfw --out data/lfw
@@ -136,7 +146,9 @@ weights: $(READY)  ## download VGG-Face's published weights
 	@test -e models/vgg_face/VGG_FACE.caffemodel || $(ATTR2FACE) weights --out models/vgg_face/VGG_FACE.caffemodel
 
 $(FINETUNED): $(PRETRAINED) $(LMDB)/lmdb.json | $(READY)
-	@$(ATTR2FACE) finetune $(WHAT) --lmdb $(LMDB) --weights $(PRETRAINED) --freeze $(FREEZE) --dropout $(DROPOUT) --epochs $(EPOCHS) --rate $(RATE) $(if $(CACHE),--cache $(WORK)/cache-$(FREEZE)) --out $@
+	@$(ATTR2FACE) finetune $(WHAT) --lmdb $(LMDB) --weights $(PRETRAINED) --freeze $(FREEZE) --dropout $(DROPOUT) --epochs $(EPOCHS) --rate $(RATE) \
+		--fall $(FALL) $(if $(CLASS_WEIGHTS),--weigh-classes) $(if $(filter all,$(DROPOUT_AFTER)),--dropout-everywhere) \
+		$(if $(CACHE),--cache $(WORK)/cache-$(FREEZE)) --out $@
 
 $(SCORES): $(FINETUNED) $(LMDB)/lmdb.json | $(READY)
 	@$(ATTR2FACE) evaluate $(WHAT) --lmdb $(LMDB) --weights $(FINETUNED) --out $@

@@ -57,10 +57,11 @@ def pretrain(args: argparse.Namespace) -> None:
 
 
 def finetune(args: argparse.Namespace) -> None:
-    model = model_named(args.model)
+    model = replace(model_named(args.model), fall=args.fall, dropout_everywhere=args.dropout_everywhere)
     if args.dropout is not None:
         model = replace(model, dropout=args.dropout)
-    stages.finetune(args.lmdb, args.out, args.weights, args.dataset, model, args.freeze, args.epochs, args.rate, args.seed, args.cache)
+    settings = stages.Finetuning(args.freeze, args.epochs, args.rate, args.cache, args.weigh_classes)
+    stages.finetune(args.lmdb, args.out, args.weights, args.dataset, model, settings, args.seed)
 
 
 def evaluate(args: argparse.Namespace) -> None:
@@ -116,6 +117,11 @@ def generate(args: argparse.Namespace) -> None:
     print(f"wrote {out}")
 
 
+def rate(text: str) -> float | None:
+    """A learning rate; None for `search`."""
+    return None if text == "search" else float(text)
+
+
 def parser() -> argparse.ArgumentParser:
     """Every subcommand with its options; `--help` shows the defaults."""
     top = argparse.ArgumentParser("attr2face", description=__doc__)
@@ -167,7 +173,10 @@ def parser() -> argparse.ArgumentParser:
     sub = stage(finetune, "train the 42 heads and the layers from FREEZE upwards", "lmdb", "weights", "dataset", "model", "out")
     sub.add_argument("--freeze", choices=nets.STAGES, default="none", help="layers beneath this one do not learn")
     sub.add_argument("--epochs", type=float, default=6)
-    sub.add_argument("--rate", type=float, default=2e-3, help="learning rate")
+    sub.add_argument("--rate", type=rate, default=2e-3, help="learning rate, or search to start high and lower it until the loss falls")
+    sub.add_argument("--fall", type=float, default=1.0, help="learning rate of a stage over that of the one above")
+    sub.add_argument("--weigh-classes", action="store_true", help="let rare classes of a head count more")
+    sub.add_argument("--dropout-everywhere", action="store_true", help="dropout after convolutions, too")
     sub.add_argument("--cache", type=Path, help="folder for what the frozen layers give, to train the others from")
     sub.add_argument("--dropout", type=float, help="ratio after fc6 and fc7; the model's own without it")
 

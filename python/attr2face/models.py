@@ -34,6 +34,10 @@ class Model:
         Solver settings of finetuning, in solver.prototxt's own words.
     mirror : bool
         Whether training mirrors images at random.
+    dropout_everywhere : bool
+        Whether dropout follows the convolutions, too, as the paper says.
+    fall : float
+        The learning rate of a stage over that of the stage above it; the heads have the solver's.
     """
 
     name: str
@@ -46,6 +50,8 @@ class Model:
     batch: int
     solver: str
     mirror: bool = True
+    dropout_everywhere: bool = False
+    fall: float = 1.0
 
 
 MODELS = {

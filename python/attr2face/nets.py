@@ -4,6 +4,7 @@ import tempfile
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 from google.protobuf.message import DecodeError
 
 from attr2face.attributes import HEADS
@@ -17,21 +18,21 @@ STAGES = ("none", *CONVOLUTIONS, "fc6", "fc7", "heads")
 FILLERS = {"weight_filler": {"type": "msra"}, "bias_filler": {"type": "constant"}}
 
 
-def _learning(frozen: bool) -> list[dict]:
-    rate = 0 if frozen else 1
-    return [{"lr_mult": rate, "decay_mult": rate}, {"lr_mult": 2 * rate, "decay_mult": 0}]
+def _learning(rate: float) -> list[dict]:
+    """Of weights and biases; `rate` 0 freezes them."""
+    return [{"lr_mult": rate, "decay_mult": int(rate > 0)}, {"lr_mult": 2 * rate, "decay_mult": 0}]
 
 
-def _activate(n: caffe.NetSpec, name: str, model: Model, frozen: bool) -> caffe.net_spec.Top:
+def _activate(n: caffe.NetSpec, name: str, model: Model, rate: float) -> caffe.net_spec.Top:
     """The ReLU on top of layer `name`, in place, after batch normalisation where the model has it.
 
     Caffe normalises by the batch in training and by running means elsewhere; a frozen layer keeps the means it has.
     """
     top, number = n[name], name.removeprefix("conv").removeprefix("fc")
     if model.batch_norm:
-        statistics = {"moving_average_fraction": 0.99} | ({"use_global_stats": True} if frozen else {})
+        statistics = {"moving_average_fraction": 0.99} | ({} if rate else {"use_global_stats": True})
         constant = [{"lr_mult": 0, "decay_mult": 0}] * 3
-        learning = [{"lr_mult": int(not frozen), "decay_mult": 0}] * 2
+        learning = [{"lr_mult": rate, "decay_mult": 0}] * 2
         top = n[f"bn{number}"] = L.BatchNorm(top, in_place=True, param=constant, batch_norm_param=statistics)
         top = n[f"scale{number}"] = L.Scale(top, in_place=True, param=learning, scale_param={"bias_term": True})
     n[f"relu{number}"] = L.ReLU(top, in_place=True)
@@ -47,20 +48,23 @@ def trunk(n: caffe.NetSpec, bottom: caffe.net_spec.Top, model: Model, freeze: st
         raise UserError(f"DROPOUT={model.dropout} is no share of units to drop; choose 0 or more, and less than 1")
     top, widths = bottom, dict(zip(CONVOLUTIONS, model.widths, strict=False))
     for i in range(STAGES.index(start), len(STAGES)):
-        stage, below, frozen = STAGES[i], STAGES[i - 1], i < STAGES.index(freeze)
+        stage, below = STAGES[i], STAGES[i - 1]
+        rate = 0 if i < STAGES.index(freeze) else model.fall ** (len(STAGES) - 1 - i)
         if below in ("fc6", "fc7") and model.dropout:
             top = n[f"drop{below[2:]}"] = L.Dropout(top, in_place=True, dropout_ratio=model.dropout)
         for k in range(1, CONVOLUTIONS.get(stage, 0) + 1):
             name = f"{stage}_{k}"
-            n[name] = L.Convolution(top, num_output=widths[stage], kernel_size=3, pad=1, param=_learning(frozen), **FILLERS)
-            top = _activate(n, name, model, frozen)
+            n[name] = L.Convolution(top, num_output=widths[stage], kernel_size=3, pad=1, param=_learning(rate), **FILLERS)
+            top = _activate(n, name, model, rate)
             if name == until:
                 return top
+            if model.dropout and model.dropout_everywhere:
+                top = n[f"drop{name[4:]}"] = L.Dropout(top, in_place=True, dropout_ratio=model.dropout)
         if stage in CONVOLUTIONS:
             top = n[f"pool{stage[4:]}"] = L.Pooling(top, pool=params.Pooling.MAX, kernel_size=2, stride=2)
         elif stage != "heads":
-            n[stage] = L.InnerProduct(top, num_output=model.widths[-1], param=_learning(frozen), **FILLERS)
-            top = _activate(n, stage, model, frozen)
+            n[stage] = L.InnerProduct(top, num_output=model.widths[-1], param=_learning(rate), **FILLERS)
+            top = _activate(n, stage, model, rate)
         if stage == until:
             break
     return top
@@ -73,7 +77,7 @@ def blob_beneath(stage: str) -> str:
 
 
 def _head(n: caffe.NetSpec, bottom: caffe.net_spec.Top, name: str, classes: int) -> caffe.net_spec.Top:
-    top = L.InnerProduct(bottom, num_output=classes, param=_learning(False), weight_filler={"type": "gaussian", "std": 0.01},
+    top = L.InnerProduct(bottom, num_output=classes, param=_learning(1), weight_filler={"type": "gaussian", "std": 0.01},
                          bias_filler={"type": "constant"})  # fmt: skip
     n[f"fc8_{name}"] = top
     return top
@@ -87,10 +91,12 @@ def _data(n: caffe.NetSpec, lmdbs: Path, split: str, batch: int, transform: dict
         n[top] = L.Data(data_param=db, include=phase, **extra)
 
 
-def train_val(model: Model, lmdbs: Path, freeze: str = "none", identities: int = 0, cached: bool = False) -> str:
+def train_val(model: Model, lmdbs: Path, freeze: str = "none", identities: int = 0, cached: bool = False,
+              weighting: Path | None = None) -> str:  # fmt: skip
     """The training net as prototxt text: 42 heads, or one over `identities` people for pretraining.
 
-    Where `lmdbs` is a cache (`cache.build_cache`), the net begins at stage `freeze`, with what lies beneath it as data.
+    With a folder `weighting` (`write_class_weights`), the classes of a head count by the weights in it. Where `lmdbs` is a
+    cache (`cache.build_cache`), the net begins at stage `freeze`, with what lies beneath it as data.
     """
     n, test = caffe.NetSpec(), caffe.NetSpec()
     transform = {"crop_size": model.crop, "scale": model.scale, "mean_file": str(lmdbs / "mean.binaryproto")}
@@ -103,7 +109,11 @@ def train_val(model: Model, lmdbs: Path, freeze: str = "none", identities: int =
     classes = {"person": identities} if identities else {head.name: head.n_classes for head in HEADS}
     for name, count in classes.items():
         score = _head(n, features, name, count)
-        n[f"loss_{name}"] = L.SoftmaxWithLoss(score, n[f"label_{name}"])
+        if weighting:
+            gain = {"source": str(weighting / f"{name}.binaryproto")}
+            n[f"loss_{name}"] = L.InfogainLoss(score, n[f"label_{name}"], infogain_loss_param=gain)
+        else:
+            n[f"loss_{name}"] = L.SoftmaxWithLoss(score, n[f"label_{name}"])
         if not identities:
             n[f"accuracy_{name}"] = L.Accuracy(score, n[f"label_{name}"], include={"phase": caffe.TEST})
     used = {f"label_{name}" for name in classes}
@@ -111,6 +121,19 @@ def train_val(model: Model, lmdbs: Path, freeze: str = "none", identities: int =
     n.silence = L.Silence(*unused, ntop=0)
     data_of_test = str(test.to_proto()).rstrip()
     return f'name: "{model.name}"\n{data_of_test}\n{n.to_proto()}'
+
+
+def write_class_weights(labels: np.ndarray, folder: Path) -> None:
+    """Write a diagonal gain matrix per head for Caffe's InfogainLoss, which makes rare classes count more.
+
+    A class's weight falls with the square root of its frequency; over `labels` (n_images, 42) the weights average 1.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    for k, head in enumerate(HEADS):
+        weight = np.bincount(labels[:, k], minlength=head.n_classes).clip(1) ** -0.5
+        gain = np.diag(weight / weight[labels[:, k]].mean())
+        blob = caffe_pb2.BlobProto(num=1, channels=1, height=head.n_classes, width=head.n_classes, data=gain.ravel())
+        (folder / f"{head.name}.binaryproto").write_bytes(blob.SerializeToString())
 
 
 def deploy(model: Model, batch: int = 1) -> str:

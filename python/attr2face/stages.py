@@ -1,6 +1,6 @@
 """The stages from LMDBs to a face: each checks its inputs, calls what does the work, and writes its output whole."""
 
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import h5py
@@ -21,7 +21,7 @@ from attr2face.files import require, write_provenance, written_whole
 from attr2face.generation import FaceDescent, Inversion, PixelDescent, descend_faces, descend_pixels
 from attr2face.lmdbs import open_lmdbs
 from attr2face.models import Model, deprocess, preprocess
-from attr2face.training import train
+from attr2face.training import search_rate, train
 
 BATCH = 32
 PICTURE = 256
@@ -34,22 +34,48 @@ def pretrain(lmdbs: Path, out: Path, dataset: str, model: Model, epochs: float, 
     _train(net, lmdbs, out, None, model, epochs, rate, seed, info)
 
 
-def finetune(lmdbs: Path, out: Path, weights: Path, dataset: str, model: Model, freeze: str, epochs: float, rate: float,
-             seed: int, cache: Path | None = None) -> None:  # fmt: skip
-    """Train the 42 heads (paper, section 3.1) from `weights`, the layers beneath `freeze` frozen.
+@dataclass(frozen=True)
+class Finetuning:
+    """Settings of `finetune`.
 
-    With a folder `cache`, what is frozen is computed once and kept there.
+    Attributes
+    ----------
+    freeze : str
+        Stages beneath this one do not learn.
+    epochs : float
+    rate : float or None
+        Learning rate; None searches for one.
+    cache : Path or None
+        Folder for what is frozen, computed once.
+    weigh_classes : bool
+        Whether rare classes of a head count more.
     """
+
+    freeze: str
+    epochs: float
+    rate: float | None
+    cache: Path | None = None
+    weigh_classes: bool = False
+
+
+def finetune(lmdbs: Path, out: Path, weights: Path, dataset: str, model: Model, settings: Finetuning, seed: int) -> None:
+    """Train the 42 heads (paper, section 3.1) and the layers from `settings.freeze` upwards, starting from `weights`."""
     info = open_lmdbs(lmdbs, dataset, model)
     require(weights, "make pretrain writes it, or set WEIGHTS to a .caffemodel")
-    if cache is None:
-        _train(nets.train_val(model, lmdbs, freeze), lmdbs, out, weights, model, epochs, rate, seed, info)
+    weighting = out.with_suffix(".weighting") if settings.weigh_classes else None
+    if weighting:
+        with np.load(lmdbs / "labels.npz") as stored:
+            nets.write_class_weights(stored["labels"][stored["split"] == "train"], weighting)
+    how = (model, settings.epochs, settings.rate, seed, info)
+    if settings.cache is None:
+        _train(nets.train_val(model, lmdbs, settings.freeze, weighting=weighting), lmdbs, out, weights, *how)
         return
-    if freeze in ("none", "conv1"):
-        raise UserError(f"FREEZE={freeze} freezes no layer whose output could be cached; choose {', '.join(nets.STAGES[2:])}")
-    build_cache(lmdbs, weights, model, freeze, model.mirror, cache)
+    if settings.freeze in ("none", "conv1"):
+        raise UserError(f"FREEZE={settings.freeze} freezes no layer whose output could be cached; choose {', '.join(nets.STAGES[2:])}")
+    build_cache(lmdbs, weights, model, settings.freeze, model.mirror, settings.cache)
     trained = out.with_suffix(".trained.caffemodel")
-    _train(nets.train_val(model, cache, freeze, cached=True), lmdbs, trained, weights, model, epochs, rate, seed, info)
+    net = nets.train_val(model, settings.cache, settings.freeze, cached=True, weighting=weighting)
+    _train(net, lmdbs, trained, weights, *how)
     with written_whole(out) as temporary:
         with_frozen_layers(weights, trained, model, temporary)
     for suffix in (".caffemodel.json", ".loss.csv"):
@@ -57,15 +83,20 @@ def finetune(lmdbs: Path, out: Path, weights: Path, dataset: str, model: Model, 
     trained.unlink()
 
 
-def _train(net: str, lmdbs: Path, out: Path, weights: Path | None, model: Model, epochs: float, rate: float, seed: int,
+def _train(net: str, lmdbs: Path, out: Path, weights: Path | None, model: Model, epochs: float, rate: float | None, seed: int,
            info: dict) -> None:  # fmt: skip
     out.parent.mkdir(parents=True, exist_ok=True)
     train_val, solver = out.with_suffix(".train_val.prototxt"), out.with_suffix(".solver.prototxt")
     iterations = max(1, round(epochs * info["images"]["train"] / model.batch))
     snapshot = max(1, min(500, iterations // 4))
     train_val.write_text(net)
-    solver.write_text(nets.solver(model, train_val, out.with_suffix(""), rate, iterations, seed))
-    train(solver, out, weights, iterations, model.batch, snapshot, seed)
+
+    def solver_at(rate: float, iterations: int = 1_000_000) -> Path:
+        solver.write_text(nets.solver(model, train_val, out.with_suffix(""), rate, iterations, seed))
+        return solver
+
+    rate = rate or search_rate(solver_at, weights)
+    train(solver_at(rate, iterations), out, weights, iterations, model.batch, snapshot, seed)
     inputs = [lmdbs / "lmdb.json", train_val, solver, *([weights] if weights else [])]
     write_provenance(out, inputs, dataset=info["dataset"], model=model.name, epochs=epochs, rate=rate, seed=seed)
 

@@ -6,6 +6,7 @@ reseeds dropout at every snapshot, resumed or not. So a resumed run ends with th
 """
 
 import csv
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,7 @@ from attr2face.files import require_space, written_whole
 from attr2face.nets import check_weights
 
 DISPLAY = 20
+SEARCH = 60
 
 
 def train(solver_file: Path, out: Path, weights: Path | None, iterations: int, batch: int, snapshot: int, seed: int) -> None:
@@ -50,7 +52,7 @@ def train(solver_file: Path, out: Path, weights: Path | None, iterations: int, b
         while solver.iter < iterations:
             steps = min(DISPLAY, snapshot - solver.iter % snapshot, iterations - solver.iter)
             solver.step(steps)
-            loss = sum(float(blob.data) for name, blob in solver.net.blobs.items() if name.startswith("loss_"))
+            loss = _loss(solver)
             if not np.isfinite(loss):
                 raise UserError(f"the loss is {loss} at iteration {solver.iter}; lower the learning rate (RATE)")
             losses.append((solver.iter, loss))
@@ -67,6 +69,41 @@ def train(solver_file: Path, out: Path, weights: Path | None, iterations: int, b
     _write_history(history, losses)
     state.unlink(missing_ok=True)
     _remove_snapshots(state)
+
+
+def search_rate(solver_at: Callable[[float], Path], weights: Path | None, highest: float = 0.1) -> float:
+    """The highest learning rate at which the loss falls, as the paper looked for it: start high, and lower by half a decade.
+
+    Parameters
+    ----------
+    solver_at : callable
+        Writes the solver's prototxt for a rate.
+
+    Raises
+    ------
+    UserError
+        If the loss falls at none.
+    """
+    rate = highest
+    while rate > highest * 1e-8:
+        solver = caffe.get_solver(str(solver_at(rate)))
+        if weights is not None:
+            check_weights(weights, solver.net)
+            solver.net.copy_from(str(weights))
+        losses = []
+        while len(losses) < SEARCH and (not losses or losses[-1] < 2 * losses[0]):
+            solver.step(1)
+            losses.append(_loss(solver))
+        falls = len(losses) == SEARCH and np.mean(losses[-10:]) < 0.98 * np.mean(losses[:3])
+        print(f"rate {rate:.2g}: the loss went from {losses[0]:.2f} to {losses[-1]:.2f} in {len(losses)} iterations")
+        if falls:
+            return rate
+        rate /= 10**0.5
+    raise UserError(f"the loss falls at no learning rate from {highest:g} down; check the weights and the data")
+
+
+def _loss(solver: Solver) -> float:
+    return sum(float(blob.data) for name, blob in solver.net.blobs.items() if name.startswith("loss_"))
 
 
 def _snapshot(solver: Solver, state: Path, history: Path, losses: list) -> None:
