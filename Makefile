@@ -62,7 +62,7 @@ $(error PRESET=$(PRESET) is unknown; choose faces or paper)
 endif
 EIGENFACES := $(if $(filter faces,$(PRESET)),$(WORK)/eigenfaces.h5)
 
-.PHONY: help setup data sheet weights lmdb nets pretrain finetune evaluate activations cgmm gradcheck attrs generate baseline bench test lint clean distclean
+.PHONY: help setup data sheet weights lmdb nets pretrain finetune evaluate activations cgmm gradcheck attrs generate experiments baseline bench test lint clean distclean
 
 help:  ## this list
 	@echo "usage: make TARGET [VARIABLE=value ...]"; echo; echo "targets"
@@ -161,6 +161,10 @@ $(CGMM): $(ACTIVATIONS) | $(READY)
 
 baseline: $(LMDB)/lmdb.json | $(READY)  ## HOG and mean colours with ridge regression, on the same unseen people
 	@$(ATTR2FACE) baseline $(WHAT) --lmdb $(LMDB) --out $(WORK)/baseline.csv
+
+experiments: $(PRETRAINED) $(LMDB)/lmdb.json | $(READY)  ## the finetuning experiments of data/experiments.csv, in a table
+	@$(ATTR2FACE) experiments $(WHAT) --lmdb $(LMDB) --weights $(PRETRAINED) --epochs $(EPOCHS) --rate $(RATE) \
+		--out results/$(DATASET)-$(MODEL)/experiments
 
 bench: $(FINETUNED)  ## speeds, side by side with Caffe's own tools
 	@$(ATTR2FACE) bench --model $(MODEL) --faces $(FACES) --lmdb $(LMDB) --weights $(FINETUNED)

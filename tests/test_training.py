@@ -1,6 +1,7 @@
 """Options of finetuning: rates that fall with depth, a rate that is searched, dropout everywhere, weights of classes."""
 
 import numpy as np
+import pandas as pd
 import pytest
 from google.protobuf import text_format
 
@@ -83,3 +84,19 @@ def test_caffe_counts_classes_by_their_weights(tmp_path):
     weight = np.array(caffe_pb2.BlobProto.FromString((tmp_path / "1.binaryproto").read_bytes()).data)[3]
     assert weight > 2
     assert float(net.forward()["loss"]) == pytest.approx(weight * np.log(2), rel=1e-4)
+
+
+def test_a_grid_of_experiments_ends_with_tables_and_curves_and_is_not_run_twice(pipeline, tmp_path):
+    grid = "name,freeze,cache,fall,dropout,dropout_everywhere,weigh_classes\nfc6,fc6,1,1,0.5,0,0\nnone,none,0,0.7,0.1,1,1\n"
+    (tmp_path / "grid.csv").write_text(grid)
+    files = ("--grid", tmp_path / "grid.csv", "--lmdb", pipeline.lmdb, "--weights", pipeline.pretrained, "--out", tmp_path / "out")
+    printed = succeed("experiments", *files, "--epochs", 1)
+    assert "0.795" in printed, "the paper's figures stand beside ours"
+    assert list(pd.read_csv(tmp_path / "out" / "table.csv", keep_default_na=False)["run"]) == ["fc6", "none"]
+    assert "test" in pd.read_csv(tmp_path / "out" / "table1.csv").columns
+    made = {path: path.stat().st_mtime_ns for path in (tmp_path / "out").glob("*.caffemodel")}
+    assert len(made) == 2
+    (tmp_path / "out" / "loss.png").unlink()
+    succeed("experiments", *files, "--epochs", 1)
+    assert (tmp_path / "out" / "loss.png").exists()
+    assert made == {path: path.stat().st_mtime_ns for path in (tmp_path / "out").glob("*.caffemodel")}

@@ -11,9 +11,10 @@ import numpy as np
 import pandas as pd
 
 from attr2face import cgmm, datasets, lmdbs, nets, sources, stages
-from attr2face.attributes import parse_attributes
+from attr2face.attributes import DATA, parse_attributes
 from attr2face.contact_sheet import contact_sheet
 from attr2face.errors import UserError
+from attr2face.experiments import run_grid
 from attr2face.gpu import use_gpu
 from attr2face.models import MODELS, model_named
 
@@ -62,6 +63,11 @@ def finetune(args: argparse.Namespace) -> None:
         model = replace(model, dropout=args.dropout)
     settings = stages.Finetuning(args.freeze, args.epochs, args.rate, args.cache, args.weigh_classes)
     stages.finetune(args.lmdb, args.out, args.weights, args.dataset, model, settings, args.seed)
+
+
+def experiments(args: argparse.Namespace) -> None:
+    model = model_named(args.model)
+    run_grid(args.grid, args.lmdb, args.weights, args.dataset, model, args.epochs, args.rate, args.seed, args.out)
 
 
 def evaluate(args: argparse.Namespace) -> None:
@@ -179,6 +185,11 @@ def parser() -> argparse.ArgumentParser:
     sub.add_argument("--dropout-everywhere", action="store_true", help="dropout after convolutions, too")
     sub.add_argument("--cache", type=Path, help="folder for what the frozen layers give, to train the others from")
     sub.add_argument("--dropout", type=float, help="ratio after fc6 and fc7; the model's own without it")
+
+    sub = stage(experiments, "finetune and evaluate every row of a grid of settings", "lmdb", "weights", "dataset", "model", "out")
+    sub.add_argument("--grid", type=Path, default=DATA / "experiments.csv", help="table of settings")
+    sub.add_argument("--epochs", type=float, default=6)
+    sub.add_argument("--rate", type=rate, default=2e-3, help="learning rate, or search")
 
     stage(evaluate, "accuracy, balanced accuracy and AUC per attribute, by split", "lmdb", "weights", "dataset", "model", "out")
 
