@@ -7,10 +7,12 @@ from PIL import Image, ImageDraw, ImageFont
 from tqdm import tqdm
 
 from attr2face.attributes import ATTRIBUTES, HEADS
+from attr2face.errors import UserError
 from attr2face.files import written_whole
 from attr2face.people import N_FEATURES, Picture, scores_of, tables
 from attr2face.render import render
 
+FORMATS = {".jpg": "JPEG", ".png": "PNG"}
 PLAIN = [
     "White",
     "Brown Hair",
@@ -55,7 +57,15 @@ def _excludes(attribute: str, other: str) -> bool:
 
 
 def contact_sheet(out: Path, size: int, columns: int, seed: int) -> None:
-    """Write all pairs, captioned, to `out`, whose name gives the format."""
+    """Write all pairs, captioned, to `out`, whose name gives the format.
+
+    Raises
+    ------
+    UserError
+        If the name ends like no format of pictures.
+    """
+    if out.suffix.lower() not in FORMATS:
+        raise UserError(f"{out} ends like no picture; name it {' or '.join(FORMATS)}")
     caption, font = 16, ImageFont.load_default(12)
     rows = -(-len(ATTRIBUTES) // columns)
     sheet = Image.new("RGB", (columns * (2 * size + 6), rows * (size + caption)), "white")
@@ -66,4 +76,4 @@ def contact_sheet(out: Path, size: int, columns: int, seed: int) -> None:
             sheet.paste(Image.fromarray(render(picture, size)), (x + k * size, y + caption))
         draw.text((x + 2, y + 1), attribute, "black", font)
     with written_whole(out) as temporary:
-        sheet.save(temporary, Image.registered_extensions()[out.suffix.lower()], quality=75)
+        sheet.save(temporary, FORMATS[out.suffix.lower()], quality=75)

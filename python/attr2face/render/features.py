@@ -71,9 +71,9 @@ def _eye(s: Canvas, face: Face, side: int) -> None:
 def _brow(s: Canvas, face: Face, side: int) -> None:
     arch, bushy, frown = face.has("Arched Eyebrows"), face.has("Bushy Eyebrows"), face.has("Frowning")
     out = (s.x - side * face.eye_dx) * side
-    y = face.eye_y - 0.13 - 0.01 * face.young + 0.004 * face.f[9] - 0.012 * bushy * 0.5
+    y = face.eye_y - 0.13 - 0.01 * face.young + 0.004 * face.f[9] - 0.006 * bushy
     y = y - 0.045 * arch + 0.05 * frown * (1 - np.clip((out + 0.13) / 0.2, 0, 1))
-    curve = y + (1.3 + 0.3 * face.f[10] * 0.5) * (out - 0.02) ** 2 + 3.4 * arch * np.minimum(np.abs(out - 0.035), 0.11) ** 2
+    curve = y + (1.3 + 0.15 * face.f[10]) * (out - 0.02) ** 2 + 3.4 * arch * np.minimum(np.abs(out - 0.035), 0.11) ** 2
     thick = 0.014 + 0.006 * face.male + 0.034 * bushy - 0.004 * arch - 0.006 * face.young
     taper = np.clip(1.15 - 3.2 * np.clip(out, 0, 1), 0.45, 1)
     length = 0.138 + 0.012 * bushy

@@ -118,7 +118,7 @@ def beard(c: Canvas, s: Canvas, face: Face, head: np.ndarray) -> None:
     if has("5 o' Clock Shadow"):
         upper_lip = s.bump(0, y - 0.1, 0.2, 0.045)
         s.paint(np.maximum(jaw, head * upper_lip), np.array((58, 58, 66)) * (0.6 + 0.4 * hairs), 0.5 * has("5 o' Clock Shadow"))
-    if face.male and not (has("No Beard") or has("Goatee")) and face.young < 0.3:
+    if face.male and not (has("No Beard") or has("Goatee")):
         grow(jaw, 0.85)
     if has("Goatee"):
         grow(s.ellipse(0, face.chin - 0.1, 0.16, 0.15, 0.05) * s.soft(y + 0.05 - s.y, 0.05) * (1 - lips))
