@@ -17,12 +17,12 @@ from attr2face import nets
 from attr2face.cache import build_cache
 from attr2face.caffe_quietly import caffe
 from attr2face.datasets import read_faces
+from attr2face.errors import UserError
 from attr2face.lmdbs import build_lmdbs
 from attr2face.models import Model
 from attr2face.people import picture_of
 from attr2face.render import render
 
-TOOLS = Path(caffe.__file__).resolve().parents[2] / "bin"
 ITERATIONS = 200
 
 
@@ -41,6 +41,20 @@ def compare(what: str, ours: Callable[[], object], theirs: Callable[[], object],
     a, b = (statistics.median(column) for column in zip(*times, strict=True))
     ratio = statistics.median(theirs / ours for ours, theirs in times)
     return {"what": what, "ours": f"{images / a:.0f}/s", "theirs": f"{images / b:.0f}/s", "ratio": f"{ratio:.2f}"}
+
+
+def tool(name: str) -> Path:
+    """A program of the Caffe that is in use.
+
+    Raises
+    ------
+    UserError
+        If that Caffe was installed without it.
+    """
+    for folder in Path(caffe.__file__).resolve().parents:
+        if (folder / "bin" / name).exists():
+            return folder / "bin" / name
+    raise UserError(f"the Caffe of {caffe.__file__} has no program {name} to compare with; leave CAFFE_ROOT empty to build one that has")
 
 
 def _quietly(*command: object) -> None:
@@ -71,7 +85,7 @@ def training(lmdbs: Path, weights: Path, model: Model, rounds: int) -> dict:
         ours = (sys.executable, "-m", "attr2face", "finetune", "--model", model.name, "--lmdb", lmdbs, "--weights", weights, "--out", out,
                 "--epochs", images / per_epoch)  # fmt: skip
         _quietly(*ours)
-        theirs = (TOOLS / "caffe", "train", "-solver", out.with_suffix(".solver.prototxt"), "-weights", weights)
+        theirs = (tool("caffe"), "train", "-solver", out.with_suffix(".solver.prototxt"), "-weights", weights)
         what = f"{model.name}: finetune against caffe train"
         return compare(what, lambda: _quietly(*ours), lambda: _quietly(*theirs), images, rounds)
 
@@ -87,7 +101,7 @@ def converting(faces: Path, model: Model, rounds: int) -> dict:
         def theirs() -> None:
             _quietly("rm", "-rf", Path(folder) / "theirs")
             resize = (f"--resize_width={model.image_size}", f"--resize_height={model.image_size}")
-            _quietly(TOOLS / "convert_imageset", *resize, "/", listing, Path(folder) / "theirs")
+            _quietly(tool("convert_imageset"), *resize, "/", listing, Path(folder) / "theirs")
 
         def ours() -> None:
             build_lmdbs(read, Path(folder) / "ours", "synthetic", model, 1, False)

@@ -12,6 +12,7 @@ import pandas as pd
 
 from attr2face import cgmm, datasets, lmdbs, nets, sources, stages
 from attr2face.attributes import DATA, parse_attributes
+from attr2face.bench import bench as measure
 from attr2face.contact_sheet import contact_sheet
 from attr2face.errors import UserError
 from attr2face.experiments import run_grid
@@ -88,8 +89,6 @@ def activations(args: argparse.Namespace) -> None:
 
 
 def bench(args: argparse.Namespace) -> None:
-    from attr2face.bench import bench as measure  # finds Caffe's own tools, which a Caffe of the user's may lack
-
     print(measure(args.faces, args.lmdb, args.weights, model_named(args.model), args.rounds).to_string(index=False))
 
 
