@@ -164,7 +164,7 @@ baseline: $(LMDB)/lmdb.json | $(READY)  ## HOG and mean colours with ridge regre
 
 experiments: $(PRETRAINED) $(LMDB)/lmdb.json | $(READY)  ## the finetuning experiments of data/experiments.csv, in a table
 	@$(ATTR2FACE) experiments $(WHAT) --lmdb $(LMDB) --weights $(PRETRAINED) --epochs $(EPOCHS) --rate $(RATE) \
-		--out results/$(DATASET)-$(MODEL)/experiments
+		--out results/$(notdir $(WORK))/experiments$(call given,EPOCHS RATE)
 
 bench: $(FINETUNED)  ## speeds, side by side with Caffe's own tools
 	@$(ATTR2FACE) bench --model $(MODEL) --faces $(FACES) --lmdb $(LMDB) --weights $(FINETUNED)
