@@ -14,7 +14,7 @@ from attr2face.caffe_quietly import caffe
 from attr2face.datasets import read_faces
 from attr2face.lmdbs import build_lmdbs
 from attr2face.models import MODELS
-from tests.conftest import succeed
+from tests.conftest import attr2face, succeed
 from tests.test_pipeline import blobs, says
 
 # No crop, mirror or dropout: nothing at random.
@@ -77,7 +77,5 @@ def test_finetuning_from_a_cache_gives_a_whole_net(pipeline, tmp_path):
 
 
 def test_a_cache_of_nothing_is_refused(pipeline, tmp_path):
-    from tests.conftest import attr2face
-
     files = ("--lmdb", pipeline.lmdb, "--weights", pipeline.weights, "--out", tmp_path / "x.caffemodel")
     says(attr2face("finetune", *files, "--freeze", "none", "--cache", tmp_path / "cache"), "FREEZE=none")

@@ -18,7 +18,7 @@ from attr2face.cache import build_cache
 from attr2face.caffe_quietly import caffe
 from attr2face.datasets import read_faces
 from attr2face.errors import UserError
-from attr2face.lmdbs import build_lmdbs
+from attr2face.lmdbs import build_lmdbs, open_lmdbs
 from attr2face.models import Model
 from attr2face.people import picture_of
 from attr2face.render import render
@@ -81,7 +81,7 @@ def training(lmdbs: Path, weights: Path, model: Model, rounds: int) -> dict:
     images = ITERATIONS * model.batch
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder) / "net.caffemodel"
-        per_epoch = int((pd.read_csv(lmdbs / "index.csv")["split"] == "train").sum())
+        per_epoch = open_lmdbs(lmdbs, "synthetic", model)["images"]["train"]
         ours = (sys.executable, "-m", "attr2face", "finetune", "--model", model.name, "--lmdb", lmdbs, "--weights", weights, "--out", out,
                 "--epochs", images / per_epoch)  # fmt: skip
         _quietly(*ours)

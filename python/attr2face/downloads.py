@@ -97,8 +97,6 @@ def get(s: requests.Session, url: str, **options: object) -> requests.Response:
     """Open `url`; every failure is a Refused."""
     try:
         response = s.get(url, stream=True, timeout=TIMEOUT, **options)
-    except Refused:
-        raise
     except requests.exceptions.TooManyRedirects:
         raise Refused("too many redirects") from None
     except requests.exceptions.Timeout:

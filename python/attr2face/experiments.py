@@ -7,10 +7,10 @@ from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
-from matplotlib import pyplot as plt
+from matplotlib.figure import Figure
 
 from attr2face import stages
-from attr2face.files import written_whole
+from attr2face.files import write_table, written_whole
 from attr2face.models import Model
 
 # Table 1 of the paper: mean accuracy of the heads on PubFig, layers beneath fc6 or conv5 frozen.
@@ -42,8 +42,7 @@ def run_grid(grid_file: Path, lmdbs: Path, weights: Path, dataset: str, model: M
                           "majority, test": heads.majority["test"], "paper, train": PAPER[run.name][0],
                           "paper, test": PAPER[run.name][1]})  # fmt: skip
     for name, table in (("table.csv", pd.DataFrame(rows)), ("table1.csv", pd.DataFrame(first))):
-        with written_whole(out / name) as temporary:
-            table.to_csv(temporary, index=False)
+        write_table(out / name, table)
         print(table.round(3).to_string(index=False), end="\n\n")
     _draw_losses({run: out / f"{run}.loss.csv" for run in grid["name"]}, out / "loss.png")
 
@@ -56,7 +55,8 @@ def _means(scores: Path, splits: tuple[str, ...]) -> dict[str, float]:
 
 def _draw_losses(histories: dict[str, Path], out: Path) -> None:
     """Figure 4 of the paper: the loss over iterations, smoothed, a line per run."""
-    figure, axes = plt.subplots(figsize=(7, 4.5), layout="constrained")
+    figure = Figure(figsize=(7, 4.5), layout="constrained")
+    axes = figure.subplots()
     for name, path in histories.items():
         history = pd.read_csv(path).set_index("iteration")["loss"]
         axes.plot(history.ewm(span=20).mean(), label=name, linewidth=1.2)
@@ -64,4 +64,3 @@ def _draw_losses(histories: dict[str, Path], out: Path) -> None:
     axes.legend(fontsize="small", ncols=2)
     with written_whole(out) as temporary:
         figure.savefig(temporary, format="png", dpi=150)
-    plt.close(figure)

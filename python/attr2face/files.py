@@ -11,6 +11,7 @@ from importlib import metadata
 from pathlib import Path
 
 import lmdb
+import pandas as pd
 
 from attr2face.errors import UserError
 
@@ -52,6 +53,12 @@ def write_json(path: Path, content: dict) -> None:
     """Write `content` to `path` as indented JSON, whole."""
     with written_whole(path) as temporary:
         temporary.write_text(json.dumps(content, indent=2) + "\n")
+
+
+def write_table(path: Path, table: pd.DataFrame) -> None:
+    """Write `table` to `path` as CSV without its index, whole."""
+    with written_whole(path) as temporary:
+        table.to_csv(temporary, index=False)
 
 
 def write_provenance(output: Path, inputs: list[Path], **parameters: object) -> None:

@@ -17,7 +17,7 @@ from attr2face.cache import build_cache, with_frozen_layers
 from attr2face.datasets import read_image
 from attr2face.eigenfaces import fit_eigenfaces, load_eigenfaces, save_eigenfaces
 from attr2face.errors import UserError
-from attr2face.files import require, write_provenance, written_whole
+from attr2face.files import require, write_provenance, write_table, written_whole
 from attr2face.generation import FaceDescent, Inversion, PixelDescent, descend_faces, descend_pixels
 from attr2face.lmdbs import open_lmdbs
 from attr2face.models import Model, deprocess, preprocess
@@ -115,9 +115,8 @@ def evaluate(lmdbs: Path, weights: Path, dataset: str, model: Model, out: Path) 
     parts = {name: split == name for name in ("train", "val", "test") if (split == name).any()}
     table = _by_split({name: evaluation.score(positive[part], probability[part], threshold) for name, part in parts.items()})
     heads = _by_split({name: evaluation.score_heads(labels[part], prob[part]) for name, part in parts.items()})
-    for path, scores in ((out, table), (out.with_suffix(".heads.csv"), heads)):
-        with written_whole(path) as temporary:
-            scores.to_csv(temporary, index=False)
+    write_table(out, table)
+    write_table(out.with_suffix(".heads.csv"), heads)
     write_provenance(out, [weights, lmdbs / "lmdb.json"], dataset=dataset, model=model.name)
     means = table.groupby("split", sort=False)[["majority", "accuracy", "balanced_accuracy", "auc"]].mean()
     of_heads = heads.groupby("split", sort=False)[["majority", "accuracy"]].mean()
@@ -132,8 +131,7 @@ def baseline(lmdbs: Path, dataset: str, model: Model, out: Path) -> pd.DataFrame
     """Write the scores on test people of ridge regression on HOG and mean colours to `out`, and return them."""
     open_lmdbs(lmdbs, dataset, model)
     table = evaluate_baseline(lmdbs)
-    with written_whole(out) as temporary:
-        table.to_csv(temporary, index=False)
+    write_table(out, table)
     write_provenance(out, [lmdbs / "lmdb.json"], dataset=dataset)
     return table
 
@@ -212,8 +210,7 @@ def generate(model_file: Path, faces: Path | None, weights: Path, lmdbs: Path, d
     image = deprocess(canvas, mean, model)[0]
     with written_whole(out) as temporary:
         Image.fromarray(image).resize((PICTURE, PICTURE), Image.Resampling.BICUBIC).save(temporary, "PNG")
-    with written_whole(out.with_suffix(".loss.csv")) as temporary:
-        pd.DataFrame({"step": range(len(losses)), "loss": losses}).to_csv(temporary, index=False)
+    write_table(out.with_suffix(".loss.csv"), pd.DataFrame({"step": range(len(losses)), "loss": losses}))
     seen = _read_back(nets.load(nets.deploy(model, 2), weights), image, mean, model, chosen)
     inputs = [model_file, weights, lmdbs / "mean.npy", *([faces] if faces else [])]
     settings = {"layer": layer, "target": target, "strength": strength, "seed": seed, "descent": asdict(descent)}

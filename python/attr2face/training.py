@@ -40,10 +40,7 @@ def train(solver_file: Path, out: Path, weights: Path | None, iterations: int, b
     UserError
         If the loss stops being finite or the disk is full. What an interrupt loses is what came after the newest snapshot.
     """
-    solver = caffe.get_solver(str(solver_file))
-    if weights is not None:
-        check_weights(weights, solver.net)
-        solver.net.copy_from(str(weights))
+    solver = _solver(solver_file, weights)
     history = out.with_suffix(".loss.csv")
     state = out.with_suffix(".solverstate")
     losses = _restore(solver, state, history, seed) if state.exists() else []
@@ -86,10 +83,7 @@ def search_rate(solver_at: Callable[[float], Path], weights: Path | None, highes
     """
     rate = highest
     while rate > highest * 1e-8:
-        solver = caffe.get_solver(str(solver_at(rate)))
-        if weights is not None:
-            check_weights(weights, solver.net)
-            solver.net.copy_from(str(weights))
+        solver = _solver(solver_at(rate), weights)
         losses = []
         while len(losses) < SEARCH and (not losses or losses[-1] < 2 * losses[0]):
             solver.step(1)
@@ -100,6 +94,15 @@ def search_rate(solver_at: Callable[[float], Path], weights: Path | None, highes
             return rate
         rate /= 10**0.5
     raise UserError(f"the loss falls at no learning rate from {highest:g} down; check the weights and the data")
+
+
+def _solver(solver_file: Path, weights: Path | None) -> Solver:
+    """Caffe's solver, its net starting from checked weights where there are any."""
+    solver = caffe.get_solver(str(solver_file))
+    if weights is not None:
+        check_weights(weights, solver.net)
+        solver.net.copy_from(str(weights))
+    return solver
 
 
 def _loss(solver: Solver) -> float:

@@ -13,7 +13,7 @@ def render(picture: Picture, size: int) -> np.ndarray:
     rng = np.random.default_rng(picture.seed)
     picture_frame = Canvas.blank(size, np.random.default_rng((*picture.seed, 2)))
     yaw, pitch = np.clip(rng.normal(0, (0.06, 0.03)), -0.15, 0.15)
-    face = Face(picture, yaw, pitch)
+    face = Face(picture, yaw)
     c = picture_frame.moved(*rng.normal(0, 0.015, 2), rng.normal(0, 0.03), 1 + rng.normal(0, 0.02))
     s = c.turned(yaw, pitch, face.half_width + 0.05)
 

@@ -19,12 +19,12 @@ class Face:
     Parameters
     ----------
     picture : Picture
-    yaw, pitch : float
+    yaw : float
         Radians.
     """
 
-    def __init__(self, picture: Picture, yaw: float, pitch: float) -> None:
-        self.scores, self.f, self.yaw, self.pitch = picture.scores, picture.features, yaw, pitch
+    def __init__(self, picture: Picture, yaw: float) -> None:
+        self.scores, self.f, self.yaw = picture.scores, picture.features, yaw
         self.male = self.has("Male") > 0
         self.race = next((name for name in SKIN if self.has(name)), None)
         self.young = next((young for name, young in YOUNG.items() if self.has(name)), 0.0)
