@@ -11,7 +11,7 @@ cache=${XDG_CACHE_HOME:-$HOME/.cache}/attr2face
 orig=caffe_1.0.0+git20180821.99bd997.orig.tar.gz
 orig_sha256=e0eb3f06794f7402c77b7dec8e8480273ee1a1bb192e9122b621a69d4147ad0c
 options=(
-    -DCMAKE_BUILD_TYPE=Release "-DCMAKE_CXX_FLAGS=-O3 -march=native -w" -DCMAKE_CXX_STANDARD=14
+    -DCMAKE_BUILD_TYPE=Release "-DCMAKE_CXX_FLAGS=-O3 -march=native -fno-math-errno -w" -DCMAKE_CXX_STANDARD=14
     -DCPU_ONLY=ON -DBLAS=Open -DUSE_OPENMP=ON -DUSE_LMDB=ON -DUSE_LEVELDB=OFF -DUSE_OPENCV=ON
     -DBUILD_docs=OFF -DBUILD_matlab=OFF -Dpython_version=3
 )

@@ -1,4 +1,4 @@
-"""Caffe as setup/caffe.patch leaves it: convolutions that share a batch out among threads."""
+"""Caffe as setup/caffe.patch leaves it: convolutions that share a batch out among threads, and Adam in one pass."""
 
 import os
 import subprocess
@@ -6,6 +6,8 @@ import sys
 
 import numpy as np
 import pytest
+
+from attr2face.caffe_quietly import caffe
 
 NET = """
 force_backward: true
@@ -54,3 +56,25 @@ def test_outputs_and_gradients_do_not_depend_on_the_number_of_threads(calculate)
 def test_the_same_threads_give_the_same_bytes(calculate):
     for first, again in zip(calculate(3, "first.npz"), calculate(3, "again.npz"), strict=True):
         assert (first == again).all()
+
+
+def test_adam_takes_the_published_steps(tmp_path):
+    (tmp_path / "net.prototxt").write_text("""
+        layer { name: "data" type: "Input" top: "data" input_param { shape { dim: 3 dim: 300 } } }
+        layer { name: "fc" type: "InnerProduct" bottom: "data" top: "fc" inner_product_param { num_output: 200 bias_term: false } }
+        layer { name: "loss" type: "Reduction" bottom: "fc" top: "loss" loss_weight: 1 }
+    """)
+    (tmp_path / "solver.prototxt").write_text(
+        f'net: "{tmp_path}/net.prototxt" type: "Adam" base_lr: 0.1 lr_policy: "fixed" momentum: 0.9 momentum2: 0.99 delta: 1e-3'
+    )
+    solver = caffe.get_solver(str(tmp_path / "solver.prototxt"))
+    rng = np.random.default_rng(0)
+    w, m, v = np.zeros((200, 300)), 0, 0
+    for t in range(1, 4):
+        x = rng.standard_normal((3, 300))
+        solver.net.blobs["data"].data[...] = x
+        solver.step(1)
+        g = np.tile(x.sum(axis=0), (200, 1))
+        m, v = 0.9 * m + 0.1 * g, 0.99 * v + 0.01 * g**2
+        w -= 0.1 * np.sqrt(1 - 0.99**t) / (1 - 0.9**t) * m / (np.sqrt(v) + 1e-3)
+    assert np.allclose(solver.net.params["fc"][0].data, w, rtol=1e-4, atol=1e-6)

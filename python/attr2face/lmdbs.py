@@ -16,7 +16,7 @@ from tqdm import tqdm
 
 from attr2face.attributes import class_labels
 from attr2face.caffe_quietly import caffe_pb2
-from attr2face.datasets import SPLITS, Faces, read_image, split_by_person
+from attr2face.datasets import SPLITS, Faces, read_images, split_by_person
 from attr2face.errors import UserError
 from attr2face.files import require, write_json, written_whole
 from attr2face.models import Model, to_blob_order
@@ -62,8 +62,8 @@ def _write_split(prefix, faces, chosen, labels, identity, model, encoded, record
         images.begin(write=True) as image_transaction,
         classes.begin(write=True) as label_transaction,
     ):
-        for record, i in enumerate(chosen):
-            image = read_image(faces.paths[i], model.image_size)
+        pictures = read_images((faces.paths[i] for i in chosen), model.image_size)
+        for record, (i, image) in enumerate(zip(chosen, pictures, strict=True)):
             blob = to_blob_order(image)
             total += blob
             key = f"{record:08d}".encode()
