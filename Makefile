@@ -4,7 +4,8 @@ DATASET ?= synthetic
 MODEL ?= mini
 LAYER ?= conv5_3
 ATTRS ?= Male,Smiling,Eyeglasses
-TARGET ?= contrast
+TARGET ?= conditional
+STRENGTH ?= 2
 PRESET ?= faces
 FREEZE ?= $(if $(filter vgg_face,$(MODEL)),fc6,none)
 SEED ?= 1
@@ -15,6 +16,7 @@ LFW_ROOT ?=
 PUBFIG_ROOT ?=
 CACHE ?=
 FALL ?= 1
+CGMM_RATE ?= 1
 CLASS_WEIGHTS ?=
 DROPOUT_AFTER ?= fc
 CAFFE_ROOT ?=
@@ -56,13 +58,13 @@ PRETRAINED := $(or $(WEIGHTS),models/$(MODEL)/$(if $(filter vgg_face,$(MODEL)),V
 FINETUNED := models/$(MODEL)/$(DATASET)$(call given,SIZE)$(DRAWN)-$(RUN).caffemodel
 SCORES := $(FINETUNED:.caffemodel=.scores.csv)
 ACTIVATIONS := $(WORK)/$(LAYER)-$(RUN).h5
-CGMM := $(WORK)/$(LAYER)-$(RUN).cgmm.h5
+CGMM := $(WORK)/$(LAYER)-$(RUN)$(call given,CGMM_RATE).cgmm.h5
 ifeq ($(filter faces paper,$(PRESET)),)
 $(error PRESET=$(PRESET) is unknown; choose faces or paper)
 endif
 EIGENFACES := $(if $(filter faces,$(PRESET)),$(WORK)/eigenfaces.h5)
 
-.PHONY: help setup data sheet weights lmdb nets pretrain finetune evaluate activations cgmm gradcheck attrs generate experiments baseline bench test lint clean distclean
+.PHONY: help setup data sheet weights lmdb nets pretrain finetune evaluate activations cgmm diagnose gradcheck attrs generate experiments baseline bench test lint clean distclean
 
 help:  ## this list
 	@echo "usage: make TARGET [VARIABLE=value ...]"; echo; echo "targets"
@@ -76,7 +78,9 @@ help:  ## this list
 		"WEIGHTS" "$(WEIGHTS): .caffemodel to finetune from" \
 		"LAYER" "$(LAYER): layer of the cGMM and of inversion, conv1_1 to conv5_3, fc6 or fc7" \
 		"ATTRS" "$(ATTRS): attributes of the face, names in data/heads.csv" \
-		"TARGET" "$(TARGET): target activations: contrast, paper (Eq. 4) or sampled (Eq. 2)" \
+		"TARGET" "$(TARGET): target activations: paper (Eq. 4), sampled (Eq. 2), contrast, conditional, spread or drawn" \
+		"STRENGTH" "$(STRENGTH): how far the target goes from the mean; 1 is where such images are; not for the paper's" \
+		"CGMM_RATE" "$(CGMM_RATE): where the search for SGD's rate begins; the paper's began at 1e-6" \
 		"PRESET" "$(PRESET): inversion moves along eigenfaces (faces) or pixels (paper)" \
 		"FREEZE" "$(FREEZE): layers beneath this one do not learn: none, conv2 to conv5, fc6, fc7, heads" \
 		"CACHE" "$(CACHE): 1 computes what is frozen once and trains from that" \
@@ -157,7 +161,7 @@ $(ACTIVATIONS): $(FINETUNED) $(LMDB)/lmdb.json | $(READY)
 	@$(ATTR2FACE) activations $(WHAT) --lmdb $(LMDB) --weights $(FINETUNED) --layer $(LAYER) --out $@
 
 $(CGMM): $(ACTIVATIONS) | $(READY)
-	@$(ATTR2FACE) cgmm --seed $(SEED) --activations $(ACTIVATIONS) --out $@
+	@$(ATTR2FACE) cgmm --seed $(SEED) --activations $(ACTIVATIONS) --rate $(CGMM_RATE) --out $@
 
 baseline: $(LMDB)/lmdb.json | $(READY)  ## HOG and mean colours with ridge regression, on the same unseen people
 	@$(ATTR2FACE) baseline $(WHAT) --lmdb $(LMDB) --out $(WORK)/baseline.csv
@@ -166,11 +170,15 @@ experiments: $(PRETRAINED) $(LMDB)/lmdb.json | $(READY)  ## the finetuning exper
 	@$(ATTR2FACE) experiments $(WHAT) --lmdb $(LMDB) --weights $(PRETRAINED) --epochs $(EPOCHS) --rate $(RATE) \
 		--out results/$(notdir $(WORK))/experiments$(call given,EPOCHS RATE)
 
-bench: $(FINETUNED)  ## speeds, side by side with Caffe's own tools
-	@$(ATTR2FACE) bench --model $(MODEL) --faces $(FACES) --lmdb $(LMDB) --weights $(FINETUNED)
+bench: $(ACTIVATIONS)  ## speeds, side by side with Caffe's own tools
+	@$(ATTR2FACE) bench --model $(MODEL) --faces $(FACES) --lmdb $(LMDB) --weights $(FINETUNED) --activations $(ACTIVATIONS)
 
 sheet: | $(READY)  ## a rendered person without and with each of the 73 attributes
 	@$(ATTR2FACE) sheet --out docs/attributes.jpg
+
+diagnose: $(CGMM)  ## what activations and attributes are like, and what the heads see in each target
+	@$(ATTR2FACE) diagnose $(WHAT) --lmdb $(LMDB) --weights $(FINETUNED) --activations $(ACTIVATIONS) --cgmm $(CGMM) \
+		--out results/$(notdir $(WORK))/diagnosis-$(LAYER)-$(RUN)
 
 gradcheck: $(ACTIVATIONS)  ## compare the cGMM's gradient with central differences
 	@$(ATTR2FACE) gradcheck --seed $(SEED) --activations $(ACTIVATIONS)
@@ -183,7 +191,7 @@ attrs: $(READY)
 
 generate: attrs $(CGMM) $(EIGENFACES)  ## a face with the attributes ATTRS
 	@$(ATTR2FACE) generate $(WHAT) --lmdb $(LMDB) --weights $(FINETUNED) --cgmm $(CGMM) $(addprefix --eigenfaces ,$(EIGENFACES)) \
-		--target $(TARGET) --attrs "$(ATTRS)" --folder results/$(DATASET)-$(MODEL) $(if $(OUT),--out "$(OUT)")
+		--target $(TARGET) --strength $(STRENGTH) --attrs "$(ATTRS)" --folder results/$(DATASET)-$(MODEL) $(if $(OUT),--out "$(OUT)")
 
 nets: $(READY)  ## write the committed prototxt files again
 	@$(ATTR2FACE) nets --out prototxt

@@ -5,7 +5,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from attr2face.attributes import ATTRIBUTES, HEADS, attribute_probabilities, class_labels, parse_attributes, presence
+from attr2face.attributes import (
+    ATTRIBUTES,
+    HEADS,
+    attribute_probabilities,
+    class_labels,
+    likeliest_classes,
+    parse_attributes,
+    request,
+    seen_attributes,
+)
 from attr2face.errors import UserError
 
 
@@ -51,12 +60,19 @@ def test_ties_are_broken_at_random_and_by_the_seed():
     assert set(one[:, 1]) == {1, 2, 3, 4}
 
 
-def test_what_is_chosen_is_present_and_what_it_excludes_is_absent():
-    share = np.linspace(0.1, 0.9, 73)
-    present = dict(zip(ATTRIBUTES, presence(["Frowning", "Male"], share), strict=True))
-    assert present["Frowning"] == present["Male"] == 1
-    assert present["Smiling"] == 0
-    assert present["Bald"] == share[ATTRIBUTES.index("Bald")]
+def test_a_request_wants_what_is_chosen_and_not_what_that_excludes_and_leaves_the_rest_open():
+    a = dict(zip(ATTRIBUTES, request(["Frowning", "Male"]), strict=True))
+    assert a["Frowning"] == a["Male"] == 1
+    assert a["Smiling"] == 0
+    assert np.isnan(a["Bald"])
+
+
+def test_an_attribute_is_seen_where_its_head_finds_it_likeliest():
+    classes = [k % head.n_classes for k, head in enumerate(HEADS)]
+    prob = np.concatenate([np.eye(head.n_classes)[k] for head, k in zip(HEADS, classes, strict=True)])[None]
+    assert likeliest_classes(prob).tolist() == [classes]
+    seen = {attribute for attribute, yes in zip(ATTRIBUTES, seen_attributes(prob)[0], strict=True) if yes}
+    assert seen == {head.attributes[k - 1] for head, k in zip(HEADS, classes, strict=True) if k}
 
 
 def test_probabilities_of_attributes_leave_out_class_0():

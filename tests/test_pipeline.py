@@ -65,7 +65,7 @@ def test_a_face_is_generated_with_its_loss_curve_and_provenance(pipeline, tmp_pa
     assert set(made_by["inputs"]) == {"cgmm.h5", "finetuned.caffemodel", "mean.npy"} | {path.name for path in along[1:]}
 
 
-@pytest.mark.parametrize("target", ["contrast", "paper", "sampled"])
+@pytest.mark.parametrize("target", ["spread", "drawn", "paper", "sampled"])
 def test_the_same_seed_gives_the_same_bytes_and_another_seed_others(pipeline, tmp_path, target):
     for name, seed in (("one", 1), ("again", 1), ("other", 2)):
         options = ("--seed", seed, "--target", target, "--eigenfaces", pipeline.eigenfaces)
@@ -73,6 +73,18 @@ def test_the_same_seed_gives_the_same_bytes_and_another_seed_others(pipeline, tm
     one, again, other = ((tmp_path / f"{name}.png").read_bytes() for name in ("one", "again", "other"))
     assert one == again
     assert one != other
+
+
+def test_a_diagnosis_compares_the_targets_on_unseen_people(pipeline, tmp_path):
+    files = ("--activations", pipeline.activations, "--cgmm", pipeline.cgmm, "--weights", pipeline.weights, "--lmdb", pipeline.lmdb)
+    printed = succeed("diagnose", *files, "--out", tmp_path / "diagnosis")
+    assert "paper" in printed
+    assert "not Gaussian" in printed
+    table = pd.read_csv(tmp_path / "diagnosis" / "targets.csv").set_index(["split", "request", "target", "strength"])
+    ceiling = table.loc["test", "all", "true activations"]
+    assert ceiling["explained"].item() == ceiling["distance"].item() == 1
+    assert table.loc[("test", "all", "mean activation"), "distance"].item() == 0
+    assert (tmp_path / "diagnosis" / "histograms.png").stat().st_size > 0
 
 
 def test_an_interrupted_training_ends_with_the_weights_of_an_uninterrupted_one(pipeline, tmp_path):

@@ -1,6 +1,7 @@
 """Activations of one layer for every image of an LMDB folder, in chunked HDF5, resumable."""
 
 from collections.abc import Iterator, Sequence
+from itertools import islice
 from pathlib import Path
 
 import h5py
@@ -9,7 +10,7 @@ import pandas as pd
 from tqdm import tqdm
 
 from attr2face.caffe_quietly import caffe
-from attr2face.datasets import read_image
+from attr2face.datasets import read_images
 from attr2face.errors import UserError
 from attr2face.files import sha256
 from attr2face.models import Model, preprocess
@@ -17,16 +18,17 @@ from attr2face.nets import feature_shape
 
 
 def forward_batches(net: caffe.Net, paths: Sequence[str], mean: np.ndarray, model: Model, start: int = 0, until: str = "",
-                    mirror: bool = False) -> Iterator[slice]:  # fmt: skip
+                    mirror: bool = False, linear: bool = False) -> Iterator[slice]:  # fmt: skip
     """Run the net on images `start` and after, batch by batch; yield the slice of `paths` that its blobs now hold.
 
-    Only the layers up to the last that writes blob `until` are run, where one is named.
+    Only the layers up to the last that writes blob `until` are run, where one is named; without that one, its ReLU, if `linear`.
 
     The slice is never longer than the net's batch; rows of a blob beyond its length are left over from before.
     """
-    batch, end = net.blobs["data"].shape[0], _last_writer(net, until) if until else len(net._layer_names) - 1
+    batch, end = net.blobs["data"].shape[0], _last_writer(net, until) - linear if until else len(net._layer_names) - 1
+    pictures = read_images(paths[start:], model.image_size)
     for first in range(start, len(paths), batch):
-        images = np.stack([read_image(Path(path), model.image_size) for path in paths[first : first + batch]])
+        images = np.stack(list(islice(pictures, batch)))
         net.blobs["data"].data[: len(images)] = preprocess(images, mean, model)[..., :: -1 if mirror else 1]
         net._forward(0, end)
         yield slice(first, first + len(images))
@@ -35,6 +37,18 @@ def forward_batches(net: caffe.Net, paths: Sequence[str], mean: np.ndarray, mode
 def _last_writer(net: caffe.Net, blob: str) -> int:
     """The last layer with `blob` on top: normalisation and ReLU write in place."""
     return max(i for i, layer in enumerate(net._layer_names) if blob in net.top_names[layer])
+
+
+def read_activations(net: caffe.Net, layer: str, phi: np.ndarray) -> np.ndarray:
+    """What the heads see in activations (n, ...) of `layer`, which the rest of the net is run on: the softmaxes, (n, 115)."""
+    batch, first = net.blobs["data"].shape[0], _last_writer(net, layer) + 1
+    prob = np.empty((len(phi), net.blobs["prob"].shape[1]), np.float32)
+    for start in range(0, len(phi), batch):
+        rows = slice(start, min(start + batch, len(phi)))
+        net.blobs[layer].data[: rows.stop - start] = phi[rows].reshape(-1, *net.blobs[layer].shape[1:])
+        net._forward(first, len(net._layer_names) - 1)
+        prob[rows] = net.blobs["prob"].data[: rows.stop - start]
+    return prob
 
 
 def extract(net: caffe.Net, model: Model, layer: str, lmdbs: Path, weights: Path, out: Path) -> None:

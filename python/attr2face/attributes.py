@@ -2,6 +2,7 @@
 
 import csv
 import difflib
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -59,18 +60,16 @@ def parse_attributes(text: str) -> list[str]:
     return chosen
 
 
-def presence(chosen: list[str], share: np.ndarray) -> np.ndarray:
-    """How far each attribute is present in a face with the attributes `chosen`, between 0 and 1: (73,).
-
-    The chosen ones are present and the others of their heads absent, as those exclude each other. Of the rest nothing is known:
-    they are as present as their `share` (73,) of all images.
+def request(chosen: Iterable[str]) -> np.ndarray:
+    """What a list of attributes says of each: (73,) float, 1 for the chosen, 0 for the others of their heads, as those exclude each
+    other, and nan for the rest.
     """
-    present = np.array(share, float)
+    a = np.full(len(ATTRIBUTES), np.nan)
     for head in HEADS:
         if set(chosen) & set(head.attributes):
             for attribute in head.attributes:
-                present[INDEX[attribute]] = attribute in chosen
-    return present
+                a[INDEX[attribute]] = attribute in chosen
+    return a
 
 
 def class_labels(scores: np.ndarray, rng: np.random.Generator) -> np.ndarray:
@@ -101,5 +100,19 @@ def class_labels(scores: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 
 def attribute_probabilities(prob: np.ndarray) -> np.ndarray:
     """Drop class 0 of every head: (n_images, 115) softmax outputs, heads side by side, to (n_images, 73)."""
-    keep = [k > 0 for head in HEADS for k in range(head.n_classes)]
-    return prob[:, keep]
+    return np.hstack([block[:, 1:] for block in _by_head(prob)])
+
+
+def likeliest_classes(prob: np.ndarray) -> np.ndarray:
+    """The class that each head finds likeliest: (n_images, 115) softmax outputs to (n_images, 42) int."""
+    return np.stack([block.argmax(axis=1) for block in _by_head(prob)], axis=1)
+
+
+def seen_attributes(prob: np.ndarray) -> np.ndarray:
+    """Whether an attribute is its head's likeliest class: (n_images, 115) softmax outputs to (n_images, 73) bool."""
+    classes = likeliest_classes(prob)
+    return np.stack([classes[:, i] == k for i, head in enumerate(HEADS) for k in range(1, head.n_classes)], axis=1)
+
+
+def _by_head(prob: np.ndarray) -> list[np.ndarray]:
+    return np.split(prob, np.cumsum([head.n_classes for head in HEADS])[:-1], axis=1)

@@ -7,23 +7,31 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
+import h5py
+import numpy as np
 import pandas as pd
 
 from attr2face import nets
+from attr2face.attributes import ATTRIBUTES
 from attr2face.cache import build_cache
 from attr2face.caffe_quietly import caffe
+from attr2face.cgmm import sgd
 from attr2face.datasets import read_faces
 from attr2face.errors import UserError
+from attr2face.fitting import normal_equations, training_rows
 from attr2face.lmdbs import build_lmdbs, open_lmdbs
 from attr2face.models import Model
+from attr2face.moments import draw_sets, measure, pieces
 from attr2face.people import picture_of
 from attr2face.render import render
 
 ITERATIONS = 200
+VGG_CONV5 = (512, 14, 14)
 
 
 def seconds(run: Callable[[], object]) -> float:
@@ -78,7 +86,7 @@ def rendering(rounds: int) -> Iterator[dict]:
 
 def training(lmdbs: Path, weights: Path, model: Model, rounds: int) -> dict:
     """`attr2face finetune` against `caffe train` on the solver that it wrote: whole commands."""
-    images = ITERATIONS * model.batch
+    images = 3 * ITERATIONS * model.batch
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder) / "net.caffemodel"
         per_epoch = open_lmdbs(lmdbs, "synthetic", model)["images"]["train"]
@@ -129,9 +137,40 @@ def caching(lmdbs: Path, weights: Path, model: Model, freeze: str, rounds: int) 
         return compare(what, cached, whole, ITERATIONS // 4 * model.batch, rounds)
 
 
-def bench(faces: Path, lmdbs: Path, weights: Path, model: Model, rounds: int) -> pd.DataFrame:
+def summing(rounds: int) -> dict:
+    """The moments of a file of VGG-Face's conv5_3 against reading it."""
+    rng, n = np.random.default_rng(0), 2000
+    has = rng.random((n, len(ATTRIBUTES))) < 0.25
+    sets = draw_sets(has, 100, rng)
+    with tempfile.TemporaryDirectory() as folder, h5py.File(Path(folder) / "phi.h5", "w") as file:
+        phi = file.create_dataset("activations", (n, *VGG_CONV5), np.float32, chunks=(32, *VGG_CONV5))
+        for begin in range(0, n, 500):
+            phi[begin : begin + 500] = rng.standard_normal((500, *VGG_CONV5), dtype=np.float32)
+        return compare("moments of conv5_3 of vgg_face against reading the file", lambda: measure(phi, has, sets),
+                       lambda: deque(pieces(phi, 0, n), maxlen=0), n, rounds)  # fmt: skip
+
+
+def solving(activations: Path, lam: float = 1e-5, epochs: int = 100) -> dict:
+    """The cGMM's weights, exactly and from nothing, against SGD until all but a thousandth of its way to the minimum is behind it."""
+    rng = np.random.default_rng(1)
+    with h5py.File(activations) as file:
+        n = training_rows(file)
+        phi, has = file["activations"], file["positive"][:n]
+        begin = time.perf_counter()
+        m = measure(phi, has, draw_sets(has, 100, rng))
+        quadratic = normal_equations(m, lam)
+        w = quadratic.minimum()
+        exact = time.perf_counter() - begin
+        enough = 0.999 * quadratic.loss(w) + 0.001 * quadratic.loss(np.ones(len(w)))
+        _, history, _ = sgd(phi, has, m.mu, quadratic, epochs, rng, enough=enough)
+    took, reached = history[-1]
+    what = f"weights of the cGMM, exact against {len(history) - 1} epochs of SGD" + ("" if reached <= enough else ", not there yet")
+    return {"what": what, "ours": f"{exact:.2f} s", "theirs": f"{took:.1f} s", "ratio": f"{took / exact:.0f}"}
+
+
+def bench(faces: Path, lmdbs: Path, weights: Path, activations: Path, model: Model, rounds: int) -> pd.DataFrame:
     """A row per measurement; `ratio` is how many times faster ours is."""
-    rows = [*rendering(rounds), converting(faces, model, rounds)]
+    rows = [*rendering(rounds), converting(faces, model, rounds), summing(rounds), solving(activations)]
     rows += [caching(lmdbs, weights, model, freeze, rounds) for freeze in ("conv5", "fc6")]
     rows.append(training(lmdbs, weights, model, rounds))
     return pd.DataFrame(rows).fillna("")

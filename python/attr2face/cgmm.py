@@ -1,38 +1,16 @@
 """The custom Gaussian mixture (cGMM) of the paper, section 3.2: a diagonal Gaussian of activations per attribute, and weights.
 
-Plain numpy, float64. Symbols are the paper's: `phi` (n_images, n_features) are activations, `mu` and `var`
-(n_attributes, n_features) the Gaussians, `w` (n_attributes,) the weights, `lam` the regularisation. An image with
-attributes C has the target Phi = (1/|C|) sum_{j in C} w_j mu_j (Eq. 4), and with `has` (n_images, n_attributes) bool,
-Phi = M diag(w) mu for M = has / |C|.
+Plain numpy. Symbols are the paper's: `phi` (n_images, n_features) are activations, `mu` (n_attributes, n_features) the means,
+`w` (n_attributes,) the weights, `lam` the regularisation. An image with attributes C has the target
+Phi = (1/|C|) sum_{j in C} w_j mu_j (Eq. 4), and with `has` (n_images, n_attributes) bool, Phi = M diag(w) mu for M = has / |C|.
 """
 
+import time
 from dataclasses import dataclass
 
+import h5py
 import numpy as np
-
-
-@dataclass(frozen=True)
-class Gaussians:
-    """A diagonal Gaussian per attribute: `mu` and `var`, (n_attributes, n_features), and the `count` of images of each."""
-
-    mu: np.ndarray
-    var: np.ndarray
-    count: np.ndarray
-
-
-def fit_gaussians(phi: np.ndarray, has: np.ndarray, n_images: int, rng: np.random.Generator) -> Gaussians:
-    """Mean and variance of `n_images` random images that have each attribute (all of them where there are fewer).
-
-    An attribute that no image has gets the mean and variance of all, so that asking for it asks for nothing.
-    """
-    mu = np.empty((has.shape[1], phi.shape[1]))
-    var = np.empty_like(mu)
-    count = np.minimum(has.sum(axis=0), n_images)
-    for j in range(has.shape[1]):
-        members = np.flatnonzero(has[:, j])
-        chosen = np.sort(rng.choice(members, count[j], replace=False)) if len(members) else slice(None)
-        mu[j], var[j] = phi[chosen].mean(axis=0), phi[chosen].var(axis=0)
-    return Gaussians(mu, var, count)
+from scipy import linalg
 
 
 def mixing(has: np.ndarray) -> np.ndarray:
@@ -65,68 +43,73 @@ def gradient_error(w: np.ndarray, phi: np.ndarray, has: np.ndarray, mu: np.ndarr
     return float(np.linalg.norm(exact - numerical) / (np.linalg.norm(exact) + np.linalg.norm(numerical)))
 
 
-def solve(phi: np.ndarray, has: np.ndarray, mu: np.ndarray, lam: float) -> np.ndarray:
-    """The minimum w* = (A + lam I)^-1 b, A_jk = E[M_ij M_ik] <mu_j, mu_k>, b_j = E[M_ij <phi_i, mu_j>]."""
-    m = mixing(has)
-    a = (m.T @ m) / len(phi) * (mu @ mu.T)
-    b = (m * (phi @ mu.T)).mean(axis=0)
-    return np.linalg.solve(a + lam * np.eye(len(mu)), b)
+@dataclass(frozen=True)
+class Quadratic:
+    """J(w) = c - 2 b.w + w.(A + lam I) w: what Eq. 3 comes to once the activations are summed up.
 
-
-def sgd(phi: np.ndarray, has: np.ndarray, mu: np.ndarray, lam: float, epochs: int, rng: np.random.Generator,
-        batch: int = 100, rate: float = 1.0) -> tuple[np.ndarray, list[float]]:  # fmt: skip
-    """Weights by stochastic gradient descent from w = 1, and the loss after each epoch.
-
-    As in the paper, the search for a rate starts high: a rate at which the loss rises is halved and the epoch undone.
+    Attributes
+    ----------
+    a : (J, J) float64
+        A_jk = E[M_ij M_ik] <mu_j, mu_k>.
+    b : (J,) float64
+        b_j = <E[M_ij phi_i], mu_j>.
+    c : float
+        E |phi|^2.
     """
-    w, losses = np.ones(len(mu)), [loss(np.ones(len(mu)), phi, has, mu, lam)]
-    while len(losses) <= epochs:
-        trial = w.copy()
-        with np.errstate(over="ignore", invalid="ignore"):
-            for rows in np.array_split(rng.permutation(len(phi)), max(1, len(phi) // batch)):
-                trial -= rate * gradient(trial, phi[rows], has[rows], mu, lam)
-            reached = loss(trial, phi, has, mu, lam)
-        if reached < losses[-1]:
-            w, losses = trial, [*losses, reached]
-        elif rate < 1e-16:
-            break
-        else:
-            rate /= 2
-    return w, losses
+
+    a: np.ndarray
+    b: np.ndarray
+    c: float
+    lam: float
+
+    def loss(self, w: np.ndarray) -> float:
+        return float(self.c - 2 * self.b @ w + w @ self.a @ w + self.lam * w @ w)
+
+    def gradient(self, w: np.ndarray) -> np.ndarray:
+        return 2 * (self.a @ w + self.lam * w - self.b)
+
+    @property
+    def condition(self) -> float:
+        """Largest over smallest eigenvalue of A + lam I: how many times longer the valley of J is than wide, squared."""
+        values = np.linalg.eigvalsh(self.a + self.lam * np.eye(len(self.b)))
+        return float(values[-1] / values[0])
+
+    def minimum(self) -> np.ndarray:
+        """w* = (A + lam I)^-1 b, by Cholesky's factors, refined once, which wins back what a bad condition costs."""
+        matrix = self.a + self.lam * np.eye(len(self.b))
+        factors = linalg.cho_factor(matrix)
+        w = linalg.cho_solve(factors, self.b)
+        return w + linalg.cho_solve(factors, self.b - matrix @ w)
 
 
-def paper_target(chosen: list[int], w: np.ndarray, gaussians: Gaussians, rng: np.random.Generator | None = None) -> np.ndarray:
-    """Target activations (n_features,) for the attributes `chosen`: expected (Eq. 4), or sampled (Eq. 2) given an `rng`.
+def sgd(phi: h5py.Dataset | np.ndarray, has: np.ndarray, mu: np.ndarray, quadratic: Quadratic, epochs: float, rng: np.random.Generator,
+        batch: int = 96, rate: float = 1.0, enough: float = 0.0) -> tuple[np.ndarray, list[tuple[float, float]], float]:  # fmt: skip
+    """Weights by stochastic gradient descent from w = 1 (paper, section 3.2.1), on consecutive rows in random order.
 
-    Sampled, z_j ~ N(mu_j, diag var_j) stands in for mu_j; its spread is the square root of the variance.
-    """
-    z = gaussians.mu[chosen]
-    if rng is not None:
-        z = rng.normal(z, np.sqrt(gaussians.var[chosen]))
-    return (w[chosen, None] * z).mean(axis=0)
-
-
-def contrast(phi: np.ndarray, has: np.ndarray, lam: float = 1.0) -> tuple[np.ndarray, np.ndarray]:
-    """What each attribute adds to the activations while the others stay: ridge regression of phi on all attributes.
-
-    This is the attribute vector of deep feature interpolation (Upchurch et al. 2017), mean phi(has) - mean phi(lacks),
-    freed of what correlated attributes contribute, as the difference of means is not.
+    As in the paper, the search for a rate starts high (there at 1e-6): at a rate at which the loss rises, the epoch is undone and the
+    rate halved. It ends after `epochs`, or once the loss is `enough`.
 
     Returns
     -------
-    direction : (n_attributes, n_features)
-    centre : (n_features,)
-        Mean activation.
+    w : (J,)
+    history : list of (float, float)
+        Seconds and the loss before the first epoch and after each.
+    rate : float
+        That the search arrived at.
     """
-    centred = has - has.mean(axis=0)
-    direction = np.linalg.solve(centred.T @ centred + lam * np.eye(has.shape[1]), centred.T @ (phi - phi.mean(axis=0)))
-    return direction, phi.mean(axis=0)
-
-
-def contrast_target(present: np.ndarray, share: np.ndarray, direction: np.ndarray, centre: np.ndarray, strength: float) -> np.ndarray:
-    """T = mean phi + strength sum_j (a_j - E a_j) d_j, not below zero, as activations behind a ReLU are: (n_features,).
-
-    With strength 1 it is the regression's mean of the activations of images whose attributes are `present` (a, between 0 and 1);
-    `share` is E a. A strength above 1 goes further from the mean than such images do.
-    """
-    return np.maximum(centre + strength * (present - share) @ direction, 0)
+    n, w, begin = len(has), np.ones(len(mu)), time.perf_counter()
+    history = [(0.0, quadratic.loss(w))]
+    starts = np.arange(0, n, batch)
+    while len(history) <= epochs and history[-1][1] > enough and rate > 1e-30:
+        trial = w.copy()
+        for start in rng.permutation(starts):
+            rows = slice(start, min(start + batch, n))
+            trial -= rate * gradient(trial, phi[rows].reshape(rows.stop - start, -1), has[rows], mu, quadratic.lam)
+            if not np.abs(trial).max() < 1e6:
+                break
+        if (reached := quadratic.loss(trial)) < history[-1][1]:
+            w = trial
+            history.append((time.perf_counter() - begin, reached))
+        else:
+            rate /= 2
+    return w, history, rate

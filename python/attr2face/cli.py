@@ -10,14 +10,17 @@ import h5py
 import numpy as np
 import pandas as pd
 
-from attr2face import cgmm, datasets, lmdbs, nets, sources, stages
+from attr2face import cgmm, datasets, diagnosis, lmdbs, nets, sources, stages
 from attr2face.attributes import DATA, parse_attributes
-from attr2face.bench import bench as measure
+from attr2face.bench import bench as measure_speed
 from attr2face.contact_sheet import contact_sheet
 from attr2face.errors import UserError
 from attr2face.experiments import run_grid
+from attr2face.fitting import fit
 from attr2face.gpu import use_gpu
 from attr2face.models import MODELS, model_named
+from attr2face.moments import draw_sets, measure
+from attr2face.targets import TARGETS
 
 WEAK_AUC = 0.9
 LAYOUTS = {"synthetic": ("attributes.txt", "images"), "lfw": ("lfw_attributes.txt", "lfw"), "pubfig": ("attributes.txt", "images")}
@@ -89,18 +92,24 @@ def activations(args: argparse.Namespace) -> None:
 
 
 def bench(args: argparse.Namespace) -> None:
-    print(measure(args.faces, args.lmdb, args.weights, model_named(args.model), args.rounds).to_string(index=False))
+    print(measure_speed(args.faces, args.lmdb, args.weights, args.activations, model_named(args.model), args.rounds).to_string(index=False))
 
 
 def fit_cgmm(args: argparse.Namespace) -> None:
-    stages.fit_cgmm(args.activations, args.out, args.images_per_attribute, args.lam, args.epochs, args.seed)
+    print(fit(args.activations, args.out, args.images_per_attribute, args.lam, args.epochs, args.rate, args.seed))
+
+
+def diagnose(args: argparse.Namespace) -> None:
+    files = (args.activations, args.cgmm, args.weights, args.lmdb, args.dataset, model_named(args.model))
+    numbers, targets = diagnosis.diagnose(*files, args.out, args.seed)
+    print(pd.Series(numbers).round(3).to_string(), targets.round(3).to_string(), sep="\n\n")
 
 
 def gradcheck(args: argparse.Namespace) -> None:
     with h5py.File(args.activations) as file:
         phi, has = file["activations"][:200].reshape(200, -1)[:, :500].astype(float), file["positive"][:200]
     rng = np.random.default_rng(args.seed)
-    mu = cgmm.fit_gaussians(phi, has, 50, rng).mu
+    mu = measure(phi, has, draw_sets(has, 50, rng)).mu
     print(f"relative error of the gradient: {cgmm.gradient_error(rng.standard_normal(len(mu)), phi, has, mu, 1e-5):.2e}")
 
 
@@ -196,6 +205,7 @@ def parser() -> argparse.ArgumentParser:
 
     sub = stage(bench, "speeds, side by side with Caffe's own tools", "lmdb", "weights", "model")
     sub.add_argument("--faces", type=Path, required=True, help="folder of rendered faces")
+    sub.add_argument("--activations", type=Path, required=True, help="HDF5 file of activations")
     sub.add_argument("--rounds", type=int, default=3, help="of each measurement")
 
     sub = stage(activations, "store one layer's activations for all images", "lmdb", "weights", "dataset", "model", "out")
@@ -206,6 +216,11 @@ def parser() -> argparse.ArgumentParser:
     sub.add_argument("--images-per-attribute", type=int, default=100, help="size of the sets S_i")
     sub.add_argument("--lam", type=float, default=1e-5, help="lambda of Eq. 3")
     sub.add_argument("--epochs", type=int, default=10, help="of SGD")
+    sub.add_argument("--rate", type=float, default=1.0, help="learning rate at which SGD's search begins; the paper's began at 1e-6")
+
+    sub = stage(diagnose, "what activations, attributes and targets are like", "lmdb", "weights", "dataset", "model", "out")
+    sub.add_argument("--activations", type=Path, required=True, help="HDF5 file of activations")
+    sub.add_argument("--cgmm", type=Path, required=True, help="fitted cGMM")
 
     sub = stage(gradcheck, "compare the cGMM's gradient with central differences")
     sub.add_argument("--activations", type=Path, required=True, help="HDF5 file of activations")
@@ -221,8 +236,8 @@ def parser() -> argparse.ArgumentParser:
     sub.add_argument("--cgmm", type=Path, required=True, help="fitted cGMM")
     sub.add_argument("--eigenfaces", type=Path, help="eigenfaces to move along; without them inversion moves pixels, as the paper's")
     sub.add_argument("--attrs", required=True, help="comma-separated attributes")
-    sub.add_argument("--target", choices=("contrast", "paper", "sampled"), default="contrast", help="target activations")
-    sub.add_argument("--strength", type=float, default=2.0, help="of the contrast")
+    sub.add_argument("--target", choices=list(TARGETS), default="conditional", help="target activations")
+    sub.add_argument("--strength", type=float, default=2.0, help="of the target, where it is not the paper's")
     sub.add_argument("--folder", type=Path, default=Path("results"), help="where faces go, named by their attributes")
     sub.add_argument("--out", type=Path, help="PNG to write instead")
     return top

@@ -8,7 +8,7 @@ from sklearn.metrics import balanced_accuracy_score, roc_auc_score
 from tqdm import tqdm
 
 from attr2face.activations import forward_batches
-from attr2face.attributes import ATTRIBUTES, HEADS
+from attr2face.attributes import ATTRIBUTES, HEADS, likeliest_classes
 from attr2face.caffe_quietly import caffe
 from attr2face.models import Model
 
@@ -85,10 +85,8 @@ def score_heads(labels: np.ndarray, prob: np.ndarray) -> pd.DataFrame:
     DataFrame
         Columns `majority`, `accuracy`, `balanced_accuracy` (the mean over the classes that occur).
     """
-    rows, start = [], 0
-    for k, head in enumerate(HEADS):
-        truth, predicted = labels[:, k], prob[:, start : start + head.n_classes].argmax(axis=1)
-        start += head.n_classes
+    rows = []
+    for head, truth, predicted in zip(HEADS, labels.T, likeliest_classes(prob).T, strict=True):
         rows.append(
             {
                 "head": head.name,

@@ -3,24 +3,25 @@
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-import h5py
 import numpy as np
 import pandas as pd
 from PIL import Image
 from tqdm import tqdm
 
-from attr2face import cgmm, evaluation, nets
+from attr2face import evaluation, nets
 from attr2face.activations import extract
-from attr2face.attributes import INDEX, attribute_probabilities, presence
+from attr2face.attributes import INDEX, attribute_probabilities, request
 from attr2face.baseline import evaluate_baseline
 from attr2face.cache import build_cache, with_frozen_layers
-from attr2face.datasets import read_image
+from attr2face.datasets import read_images
 from attr2face.eigenfaces import fit_eigenfaces, load_eigenfaces, save_eigenfaces
 from attr2face.errors import UserError
 from attr2face.files import require, write_provenance, write_table, written_whole
 from attr2face.generation import FaceDescent, Inversion, PixelDescent, descend_faces, descend_pixels
 from attr2face.lmdbs import open_lmdbs
 from attr2face.models import Model, deprocess, preprocess
+from attr2face.targets import load_mixture
+from attr2face.targets import target as make_target
 from attr2face.training import search_rate, train
 
 BATCH = 32
@@ -145,35 +146,12 @@ def extract_layer(lmdbs: Path, weights: Path, dataset: str, model: Model, layer:
     write_provenance(out, [weights, lmdbs / "index.csv"], dataset=dataset, model=model.name, layer=layer)
 
 
-def fit_cgmm(activations: Path, out: Path, n_images: int, lam: float, epochs: int, seed: int) -> None:
-    """Fit Gaussians, weights (by SGD and exactly) and contrast directions on the training people's activations."""
-    require(activations, "make activations writes it")
-    with h5py.File(activations) as file:
-        training = file["split"][:] == b"train"
-        phi = file["activations"][:][training].reshape(training.sum(), -1).astype(float)
-        has, shape, source = file["positive"][:][training], file["activations"].shape[1:], file.attrs["source"]
-    rng = np.random.default_rng(seed)
-    gaussians = cgmm.fit_gaussians(phi, has, n_images, rng)
-    w = cgmm.solve(phi, has, gaussians.mu, lam)
-    w_sgd, losses = cgmm.sgd(phi, has, gaussians.mu, lam, epochs, rng)
-    direction, centre = cgmm.contrast(phi, has)
-    print(
-        f"loss at the exact weights {cgmm.loss(w, phi, has, gaussians.mu, lam):.6g}, after {len(losses) - 1} epochs of SGD {losses[-1]:.6g}"
-    )
-    with written_whole(out) as temporary, h5py.File(temporary, "w") as file:
-        arrays = {"mu": gaussians.mu, "var": gaussians.var, "count": gaussians.count, "w": w, "w_sgd": w_sgd, "sgd_loss": losses}
-        for name, array in (arrays | {"direction": direction, "centre": centre, "share": has.mean(axis=0)}).items():
-            file[name] = array
-        file.attrs.update(layer=source.split()[0], weights=source.split()[1], shape=shape, lam=lam, seed=seed)
-    write_provenance(out, [activations], images_per_attribute=n_images, lam=lam, epochs=epochs, seed=seed)
-
-
 def learn_eigenfaces(lmdbs: Path, out: Path, dataset: str, model: Model, n_images: int, k: int, seed: int) -> None:
     """Find the first `k` eigenfaces of `n_images` random images of training people."""
     open_lmdbs(lmdbs, dataset, model)
     paths = pd.read_csv(lmdbs / "index.csv", dtype=str).query("split == 'train'")["path"]
     chosen = paths.sample(min(n_images, len(paths)), random_state=seed)
-    images = np.stack([read_image(Path(path), model.image_size) for path in tqdm(chosen, "eigenfaces", unit=" images")])
+    images = np.stack(list(tqdm(read_images(chosen, model.image_size), "eigenfaces", len(chosen), unit=" images")))
     save_eigenfaces(fit_eigenfaces(preprocess(images, np.load(lmdbs / "mean.npy"), model), k), out)
     write_provenance(out, [lmdbs / "lmdb.json"], images=len(chosen), k=k, seed=seed)
 
@@ -190,11 +168,9 @@ def generate(model_file: Path, faces: Path | None, weights: Path, lmdbs: Path, d
         For each attribute, its probability in the generated face and in the mean face, as the net itself reads them.
     """
     open_lmdbs(lmdbs, dataset, model)
-    require(model_file, "make cgmm writes it")
     rng = np.random.default_rng(seed)
-    with h5py.File(model_file) as file:
-        layer, shape = file.attrs["layer"], tuple(file.attrs["shape"])
-        wanted = _target(file, chosen, target, strength, rng)
+    mixture, layer, shape = load_mixture(model_file)
+    wanted = make_target(target, mixture, request(chosen), strength, rng)
     if shape != nets.feature_shape(model, layer):
         raise UserError(f"{model_file} has activations of shape {shape}, not those of {layer} in {model.name}; rebuild it with make cgmm")
     mean = np.load(lmdbs / "mean.npy")
@@ -216,14 +192,6 @@ def generate(model_file: Path, faces: Path | None, weights: Path, lmdbs: Path, d
     settings = {"layer": layer, "target": target, "strength": strength, "seed": seed, "descent": asdict(descent)}
     write_provenance(out, inputs, dataset=dataset, model=model.name, attributes=chosen, seen=seen, **settings)
     return seen
-
-
-def _target(file: h5py.File, chosen: list[str], target: str, strength: float, rng: np.random.Generator) -> np.ndarray:
-    if target == "contrast":
-        share = file["share"][:]
-        return cgmm.contrast_target(presence(chosen, share), share, file["direction"][:], file["centre"][:], strength)
-    gaussians = cgmm.Gaussians(file["mu"][:], file["var"][:], file["count"][:])
-    return cgmm.paper_target([INDEX[name] for name in chosen], file["w"][:], gaussians, rng if target == "sampled" else None)
 
 
 def _read_back(net, image: np.ndarray, mean: np.ndarray, model: Model, chosen: list[str]) -> list[dict]:  # noqa: ANN001

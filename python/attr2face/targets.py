@@ -1,0 +1,114 @@
+"""Target activations for a face with some attributes, from a fitted cGMM: the paper's, and others that do not lie near the mean.
+
+A request is `a` (73,): 1 where an attribute is wanted, 0 where it is not, nan where nothing is said. A target is (n_features,).
+"""
+
+from dataclasses import dataclass, fields
+from pathlib import Path
+
+import h5py
+import numpy as np
+
+from attr2face.files import require
+
+
+@dataclass(frozen=True)
+class Mixture:
+    """A fitted cGMM, as `fitting.fit` writes it: J = 73 attributes, d features, k factors.
+
+    Attributes
+    ----------
+    mu, var : (J, d)
+        The Gaussians.
+    w : (J,)
+        Their weights, exact.
+    mean : (d,)
+        Mean activation.
+    share, covariance : (J,), (J, J)
+        Mean and covariance of the attributes.
+    cross : (J, d)
+        Covariance of attributes and activations.
+    distance : float
+        Root of the mean squared distance of activations from their mean.
+    factors : (k, d)
+        Principal directions of what the attributes leave unexplained, as long as activations deviate along them.
+    rest : (d,)
+        Standard deviation of what the factors leave.
+    """
+
+    mu: np.ndarray
+    var: np.ndarray
+    w: np.ndarray
+    mean: np.ndarray
+    share: np.ndarray
+    covariance: np.ndarray
+    cross: np.ndarray
+    distance: float
+    factors: np.ndarray
+    rest: np.ndarray
+
+
+def load_mixture(path: Path) -> tuple[Mixture, str, tuple[int, ...]]:
+    """A cGMM, and the layer and the shape of its activations."""
+    with h5py.File(require(path, "make cgmm writes it")) as file:
+        mixture = Mixture(**{field.name: file[field.name][()] for field in fields(Mixture)})
+        return mixture, str(file.attrs["layer"]), tuple(file.attrs["shape"])
+
+
+def paper(m: Mixture, a: np.ndarray, strength: float, rng: np.random.Generator) -> np.ndarray:
+    """Phi = (1/|C|) sum_{j in C} w_j mu_j (Eq. 4)."""
+    wanted = a == 1
+    return m.w[wanted] @ m.mu[wanted] / max(wanted.sum(), 1)
+
+
+def sampled(m: Mixture, a: np.ndarray, strength: float, rng: np.random.Generator) -> np.ndarray:
+    """Phi = (1/|C|) sum_{j in C} w_j z_j with z_j ~ N(mu_j, diag var_j) (Eq. 2); its spread is the square root of the variance."""
+    wanted = a == 1
+    return m.w[wanted] @ rng.normal(m.mu[wanted], np.sqrt(m.var[wanted])) / max(wanted.sum(), 1)
+
+
+def contrast(m: Mixture, a: np.ndarray, strength: float, rng: np.random.Generator) -> np.ndarray:
+    """T = mean + strength sum_j (a_j - E a_j) (mean of those that have j - mean of those that lack it).
+
+    The differences are the attribute vectors of deep feature interpolation (Upchurch et al. 2017), equal to
+    Cov(a_j, phi) / Var(a_j). Attributes that go together each count in full.
+    """
+    known = ~np.isnan(a) & (m.share > 0) & (m.share < 1)
+    weight = (a - m.share)[known] / (m.share * (1 - m.share))[known]
+    return m.mean + strength * weight @ m.cross[known]
+
+
+def conditional(m: Mixture, a: np.ndarray, strength: float, rng: np.random.Generator) -> np.ndarray:
+    """T = mean + strength Cov(phi, a_K) Cov(a_K)^-1 (a_K - E a_K), K being what is known.
+
+    With strength 1 it is the linear regression's mean of the activations of images with these attributes; the others are as likely
+    as these make them.
+    """
+    known = ~np.isnan(a)
+    covariance = m.covariance[np.ix_(known, known)] + 1e-4 * np.eye(known.sum())
+    return m.mean + strength * np.linalg.solve(covariance, (a - m.share)[known]) @ m.cross[known]
+
+
+def spread(m: Mixture, a: np.ndarray, strength: float, rng: np.random.Generator) -> np.ndarray:
+    """T' = mean + strength (T - mean) s / |T - mean|, T being `conditional` and s the root mean square distance of activations.
+
+    Predictions vary less than what they predict. The correction is icnn's (Shen et al. 2019), for the whole target at once.
+    """
+    away = conditional(m, a, 1.0, rng) - m.mean
+    return m.mean + strength * m.distance / np.linalg.norm(away) * away
+
+
+def drawn(m: Mixture, a: np.ndarray, strength: float, rng: np.random.Generator) -> np.ndarray:
+    """`conditional` plus a draw of what attributes leave open: Gaussian, its covariance of low rank plus a diagonal."""
+    left_open = rng.standard_normal(len(m.factors)) @ m.factors + rng.standard_normal(len(m.rest)) * m.rest
+    return conditional(m, a, strength, rng) + left_open
+
+
+TARGETS = {f.__name__: f for f in (paper, sampled, contrast, conditional, spread, drawn)}
+OF_THE_PAPER = ("paper", "sampled")
+
+
+def target(name: str, m: Mixture, a: np.ndarray, strength: float, rng: np.random.Generator) -> np.ndarray:
+    """The target `name`; those that are not the paper's are kept from falling below zero, as activations behind a ReLU are."""
+    t = TARGETS[name](m, a, strength, rng)
+    return t if name in OF_THE_PAPER else np.maximum(t, 0)
