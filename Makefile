@@ -6,6 +6,8 @@ LAYER ?= conv5_3
 ATTRS ?= Male,Smiling,Eyeglasses
 TARGET ?= conditional
 STRENGTH ?= 2
+LIKING ?= 0
+ANIMATE ?=
 PRESET ?= faces
 FREEZE ?= $(if $(filter vgg_face,$(MODEL)),fc6,none)
 SEED ?= 1
@@ -24,6 +26,7 @@ PEOPLE ?= 2000
 PICTURES ?= 6
 SIZE ?= $(if $(filter vgg_face,$(MODEL)),256,92)
 LABEL_NOISE ?= 0
+MARGIN ?= $(if $(filter vgg_face,$(MODEL)),32,$(if $(filter synthetic,$(DATASET)),4,8))
 EPOCHS ?= $(if $(filter synthetic,$(DATASET)),6,30)
 RATE ?= $(if $(filter vgg_face,$(MODEL)),5e-6,2e-3)
 DROPOUT ?= $(if $(filter mini,$(MODEL)),$(if $(filter synthetic,$(DATASET)),0,0.3),0.5)
@@ -51,16 +54,20 @@ ifndef FACES
 $(error DATASET=$(DATASET) is unknown; choose synthetic, lfw or pubfig)
 endif
 FACES_INDEX := $(FACES)/$(if $(filter lfw,$(DATASET)),lfw_,)attributes.txt
-RUN := $(FREEZE)$(call given,CACHE EPOCHS RATE FALL DROPOUT DROPOUT_AFTER CLASS_WEIGHTS)
-WORK := data/$(DATASET)-$(MODEL)$(call given,SIZE)$(DRAWN)
+RUN := $(FREEZE)$(addprefix -from-,$(notdir $(basename $(WEIGHTS))))$(call given,CACHE EPOCHS RATE FALL DROPOUT DROPOUT_AFTER CLASS_WEIGHTS)
+STORED := $(call given,SIZE)$(DRAWN)$(call given,MARGIN)
+WORK := data/$(DATASET)-$(MODEL)$(STORED)
 LMDB := $(WORK)/lmdb
-PRETRAINED := $(or $(WEIGHTS),models/$(MODEL)/$(if $(filter vgg_face,$(MODEL)),VGG_FACE,pretrained).caffemodel)
-FINETUNED := models/$(MODEL)/$(DATASET)$(call given,SIZE)$(DRAWN)-$(RUN).caffemodel
+# What finetuning starts from: on photographs, mini starts from what it learned of rendered faces.
+START_vgg_face := models/vgg_face/VGG_FACE.caffemodel
+START_mini := models/mini/$(if $(filter synthetic,$(DATASET)),pretrained,synthetic-none).caffemodel
+PRETRAINED := $(or $(WEIGHTS),$(START_$(MODEL)))
+FINETUNED := models/$(MODEL)/$(DATASET)$(STORED)-$(RUN).caffemodel
 SCORES := $(FINETUNED:.caffemodel=.scores.csv)
 ACTIVATIONS := $(WORK)/$(LAYER)-$(RUN).h5
 CGMM := $(WORK)/$(LAYER)-$(RUN)$(call given,CGMM_RATE).cgmm.h5
-ifeq ($(filter faces paper,$(PRESET)),)
-$(error PRESET=$(PRESET) is unknown; choose faces or paper)
+ifeq ($(filter faces paper octaves lbfgs,$(PRESET)),)
+$(error PRESET=$(PRESET) is unknown; choose faces, paper, octaves or lbfgs)
 endif
 EIGENFACES := $(if $(filter faces,$(PRESET)),$(WORK)/eigenfaces.h5)
 
@@ -77,11 +84,13 @@ help:  ## this list
 		"MODEL" "$(MODEL): mini or vgg_face (make weights, or give WEIGHTS)" \
 		"WEIGHTS" "$(WEIGHTS): .caffemodel to finetune from" \
 		"LAYER" "$(LAYER): layer of the cGMM and of inversion, conv1_1 to conv5_3, fc6 or fc7" \
-		"ATTRS" "$(ATTRS): attributes of the face, names in data/heads.csv" \
-		"TARGET" "$(TARGET): target activations: paper (Eq. 4), sampled (Eq. 2), contrast, conditional, spread or drawn" \
+		"ATTRS" "$(ATTRS): attributes of the face, names in data/heads.csv; @file for a set in each line" \
+		"TARGET" "$(TARGET): paper (Eq. 4), sampled (Eq. 2), contrast, conditional, spread, drawn; classes for class visualisation" \
 		"STRENGTH" "$(STRENGTH): how far the target goes from the mean; 1 is where such images are; not for the paper's" \
 		"CGMM_RATE" "$(CGMM_RATE): where the search for SGD's rate begins; the paper's began at 1e-6" \
-		"PRESET" "$(PRESET): inversion moves along eigenfaces (faces) or pixels (paper)" \
+		"LIKING" "$(LIKING): weight of the heads' scores beside the target" \
+		"PRESET" "$(PRESET): descent along eigenfaces (faces), or on pixels: paper, octaves, lbfgs" \
+		"ANIMATE" "$(ANIMATE): 1 writes the descent as a GIF, too" \
 		"FREEZE" "$(FREEZE): layers beneath this one do not learn: none, conv2 to conv5, fc6, fc7, heads" \
 		"CACHE" "$(CACHE): 1 computes what is frozen once and trains from that" \
 		"SEED" "$(SEED): of everything random" \
@@ -95,6 +104,7 @@ help:  ## this list
 		"DROPOUT_AFTER" "$(DROPOUT_AFTER): fc, or all to drop after convolutions, too" \
 		"PEOPLE" "$(PEOPLE): rendered people, with PICTURES=$(PICTURES) of each" \
 		"SIZE" "$(SIZE): side of the rendered pictures in pixels, 64 to 512" \
+		"MARGIN" "$(MARGIN): pixels beyond the net's input, out of which training cuts it at random" \
 		"LABEL_NOISE" "$(LABEL_NOISE): standard deviation of noise on their scores; 0.5 turns about one label in twenty" \
 		"CAFFE_ROOT" "$(CAFFE_ROOT): a Caffe of your own; empty builds one"
 
@@ -131,7 +141,7 @@ $(LFW_ROOT)/lfw_attributes.txt:
 endif
 
 $(LMDB)/lmdb.json: $(FACES_INDEX) | $(READY)
-	@$(ATTR2FACE) lmdb $(WHAT) --faces $(FACES) --out $(LMDB)
+	@$(ATTR2FACE) lmdb $(WHAT) --faces $(FACES) --margin $(MARGIN) --out $(LMDB)
 
 # Other people than the dataset's, and more pictures of each.
 data/identities/attributes.txt: data/heads.csv data/frequencies.csv data/correlations.csv | $(READY)
@@ -142,6 +152,12 @@ data/identities-mini/lmdb/lmdb.json: data/identities/attributes.txt | $(READY)
 
 models/mini/pretrained.caffemodel: data/identities-mini/lmdb/lmdb.json | $(READY)
 	@$(ATTR2FACE) pretrain --dataset synthetic --model mini --seed $(SEED) --lmdb data/identities-mini/lmdb --out $@
+
+ifneq ($(DATASET),synthetic)
+# A make of its own, as what is set here for photographs is not meant for rendered faces.
+models/mini/synthetic-none.caffemodel: | $(READY)
+	@env -i PATH="$$PATH" HOME="$$HOME" XDG_CACHE_HOME="$${XDG_CACHE_HOME:-}" CAFFE_ROOT="$(CAFFE_ROOT)" $(MAKE) --no-print-directory $@
+endif
 
 models/vgg_face/VGG_FACE.caffemodel:
 	@echo "MODEL=vgg_face: make weights downloads VGG_FACE.caffemodel, or set WEIGHTS to yours" >&2; exit 2
@@ -191,7 +207,7 @@ attrs: $(READY)
 
 generate: attrs $(CGMM) $(EIGENFACES)  ## a face with the attributes ATTRS
 	@$(ATTR2FACE) generate $(WHAT) --lmdb $(LMDB) --weights $(FINETUNED) --cgmm $(CGMM) $(addprefix --eigenfaces ,$(EIGENFACES)) \
-		--target $(TARGET) --strength $(STRENGTH) --attrs "$(ATTRS)" --folder results/$(DATASET)-$(MODEL) $(if $(OUT),--out "$(OUT)")
+		--preset $(PRESET) --target $(TARGET) --strength $(STRENGTH) --liking $(LIKING) $(if $(ANIMATE),--animate) --attrs "$(ATTRS)" --folder results/$(DATASET)-$(MODEL) $(if $(OUT),--out "$(OUT)")
 
 nets: $(READY)  ## write the committed prototxt files again
 	@$(ATTR2FACE) nets --out prototxt

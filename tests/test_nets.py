@@ -12,6 +12,7 @@ from attr2face.activations import forward_batches
 from attr2face.caffe_quietly import caffe, caffe_pb2
 from attr2face.datasets import read_image
 from attr2face.errors import UserError
+from attr2face.loading import check_weights, load
 from attr2face.models import MODELS, deprocess, preprocess
 
 PROTOTXT = Path(__file__).parents[1] / "prototxt"
@@ -44,7 +45,7 @@ def test_lmdb_extraction_and_generation_give_the_net_the_same_blob(pipeline, tmp
     net._forward(0, 0)
     from_lmdb = net.blobs["data"].data[0].copy()
 
-    net = nets.load(nets.deploy(MINI, 1), pipeline.weights)
+    net = load(nets.deploy(MINI, 1), pipeline.weights)
     next(forward_batches(net, [str(path)], mean, MINI))
     in_extraction = net.blobs["data"].data[0].copy()
     assert np.allclose(from_lmdb, in_extraction, atol=1e-5)
@@ -56,13 +57,13 @@ def test_lmdb_extraction_and_generation_give_the_net_the_same_blob(pipeline, tmp
 
 
 def test_the_canvas_gradient_of_inversion_is_that_of_its_loss(pipeline):
-    net = nets.load(nets.inversion(MINI, "conv3_3"), pipeline.weights)
+    net = load(nets.generation(MINI, "conv3_3"), pipeline.weights)
     canvas = np.random.default_rng(0).standard_normal(net.params["canvas"][0].data.shape).astype(np.float32)
 
     def loss(x: np.ndarray) -> float:
         net.params["canvas"][0].data[...] = x
         net.forward()
-        return float(net.blobs["loss"].data)
+        return float(net.blobs["distance"].data)
 
     loss(canvas)
     net.params["canvas"][0].diff[...] = 0
@@ -77,16 +78,16 @@ def test_the_canvas_gradient_of_inversion_is_that_of_its_loss(pipeline):
 
 
 def test_weights_of_another_shape_are_named(pipeline, tmp_path):
-    net = nets.load(nets.deploy(MINI), pipeline.weights)
+    net = load(nets.deploy(MINI), pipeline.weights)
     other = tmp_path / "narrow.prototxt"
     other.write_text(nets.deploy(MINI).replace("num_output: 16", "num_output: 12"))
     narrow = caffe.Net(str(other), caffe.TEST)
     narrow.save(str(tmp_path / "narrow.caffemodel"))
     with pytest.raises(UserError, match="layer conv"):
-        nets.check_weights(tmp_path / "narrow.caffemodel", net)
+        check_weights(tmp_path / "narrow.caffemodel", net)
     (tmp_path / "text.caffemodel").write_text("not a net")
     with pytest.raises(UserError, match="not a readable"):
-        nets.check_weights(tmp_path / "text.caffemodel", net)
+        check_weights(tmp_path / "text.caffemodel", net)
 
 
 def test_an_unknown_layer_or_freeze_and_an_impossible_dropout_are_named():
@@ -111,8 +112,8 @@ def test_weights_in_the_first_format_of_caffe_are_read(pipeline, tmp_path):
                 v1.blobs.add(data=blob.data, **dict(zip(("num", "channels", "height", "width"), shape, strict=True)))
     (tmp_path / "v1.caffemodel").write_bytes(old.SerializeToString())
     plain = replace(MINI, batch_norm=False)
-    net = nets.load(nets.deploy(plain), tmp_path / "v1.caffemodel")
-    assert (net.params["fc6"][0].data == nets.load(nets.deploy(MINI), pipeline.weights).params["fc6"][0].data).all()
+    net = load(nets.deploy(plain), tmp_path / "v1.caffemodel")
+    assert (net.params["fc6"][0].data == load(nets.deploy(MINI), pipeline.weights).params["fc6"][0].data).all()
 
 
 def test_a_layer_that_weights_lack_is_named(pipeline, tmp_path):
@@ -120,4 +121,4 @@ def test_a_layer_that_weights_lack_is_named(pipeline, tmp_path):
     del weights.layer[[layer.name for layer in weights.layer].index("conv4_2")]
     (tmp_path / "x.caffemodel").write_bytes(weights.SerializeToString())
     with pytest.raises(UserError, match="conv4_2"):
-        nets.load(nets.deploy(MINI), tmp_path / "x.caffemodel")
+        load(nets.deploy(MINI), tmp_path / "x.caffemodel")

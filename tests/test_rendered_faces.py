@@ -116,7 +116,7 @@ def test_a_size_that_faces_are_not_made_for_is_refused(tmp_path):
 def test_the_contact_sheet_holds_all_attributes(tmp_path):
     contact_sheet(tmp_path / "sheet.png", 64, 10, 1)
     with Image.open(tmp_path / "sheet.png") as sheet:
-        assert sheet.size == (10 * (2 * 64 + 6), 8 * (64 + 16))
+        assert sheet.size == (10 * (2 * 64 + 6) - 6, 8 * (64 + 18))
 
 
 def faces_found(person: int) -> int | None:

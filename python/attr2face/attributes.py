@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from attr2face.errors import UserError
+from attr2face.files import require
 
 DATA = Path(__file__).parents[2] / "data"
 
@@ -58,6 +59,23 @@ def parse_attributes(text: str) -> list[str]:
         if len(clash) > 1:
             raise UserError(f"'{clash[0]}' and '{clash[1]}' are classes of one head and exclude each other; choose one")
     return chosen
+
+
+def parse_sets(text: str) -> list[list[str]]:
+    """The sets of attributes that a user asks for: one comma-separated list, or `@file` with one in each line.
+
+    Raises
+    ------
+    UserError
+        If the file is missing or a set is not as `parse_attributes` wants it.
+    """
+    if not text.startswith("@"):
+        return [parse_attributes(text)]
+    file = require(Path(text[1:]), "name a file with a set of attributes in each line")
+    lines = [line for line in file.read_text().splitlines() if line.strip() and not line.startswith("#")]
+    if not lines:
+        raise UserError(f"{file} has no line with attributes; write a set in each line, such as Male,Smiling")
+    return [parse_attributes(line) for line in lines]
 
 
 def request(chosen: Iterable[str]) -> np.ndarray:

@@ -89,7 +89,7 @@ def training(lmdbs: Path, weights: Path, model: Model, rounds: int) -> dict:
     images = 3 * ITERATIONS * model.batch
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder) / "net.caffemodel"
-        per_epoch = open_lmdbs(lmdbs, "synthetic", model)["images"]["train"]
+        per_epoch = open_lmdbs(lmdbs, "synthetic", model)[0]["images"]["train"]
         ours = (sys.executable, "-m", "attr2face", "finetune", "--model", model.name, "--lmdb", lmdbs, "--weights", weights, "--out", out,
                 "--epochs", images / per_epoch)  # fmt: skip
         _quietly(*ours)

@@ -17,6 +17,7 @@ from attr2face import nets
 from attr2face.activations import forward_batches
 from attr2face.caffe_quietly import caffe, caffe_pb2
 from attr2face.files import require_space, sha256, write_json
+from attr2face.loading import load
 from attr2face.models import Model
 
 BATCH = 32
@@ -35,7 +36,7 @@ def build_cache(lmdbs: Path, weights: Path, model: Model, freeze: str, mirrored:
     if _recorded(out / "begun.json") != made_of:
         shutil.rmtree(out, ignore_errors=True)
         write_json(out / "begun.json", made_of)
-    net, mean = nets.load(nets.deploy(model, BATCH), weights), np.load(lmdbs / "mean.npy")
+    net, mean = load(nets.deploy(model, BATCH), weights), np.load(lmdbs / "mean.npy")
     index = pd.read_csv(lmdbs / "index.csv", dtype=str)
     for split in ("train", "val"):
         paths = index["path"][index["split"] == split].tolist()
@@ -84,6 +85,6 @@ def _copy_labels(source: Path, target: Path, times: int) -> None:
 
 def with_frozen_layers(weights: Path, trained: Path, model: Model, out: Path) -> None:
     """Write the whole net to `out`: frozen layers from `weights`, the others from `trained`."""
-    net = nets.load(nets.deploy(model), weights)
+    net = load(nets.deploy(model), weights)
     net.copy_from(str(trained))
     net.save(str(out))

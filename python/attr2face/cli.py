@@ -10,13 +10,14 @@ import h5py
 import numpy as np
 import pandas as pd
 
-from attr2face import cgmm, datasets, diagnosis, lmdbs, nets, sources, stages
-from attr2face.attributes import DATA, parse_attributes
+from attr2face import cgmm, datasets, diagnosis, faces, lmdbs, nets, sources, stages
+from attr2face.attributes import DATA, parse_sets
 from attr2face.bench import bench as measure_speed
 from attr2face.contact_sheet import contact_sheet
 from attr2face.errors import UserError
 from attr2face.experiments import run_grid
 from attr2face.fitting import fit
+from attr2face.generation import PRESETS
 from attr2face.gpu import use_gpu
 from attr2face.models import MODELS, model_named
 from attr2face.moments import draw_sets, measure
@@ -48,8 +49,10 @@ def pubfig(args: argparse.Namespace) -> None:
 
 def lmdb(args: argparse.Namespace) -> None:
     attribute_file, images = LAYOUTS[args.dataset]
-    faces = datasets.read_faces(args.faces / attribute_file, args.faces / images)
-    lmdbs.build_lmdbs(faces, args.out, args.dataset, model_named(args.model), args.seed, args.encoded)
+    read, model = datasets.read_faces(args.faces / attribute_file, args.faces / images), model_named(args.model)
+    if args.margin is not None:
+        model = replace(model, image_size=model.crop + args.margin)
+    lmdbs.build_lmdbs(read, args.out, args.dataset, model, args.seed, args.encoded)
 
 
 def write_nets(args: argparse.Namespace) -> None:
@@ -114,7 +117,8 @@ def gradcheck(args: argparse.Namespace) -> None:
 
 
 def attrs(args: argparse.Namespace) -> None:
-    print("attributes:", ", ".join(parse_attributes(args.attrs)))
+    for chosen in parse_sets(args.attrs):
+        print("attributes:", ", ".join(chosen))
 
 
 def eigenfaces(args: argparse.Namespace) -> None:
@@ -122,13 +126,16 @@ def eigenfaces(args: argparse.Namespace) -> None:
 
 
 def generate(args: argparse.Namespace) -> None:
-    chosen = parse_attributes(args.attrs)
-    out = args.out or args.folder / ("-".join(name.replace(" ", "_").replace("'", "") for name in chosen) + ".png")
-    model = model_named(args.model)
-    inputs = (args.cgmm, args.eigenfaces, args.weights, args.lmdb, args.dataset, model)
-    seen = stages.generate(*inputs, chosen, args.target, args.strength, args.seed, out)
-    print(pd.DataFrame(seen).to_string(index=False))
-    print(f"wrote {out}")
+    sets = parse_sets(args.attrs)
+    folder = args.folder / Path(args.attrs[1:]).stem if args.attrs.startswith("@") else args.folder
+    names = ["-".join(name.replace(" ", "_").replace("'", "") for name in chosen) for chosen in sets]
+    outs = [args.out or folder / f"{name}.png" for name in names]
+    sources = faces.Sources(args.cgmm, args.eigenfaces, args.weights, args.lmdb, model_named(args.model))
+    how = faces.Making(args.preset, args.target, args.strength, args.liking, args.seed, args.animate)
+    print(faces.make_faces(sources, args.dataset, sets, how, outs).to_string(index=False))
+    if args.attrs.startswith("@"):
+        faces.write_face_sheet(outs, sets, args.out or folder / "sheet.png")
+    print(f"wrote {outs[0] if len(outs) == 1 else folder}")
 
 
 def rate(text: str) -> float | None:
@@ -176,6 +183,9 @@ def parser() -> argparse.ArgumentParser:
 
     sub = stage(lmdb, "build LMDBs of images and labels, split by person", "dataset", "model", "out")
     sub.add_argument("--faces", type=Path, required=True, help="folder of images and attribute file, in LFW's layout")
+    sub.add_argument(
+        "--margin", type=int, help="pixels beyond the net's input from which training cuts at random; the model's own without it"
+    )
     sub.add_argument("--encoded", action="store_true", help="store JPEG instead of raw pixels")
 
     stage(write_nets, "write the committed prototxt files", "out")
@@ -230,14 +240,17 @@ def parser() -> argparse.ArgumentParser:
     sub.add_argument("--components", type=int, default=300, help="eigenfaces to keep")
 
     sub = stage(attrs, "check attributes before anything is made for them")
-    sub.add_argument("attrs", help="comma-separated attributes")
+    sub.add_argument("attrs", help="comma-separated attributes, or @file with a set in each line")
 
     sub = stage(generate, "invert the target of some attributes to a face", "lmdb", "weights", "dataset", "model")
     sub.add_argument("--cgmm", type=Path, required=True, help="fitted cGMM")
-    sub.add_argument("--eigenfaces", type=Path, help="eigenfaces to move along; without them inversion moves pixels, as the paper's")
-    sub.add_argument("--attrs", required=True, help="comma-separated attributes")
-    sub.add_argument("--target", choices=list(TARGETS), default="conditional", help="target activations")
+    sub.add_argument("--eigenfaces", type=Path, help="eigenfaces to move along, for the preset faces")
+    sub.add_argument("--attrs", required=True, help="comma-separated attributes, or @file with a set in each line")
+    sub.add_argument("--preset", choices=list(PRESETS), default="faces", help="how to descend")
+    sub.add_argument("--target", choices=[*TARGETS, "classes"], default="conditional", help="classes for class visualisation")
     sub.add_argument("--strength", type=float, default=2.0, help="of the target, where it is not the paper's")
+    sub.add_argument("--liking", type=float, default=0.0, help="weight of the heads' scores beside the target")
+    sub.add_argument("--animate", action="store_true", help="write the descent as a GIF, too")
     sub.add_argument("--folder", type=Path, default=Path("results"), help="where faces go, named by their attributes")
     sub.add_argument("--out", type=Path, help="PNG to write instead")
     return top

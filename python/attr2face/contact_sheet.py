@@ -3,16 +3,13 @@
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageDraw, ImageFont
 from tqdm import tqdm
 
 from attr2face.attributes import ATTRIBUTES, HEADS
-from attr2face.errors import UserError
-from attr2face.files import written_whole
 from attr2face.people import N_FEATURES, Picture, scores_of, tables
 from attr2face.render import render
+from attr2face.sheets import write_sheet
 
-FORMATS = {".jpg": "JPEG", ".png": "PNG"}
 PLAIN = [
     "White",
     "Brown Hair",
@@ -57,23 +54,6 @@ def _excludes(attribute: str, other: str) -> bool:
 
 
 def contact_sheet(out: Path, size: int, columns: int, seed: int) -> None:
-    """Write all pairs, captioned, to `out`, whose name gives the format.
-
-    Raises
-    ------
-    UserError
-        If the name ends like no format of pictures.
-    """
-    if out.suffix.lower() not in FORMATS:
-        raise UserError(f"{out} ends like no picture; name it {' or '.join(FORMATS)}")
-    caption, font = 16, ImageFont.load_default(12)
-    rows = -(-len(ATTRIBUTES) // columns)
-    sheet = Image.new("RGB", (columns * (2 * size + 6), rows * (size + caption)), "white")
-    draw = ImageDraw.Draw(sheet)
-    for i, attribute in enumerate(tqdm(ATTRIBUTES, "contact sheet", unit=" attributes")):
-        x, y = i % columns * (2 * size + 6), i // columns * (size + caption)
-        for k, picture in enumerate(pair(attribute, seed)):
-            sheet.paste(Image.fromarray(render(picture, size)), (x + k * size, y + caption))
-        draw.text((x + 2, y + 1), attribute, "black", font)
-    with written_whole(out) as temporary:
-        sheet.save(temporary, FORMATS[out.suffix.lower()], quality=75)
+    """Write all pairs, captioned, to `out`, whose name gives the format."""
+    pairs = tqdm(ATTRIBUTES, "contact sheet", unit=" attributes")
+    write_sheet(out, [np.hstack([render(picture, size) for picture in pair(attribute, seed)]) for attribute in pairs], ATTRIBUTES, columns)

@@ -20,6 +20,7 @@ from attr2face.attributes import ATTRIBUTES, INDEX, request, seen_attributes
 from attr2face.files import require, write_provenance, write_table, written_whole
 from attr2face.fitting import training_rows
 from attr2face.lmdbs import open_lmdbs
+from attr2face.loading import load
 from attr2face.models import Model
 from attr2face.targets import OF_THE_PAPER, TARGETS, Mixture, load_mixture, target
 
@@ -138,9 +139,9 @@ def diagnose(activations: Path, model_file: Path, weights: Path, lmdbs: Path, da
 
     Writes the folder `out`: targets.csv, numbers.csv and histograms.png.
     """
-    open_lmdbs(lmdbs, dataset, model)
+    _, model = open_lmdbs(lmdbs, dataset, model)
     mixture, layer, _ = load_mixture(model_file)
-    net = nets.load(nets.deploy(model, BATCH), weights)
+    net = load(nets.deploy(model, BATCH), weights)
     read = functools.partial(read_activations, net, layer)
     with h5py.File(require(activations, "make activations writes it")) as file:
         phi, has, split = file["activations"], file["positive"][:], file["split"].asstr()[:]

@@ -20,6 +20,14 @@ class Eigenfaces:
     basis: np.ndarray
     spread: np.ndarray
 
+    def start(self, n: int, noise: float, rng: np.random.Generator) -> np.ndarray:
+        """The mean image with noise, the same in each canvas."""
+        return np.repeat(rng.standard_normal((1, len(self.spread))) * noise, n, axis=0)
+
+    def settle(self, z: np.ndarray, sigma: float) -> np.ndarray:
+        """Along eigenfaces every z is an image."""
+        return z
+
     def canvas(self, z: np.ndarray) -> np.ndarray:
         """(n, k) to (n, 3, crop, crop) float32."""
         side = round((self.basis.shape[1] // 3) ** 0.5)

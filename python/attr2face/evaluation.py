@@ -14,12 +14,13 @@ from attr2face.models import Model
 
 
 def predict(net: caffe.Net, paths: Sequence[str], mean: np.ndarray, model: Model) -> np.ndarray:
-    """What the net sees in images: the 42 softmaxes side by side, (n_images, 115)."""
-    prob = np.empty((len(paths), net.blobs["prob"].shape[1]), np.float32)
-    with tqdm(total=len(paths), desc="predicting", unit=" images") as bar:
-        for rows in forward_batches(net, paths, mean, model):
-            prob[rows] = net.blobs["prob"].data[: rows.stop - rows.start]
-            bar.update(rows.stop - rows.start)
+    """What the net sees in images, averaged over each and its mirror image: the 42 softmaxes side by side, (n_images, 115)."""
+    prob = np.zeros((len(paths), net.blobs["prob"].shape[1]), np.float32)
+    with tqdm(total=2 * len(paths), desc="predicting", unit=" images") as bar:
+        for mirror in (False, True):
+            for rows in forward_batches(net, paths, mean, model, mirror=mirror):
+                prob[rows] += net.blobs["prob"].data[: rows.stop - rows.start] / 2
+                bar.update(rows.stop - rows.start)
     return prob
 
 

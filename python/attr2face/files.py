@@ -61,11 +61,16 @@ def write_table(path: Path, table: pd.DataFrame) -> None:
         table.to_csv(temporary, index=False)
 
 
-def write_provenance(output: Path, inputs: list[Path], **parameters: object) -> None:
-    """Write `<output>.json`: the inputs with their hashes, the parameters, and the versions of what calculated."""
+def provenance(inputs: list[Path], **parameters: object) -> dict:
+    """What made an output: the inputs with their hashes, the parameters, and the versions of what calculated."""
     hashes = {path.name: sha256(path) for path in inputs}
     versions = {"python": platform.python_version()} | {name: metadata.version(name) for name in ("numpy", "scipy", "h5py", "protobuf")}
-    write_json(output.with_name(output.name + ".json"), {"inputs": hashes, "parameters": parameters, "versions": versions})
+    return {"inputs": hashes, "parameters": parameters, "versions": versions}
+
+
+def write_provenance(output: Path, inputs: list[Path], **parameters: object) -> None:
+    """Write `provenance` to `<output>.json`."""
+    write_json(output.with_name(output.name + ".json"), provenance(inputs, **parameters))
 
 
 def require_space(folder: Path, size: int) -> None:

@@ -1,134 +1,140 @@
-"""Feature inversion (paper, section 3.3): target activations enter, images that have them leave.
+"""Generation (paper, section 3.3): an objective enters, canvases that are low in it leave.
 
-Both ways minimise |phi(x) - T|^2 / |T|^2 with a jittered canvas. `descend_pixels` is the paper's: gradient descent on pixels from
-the mean image with noise, kept among images by a blur that fades. `descend_faces` moves along eigenfaces instead.
+The loop is one for all: the space makes canvases of coordinates, the objective their gradient, regularisers are added, the optimiser
+takes a step. What it does is a preset: `paper` is the paper's inversion on pixels, `faces`, the default, moves along eigenfaces.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.optimize import minimize
 from tqdm import tqdm
 
-from attr2face.caffe_quietly import caffe
+from attr2face.canvases import Pixels
 from attr2face.eigenfaces import Eigenfaces
-from attr2face.errors import UserError
 from attr2face.models import Model, valid_range
-from attr2face.regularisers import blur, falling, jitter, total_variation
+from attr2face.objectives import Objective
+from attr2face.optimisers import Adam, Momentum
+from attr2face.regularisers import falling, jitter, total_variation
 
 
 @dataclass(frozen=True)
-class PixelDescent:
-    """Settings of `descend_pixels`. Rates, noise and sigmas are in pixel values or pixels; pairs fall linearly."""
+class Preset:
+    """How to descend.
 
-    steps: int = 300
-    rate: tuple[float, float] = (4.0, 0.2)
-    momentum: float = 0.8
-    noise: float = 8.0
-    jitter: int = 2
-    blur: tuple[float, float] = (1.2, 0.35)
-    blur_every: int = 4
-    smoothness: float = 0.15
-    decay: float = 1e-3
-
-
-@dataclass(frozen=True)
-class FaceDescent:
-    """Settings of `descend_faces`, in units of an ordinary face's deviation from the mean; the rate falls linearly."""
-
-    steps: int = 150
-    rate: tuple[float, float] = (0.1, 0.005)
-    noise: float = 0.3
-    jitter: int = 2
-    decay: float = 3e-3
-
-
-class Inversion:
-    """The loss |phi(x) - T|^2 / |T|^2 of each image and its gradient, by Caffe.
-
-    Parameters
+    Attributes
     ----------
-    net : caffe.Net
-        Made from `nets.inversion`.
-    layer : str
-        For messages.
-    target : (n, ...) float32
-        Activations of the layer, a row per image, in the blob's shape.
+    optimiser : str
+        momentum, adam, or lbfgs, which has neither rate, jitter nor blur.
+    steps : int
+    rate : (float, float)
+        First and last; in pixel values, or in an ordinary face's deviations along an eigenface.
+    noise : float
+        Standard deviation of z at the start, about the mean image.
+    jitter : int
+        Largest shift in pixels.
+    normalise : bool
+        Whether gradients are divided by their mean absolute value, so that a step does not depend on the layer.
+    decay : float
+        Weight of |z|^2 / 2 (Simonyan et al. 2014); along eigenfaces, of the negative log of their Gaussian prior.
+    smoothness : float
+        Weight of the total variation.
+    blur : (float, float)
+        First and last sigma in pixels (Yosinski et al. 2015).
+    blur_every : int
+        Steps from blur to blur; 0 for none.
+    octaves : tuple of float
+        Resolutions, coarse to fine, as shares of the net's (Mordvintsev et al. 2015); each gets its share of the steps.
+    eigenfaces : bool
+        Whether to move along eigenfaces instead of pixels.
     """
 
-    def __init__(self, net: caffe.Net, layer: str, target: np.ndarray) -> None:
-        self.net, self.layer, self.n = net, layer, len(target)
-        self.shape = net.params["canvas"][0].data.shape
-        net.blobs["target"].data[...] = target
-        self.scale = 2 * self.n / max(float((target**2).sum()), 1e-12)
-
-    def step(self, x: np.ndarray, shift: tuple[int, int]) -> tuple[float, np.ndarray]:
-        """Mean loss, and each image's gradient, of the canvas `x` moved by `shift` pixels and back.
-
-        Raises
-        ------
-        UserError
-            If the gradient is zero, which means that no unit of the layer is active.
-        """
-        canvas = self.net.params["canvas"][0]
-        canvas.data[...] = np.roll(x, shift, (2, 3))
-        canvas.diff[...] = 0  # Caffe adds to it
-        self.net.forward()
-        self.net.backward()
-        if not np.all(np.abs(canvas.diff).max(axis=(1, 2, 3)) > 0):
-            raise UserError(f"the gradient at layer {self.layer} is zero; train the net longer, or choose another LAYER")
-        gradient = np.roll(canvas.diff, (-shift[0], -shift[1]), (2, 3))
-        return float(self.net.blobs["loss"].data) * self.scale, gradient * (self.scale * self.n)
+    optimiser: str
+    steps: int
+    rate: tuple[float, float] = (1.0, 1.0)
+    noise: float = 0.0
+    jitter: int = 0
+    normalise: bool = False
+    decay: float = 0.0
+    smoothness: float = 0.0
+    blur: tuple[float, float] = (0.0, 0.0)
+    blur_every: int = 0
+    octaves: tuple[float, ...] = (1.0,)
+    eigenfaces: bool = False
 
 
-def descend_pixels(inversion: Inversion, mean: np.ndarray, model: Model, settings: PixelDescent,
-                   rng: np.random.Generator) -> tuple[np.ndarray, list[float]]:  # fmt: skip
-    """The paper's inversion: SGD with momentum on pixels, jitter, blur, decay and total variation, clipped to valid pixels.
+PRESETS = {
+    "faces": Preset("adam", 150, rate=(0.1, 0.005), noise=0.3, jitter=2, decay=6e-3, eigenfaces=True),
+    "paper": Preset("momentum", 300, rate=(2.0, 0.1), noise=8.0, jitter=2, normalise=True, decay=1e-3, smoothness=0.01, blur=(1.2, 0.35),
+                    blur_every=4),
+    "octaves": Preset("adam", 300, rate=(4.0, 0.5), noise=4.0, jitter=2, normalise=True, decay=1e-3, smoothness=0.01,
+                      octaves=(0.25, 0.5, 1.0)),
+    "lbfgs": Preset("lbfgs", 200, smoothness=2e-8, decay=2e-9),
+}  # fmt: skip
 
-    Gradients are divided by their mean absolute value, so that a step's size does not depend on the layer.
+
+def descend(objective: Objective, preset: Preset, model: Model, mean: np.ndarray, eigenfaces: Eigenfaces | None, rng: np.random.Generator,
+            watch: Callable[[int, np.ndarray], None] | None = None) -> tuple[np.ndarray, np.ndarray]:  # fmt: skip
+    """Canvases (n, 3, crop, crop) of low loss, and the losses (steps, n) on the way; `watch` is shown the number
+    and the canvases of every step.
 
     Parameters
     ----------
     mean : (3, image_size, image_size) float32
-
-    Returns
-    -------
-    canvas : (n, 3, crop, crop) float32
-    losses : list of float
-        Before every step, averaged over the images.
+        Mean image.
     """
-    low, high = valid_range(mean, model)
-    x = (rng.standard_normal(inversion.shape) * settings.noise * model.scale).astype(np.float32)
-    velocity, losses = np.zeros_like(x), []
-    rates, sigmas = falling(*settings.rate, settings.steps), falling(*settings.blur, settings.steps)
-    with tqdm(range(settings.steps), "inverting", unit=" steps") as bar:
-        for step in bar:
-            loss, gradient = inversion.step(x, jitter(rng, settings.jitter))
-            gradient /= np.abs(gradient).mean(axis=(1, 2, 3), keepdims=True)
-            gradient += settings.smoothness * total_variation(x)[1] / (model.scale * 16) + settings.decay * x / model.scale
-            velocity = settings.momentum * velocity - rates[step] * model.scale * gradient
-            x = np.clip(x + velocity, low, high)
-            if step % settings.blur_every == 0:
-                x = blur(x, sigmas[step])
+    spaces = [eigenfaces] if preset.eigenfaces else [Pixels(model, mean, octave) for octave in preset.octaves]
+    steps = preset.steps // len(spaces)
+    z, losses = spaces[0].start(objective.n, preset.noise, rng), []
+    with tqdm(total=steps * len(spaces), desc="generating", unit=" steps") as bar:
+
+        def loss_of(x: np.ndarray, shift: tuple[int, int] = (0, 0)) -> tuple[float, np.ndarray]:
+            loss, gradient = objective(x, shift)
             losses.append(loss)
-            bar.set_postfix(loss=f"{loss:.3f}", refresh=False)
-    return x, losses
+            bar.update()
+            bar.set_postfix(loss=f"{loss.mean():.3f}", refresh=False)
+            if watch:
+                watch(len(losses), x)
+            return loss.sum(), gradient
+
+        for k, space in enumerate(spaces):
+            if k:
+                z = space.coordinates(spaces[k - 1].canvas(z))
+            z = (_lbfgs if preset.optimiser == "lbfgs" else _first_order)(loss_of, space, z, preset, steps, rng)
+    return np.clip(spaces[-1].canvas(z), *valid_range(mean, model)), np.array(losses)
 
 
-def descend_faces(inversion: Inversion, faces: Eigenfaces, mean: np.ndarray, model: Model, settings: FaceDescent,
-                  rng: np.random.Generator) -> tuple[np.ndarray, list[float]]:  # fmt: skip
-    """Inversion along eigenfaces: Adam (Kingma and Ba 2015) on z, with decay |z|^2, the negative log of its Gaussian prior.
+def _first_order(loss_of: Callable, space: Pixels | Eigenfaces, z: np.ndarray, preset: Preset, steps: int,
+                 rng: np.random.Generator) -> np.ndarray:  # fmt: skip
+    optimiser = {"momentum": Momentum, "adam": Adam}[preset.optimiser]()
+    rates, sigmas = falling(*preset.rate, steps), falling(*preset.blur, steps)
+    for step in range(steps):
+        x = space.canvas(z)
+        gradient = space.pull_back(loss_of(x, jitter(rng, preset.jitter))[1])
+        if preset.normalise:
+            gradient = gradient / np.abs(gradient).mean(axis=tuple(range(1, gradient.ndim)), keepdims=True)
+        gradient = gradient + preset.decay * z
+        if preset.smoothness:
+            gradient += preset.smoothness * total_variation(z)[1]
+        blurs = preset.blur_every and step % preset.blur_every == 0
+        z = space.settle(optimiser(z, gradient, rates[step]), sigmas[step] if blurs else 0)
+    return z
 
-    Parameters and returned values are those of `descend_pixels`.
-    """
-    low, high = valid_range(mean, model)
-    z = rng.standard_normal((inversion.n, len(faces.spread))) * settings.noise
-    first, second, losses = np.zeros_like(z), np.zeros_like(z), []
-    with tqdm(falling(*settings.rate, settings.steps), "inverting", unit=" steps") as bar:
-        for step, rate in enumerate(bar, start=1):
-            loss, gradient = inversion.step(faces.canvas(z), jitter(rng, settings.jitter))
-            gradient = faces.pull_back(gradient) + 2 * settings.decay * z
-            first, second = 0.9 * first + 0.1 * gradient, 0.99 * second + 0.01 * gradient**2
-            z = z - rate * first / (1 - 0.9**step) / (np.sqrt(second / (1 - 0.99**step)) + 1e-8)
-            losses.append(loss)
-            bar.set_postfix(loss=f"{loss:.3f}", refresh=False)
-    return np.clip(faces.canvas(z), low, high), losses
+
+def _lbfgs(loss_of: Callable, space: Pixels | Eigenfaces, z: np.ndarray, preset: Preset, steps: int,
+           rng: np.random.Generator) -> np.ndarray:  # fmt: skip
+    """L-BFGS by scipy, on all canvases at once."""
+
+    def value(flat: np.ndarray) -> tuple[float, np.ndarray]:
+        at = flat.reshape(z.shape)
+        loss, gradient = loss_of(space.canvas(at.astype(np.float32)))
+        variation, slope = total_variation(at) if preset.smoothness else (0.0, 0.0)
+        loss += preset.decay / 2 * np.square(at).sum() + preset.smoothness * variation
+        gradient = space.pull_back(gradient) + preset.decay * at + preset.smoothness * slope
+        return loss, gradient.ravel().astype(np.float64)
+
+    # A pixel changes the loss by so little that scipy would call any canvas a minimum.
+    limits = {"maxfun": steps, "maxiter": steps, "gtol": 0, "ftol": 0}
+    found = minimize(value, z.ravel().astype(np.float64), jac=True, method="L-BFGS-B", options=limits)
+    return space.settle(found.x.reshape(z.shape).astype(np.float32), 0)

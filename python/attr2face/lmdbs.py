@@ -6,6 +6,7 @@ record order), `labels.npz`, `mean.binaryproto`, `mean.npy` and `lmdb.json`, whi
 
 import io
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import lmdb
@@ -48,7 +49,14 @@ def build_lmdbs(faces: Faces, out: Path, dataset: str, model: Model, seed: int, 
         pd.DataFrame({"split": split[order], "person": faces.people[order], "path": paths}).to_csv(folder / "index.csv", index=False)
         np.savez(folder / "labels.npz", labels=labels[order], scores=faces.scores[order], split=split[order], identity=identity[order])
         counts = {name: int((split == name).sum()) for name in SPLITS}
-        info = {"dataset": dataset, "image_size": model.image_size, "seed": seed, "encoded": encoded, "people": len(trained)}
+        info = {
+            "dataset": dataset,
+            "model": model.name,
+            "image_size": model.image_size,
+            "seed": seed,
+            "encoded": encoded,
+            "people": len(trained),
+        }
         write_json(folder / "lmdb.json", info | {"images": counts})
 
 
@@ -89,12 +97,16 @@ def _write_mean(folder: Path, mean: np.ndarray) -> None:
     (folder / "mean.binaryproto").write_bytes(blob.SerializeToString())
 
 
-def open_lmdbs(folder: Path, dataset: str, model: Model) -> dict:
-    """The folder's `lmdb.json`, checked: a UserError if it is of another dataset or image size."""
+def open_lmdbs(folder: Path, dataset: str, model: Model) -> tuple[dict, Model]:
+    """The folder's `lmdb.json`, and the model for images of the size that it holds.
+
+    Raises
+    ------
+    UserError
+        If the folder is missing, or is of another dataset or model.
+    """
     info = json.loads(require(folder / "lmdb.json", "build it with make lmdb").read_text())
-    if (info["dataset"], info["image_size"]) != (dataset, model.image_size):
-        raise UserError(
-            f"{folder} holds {info['dataset']} at {info['image_size']} pixels, but {dataset} at {model.image_size} is asked for; "
-            "rebuild it with make lmdb"
-        )
-    return info
+    if (info["dataset"], info.get("model")) != (dataset, model.name):
+        held = f"{info['dataset']} for {info.get('model')}"
+        raise UserError(f"{folder} holds {held}, but {dataset} for {model.name} is asked for; rebuild it with make lmdb")
+    return info, replace(model, image_size=info["image_size"])

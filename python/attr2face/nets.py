@@ -1,11 +1,9 @@
 """VGG-Face with 42 heads, written once with NetSpec: every prototxt of the project comes from here."""
 
-import tempfile
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-from google.protobuf.message import DecodeError
 
 from attr2face.attributes import HEADS
 from attr2face.caffe_quietly import caffe, caffe_pb2, params
@@ -76,8 +74,8 @@ def blob_beneath(stage: str) -> str:
     return below.replace("conv", "pool")
 
 
-def _head(n: caffe.NetSpec, bottom: caffe.net_spec.Top, name: str, classes: int) -> caffe.net_spec.Top:
-    top = L.InnerProduct(bottom, num_output=classes, param=_learning(1), weight_filler={"type": "gaussian", "std": 0.01},
+def _head(n: caffe.NetSpec, bottom: caffe.net_spec.Top, name: str, classes: int, rate: float = 1) -> caffe.net_spec.Top:
+    top = L.InnerProduct(bottom, num_output=classes, param=_learning(rate), weight_filler={"type": "gaussian", "std": 0.01},
                          bias_filler={"type": "constant"})  # fmt: skip
     n[f"fc8_{name}"] = top
     return top
@@ -149,20 +147,24 @@ def deploy(model: Model, batch: int = 1) -> str:
     return f'name: "{model.name}"\n{n.to_proto()}'
 
 
-def inversion(model: Model, layer: str, batch: int = 1) -> str:
-    """The net of feature inversion, cut at `layer`: `canvas` is a parameter, so that its diff is the image's gradient.
+def generation(model: Model, layer: str = "", batch: int = 1, heads: bool = False) -> str:
+    """The net that generation descends in: `canvas` is a parameter, so that its diff is the image's gradient.
 
-    The loss is |phi - target|^2 / (2 batch) (Caffe's EuclideanLoss). All weights are frozen, so Caffe computes
-    no gradient for them, and there is no dropout.
+    With a `layer`, the blob `distance` is |phi - target|^2 / (2 batch) (Caffe's EuclideanLoss), and the net is cut there unless it has
+    heads. With `heads`, `liking` is the sum of `wanted` (batch, 115) times the scores before the softmax, to be raised (paper, section
+    3.3.1). All weights are frozen, so Caffe computes no gradient for them, and there is no dropout.
     """
     n = caffe.NetSpec()
     n.canvas = L.Parameter(parameter_param={"shape": {"dim": [batch, 3, model.crop, model.crop]}}, param=[{"lr_mult": 1}])
-    trunk(n, n.canvas, replace(model, dropout=0), "heads", until=layer)
-    if layer not in n.tops:
-        raise UserError(f"unknown LAYER '{layer}'; choose conv1_1 to conv5_3, fc6 or fc7")
-    shape = {"dim": [batch, *feature_shape(model, layer)]}
-    n.target = L.Input(shape=shape)
-    n.loss = L.EuclideanLoss(n[layer], n.target)
+    top = trunk(n, n.canvas, replace(model, dropout=0), "heads", until="heads" if heads else layer)
+    if layer:
+        n.target = L.Input(shape={"dim": [batch, *feature_shape(model, layer)]})
+        n.distance = L.EuclideanLoss(n[layer], n.target)
+    if heads:
+        n.scores = L.Concat(*[_head(n, top, head.name, head.n_classes, 0) for head in HEADS], axis=1)
+        n.wanted = L.Input(shape={"dim": [batch, sum(head.n_classes for head in HEADS)]})
+        n.product = L.Eltwise(n.scores, n.wanted, operation=params.Eltwise.PROD)
+        n.liking = L.Reduction(n.product, loss_weight=-1)
     return f'name: "{model.name}"\n{n.to_proto()}'
 
 
@@ -170,8 +172,8 @@ def feature_shape(model: Model, layer: str) -> tuple[int, ...]:
     """Shape of one image's activations: (channels, height, width) of a convolution, (units,) of fc6 and fc7."""
     if layer in ("fc6", "fc7"):
         return (model.widths[-1],)
-    stage = layer.split("_")[0]
-    if stage not in CONVOLUTIONS:
+    stage, _, number = layer.partition("_")
+    if number not in map(str, range(1, CONVOLUTIONS.get(stage, 0) + 1)):
         raise UserError(f"unknown LAYER '{layer}'; choose conv1_1 to conv5_3, fc6 or fc7")
     depth = list(CONVOLUTIONS).index(stage)
     side = -(-model.crop // 2**depth)  # pooling rounds up
@@ -195,47 +197,3 @@ def write_prototxts(model: Model, folder: Path) -> None:
     (folder / "train_val.prototxt").write_text(train_val(model, lmdbs))
     (folder / "deploy.prototxt").write_text(deploy(model))
     (folder / "solver.prototxt").write_text(solver(model, train_file, Path(f"models/{model.name}/finetuned"), rate, iterations, 1))
-
-
-def check_weights(path: Path, net: caffe.Net) -> None:
-    """Compare a .caffemodel with a net, layer by layer, as Caffe itself would abort on a difference.
-
-    Raises
-    ------
-    UserError
-        If the file is missing or not Caffe's, lacks a layer of the net other than heads, or a blob has another shape.
-    """
-    weights = caffe_pb2.NetParameter()
-    try:
-        weights.ParseFromString(path.read_bytes())
-    except (DecodeError, OSError):
-        raise UserError(f"{path} is not a readable .caffemodel; give WEIGHTS a file that Caffe wrote") from None
-    # VGG-Face was published in Caffe's first format: `layers` for `layer`, and shapes of four numbers with ones in front.
-    stored = {layer.name: [_shape(blob) for blob in layer.blobs] for layer in (*weights.layer, *weights.layers) if layer.blobs}
-    lacking = [name for name in net.params if name not in stored and not name.startswith(("fc8_", "canvas"))]
-    if lacking:
-        raise UserError(f"{path} has no layer {lacking[0]}; give WEIGHTS a file of this MODEL")
-    for name in (name for name in net.params if name in stored):
-        wanted = [tuple(blob.data.shape) for blob in net.params[name]]
-        if stored[name] != wanted:
-            raise UserError(f"{path}: layer {name} has shape {stored[name][0]} but the net wants {wanted[0]}; check MODEL and WEIGHTS")
-
-
-def _shape(blob: caffe_pb2.BlobProto) -> tuple[int, ...]:
-    if blob.HasField("shape"):
-        return tuple(blob.shape.dim)
-    shape = [blob.num, blob.channels, blob.height, blob.width]
-    while shape[0] == 1 and len(shape) > 1:
-        shape.pop(0)
-    return tuple(shape)
-
-
-def load(prototxt: str, weights: Path) -> caffe.Net:
-    """A net in phase TEST from prototxt text, with checked weights."""
-    with tempfile.NamedTemporaryFile("w", suffix=".prototxt") as file:
-        file.write(prototxt)
-        file.flush()
-        net = caffe.Net(file.name, caffe.TEST)
-    check_weights(weights, net)
-    net.copy_from(str(weights))
-    return net

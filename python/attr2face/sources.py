@@ -12,6 +12,7 @@ from attr2face import nets, pubfig
 from attr2face.downloads import download, unpack_file
 from attr2face.errors import UserError
 from attr2face.files import written_whole
+from attr2face.loading import load
 from attr2face.models import model_named
 
 MODELS = Path(__file__).parents[2] / "models"
@@ -33,7 +34,7 @@ def fetch_vgg_face(out: Path) -> None:
     archive = out.with_name(about["caffemodel_url"].rpartition("/")[2])
     download(about["caffemodel_url"], archive, int(about["archive_bytes_at_most"]), about.get("archive_sha256"))
     unpack_file(archive, about["caffemodel"], out, int(about["caffemodel_bytes_at_most"]))
-    nets.load(nets.deploy(model_named("vgg_face")), out)
+    load(nets.deploy(model_named("vgg_face")), out)
     archive.unlink()
 
 

@@ -1,36 +1,32 @@
 """The stages from LMDBs to a face: each checks its inputs, calls what does the work, and writes its output whole."""
 
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from PIL import Image
 from tqdm import tqdm
 
 from attr2face import evaluation, nets
 from attr2face.activations import extract
-from attr2face.attributes import INDEX, attribute_probabilities, request
+from attr2face.attributes import attribute_probabilities
 from attr2face.baseline import evaluate_baseline
 from attr2face.cache import build_cache, with_frozen_layers
 from attr2face.datasets import read_images
-from attr2face.eigenfaces import fit_eigenfaces, load_eigenfaces, save_eigenfaces
+from attr2face.eigenfaces import fit_eigenfaces, save_eigenfaces
 from attr2face.errors import UserError
 from attr2face.files import require, write_provenance, write_table, written_whole
-from attr2face.generation import FaceDescent, Inversion, PixelDescent, descend_faces, descend_pixels
 from attr2face.lmdbs import open_lmdbs
-from attr2face.models import Model, deprocess, preprocess
-from attr2face.targets import load_mixture
-from attr2face.targets import target as make_target
+from attr2face.loading import load
+from attr2face.models import Model, preprocess
 from attr2face.training import search_rate, train
 
 BATCH = 32
-PICTURE = 256
 
 
 def pretrain(lmdbs: Path, out: Path, dataset: str, model: Model, epochs: float, rate: float, seed: int) -> None:
     """Train on the identities of the training people, which plays the part of VGG-Face's own training."""
-    info = open_lmdbs(lmdbs, dataset, model)
+    info, model = open_lmdbs(lmdbs, dataset, model)
     net = nets.train_val(replace(model, dropout=0), lmdbs, identities=info["people"])
     _train(net, lmdbs, out, None, model, epochs, rate, seed, info)
 
@@ -61,7 +57,7 @@ class Finetuning:
 
 def finetune(lmdbs: Path, out: Path, weights: Path, dataset: str, model: Model, settings: Finetuning, seed: int) -> None:
     """Train the 42 heads (paper, section 3.1) and the layers from `settings.freeze` upwards, starting from `weights`."""
-    info = open_lmdbs(lmdbs, dataset, model)
+    info, model = open_lmdbs(lmdbs, dataset, model)
     require(weights, "make pretrain writes it, or set WEIGHTS to a .caffemodel")
     weighting = out.with_suffix(".weighting") if settings.weigh_classes else None
     if weighting:
@@ -104,9 +100,9 @@ def _train(net: str, lmdbs: Path, out: Path, weights: Path | None, model: Model,
 
 def evaluate(lmdbs: Path, weights: Path, dataset: str, model: Model, out: Path) -> pd.DataFrame:
     """Write scores per attribute and split to `out`, per head beside it; return the means. Thresholds come from validation people."""
-    open_lmdbs(lmdbs, dataset, model)
+    _, model = open_lmdbs(lmdbs, dataset, model)
     index = pd.read_csv(lmdbs / "index.csv", dtype=str)
-    net = nets.load(nets.deploy(model, BATCH), weights)
+    net = load(nets.deploy(model, BATCH), weights)
     prob = evaluation.predict(net, index["path"], np.load(lmdbs / "mean.npy"), model)
     probability = attribute_probabilities(prob)
     with np.load(lmdbs / "labels.npz") as stored:
@@ -130,7 +126,7 @@ def _by_split(tables: dict[str, pd.DataFrame]) -> pd.DataFrame:
 
 def baseline(lmdbs: Path, dataset: str, model: Model, out: Path) -> pd.DataFrame:
     """Write the scores on test people of ridge regression on HOG and mean colours to `out`, and return them."""
-    open_lmdbs(lmdbs, dataset, model)
+    _, model = open_lmdbs(lmdbs, dataset, model)
     table = evaluate_baseline(lmdbs)
     write_table(out, table)
     write_provenance(out, [lmdbs / "lmdb.json"], dataset=dataset)
@@ -139,68 +135,18 @@ def baseline(lmdbs: Path, dataset: str, model: Model, out: Path) -> pd.DataFrame
 
 def extract_layer(lmdbs: Path, weights: Path, dataset: str, model: Model, layer: str, out: Path) -> None:
     """Store the activations of `layer` for all images of the LMDB folder."""
-    open_lmdbs(lmdbs, dataset, model)
+    _, model = open_lmdbs(lmdbs, dataset, model)
     nets.feature_shape(model, layer)
     out.parent.mkdir(parents=True, exist_ok=True)
-    extract(nets.load(nets.deploy(model, BATCH), weights), model, layer, lmdbs, weights, out)
+    extract(load(nets.deploy(model, BATCH), weights), model, layer, lmdbs, weights, out)
     write_provenance(out, [weights, lmdbs / "index.csv"], dataset=dataset, model=model.name, layer=layer)
 
 
 def learn_eigenfaces(lmdbs: Path, out: Path, dataset: str, model: Model, n_images: int, k: int, seed: int) -> None:
     """Find the first `k` eigenfaces of `n_images` random images of training people."""
-    open_lmdbs(lmdbs, dataset, model)
+    _, model = open_lmdbs(lmdbs, dataset, model)
     paths = pd.read_csv(lmdbs / "index.csv", dtype=str).query("split == 'train'")["path"]
     chosen = paths.sample(min(n_images, len(paths)), random_state=seed)
     images = np.stack(list(tqdm(read_images(chosen, model.image_size), "eigenfaces", len(chosen), unit=" images")))
     save_eigenfaces(fit_eigenfaces(preprocess(images, np.load(lmdbs / "mean.npy"), model), k), out)
     write_provenance(out, [lmdbs / "lmdb.json"], images=len(chosen), k=k, seed=seed)
-
-
-def generate(model_file: Path, faces: Path | None, weights: Path, lmdbs: Path, dataset: str, model: Model, chosen: list[str],
-             target: str, strength: float, seed: int, out: Path) -> list[dict]:  # fmt: skip
-    """Write a face with the attributes `chosen` to `out`, its loss curve and provenance beside it.
-
-    The inversion moves along the eigenfaces in the file `faces`; without one it moves pixels, as the paper's does.
-
-    Returns
-    -------
-    list of dict
-        For each attribute, its probability in the generated face and in the mean face, as the net itself reads them.
-    """
-    open_lmdbs(lmdbs, dataset, model)
-    rng = np.random.default_rng(seed)
-    mixture, layer, shape = load_mixture(model_file)
-    wanted = make_target(target, mixture, request(chosen), strength, rng)
-    if shape != nets.feature_shape(model, layer):
-        raise UserError(f"{model_file} has activations of shape {shape}, not those of {layer} in {model.name}; rebuild it with make cgmm")
-    mean = np.load(lmdbs / "mean.npy")
-    inversion = Inversion(nets.load(nets.inversion(model, layer), weights), layer, wanted.reshape(1, *shape))
-    descent = FaceDescent() if faces else PixelDescent()
-    if faces:
-        eigenfaces = load_eigenfaces(faces)
-        if eigenfaces.basis.shape[1] != 3 * model.crop**2:
-            raise UserError(f"{faces} holds eigenfaces of another size than {model.name}'s {model.crop} pixels; rebuild it")
-        canvas, losses = descend_faces(inversion, eigenfaces, mean, model, descent, rng)
-    else:
-        canvas, losses = descend_pixels(inversion, mean, model, descent, rng)
-    image = deprocess(canvas, mean, model)[0]
-    with written_whole(out) as temporary:
-        Image.fromarray(image).resize((PICTURE, PICTURE), Image.Resampling.BICUBIC).save(temporary, "PNG")
-    write_table(out.with_suffix(".loss.csv"), pd.DataFrame({"step": range(len(losses)), "loss": losses}))
-    seen = _read_back(nets.load(nets.deploy(model, 2), weights), image, mean, model, chosen)
-    inputs = [model_file, weights, lmdbs / "mean.npy", *([faces] if faces else [])]
-    settings = {"layer": layer, "target": target, "strength": strength, "seed": seed, "descent": asdict(descent)}
-    write_provenance(out, inputs, dataset=dataset, model=model.name, attributes=chosen, seen=seen, **settings)
-    return seen
-
-
-def _read_back(net, image: np.ndarray, mean: np.ndarray, model: Model, chosen: list[str]) -> list[dict]:  # noqa: ANN001
-    """The net's reading of the generated image, as 8-bit pixels, and of the mean image for comparison."""
-    net.blobs["data"].data[0] = preprocess(image, mean, model)
-    net.blobs["data"].data[1] = 0
-    net.forward()
-    face, average = attribute_probabilities(net.blobs["prob"].data)
-    return [
-        {"attribute": name, "probability": round(float(face[INDEX[name]]), 3), "in the mean face": round(float(average[INDEX[name]]), 3)}
-        for name in chosen
-    ]

@@ -95,7 +95,7 @@ def spread(m: Mixture, a: np.ndarray, strength: float, rng: np.random.Generator)
     Predictions vary less than what they predict. The correction is icnn's (Shen et al. 2019), for the whole target at once.
     """
     away = conditional(m, a, 1.0, rng) - m.mean
-    return m.mean + strength * m.distance / np.linalg.norm(away) * away
+    return m.mean + strength * m.distance / max(np.linalg.norm(away), 1e-12) * away
 
 
 def drawn(m: Mixture, a: np.ndarray, strength: float, rng: np.random.Generator) -> np.ndarray:

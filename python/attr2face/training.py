@@ -15,7 +15,7 @@ from tqdm import tqdm
 from attr2face.caffe_quietly import Solver, caffe
 from attr2face.errors import UserError
 from attr2face.files import require_space, written_whole
-from attr2face.nets import check_weights
+from attr2face.loading import check_weights
 
 DISPLAY = 20
 SEARCH = 60

@@ -1,0 +1,27 @@
+"""First-order optimisers of arrays, elementwise: an object is called with z, its gradient and a rate, and returns the next z."""
+
+import numpy as np
+
+
+class Momentum:
+    """Gradient descent with momentum, as the paper's."""
+
+    def __init__(self, momentum: float = 0.9) -> None:
+        self.momentum, self.velocity = momentum, 0.0
+
+    def __call__(self, z: np.ndarray, gradient: np.ndarray, rate: float) -> np.ndarray:
+        self.velocity = self.momentum * self.velocity - rate * gradient
+        return z + self.velocity
+
+
+class Adam:
+    """Adam (Kingma and Ba 2015, Algorithm 1)."""
+
+    def __init__(self, beta1: float = 0.9, beta2: float = 0.99) -> None:
+        self.betas, self.first, self.second, self.t = (beta1, beta2), 0.0, 0.0, 0
+
+    def __call__(self, z: np.ndarray, gradient: np.ndarray, rate: float) -> np.ndarray:
+        (beta1, beta2), self.t = self.betas, self.t + 1
+        self.first = beta1 * self.first + (1 - beta1) * gradient
+        self.second = beta2 * self.second + (1 - beta2) * gradient**2
+        return z - rate * self.first / (1 - beta1**self.t) / (np.sqrt(self.second / (1 - beta2**self.t)) + 1e-8)
