@@ -8,6 +8,11 @@ TARGET ?= conditional
 STRENGTH ?= 2
 LIKING ?= 0
 ANIMATE ?=
+IMAGES ?= 100
+PHOTO ?=
+GRID ?= data/experiments.csv
+PORT ?= 8866
+TORCH ?=
 PRESET ?= faces
 FREEZE ?= $(if $(filter vgg_face,$(MODEL)),fc6,none)
 SEED ?= 1
@@ -27,7 +32,7 @@ PICTURES ?= 6
 SIZE ?= $(if $(filter vgg_face,$(MODEL)),256,92)
 LABEL_NOISE ?= 0
 MARGIN ?= $(if $(filter vgg_face,$(MODEL)),32,$(if $(filter synthetic,$(DATASET)),4,8))
-EPOCHS ?= $(if $(filter synthetic,$(DATASET)),6,30)
+EPOCHS ?= $(if $(filter synthetic,$(DATASET)),6,20)
 RATE ?= $(if $(filter vgg_face,$(MODEL)),5e-6,2e-3)
 DROPOUT ?= $(if $(filter mini,$(MODEL)),$(if $(filter synthetic,$(DATASET)),0,0.3),0.5)
 export CAFFE_ROOT
@@ -70,8 +75,18 @@ ifeq ($(filter faces paper octaves lbfgs,$(PRESET)),)
 $(error PRESET=$(PRESET) is unknown; choose faces, paper, octaves or lbfgs)
 endif
 EIGENFACES := $(if $(filter faces,$(PRESET)),$(WORK)/eigenfaces.h5)
+MADE_FROM := $(WHAT) --lmdb $(LMDB) --weights $(FINETUNED) --cgmm $(CGMM) $(addprefix --eigenfaces ,$(EIGENFACES)) \
+	--preset $(PRESET) --target $(TARGET) --strength $(STRENGTH) --liking $(LIKING)
+MANNER := $(call given,TARGET STRENGTH LIKING PRESET IMAGES)
+JUDGED := data/judged-$(MODEL)$(call given,SIZE MARGIN)
+RESULTS := results/$(notdir $(WORK))
+EVALUATION := $(RESULTS)/evaluation-$(LAYER)-$(RUN)$(MANNER)
+DIAGNOSIS := $(RESULTS)/diagnosis-$(LAYER)-$(RUN)
+INVERSION := $(RESULTS)/inversion-$(RUN)
+EXPERIMENTS := $(RESULTS)/$(basename $(notdir $(GRID)))$(call given,EPOCHS RATE)
+JUDGE := $(if $(filter synthetic,$(DATASET)),$(JUDGED),$(WORK))/judge.h5
 
-.PHONY: help setup data sheet weights lmdb nets pretrain finetune evaluate activations cgmm diagnose gradcheck attrs generate experiments baseline bench test lint clean distclean
+.PHONY: help setup data sheet weights lmdb nets pretrain finetune evaluate activations cgmm diagnose gradcheck attrs generate experiments baseline invert paper notebooks jupyter demo bench test lint clean distclean
 
 help:  ## this list
 	@echo "usage: make TARGET [VARIABLE=value ...]"; echo; echo "targets"
@@ -91,6 +106,11 @@ help:  ## this list
 		"LIKING" "$(LIKING): weight of the heads' scores beside the target" \
 		"PRESET" "$(PRESET): descent along eigenfaces (faces), or on pixels: paper, octaves, lbfgs" \
 		"ANIMATE" "$(ANIMATE): 1 writes the descent as a GIF, too" \
+		"IMAGES" "$(IMAGES): faces that make evaluate has each method make" \
+		"PHOTO" "$(PHOTO): picture for make invert; empty for six of test people" \
+		"GRID" "$(GRID): table of finetuning experiments" \
+		"PORT" "$(PORT): of the demo's page" \
+		"TORCH" "$(TORCH): a Python that has PyTorch, for make bench to compare with; empty for none" \
 		"FREEZE" "$(FREEZE): layers beneath this one do not learn: none, conv2 to conv5, fc6, fc7, heads" \
 		"CACHE" "$(CACHE): 1 computes what is frozen once and trains from that" \
 		"SEED" "$(SEED): of everything random" \
@@ -171,7 +191,7 @@ $(FINETUNED): $(PRETRAINED) $(LMDB)/lmdb.json | $(READY)
 		$(if $(CACHE),--cache $(WORK)/cache-$(FREEZE)) --out $@
 
 $(SCORES): $(FINETUNED) $(LMDB)/lmdb.json | $(READY)
-	@$(ATTR2FACE) evaluate $(WHAT) --lmdb $(LMDB) --weights $(FINETUNED) --out $@
+	@$(ATTR2FACE) score $(WHAT) --lmdb $(LMDB) --weights $(FINETUNED) --out $@
 
 $(ACTIVATIONS): $(FINETUNED) $(LMDB)/lmdb.json | $(READY)
 	@$(ATTR2FACE) activations $(WHAT) --lmdb $(LMDB) --weights $(FINETUNED) --layer $(LAYER) --out $@
@@ -179,22 +199,40 @@ $(ACTIVATIONS): $(FINETUNED) $(LMDB)/lmdb.json | $(READY)
 $(CGMM): $(ACTIVATIONS) | $(READY)
 	@$(ATTR2FACE) cgmm --seed $(SEED) --activations $(ACTIVATIONS) --rate $(CGMM_RATE) --out $@
 
-baseline: $(LMDB)/lmdb.json | $(READY)  ## HOG and mean colours with ridge regression, on the same unseen people
-	@$(ATTR2FACE) baseline $(WHAT) --lmdb $(LMDB) --out $(WORK)/baseline.csv
+baseline: $(WORK)/judge.h5  ## HOG and mean colours with ridge regression, on the same unseen people
 
-experiments: $(PRETRAINED) $(LMDB)/lmdb.json | $(READY)  ## the finetuning experiments of data/experiments.csv, in a table
+# The judge of rendered faces knows other people than the nets do; of photographs there are no others.
+$(WORK)/judge.h5: $(LMDB)/lmdb.json | $(READY)
+	@$(ATTR2FACE) judge $(WHAT) --lmdb $(LMDB) --out $@
+
+data/judged-$(SIZE)/attributes.txt: data/heads.csv data/frequencies.csv data/correlations.csv | $(READY)
+	@$(ATTR2FACE) data --out $(@D) --people 1500 --pictures 6 --size $(SIZE) --seed $$(( $(SEED) + 2000 ))
+
+$(JUDGED)/lmdb/lmdb.json: data/judged-$(SIZE)/attributes.txt | $(READY)
+	@$(ATTR2FACE) lmdb $(WHAT) --faces data/judged-$(SIZE) --margin $(MARGIN) --out $(@D)
+
+$(JUDGED)/judge.h5: $(JUDGED)/lmdb/lmdb.json | $(READY)
+	@$(ATTR2FACE) judge $(WHAT) --lmdb $(JUDGED)/lmdb --out $@
+
+evaluate: $(CGMM) $(EIGENFACES) $(JUDGE) $(PRETRAINED)  ## faces for the attributes of unseen people, before a judge
+	@$(ATTR2FACE) evaluate $(MADE_FROM) --judge $(JUDGE) --identities $(PRETRAINED) --images $(IMAGES) --out $(EVALUATION)
+
+invert: $(FINETUNED) $(WORK)/eigenfaces.h5  ## photographs from their activations, layer by layer; of test people, or PHOTO
+	@$(ATTR2FACE) invert $(WHAT) --lmdb $(LMDB) --weights $(FINETUNED) --eigenfaces $(WORK)/eigenfaces.h5 $(addprefix --photo ,$(PHOTO)) --out $(INVERSION)
+
+experiments: $(PRETRAINED) $(LMDB)/lmdb.json | $(READY)  ## the finetuning experiments of GRID, in a table
 	@$(ATTR2FACE) experiments $(WHAT) --lmdb $(LMDB) --weights $(PRETRAINED) --epochs $(EPOCHS) --rate $(RATE) \
-		--out results/$(notdir $(WORK))/experiments$(call given,EPOCHS RATE)
+		--grid $(GRID) --out $(EXPERIMENTS)
 
 bench: $(ACTIVATIONS)  ## speeds, side by side with Caffe's own tools
-	@$(ATTR2FACE) bench --model $(MODEL) --faces $(FACES) --lmdb $(LMDB) --weights $(FINETUNED) --activations $(ACTIVATIONS)
+	@$(ATTR2FACE) bench --model $(MODEL) --faces $(FACES) --lmdb $(LMDB) --weights $(FINETUNED) --activations $(ACTIVATIONS) --torch "$(TORCH)"
 
 sheet: | $(READY)  ## a rendered person without and with each of the 73 attributes
 	@$(ATTR2FACE) sheet --out docs/attributes.jpg
 
 diagnose: $(CGMM)  ## what activations and attributes are like, and what the heads see in each target
 	@$(ATTR2FACE) diagnose $(WHAT) --lmdb $(LMDB) --weights $(FINETUNED) --activations $(ACTIVATIONS) --cgmm $(CGMM) \
-		--out results/$(notdir $(WORK))/diagnosis-$(LAYER)-$(RUN)
+		--out $(DIAGNOSIS)
 
 gradcheck: $(ACTIVATIONS)  ## compare the cGMM's gradient with central differences
 	@$(ATTR2FACE) gradcheck --seed $(SEED) --activations $(ACTIVATIONS)
@@ -206,8 +244,29 @@ attrs: $(READY)
 	@$(ATTR2FACE) attrs "$(ATTRS)"
 
 generate: attrs $(CGMM) $(EIGENFACES)  ## a face with the attributes ATTRS
-	@$(ATTR2FACE) generate $(WHAT) --lmdb $(LMDB) --weights $(FINETUNED) --cgmm $(CGMM) $(addprefix --eigenfaces ,$(EIGENFACES)) \
-		--preset $(PRESET) --target $(TARGET) --strength $(STRENGTH) --liking $(LIKING) $(if $(ANIMATE),--animate) --attrs "$(ATTRS)" --folder results/$(DATASET)-$(MODEL) $(if $(OUT),--out "$(OUT)")
+	@$(ATTR2FACE) generate $(MADE_FROM) $(if $(ANIMATE),--animate) --attrs "$(ATTRS)" --folder results/$(DATASET)-$(MODEL) $(if $(OUT),--out "$(OUT)")
+
+paper: $(CGMM) $(SCORES) $(EIGENFACES) | $(READY)  ## every figure and table of the paper, in one report
+	@$(MAKE) --no-print-directory experiments GRID=data/table1.csv
+	@$(MAKE) --no-print-directory diagnose evaluate invert
+	@$(ATTR2FACE) paper $(WHAT) --lmdb $(LMDB) --weights $(FINETUNED) --identities $(PRETRAINED) --cgmm $(CGMM) $(addprefix --eigenfaces ,$(EIGENFACES)) \
+		--scores $(SCORES) --experiments $(RESULTS)/table1$(call given,EPOCHS RATE) --diagnosis $(DIAGNOSIS) --evaluation $(EVALUATION) \
+		--inversion $(INVERSION) --layer $(LAYER) --out $(RESULTS)
+
+# What notebooks and the demo read.
+SHOWN := $(CGMM) $(SCORES) $(WORK)/eigenfaces.h5 $(JUDGE)
+export ATTR2FACE_FILES = {"dataset": "$(DATASET)", "model": "$(MODEL)", "lmdb": "$(abspath $(LMDB))", "weights": "$(abspath $(FINETUNED))", \
+	"pretrained": "$(abspath $(PRETRAINED))", "activations": "$(abspath $(ACTIVATIONS))", "cgmm": "$(abspath $(CGMM))", \
+	"eigenfaces": "$(abspath $(WORK))/eigenfaces.h5", "judge": "$(abspath $(JUDGE))"}
+
+notebooks: $(SHOWN)  ## execute the notebooks on what was trained, as pages in results/
+	@.venv/bin/jupyter nbconvert --execute --to html --output-dir $(RESULTS)/notebooks notebooks/[1-6]_*.ipynb
+
+jupyter: $(SHOWN)  ## open the notebooks
+	@.venv/bin/jupyter lab --ServerApp.ip=127.0.0.1 notebooks
+
+demo: $(SHOWN)  ## a page to tick attributes on and watch the face emerge, at 127.0.0.1:$(PORT)
+	@.venv/bin/voila notebooks/demo.ipynb --Voila.ip=127.0.0.1 --port=$(PORT) --no-browser
 
 nets: $(READY)  ## write the committed prototxt files again
 	@$(ATTR2FACE) nets --out prototxt
@@ -219,7 +278,7 @@ lint: $(READY)
 	@.venv/bin/ruff check && .venv/bin/ruff format --check
 
 clean:  ## remove rendered faces, trained weights and results; keep downloads, .venv and Caffe
-	rm -rf $(addprefix data/,synthetic-* identities* *-mini *-vgg_face) results
+	rm -rf $(addprefix data/,synthetic-* identities* judged-* *-mini *-vgg_face) results
 	rm -rf $(addprefix models/mini/,*.caffemodel *.csv *.json *.prototxt *.solverstate) $(addprefix models/vgg_face/,*-*)
 
 distclean: clean  ## remove .venv and the Caffe built in the cache, too

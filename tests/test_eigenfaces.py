@@ -10,9 +10,24 @@ def canvases(n: int, ways: int) -> np.ndarray:
     return (rng.standard_normal((n, ways)) @ rng.standard_normal((ways, 3 * 6 * 6))).reshape(n, 3, 6, 6).astype(np.float32)
 
 
+def attributes(n: int) -> np.ndarray:
+    return np.random.default_rng(1).random((n, 73)) < 0.3
+
+
+def test_attributes_alone_say_where_a_face_lies():
+    has = attributes(4000)
+    x = canvases(4000, 4)
+    x[has[:, 3]] += 1.0
+    faces = fit_eigenfaces(x, has, 5)
+    a = np.full((2, 73), np.nan)
+    a[:, 3] = (0, 1)
+    without, having = faces.canvas(faces.of_attributes(a))
+    assert np.allclose(having - without, 1.0, atol=0.3)
+
+
 def test_eigenfaces_are_orthonormal_and_span_the_canvases():
     x = canvases(50, 4)
-    faces = fit_eigenfaces(x, 4)
+    faces = fit_eigenfaces(x, attributes(50), 4)
     assert np.allclose(faces.basis @ faces.basis.T, np.eye(4), atol=1e-5)
     assert (np.diff(faces.spread) <= 0).all()
     centred = (x - x.mean(axis=0)).reshape(50, -1)
@@ -23,12 +38,12 @@ def test_eigenfaces_are_orthonormal_and_span_the_canvases():
 
 def test_there_are_as_many_eigenfaces_as_ways_in_which_canvases_vary():
     few = canvases(5, 8)
-    assert len(fit_eigenfaces(few, 300).spread) == 4
-    assert len(fit_eigenfaces(np.concatenate([few, few]), 300).spread) == 4
+    assert len(fit_eigenfaces(few, attributes(5), 300).spread) == 4
+    assert len(fit_eigenfaces(np.concatenate([few, few]), attributes(10), 300).spread) == 4
 
 
 def test_the_pulled_back_gradient_is_that_of_the_coordinates():
-    faces = fit_eigenfaces(canvases(50, 4), 4)
+    faces = fit_eigenfaces(canvases(50, 4), attributes(50), 4)
     rng = np.random.default_rng(1)
     z, direction = rng.standard_normal((2, 3, 4))
     gradient = rng.standard_normal((3, 3, 6, 6))
@@ -37,7 +52,7 @@ def test_the_pulled_back_gradient_is_that_of_the_coordinates():
 
 
 def test_eigenfaces_are_read_as_they_were_written(tmp_path):
-    faces = fit_eigenfaces(canvases(20, 4), 3)
+    faces = fit_eigenfaces(canvases(20, 4), attributes(20), 3)
     save_eigenfaces(faces, tmp_path / "faces.h5")
     stored = load_eigenfaces(tmp_path / "faces.h5")
     assert (stored.basis == faces.basis).all()

@@ -14,7 +14,7 @@ from attr2face.errors import UserError
 from attr2face.generation import PRESETS, Preset, descend
 from attr2face.loading import load
 from attr2face.models import MODELS
-from attr2face.objectives import Objective
+from attr2face.objectives import Objective, activations_of
 from attr2face.optimisers import Adam, Momentum
 
 MINI = MODELS["mini"]
@@ -74,9 +74,7 @@ def objective(pipeline, layer: str, n: int, wanted: np.ndarray | None = None, we
     net = load(nets.generation(MINI, layer, n, wanted is not None), pipeline.weights)
     targets = None
     if layer:
-        net.params["canvas"][0].data[...] = canvases(2, seed=1)[:n]
-        net.forward()
-        targets = net.blobs[layer].data.copy()
+        targets = activations_of(canvases(2, seed=1)[:n], net, layer)
     return Objective(net, layer, targets, None if wanted is None else wanted[:n], weight)
 
 

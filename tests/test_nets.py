@@ -4,7 +4,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 import pytest
 
 from attr2face import nets
@@ -12,6 +11,7 @@ from attr2face.activations import forward_batches
 from attr2face.caffe_quietly import caffe, caffe_pb2
 from attr2face.datasets import read_image
 from attr2face.errors import UserError
+from attr2face.lmdbs import read_index
 from attr2face.loading import check_weights, load
 from attr2face.models import MODELS, deprocess, preprocess
 
@@ -36,7 +36,7 @@ def test_mini_has_the_16_weight_layers_and_42_heads_of_vgg_face(tmp_path):
 
 
 def test_lmdb_extraction_and_generation_give_the_net_the_same_blob(pipeline, tmp_path):
-    row = pd.read_csv(pipeline.lmdb / "index.csv").query("split == 'test'").iloc[0]
+    row = read_index(pipeline.lmdb).query("split == 'test'").iloc[0]
     path, mean = pipeline.root / row["path"], np.load(pipeline.lmdb / "mean.npy")
 
     data_layer = nets.train_val(MINI, pipeline.lmdb).replace("val_images", "test_images").replace("val_labels", "test_labels")

@@ -141,7 +141,7 @@ def test_jpeg_datums_are_decoded_by_caffe(pipeline, tmp_path):
 
 
 def test_evaluation_states_the_majority_beside_every_accuracy(pipeline, tmp_path):
-    succeed("evaluate", "--lmdb", pipeline.lmdb, "--weights", pipeline.weights, "--out", tmp_path / "scores.csv")
+    succeed("score", "--lmdb", pipeline.lmdb, "--weights", pipeline.weights, "--out", tmp_path / "scores.csv")
     table = pd.read_csv(tmp_path / "scores.csv")
     assert len(table.query("split == 'test'")) == 73
     assert (table["majority"] >= 0.5).all()

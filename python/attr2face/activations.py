@@ -13,6 +13,7 @@ from attr2face.caffe_quietly import caffe
 from attr2face.datasets import read_images
 from attr2face.errors import UserError
 from attr2face.files import sha256
+from attr2face.lmdbs import read_index
 from attr2face.models import Model, preprocess
 from attr2face.nets import feature_shape
 
@@ -39,6 +40,15 @@ def _last_writer(net: caffe.Net, blob: str) -> int:
     return max(i for i, layer in enumerate(net._layer_names) if blob in net.top_names[layer])
 
 
+def compute(net: caffe.Net, layer: str, lmdbs: Path, rows: np.ndarray, model: Model, linear: bool = False) -> np.ndarray:
+    """Activations of `layer` for some rows of an LMDB folder's index, or with `linear` what enters its ReLU: (n, d) float32."""
+    paths = read_index(lmdbs)["path"].iloc[rows].tolist()
+    phi = np.empty((len(paths), net.blobs[layer].data[0].size), np.float32)
+    for batch in forward_batches(net, paths, np.load(lmdbs / "mean.npy"), model, until=layer, linear=linear):
+        phi[batch] = net.blobs[layer].data[: batch.stop - batch.start].reshape(-1, phi.shape[1])
+    return phi
+
+
 def read_activations(net: caffe.Net, layer: str, phi: np.ndarray) -> np.ndarray:
     """What the heads see in activations (n, ...) of `layer`, which the rest of the net is run on: the softmaxes, (n, 115)."""
     batch, first = net.blobs["data"].shape[0], _last_writer(net, layer) + 1
@@ -56,7 +66,7 @@ def extract(net: caffe.Net, model: Model, layer: str, lmdbs: Path, weights: Path
 
     The work lies in `<out>.part` until it is whole; a later call with the same weights and layer goes on from there.
     """
-    index = pd.read_csv(lmdbs / "index.csv", dtype=str)
+    index = read_index(lmdbs)
     shape, batch = feature_shape(model, layer), net.blobs["data"].shape[0]
     mean = np.load(lmdbs / "mean.npy")
     part = out.with_name(out.name + ".part")

@@ -18,6 +18,8 @@ import pandas as pd
 
 from attr2face import nets
 from attr2face.attributes import ATTRIBUTES
+from attr2face.bench_generation import generating
+from attr2face.bench_tools import compare, seconds
 from attr2face.cache import build_cache
 from attr2face.caffe_quietly import caffe
 from attr2face.cgmm import sgd
@@ -32,23 +34,6 @@ from attr2face.render import render
 
 ITERATIONS = 200
 VGG_CONV5 = (512, 14, 14)
-
-
-def seconds(run: Callable[[], object]) -> float:
-    start = time.perf_counter()
-    run()
-    return time.perf_counter() - start
-
-
-def compare(what: str, ours: Callable[[], object], theirs: Callable[[], object], images: int, rounds: int) -> dict:
-    """A row of medians: images/s of both, and the ratio theirs / ours of times, the order changing from round to round."""
-    times = []
-    for k in range(rounds):
-        pair = {run: seconds(run) for run in ((ours, theirs) if k % 2 else (theirs, ours))}
-        times.append((pair[ours], pair[theirs]))
-    a, b = (statistics.median(column) for column in zip(*times, strict=True))
-    ratio = statistics.median(theirs / ours for ours, theirs in times)
-    return {"what": what, "ours": f"{images / a:.0f}/s", "theirs": f"{images / b:.0f}/s", "ratio": f"{ratio:.2f}"}
 
 
 def tool(name: str) -> Path:
@@ -168,9 +153,9 @@ def solving(activations: Path, lam: float = 1e-5, epochs: int = 100) -> dict:
     return {"what": what, "ours": f"{exact:.2f} s", "theirs": f"{took:.1f} s", "ratio": f"{took / exact:.0f}"}
 
 
-def bench(faces: Path, lmdbs: Path, weights: Path, activations: Path, model: Model, rounds: int) -> pd.DataFrame:
+def bench(faces: Path, lmdbs: Path, weights: Path, activations: Path, model: Model, torch: str, rounds: int) -> pd.DataFrame:
     """A row per measurement; `ratio` is how many times faster ours is."""
     rows = [*rendering(rounds), converting(faces, model, rounds), summing(rounds), solving(activations)]
     rows += [caching(lmdbs, weights, model, freeze, rounds) for freeze in ("conv5", "fc6")]
-    rows.append(training(lmdbs, weights, model, rounds))
+    rows += [training(lmdbs, weights, model, rounds), *generating(weights, model, torch, rounds)]
     return pd.DataFrame(rows).fillna("")

@@ -10,13 +10,13 @@ from pathlib import Path
 
 import lmdb
 import numpy as np
-import pandas as pd
 from tqdm import tqdm
 
 from attr2face import nets
 from attr2face.activations import forward_batches
 from attr2face.caffe_quietly import caffe, caffe_pb2
 from attr2face.files import require_space, sha256, write_json
+from attr2face.lmdbs import read_index
 from attr2face.loading import load
 from attr2face.models import Model
 
@@ -37,7 +37,7 @@ def build_cache(lmdbs: Path, weights: Path, model: Model, freeze: str, mirrored:
         shutil.rmtree(out, ignore_errors=True)
         write_json(out / "begun.json", made_of)
     net, mean = load(nets.deploy(model, BATCH), weights), np.load(lmdbs / "mean.npy")
-    index = pd.read_csv(lmdbs / "index.csv", dtype=str)
+    index = read_index(lmdbs)
     for split in ("train", "val"):
         paths = index["path"][index["split"] == split].tolist()
         passes = [False, True] if mirrored and split == "train" else [False]

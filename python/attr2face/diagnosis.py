@@ -10,13 +10,12 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pandas as pd
-from matplotlib.figure import Figure
 from scipy import stats
 from scipy.spatial import distance
 
-from attr2face import nets
-from attr2face.activations import forward_batches, read_activations
-from attr2face.attributes import ATTRIBUTES, INDEX, request, seen_attributes
+from attr2face import figures, nets
+from attr2face.activations import compute, read_activations
+from attr2face.attributes import ATTRIBUTES, request, seen_attributes
 from attr2face.files import require, write_provenance, write_table, written_whole
 from attr2face.fitting import training_rows
 from attr2face.lmdbs import open_lmdbs
@@ -103,28 +102,6 @@ def _judged(made: np.ndarray, m: Mixture, phi: np.ndarray, away: float, wanted: 
     return float(explained), float(seen_attributes(read(made))[wanted].mean()), float(distance)
 
 
-def draw_histograms(activations: dict[str, np.ndarray], has: np.ndarray, attributes: list[str], rng: np.random.Generator) -> Figure:
-    """Figure 6 of the paper: histograms of single elements over the images with an attribute, and the fitted Gaussian.
-
-    A row per kind of activations (n, d) and a column per attribute. The elements are drawn from those that are above their least value in
-    more than three images in ten: the others are one bar.
-    """
-    figure = Figure(figsize=(3 * len(attributes), 2.4 * len(activations)), layout="constrained")
-    axes = figure.subplots(len(activations), len(attributes), squeeze=False)
-    for line, (kind, phi) in zip(axes, activations.items(), strict=True):
-        varying = np.flatnonzero((phi > phi.min(axis=0)).mean(axis=0) > 0.3)
-        for ax, attribute in zip(line, attributes, strict=True):
-            element = rng.choice(varying)
-            values = phi[has[:, INDEX[attribute]], element]
-            x = np.linspace(values.min(), values.max(), 200)
-            ax.hist(values, bins=40, density=True, color="0.75")
-            ax.plot(x, stats.norm.pdf(x, values.mean(), values.std() + 1e-12), color="tab:red")
-            ax.set_title(f"{attribute}, element {element}", fontsize="small")
-            ax.set_yticks([])
-        line[0].set_ylabel(kind)
-    return figure
-
-
 def best_targets(table: pd.DataFrame) -> pd.DataFrame:
     """A row per target, at the strength at which the heads see most of what validation people's images were asked for."""
     wide = table.pivot_table(["explained", "seen", "distance"], ["target", "strength"], ["split", "request"])
@@ -137,7 +114,7 @@ def diagnose(activations: Path, model_file: Path, weights: Path, lmdbs: Path, da
              seed: int) -> tuple[dict[str, float], pd.DataFrame]:  # fmt: skip
     """What can be told of a cGMM before inversion: numbers, and the table of targets on validation and test people.
 
-    Writes the folder `out`: targets.csv, numbers.csv and histograms.png.
+    Writes the folder `out`: targets.csv, numbers.csv, and histograms as PNG and SVG.
     """
     _, model = open_lmdbs(lmdbs, dataset, model)
     mixture, layer, _ = load_mixture(model_file)
@@ -146,7 +123,7 @@ def diagnose(activations: Path, model_file: Path, weights: Path, lmdbs: Path, da
     with h5py.File(require(activations, "make activations writes it")) as file:
         phi, has, split = file["activations"], file["positive"][:], file["split"].asstr()[:]
         n = min(PICTURES, training_rows(file))
-        kinds = {"after ReLU": phi[:n].reshape(n, -1), "before ReLU": _before_relu(net, layer, file["path"].asstr()[:n], lmdbs, model)}
+        kinds = {"after ReLU": phi[:n].reshape(n, -1), "before ReLU": compute(net, layer, lmdbs, np.arange(n), model, linear=True)}
         tables = []
         for name in ("val", "test"):
             rows = np.flatnonzero(split == name)[:PICTURES]
@@ -160,16 +137,8 @@ def diagnose(activations: Path, model_file: Path, weights: Path, lmdbs: Path, da
     often = [ATTRIBUTES[j] for j in np.argsort(-has[:n].sum(axis=0))[:4]]
     with written_whole(out) as folder:
         folder.mkdir(parents=True)
-        draw_histograms(kinds, has[:n], often, rng).savefig(folder / "histograms.png", dpi=120)
+        figures.save(figures.histograms(kinds, has[:n], often, rng), folder / "histograms")
         write_table(folder / "targets.csv", pd.concat(tables))
         write_table(folder / "numbers.csv", pd.DataFrame(numbers.items(), columns=["number", "value"]))
     write_provenance(out, [activations, model_file, weights], seed=seed)
     return numbers, best_targets(pd.concat(tables))
-
-
-def _before_relu(net, layer: str, paths: np.ndarray, lmdbs: Path, model: Model) -> np.ndarray:  # noqa: ANN001
-    """What enters the layer's ReLU for some images: (n, d)."""
-    linear = np.empty((len(paths), net.blobs[layer].data[0].size), np.float32)
-    for rows in forward_batches(net, paths, np.load(lmdbs / "mean.npy"), model, until=layer, linear=True):
-        linear[rows] = net.blobs[layer].data[: rows.stop - rows.start].reshape(rows.stop - rows.start, -1)
-    return linear

@@ -24,16 +24,19 @@ def predict(net: caffe.Net, paths: Sequence[str], mean: np.ndarray, model: Model
     return prob
 
 
-def thresholds(positive: np.ndarray, probability: np.ndarray) -> np.ndarray:
+def thresholds(positive: np.ndarray, probability: np.ndarray, balanced: bool = False) -> np.ndarray:
     """Per attribute, the probability above which calling it present is most accurate, learned from these images: (73,).
 
-    Heads make attributes of one head compete, so that the best threshold is rarely one half.
+    Heads make attributes of one head compete, so that the best threshold is rarely one half. If `balanced`, images with and without
+    the attribute count the same, however many they are.
     """
     best = np.full(positive.shape[1], 0.5)
     for j in range(positive.shape[1]):
         order = np.argsort(probability[:, j])
+        share = positive[:, j].mean()
+        present, absent = (1 - share, share) if balanced else (1, 1)
         # Correct answers when everything from rank k upwards is called positive.
-        correct = np.append(0, np.cumsum(~positive[order, j])) + np.append(np.cumsum(positive[order[::-1], j])[::-1], 0)
+        correct = absent * np.append(0, np.cumsum(~positive[order, j])) + present * np.append(np.cumsum(positive[order[::-1], j])[::-1], 0)
         k = int(correct.argmax())
         ranked = np.concatenate([[-np.inf], probability[order, j], [np.inf]])
         best[j] = (ranked[k] + ranked[k + 1]) / 2

@@ -7,10 +7,9 @@ from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
-from matplotlib.figure import Figure
 
-from attr2face import stages
-from attr2face.files import write_table, written_whole
+from attr2face import figures, stages
+from attr2face.files import write_table
 from attr2face.models import Model
 
 # Table 1 of the paper: mean accuracy of the heads on PubFig, layers beneath fc6 or conv5 frozen.
@@ -19,7 +18,7 @@ PAPER = {"fc6": (0.847, 0.795), "conv5": (0.867, 0.815)}
 
 def run_grid(grid_file: Path, lmdbs: Path, weights: Path, dataset: str, model: Model, epochs: float, rate: float | None, seed: int,
              out: Path) -> None:  # fmt: skip
-    """Finetune and evaluate every row of a grid, and write `table.csv`, `table1.csv` and `loss.png` to the folder `out`.
+    """Finetune and evaluate every row of a grid, and write `table.csv`, `table1.csv` and `loss` as PNG and SVG to the folder `out`.
 
     The table has training and validation people only. Test people are in Table 1 alone, as in the paper.
     """
@@ -44,23 +43,10 @@ def run_grid(grid_file: Path, lmdbs: Path, weights: Path, dataset: str, model: M
     for name, table in (("table.csv", pd.DataFrame(rows)), ("table1.csv", pd.DataFrame(first))):
         write_table(out / name, table)
         print(table.round(3).to_string(index=False), end="\n\n")
-    _draw_losses({run: out / f"{run}.loss.csv" for run in grid["name"]}, out / "loss.png")
+    figures.save(figures.losses({run: out / f"{run}.loss.csv" for run in grid["name"]}), out / "loss")
 
 
 def _means(scores: Path, splits: tuple[str, ...]) -> dict[str, float]:
     columns = ["majority", "accuracy", "balanced_accuracy", "auc"]
     means = pd.read_csv(scores).groupby("split")[columns].mean()
     return {f"{split} {column}": means[column][split] for split in splits for column in columns}
-
-
-def _draw_losses(histories: dict[str, Path], out: Path) -> None:
-    """Figure 4 of the paper: the loss over iterations, smoothed, a line per run."""
-    figure = Figure(figsize=(7, 4.5), layout="constrained")
-    axes = figure.subplots()
-    for name, path in histories.items():
-        history = pd.read_csv(path).set_index("iteration")["loss"]
-        axes.plot(history.ewm(span=20).mean(), label=name, linewidth=1.2)
-    axes.set(xlabel="iteration", ylabel="loss, sum over the 42 heads")
-    axes.legend(fontsize="small", ncols=2)
-    with written_whole(out) as temporary:
-        figure.savefig(temporary, format="png", dpi=150)

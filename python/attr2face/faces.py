@@ -1,6 +1,7 @@
 """The stage that makes faces: sets of attributes enter, a PNG each leaves, with its loss curve and what made it."""
 
 import json
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -18,11 +19,10 @@ from attr2face.lmdbs import open_lmdbs
 from attr2face.loading import load
 from attr2face.models import Model, deprocess, preprocess
 from attr2face.objectives import Objective
-from attr2face.sheets import write_sheet
+from attr2face.sheets import enlarged, write_picture, write_sheet
 from attr2face.targets import load_mixture, target
 
 BATCH = 8
-PICTURE = 256
 FRAMES = 60
 
 
@@ -55,9 +55,11 @@ class Making:
 
 @dataclass(frozen=True)
 class Sources:
-    """What faces are made from: a cGMM, eigenfaces (None for presets on pixels), weights, an LMDB folder and its model."""
+    """What faces are made from: a cGMM (None for photographs), eigenfaces (None for presets on pixels), weights, an LMDB folder and its
+    model.
+    """
 
-    mixture: Path
+    mixture: Path | None
     eigenfaces: Path | None
     weights: Path
     lmdbs: Path
@@ -80,7 +82,9 @@ def make_faces(sources: Sources, dataset: str, sets: list[list[str]], how: Makin
     lacking = [i for i, out in enumerate(outs) if not _is_made(out, made_of[i])]
     for begin in range(0, len(lacking), BATCH):
         batch = lacking[begin : begin + BATCH]
-        images, losses, frames = generate(sources, [sets[i] for i in batch], how)
+        frames = []
+        watch = (lambda done, faces, frames=frames: frames.append(faces)) if how.animate else None
+        images, losses = generate(sources, [sets[i] for i in batch], how, watch)
         seen = read_back(sources, images)
         for k, i in enumerate(batch):
             _write_face(outs[i], images[k], losses[:, k], [frame[k] for frame in frames])
@@ -102,8 +106,10 @@ def _is_made(out: Path, made_of: dict) -> bool:
     return {key: recorded.get(key) for key in made_of} == json.loads(json.dumps(made_of))
 
 
-def generate(sources: Sources, sets: list[list[str]], how: Making) -> tuple[np.ndarray, np.ndarray, list[np.ndarray]]:
-    """Faces (n, crop, crop, 3) uint8 for n sets of attributes, the losses (steps, n), and faces on the way if they are asked for.
+def generate(sources: Sources, sets: list[list[str]], how: Making,
+             watch: Callable[[float, np.ndarray], None] | None = None) -> tuple[np.ndarray, np.ndarray]:  # fmt: skip
+    """Faces (n, crop, crop, 3) uint8 for n sets of attributes, and the losses (steps, n); `watch` is shown how much of the descent is
+    done and the faces by then, some 60 times.
 
     A face does not depend on those that are made beside it, but for rounding.
     """
@@ -113,25 +119,27 @@ def generate(sources: Sources, sets: list[list[str]], how: Making) -> tuple[np.n
         raise UserError(
             f"{sources.mixture} has activations of shape {shape}, not those of {layer} in {model.name}; rebuild it with make cgmm"
         )
+    asked = np.stack([request(chosen) for chosen in sets])
     inverts = how.target != "classes"
     heads = how.liking > 0 or not inverts
     net = load(nets.generation(model, layer if inverts else "", len(sets), heads), sources.weights)
     wanted = np.array([[name in chosen for name in ATTRIBUTES] for chosen in sets]) if heads else None
     targets = None
     if inverts:
-        made = [target(how.target, mixture, request(chosen), how.strength, np.random.default_rng(how.seed)) for chosen in sets]
+        made = [target(how.target, mixture, a, how.strength, np.random.default_rng(how.seed)) for a in asked]
         targets = np.stack(made).reshape(len(sets), *shape).astype(np.float32)
     objective = Objective(net, layer if inverts else "", targets, wanted, how.liking or 1.0)
     mean = np.load(sources.lmdbs / "mean.npy")
     eigenfaces = _eigenfaces(sources) if preset.eigenfaces else None
-    frames, every = [], max(1, preset.steps // FRAMES)
+    every = max(1, preset.steps // FRAMES)
 
-    def watch(step: int, x: np.ndarray) -> None:
+    def show(step: int, x: np.ndarray) -> None:
         if step % every == 0:
-            frames.append(deprocess(x, mean, model))
+            watch(step / preset.steps, deprocess(x, mean, model))
 
-    canvas, losses = descend(objective, preset, model, mean, eigenfaces, np.random.default_rng(how.seed), watch if how.animate else None)
-    return deprocess(canvas, mean, model), losses, frames
+    prior = eigenfaces.of_attributes(asked) if eigenfaces else 0.0
+    canvas, losses = descend(objective, preset, model, mean, eigenfaces, np.random.default_rng(how.seed), show if watch else None, prior)
+    return deprocess(canvas, mean, model), losses
 
 
 def _eigenfaces(sources: Sources) -> Eigenfaces:
@@ -153,17 +161,12 @@ def read_back(sources: Sources, images: np.ndarray) -> np.ndarray:
 
 
 def _write_face(out: Path, image: np.ndarray, losses: np.ndarray, frames: list[np.ndarray]) -> None:
-    with written_whole(out) as temporary:
-        _enlarged(image).save(temporary, "PNG")
+    write_picture(np.asarray(enlarged(image)), out)
     write_table(out.with_suffix(".loss.csv"), pd.DataFrame({"step": range(len(losses)), "loss": losses}))
     if frames:
         with written_whole(out.with_suffix(".gif")) as temporary:
-            first, *others = [_enlarged(frame) for frame in [*frames, *[image] * 10]]
+            first, *others = [enlarged(frame) for frame in [*frames, *[image] * 10]]
             first.save(temporary, "GIF", save_all=True, append_images=others, duration=80, loop=0)
-
-
-def _enlarged(image: np.ndarray) -> Image.Image:
-    return Image.fromarray(image).resize((PICTURE, PICTURE), Image.Resampling.BICUBIC)
 
 
 def write_face_sheet(outs: list[Path], sets: list[list[str]], out: Path) -> None:

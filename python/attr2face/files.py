@@ -6,6 +6,7 @@ import json
 import os
 import platform
 import shutil
+import time
 from collections.abc import Iterator
 from importlib import metadata
 from pathlib import Path
@@ -14,6 +15,8 @@ import lmdb
 import pandas as pd
 
 from attr2face.errors import UserError
+
+BEGIN = time.monotonic()
 
 
 @contextlib.contextmanager
@@ -69,8 +72,9 @@ def provenance(inputs: list[Path], **parameters: object) -> dict:
 
 
 def write_provenance(output: Path, inputs: list[Path], **parameters: object) -> None:
-    """Write `provenance` to `<output>.json`."""
-    write_json(output.with_name(output.name + ".json"), provenance(inputs, **parameters))
+    """Write `provenance`, and the seconds since this process began, to `<output>.json`."""
+    took = {"seconds": round(time.monotonic() - BEGIN, 1)}
+    write_json(output.with_name(output.name + ".json"), provenance(inputs, **parameters) | took)
 
 
 def require_space(folder: Path, size: int) -> None:

@@ -6,6 +6,7 @@ record order), `labels.npz`, `mean.binaryproto`, `mean.npy` and `lmdb.json`, whi
 
 import io
 import json
+import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -45,7 +46,7 @@ def build_lmdbs(faces: Faces, out: Path, dataset: str, model: Model, seed: int, 
                 chosen = order[split[order] == name]
                 total += _write_split(folder / name, faces, chosen, labels, identity, model, encoded, records) * (name == "train")
         _write_mean(folder, (total / (split == "train").sum()).astype(np.float32))
-        paths = [str(faces.paths[i]) for i in order]
+        paths = [path if path.is_absolute() else os.path.relpath(path, out) for path in (faces.paths[i] for i in order)]
         pd.DataFrame({"split": split[order], "person": faces.people[order], "path": paths}).to_csv(folder / "index.csv", index=False)
         np.savez(folder / "labels.npz", labels=labels[order], scores=faces.scores[order], split=split[order], identity=identity[order])
         counts = {name: int((split == name).sum()) for name in SPLITS}
@@ -110,3 +111,11 @@ def open_lmdbs(folder: Path, dataset: str, model: Model) -> tuple[dict, Model]:
         held = f"{info['dataset']} for {info.get('model')}"
         raise UserError(f"{folder} holds {held}, but {dataset} for {model.name} is asked for; rebuild it with make lmdb")
     return info, replace(model, image_size=info["image_size"])
+
+
+def read_index(folder: Path) -> pd.DataFrame:
+    """The folder's `index.csv`: split, person and path of every image. Stored paths start from the folder, so that any may be read from
+    anywhere.
+    """
+    index = pd.read_csv(require(folder / "index.csv", "build it with make lmdb"), dtype=str)
+    return index.assign(path=[str(folder / path) for path in index["path"]])

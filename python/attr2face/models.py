@@ -75,7 +75,7 @@ def model_named(name: str) -> Model:
     return MODELS[name]
 
 
-def _centre(model: Model) -> slice:
+def centre(model: Model) -> slice:
     start = (model.image_size - model.crop) // 2
     return slice(start, start + model.crop)
 
@@ -99,7 +99,7 @@ def preprocess(images: np.ndarray, mean: np.ndarray, model: Model) -> np.ndarray
     -------
     (n, 3, crop, crop) float32
     """
-    cut = _centre(model)
+    cut = centre(model)
     blob = to_blob_order(images).astype(np.float32)
     if blob.shape[-1] != model.crop:
         blob = blob[..., cut, cut]
@@ -108,12 +108,12 @@ def preprocess(images: np.ndarray, mean: np.ndarray, model: Model) -> np.ndarray
 
 def deprocess(blob: np.ndarray, mean: np.ndarray, model: Model) -> np.ndarray:
     """The inverse of `preprocess` up to the crop: (n, 3, crop, crop) float32 to (n, crop, crop, 3) uint8 RGB."""
-    cut = _centre(model)
+    cut = centre(model)
     pixels = np.rint(blob / np.float32(model.scale) + mean[:, cut, cut]).clip(0, 255)
     return np.moveaxis(pixels, -3, -1)[..., ::-1].astype(np.uint8)
 
 
 def valid_range(mean: np.ndarray, model: Model) -> tuple[np.ndarray, np.ndarray]:
     """Smallest and largest blob that `deprocess` shows without clipping, each (3, crop, crop)."""
-    cut = _centre(model)
+    cut = centre(model)
     return -mean[:, cut, cut] * np.float32(model.scale), (255 - mean[:, cut, cut]) * np.float32(model.scale)

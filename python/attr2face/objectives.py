@@ -7,6 +7,13 @@ from attr2face.caffe_quietly import caffe
 from attr2face.errors import UserError
 
 
+def activations_of(x: np.ndarray, net: caffe.Net, layer: str) -> np.ndarray:
+    """Activations of `layer` for canvases (n, 3, crop, crop), by a net made from `nets.generation` for n images."""
+    net.params["canvas"][0].data[...] = x
+    net.forward()
+    return net.blobs[layer].data.copy()
+
+
 class Objective:
     """The loss |phi(x) - T|^2 / |T|^2 - weight * (sum of the wanted classes' scores) of each of n canvases, and its gradient.
 
@@ -35,7 +42,7 @@ class Objective:
         self.target, self.wanted = target, wanted
         if target is not None:
             net.blobs["target"].data[...] = target
-            self.scale = 2 * self.n / np.maximum(np.square(target.reshape(self.n, -1)).sum(axis=1), 1e-12)
+            self.scale = (2 * self.n / np.maximum(np.square(target.reshape(self.n, -1)).sum(axis=1), 1e-12)).astype(np.float32)
         if wanted is not None:
             net.blobs["wanted"].data[...] = _classes(wanted) * (weight / self.scale[:, None])
 

@@ -1,4 +1,4 @@
-"""Sheets of captioned pictures."""
+"""Pictures as they are shown: enlarged, and in sheets with captions."""
 
 import textwrap
 from collections.abc import Sequence
@@ -11,7 +11,19 @@ from attr2face.errors import UserError
 from attr2face.files import written_whole
 
 FORMATS = {".jpg": "JPEG", ".png": "PNG"}
+PICTURE = 256
 FONT, LINE = 12, 15
+
+
+def enlarged(image: np.ndarray) -> Image.Image:
+    """A net's input or output (crop, crop, 3) uint8 as a picture of 256 pixels."""
+    return Image.fromarray(image).resize((PICTURE, PICTURE), Image.Resampling.BICUBIC)
+
+
+def write_picture(picture: np.ndarray, out: Path) -> None:
+    """Write a picture (height, width, 3) uint8 as PNG, whole."""
+    with written_whole(out) as temporary:
+        Image.fromarray(picture).save(temporary, "PNG")
 
 
 def write_sheet(out: Path, pictures: Sequence[np.ndarray], captions: Sequence[str], columns: int, gap: int = 6, lines: int = 1) -> None:

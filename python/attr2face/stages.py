@@ -10,13 +10,13 @@ from tqdm import tqdm
 from attr2face import evaluation, nets
 from attr2face.activations import extract
 from attr2face.attributes import attribute_probabilities
-from attr2face.baseline import evaluate_baseline
 from attr2face.cache import build_cache, with_frozen_layers
 from attr2face.datasets import read_images
 from attr2face.eigenfaces import fit_eigenfaces, save_eigenfaces
 from attr2face.errors import UserError
 from attr2face.files import require, write_provenance, write_table, written_whole
-from attr2face.lmdbs import open_lmdbs
+from attr2face.judge import save_judge, train_judge
+from attr2face.lmdbs import open_lmdbs, read_index
 from attr2face.loading import load
 from attr2face.models import Model, preprocess
 from attr2face.training import search_rate, train
@@ -101,7 +101,7 @@ def _train(net: str, lmdbs: Path, out: Path, weights: Path | None, model: Model,
 def evaluate(lmdbs: Path, weights: Path, dataset: str, model: Model, out: Path) -> pd.DataFrame:
     """Write scores per attribute and split to `out`, per head beside it; return the means. Thresholds come from validation people."""
     _, model = open_lmdbs(lmdbs, dataset, model)
-    index = pd.read_csv(lmdbs / "index.csv", dtype=str)
+    index = read_index(lmdbs)
     net = load(nets.deploy(model, BATCH), weights)
     prob = evaluation.predict(net, index["path"], np.load(lmdbs / "mean.npy"), model)
     probability = attribute_probabilities(prob)
@@ -124,11 +124,12 @@ def _by_split(tables: dict[str, pd.DataFrame]) -> pd.DataFrame:
     return pd.concat(tables, names=["split"]).reset_index(level=0)
 
 
-def baseline(lmdbs: Path, dataset: str, model: Model, out: Path) -> pd.DataFrame:
-    """Write the scores on test people of ridge regression on HOG and mean colours to `out`, and return them."""
+def fit_judge(lmdbs: Path, dataset: str, model: Model, out: Path) -> pd.DataFrame:
+    """Train the judge on an LMDB folder's people; write it to `out`, and its scores on test people, which are returned, beside it."""
     _, model = open_lmdbs(lmdbs, dataset, model)
-    table = evaluate_baseline(lmdbs)
-    write_table(out, table)
+    judge, table = train_judge(lmdbs, model)
+    save_judge(judge, out)
+    write_table(out.with_suffix(".scores.csv"), table)
     write_provenance(out, [lmdbs / "lmdb.json"], dataset=dataset)
     return table
 
@@ -145,8 +146,11 @@ def extract_layer(lmdbs: Path, weights: Path, dataset: str, model: Model, layer:
 def learn_eigenfaces(lmdbs: Path, out: Path, dataset: str, model: Model, n_images: int, k: int, seed: int) -> None:
     """Find the first `k` eigenfaces of `n_images` random images of training people."""
     _, model = open_lmdbs(lmdbs, dataset, model)
-    paths = pd.read_csv(lmdbs / "index.csv", dtype=str).query("split == 'train'")["path"]
-    chosen = paths.sample(min(n_images, len(paths)), random_state=seed)
-    images = np.stack(list(tqdm(read_images(chosen, model.image_size), "eigenfaces", len(chosen), unit=" images")))
-    save_eigenfaces(fit_eigenfaces(preprocess(images, np.load(lmdbs / "mean.npy"), model), k), out)
-    write_provenance(out, [lmdbs / "lmdb.json"], images=len(chosen), k=k, seed=seed)
+    with np.load(lmdbs / "labels.npz") as stored:
+        training = np.flatnonzero(stored["split"] == "train")
+        rows = np.random.default_rng(seed).permutation(training)[:n_images]
+        has = stored["scores"][rows] > 0
+    paths = read_index(lmdbs)["path"].iloc[rows]
+    images = np.stack(list(tqdm(read_images(paths, model.image_size), "eigenfaces", len(rows), unit=" images")))
+    save_eigenfaces(fit_eigenfaces(preprocess(images, np.load(lmdbs / "mean.npy"), model), has, k), out)
+    write_provenance(out, [lmdbs / "lmdb.json"], images=len(rows), k=k, seed=seed)

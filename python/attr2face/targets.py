@@ -78,15 +78,30 @@ def contrast(m: Mixture, a: np.ndarray, strength: float, rng: np.random.Generato
     return m.mean + strength * weight @ m.cross[known]
 
 
+def expected(a: np.ndarray, share: np.ndarray, covariance: np.ndarray, cross: np.ndarray) -> np.ndarray:
+    """Cov(x, a_K) Cov(a_K)^-1 (a_K - E a_K), K being what is known: how far linear regression expects x from its mean.
+
+    Parameters
+    ----------
+    a : (J,)
+        Request.
+    share, covariance : (J,), (J, J)
+        Mean and covariance of the attributes.
+    cross : (J, d)
+        Covariance of attributes and x.
+    """
+    known = ~np.isnan(a)
+    regularised = covariance[np.ix_(known, known)] + 1e-4 * np.eye(known.sum())
+    return np.linalg.solve(regularised, (a - share)[known]) @ cross[known]
+
+
 def conditional(m: Mixture, a: np.ndarray, strength: float, rng: np.random.Generator) -> np.ndarray:
     """T = mean + strength Cov(phi, a_K) Cov(a_K)^-1 (a_K - E a_K), K being what is known.
 
     With strength 1 it is the linear regression's mean of the activations of images with these attributes; the others are as likely
     as these make them.
     """
-    known = ~np.isnan(a)
-    covariance = m.covariance[np.ix_(known, known)] + 1e-4 * np.eye(known.sum())
-    return m.mean + strength * np.linalg.solve(covariance, (a - m.share)[known]) @ m.cross[known]
+    return m.mean + strength * expected(a, m.share, m.covariance, m.cross)
 
 
 def spread(m: Mixture, a: np.ndarray, strength: float, rng: np.random.Generator) -> np.ndarray:

@@ -1,0 +1,47 @@
+"""Seconds for a step of inversion in PyTorch on the CPU, on the same net: run by `make bench TORCH=...` with a Python that has torch.
+
+Settings enter as JSON on the command line; the median leaves on the standard output.
+"""
+
+import json
+import statistics
+import sys
+import time
+
+import torch
+from torch import nn
+
+CONVOLUTIONS = (2, 2, 3, 3, 3)
+
+
+def network(widths: list[int], batch_norm: bool, crop: int, layer: str) -> nn.Sequential:
+    """The layers up to `layer` and its ReLU."""
+    layers, channels, side = [], 3, crop
+    for stage, (depth, width) in enumerate(zip(CONVOLUTIONS, widths, strict=False), start=1):
+        for k in range(1, depth + 1):
+            layers += [nn.Conv2d(channels, width, 3, padding=1), *([nn.BatchNorm2d(width)] if batch_norm else []), nn.ReLU(inplace=True)]
+            channels = width
+            if layer == f"conv{stage}_{k}":
+                return nn.Sequential(*layers)
+        layers.append(nn.MaxPool2d(2, ceil_mode=True))
+        side = -(-side // 2)
+    layers += [nn.Flatten(), nn.Linear(channels * side**2, widths[-1]), nn.ReLU(inplace=True)]
+    return nn.Sequential(*layers)
+
+
+def main() -> None:
+    settings = json.loads(sys.argv[1])
+    net = network(settings["widths"], settings["batch_norm"], settings["crop"], settings["layer"]).eval().requires_grad_(False)
+    x = torch.randn(settings["batch"], 3, settings["crop"], settings["crop"], requires_grad=True)
+    with torch.no_grad():
+        target = net(torch.randn_like(x))
+    times = []
+    for _ in range(settings["steps"] + 1):
+        begin = time.perf_counter()
+        (net(x) - target).square().sum().backward()
+        x.grad = None
+        times.append(time.perf_counter() - begin)
+    print(statistics.median(times[1:]))
+
+
+main()
