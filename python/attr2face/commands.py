@@ -4,18 +4,15 @@ import argparse
 from dataclasses import replace
 from pathlib import Path
 
-import h5py
-import numpy as np
 import pandas as pd
 
-from attr2face import cgmm, comparison, datasets, diagnosis, faces, inversion, lmdbs, nets, stages
+from attr2face import comparison, datasets, diagnosis, faces, inversion, lmdbs, nets, stages
 from attr2face.attributes import parse_sets
 from attr2face.bench import bench as measure_speed
 from attr2face.contact_sheet import contact_sheet
 from attr2face.experiments import run_grid
-from attr2face.fitting import fit
+from attr2face.fitting import check_gradient, fit
 from attr2face.models import MODELS, model_named
-from attr2face.moments import draw_sets, measure
 from attr2face.paper import Results, make_paper
 from attr2face.sources import fetch_lfw, fetch_pubfig, fetch_vgg_face
 
@@ -106,11 +103,7 @@ def diagnose(args: argparse.Namespace) -> None:
 
 
 def gradcheck(args: argparse.Namespace) -> None:
-    with h5py.File(args.activations) as file:
-        phi, has = file["activations"][:200].reshape(200, -1)[:, :500].astype(float), file["positive"][:200]
-    rng = np.random.default_rng(args.seed)
-    mu = measure(phi, has, draw_sets(has, 50, rng)).mu
-    print(f"relative error of the gradient: {cgmm.gradient_error(rng.standard_normal(len(mu)), phi, has, mu, 1e-5):.2e}")
+    print(f"relative error of the gradient: {check_gradient(args.activations, args.seed):.2e}")
 
 
 def attrs(args: argparse.Namespace) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-from attr2face.cgmm import Quadratic, sgd
+from attr2face.cgmm import Quadratic, gradient_error, sgd
 from attr2face.errors import UserError
 from attr2face.files import require, write_provenance, written_whole
 from attr2face.moments import Moments, draw_sets, measure
@@ -60,6 +60,15 @@ def fit(activations: Path, out: Path, n_images: int, lam: float, epochs: float, 
         f"SGD:           loss {history[-1][1]:.6g} in {history[-1][0]:.2f} s, gradient {np.linalg.norm(quadratic.gradient(w_sgd)):.1e}, "
         f"from {history[0][1]:.6g}, {len(history) - 1} epochs at rate {rate:.1e}"
     )
+
+
+def check_gradient(activations: Path, seed: int, images: int = 200, elements: int = 500) -> float:
+    """Relative error of the cGMM's gradient against central differences in float64, at random weights, on a part of a file."""
+    with h5py.File(require(activations, "make activations writes it")) as file:
+        phi, has = file["activations"][:images], file["positive"][:images]
+    rng, phi = np.random.default_rng(seed), phi.reshape(len(phi), -1)[:, :elements].astype(float)
+    mu = measure(phi, has, draw_sets(has, 50, rng)).mu
+    return gradient_error(rng.standard_normal(len(mu)), phi, has, mu, 1e-5)
 
 
 def normal_equations(m: Moments, lam: float) -> Quadratic:
