@@ -18,12 +18,15 @@ from attr2face.sheets import enlarged
 from attr2face.work import Files, files
 
 STYLE = """<style>
-.face-page {font-family: system-ui, sans-serif; max-width: 1100px; margin: auto}
-.face-page img {border-radius: 8px; image-rendering: auto}
-.face-heads {display: grid; grid-template-columns: repeat(auto-fill, minmax(190px, 1fr)); gap: 6px}
-.face-head {border: 1px solid #ddd; border-radius: 6px; padding: 2px 8px}
+.face-page {font-family: system-ui, sans-serif; max-width: 1180px; margin: auto}
+.face-page img {border-radius: 8px}
+.face-page a {color: #0072B2; text-decoration: underline}
+.face-side {position: sticky; top: 12px; flex: 0 0 340px; overflow: visible}
+.face-heads {display: block !important; columns: 4 180px; column-gap: 8px; flex: 1}
+.face-head {break-inside: avoid; border: 1px solid #ddd; border-radius: 6px; padding: 0 8px; margin-bottom: 6px; width: auto; overflow: hidden}
+.face-head .widget-checkbox {height: 24px; margin: 0; overflow: hidden}
 .face-clash {border-color: #D55E00; background: #fdf0e8}
-.face-table td {padding: 1px 10px 1px 0}
+.face-table td {padding: 0 12px 0 0; line-height: 1.5}
 </style>"""
 
 
@@ -44,7 +47,9 @@ class Page:
             box.observe(lambda change: self._ticked(), "value")
         self.button.on_click(lambda button: self._make())
         self._ticked()
-        side = widgets.VBox([self.face, self.progress, self.message, self.seed, self.strength, self.button, self.reading])
+        side = widgets.VBox([self.face, self.progress, self.message, self.seed, self.strength, self.button, self.reading]).add_class(
+            "face-side"
+        )
         grid = widgets.VBox(self.heads).add_class("face-heads")
         title = widgets.HTML(
             STYLE + "<h1>Faces from attributes</h1><p>Tick what the face should have. Attributes in one frame exclude each other.</p>"
