@@ -246,10 +246,10 @@ attrs: $(READY)
 generate: attrs $(CGMM) $(EIGENFACES)  ## a face with the attributes ATTRS
 	@$(ATTR2FACE) generate $(MADE_FROM) $(if $(ANIMATE),--animate) --attrs "$(ATTRS)" --folder results/$(DATASET)-$(MODEL) $(if $(OUT),--out "$(OUT)")
 
-paper: $(CGMM) $(SCORES) $(EIGENFACES) | $(READY)  ## every figure and table of the paper, in one report
+paper: $(CGMM) $(SCORES) $(WORK)/eigenfaces.h5 | $(READY)  ## every figure and table of the paper, in one report
 	@$(MAKE) --no-print-directory experiments GRID=data/table1.csv
 	@$(MAKE) --no-print-directory diagnose evaluate invert
-	@$(ATTR2FACE) paper $(WHAT) --lmdb $(LMDB) --weights $(FINETUNED) --identities $(PRETRAINED) --cgmm $(CGMM) $(addprefix --eigenfaces ,$(EIGENFACES)) \
+	@$(ATTR2FACE) paper $(WHAT) --lmdb $(LMDB) --weights $(FINETUNED) --identities $(PRETRAINED) --cgmm $(CGMM) --eigenfaces $(WORK)/eigenfaces.h5 \
 		--scores $(SCORES) --experiments $(RESULTS)/table1$(call given,EPOCHS RATE) --diagnosis $(DIAGNOSIS) --evaluation $(EVALUATION) \
 		--inversion $(INVERSION) --layer $(LAYER) --out $(RESULTS)
 

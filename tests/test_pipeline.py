@@ -164,6 +164,13 @@ def test_an_unknown_attribute_is_refused_with_the_nearest_names(pipeline, tmp_pa
     assert not list(tmp_path.iterdir())
 
 
+def test_a_preset_along_eigenfaces_asks_for_them(pipeline, tmp_path):
+    files = ("--lmdb", pipeline.lmdb, "--weights", pipeline.weights, "--cgmm", pipeline.cgmm)
+    says(attr2face("invert", *files[:4], "--out", tmp_path / "x"), "--eigenfaces")
+    says(attr2face("generate", *files, "--attrs", "Male", "--out", tmp_path / "x.png"), "preset")
+    assert not list(tmp_path.iterdir())
+
+
 def test_attributes_can_be_checked_before_anything_is_made():
     assert "Male, Smiling" in succeed("attrs", "male,smiling")
     says(attr2face("attrs", "Bald,Receding Hairline"), "exclude each other")

@@ -11,6 +11,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 
+from attr2face.errors import UserError
 from attr2face.files import require, written_whole
 from attr2face.targets import expected
 
@@ -84,7 +85,14 @@ def save_eigenfaces(eigenfaces: Eigenfaces, out: Path) -> None:
             file[field.name] = getattr(eigenfaces, field.name)
 
 
-def load_eigenfaces(path: Path) -> Eigenfaces:
+def given(path: Path | None) -> Path:
+    """The path, or a UserError if there is none."""
+    if path is None:
+        raise UserError("this preset moves along eigenfaces; give --eigenfaces, or choose another preset")
+    return path
+
+
+def load_eigenfaces(path: Path | None) -> Eigenfaces:
     """Read what `save_eigenfaces` wrote."""
-    with h5py.File(require(path, "make eigenfaces writes it")) as file:
+    with h5py.File(require(given(path), "make eigenfaces writes it")) as file:
         return Eigenfaces(**{field.name: file[field.name][:] for field in fields(Eigenfaces)})

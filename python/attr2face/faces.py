@@ -11,7 +11,7 @@ from PIL import Image
 
 from attr2face import nets
 from attr2face.attributes import ATTRIBUTES, INDEX, attribute_probabilities, request
-from attr2face.eigenfaces import Eigenfaces, load_eigenfaces
+from attr2face.eigenfaces import Eigenfaces, given, load_eigenfaces
 from attr2face.errors import UserError
 from attr2face.files import provenance, write_json, write_table, written_whole
 from attr2face.generation import PRESETS, descend
@@ -76,7 +76,7 @@ def make_faces(sources: Sources, dataset: str, sets: list[list[str]], how: Makin
     """
     sources = replace(sources, model=open_lmdbs(sources.lmdbs, dataset, sources.model)[1])
     preset = PRESETS[how.preset]
-    inputs = [sources.mixture, sources.weights, sources.lmdbs / "mean.npy", *([sources.eigenfaces] if preset.eigenfaces else [])]
+    inputs = [sources.mixture, sources.weights, sources.lmdbs / "mean.npy", *([given(sources.eigenfaces)] if preset.eigenfaces else [])]
     settings = asdict(how) | {"dataset": dataset, "model": sources.model.name, "preset": asdict(preset)}
     made_of = [provenance(inputs, attributes=chosen, **settings) for chosen in sets]
     lacking = [i for i, out in enumerate(outs) if not _is_made(out, made_of[i])]
