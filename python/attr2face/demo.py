@@ -23,7 +23,8 @@ STYLE = """<style>
 .face-page a {color: #0072B2; text-decoration: underline}
 .face-side {position: sticky; top: 12px; flex: 0 0 340px; overflow: visible}
 .face-heads {display: block !important; columns: 4 180px; column-gap: 8px; flex: 1}
-.face-head {break-inside: avoid; border: 1px solid #ddd; border-radius: 6px; padding: 0 8px; margin-bottom: 6px; width: auto; overflow: hidden}
+.face-head {break-inside: avoid; border: 1px solid #ddd; border-radius: 6px; padding: 0 8px;
+  margin-bottom: 6px; width: auto; overflow: hidden}
 .face-head .widget-checkbox {height: 24px; margin: 0; overflow: hidden}
 .face-clash {border-color: #D55E00; background: #fdf0e8}
 .face-table td {padding: 0 12px 0 0; line-height: 1.5}
