@@ -78,7 +78,8 @@ def make_faces(sources: Sources, dataset: str, sets: list[list[str]], how: Makin
     preset = PRESETS[how.preset]
     inputs = [sources.mixture, sources.weights, sources.lmdbs / "mean.npy", *([given(sources.eigenfaces)] if preset.eigenfaces else [])]
     settings = asdict(how) | {"dataset": dataset, "model": sources.model.name, "preset": asdict(preset)}
-    made_of = [provenance(inputs, attributes=chosen, **settings) for chosen in sets]
+    common = provenance(inputs, **settings)
+    made_of = [common | {"parameters": {"attributes": chosen} | common["parameters"]} for chosen in sets]
     lacking = [i for i, out in enumerate(outs) if not _is_made(out, made_of[i])]
     for begin in range(0, len(lacking), BATCH):
         batch = lacking[begin : begin + BATCH]
