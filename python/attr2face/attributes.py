@@ -128,8 +128,17 @@ def likeliest_classes(prob: np.ndarray) -> np.ndarray:
 
 def seen_attributes(prob: np.ndarray) -> np.ndarray:
     """Whether an attribute is its head's likeliest class: (n_images, 115) softmax outputs to (n_images, 73) bool."""
-    classes = likeliest_classes(prob)
+    return of_classes(likeliest_classes(prob))
+
+
+def of_classes(classes: np.ndarray) -> np.ndarray:
+    """The attributes that are their head's class: (n_images, 42) int to (n_images, 73) bool."""
     return np.stack([classes[:, i] == k for i, head in enumerate(HEADS) for k in range(1, head.n_classes)], axis=1)
+
+
+def file_name(chosen: Iterable[str]) -> str:
+    """Attributes as the name of a file, without its ending."""
+    return "-".join(chosen).replace(" ", "_").replace("'", "")
 
 
 def _by_head(prob: np.ndarray) -> list[np.ndarray]:

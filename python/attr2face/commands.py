@@ -7,7 +7,7 @@ from pathlib import Path
 import pandas as pd
 
 from attr2face import comparison, datasets, diagnosis, faces, inversion, lmdbs, nets, stages
-from attr2face.attributes import parse_sets
+from attr2face.attributes import file_name, parse_sets
 from attr2face.bench import bench as measure_speed
 from attr2face.contact_sheet import contact_sheet
 from attr2face.experiments import run_grid
@@ -126,8 +126,7 @@ def _making(args: argparse.Namespace) -> faces.Making:
 def generate(args: argparse.Namespace) -> None:
     sets = parse_sets(args.attrs)
     folder = args.folder / Path(args.attrs[1:]).stem if args.attrs.startswith("@") else args.folder
-    names = ["-".join(name.replace(" ", "_").replace("'", "") for name in chosen) for chosen in sets]
-    outs = [args.out or folder / f"{name}.png" for name in names]
+    outs = [args.out or folder / f"{file_name(chosen)}.png" for chosen in sets]
     print(faces.make_faces(_sources(args), args.dataset, sets, _making(args), outs).to_string(index=False))
     if args.attrs.startswith("@"):
         faces.write_face_sheet(outs, sets, args.out or folder / "sheet.png")

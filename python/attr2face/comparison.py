@@ -9,19 +9,18 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from PIL import Image
 from scipy.spatial.distance import pdist
 from tqdm import tqdm
 
-from attr2face.attributes import HEADS
+from attr2face.attributes import HEADS, of_classes
 from attr2face.errors import UserError
 from attr2face.faces import Making, Sources, make_faces
 from attr2face.files import write_provenance, write_table
 from attr2face.judge import count_faces, load_judge, photographs
 from attr2face.likeness import Likeness, fc7, fit_likeness
 from attr2face.lmdbs import open_lmdbs, read_index
-from attr2face.models import deprocess
-from attr2face.sheets import enlarged, write_picture, write_sheet
+from attr2face.models import mean_picture
+from attr2face.sheets import enlarged, read_picture, write_picture, write_sheet
 
 SHOWN = 24
 OTHERS = 2000
@@ -67,7 +66,7 @@ def looked_at(pictures: np.ndarray, asked: People, sees: Callable[[np.ndarray], 
     Attributes that an image has beside its head's class count neither as requested nor as wrong.
     """
     seen, flat = sees(pictures), pictures.reshape(len(pictures), -1).astype(np.float32)
-    requested = np.concatenate([asked.labels[:, [i]] == np.arange(1, head.n_classes) for i, head in enumerate(HEADS)], axis=1)
+    requested = of_classes(asked.labels)
     root_size = flat.shape[1] ** 0.5
     return {
         "requested seen": seen[requested].mean(),
@@ -93,12 +92,12 @@ def compare(sources: Sources, dataset: str, methods: dict[str, Making], judge_fi
     everybody, others = people_of(sources, np.flatnonzero(within)), people_of(sources, np.flatnonzero(~within)[:OTHERS])
     chosen = draw_people(everybody.people, everybody.labels, n, rng)
     asked, sets = everybody[chosen], [attributes_of(labels) for labels in everybody.labels[chosen]]
-    mean_face = np.asarray(enlarged(deprocess(np.zeros((3, model.crop, model.crop), np.float32), mean, model)))
+    mean_face = np.asarray(enlarged(mean_picture(mean, model)))
     made = {"mean face": np.repeat(mean_face[None], len(chosen), axis=0), "photographs of others": np.roll(asked.pictures, 1, axis=0)}
     for name, how in methods.items():
         outs = [out / name.replace(" ", "-") / f"{i:03d}.png" for i in range(len(sets))]
         make_faces(sources, dataset, sets, how, outs)
-        made[name] = np.array([np.asarray(Image.open(path).convert("RGB")) for path in outs])
+        made[name] = np.array([read_picture(path) for path in outs])
     made["photographs"] = asked.pictures
     likeness = fit_likeness(fc7(others.pictures, identity_weights, mean, model), others.people, rng)
     true = fc7(everybody.pictures, identity_weights, mean, model)

@@ -9,11 +9,11 @@ import io
 import ipywidgets as widgets
 import numpy as np
 
-from attr2face.attributes import ATTRIBUTES, HEADS, INDEX, parse_attributes
+from attr2face.attributes import ATTRIBUTES, HEADS, INDEX, file_name, parse_attributes
 from attr2face.errors import UserError
 from attr2face.faces import Making, generate, read_back
 from attr2face.judge import load_judge
-from attr2face.models import deprocess
+from attr2face.models import mean_picture
 from attr2face.sheets import enlarged
 from attr2face.work import Files, files
 
@@ -38,7 +38,9 @@ class Page:
         self.sources, self.judge = found.sources, load_judge(found.judge)
         self.boxes = {name: widgets.Checkbox(description=name, indent=False, layout={"width": "auto"}) for name in ATTRIBUTES}
         self.heads = [widgets.VBox([self.boxes[name] for name in head.attributes]).add_class("face-head") for head in HEADS]
-        self.face = widgets.Image(value=self._png(self._mean_face()), width=320, height=320)
+        self.face = widgets.Image(
+            value=self._png(mean_picture(np.load(self.sources.lmdbs / "mean.npy"), self.sources.model)), width=320, height=320
+        )
         self.seed = widgets.IntText(1, description="Seed", layout={"width": "150px"})
         self.strength = widgets.FloatSlider(2.0, min=0.5, max=4.0, step=0.25, description="Strength")
         self.button = widgets.Button(description="Make a face", button_style="primary", disabled=True)
@@ -95,14 +97,10 @@ class Page:
             f"<tr><td>{name}</td><td>{'seen' if seen[INDEX[name]] else 'not seen'}</td><td>{probability[INDEX[name]]:.0%}</td></tr>"
             for name in self.chosen()
         ]
-        name = "-".join(self.chosen()).replace(" ", "_").replace("'", "") + ".png"
+        name = file_name(self.chosen()) + ".png"
         link = f'<a download="{name}" href="data:image/png;base64,{base64.b64encode(self.face.value).decode()}">Download {name}</a>'
         head = "<tr><td></td><td><b>judge</b></td><td><b>net itself</b></td></tr>"
         return f'<table class="face-table">{head}{"".join(lines)}</table>{link}'
-
-    def _mean_face(self) -> np.ndarray:
-        model, mean = self.sources.model, np.load(self.sources.lmdbs / "mean.npy")
-        return deprocess(np.zeros((3, model.crop, model.crop), np.float32), mean, model)
 
     @staticmethod
     def _png(image: np.ndarray) -> bytes:

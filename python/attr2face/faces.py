@@ -7,7 +7,6 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from PIL import Image
 
 from attr2face import nets
 from attr2face.attributes import ATTRIBUTES, INDEX, attribute_probabilities, request
@@ -19,7 +18,7 @@ from attr2face.lmdbs import open_lmdbs
 from attr2face.loading import load
 from attr2face.models import Model, deprocess, preprocess
 from attr2face.objectives import Objective
-from attr2face.sheets import enlarged, write_picture, write_sheet
+from attr2face.sheets import enlarged, read_picture, write_picture, write_sheet
 from attr2face.targets import load_mixture, target
 
 BATCH = 8
@@ -172,5 +171,5 @@ def _write_face(out: Path, image: np.ndarray, losses: np.ndarray, frames: list[n
 
 def write_face_sheet(outs: list[Path], sets: list[list[str]], out: Path) -> None:
     """A sheet of the faces at `outs`, captioned with their attributes."""
-    pictures = [np.asarray(Image.open(path).convert("RGB")) for path in outs]
+    pictures = [read_picture(path) for path in outs]
     write_sheet(out, pictures, [", ".join(chosen) for chosen in sets], min(6, len(outs)), lines=2)

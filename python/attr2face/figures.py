@@ -9,9 +9,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
+from matplotlib.patches import FancyBboxPatch
 from scipy import stats
 
-from attr2face.attributes import ATTRIBUTES, HEADS
+from attr2face.attributes import HEADS, INDEX
 from attr2face.files import written_whole
 from attr2face.models import Model
 from attr2face.nets import CONVOLUTIONS
@@ -55,9 +56,7 @@ def network(model: Model) -> Figure:
     return figure
 
 
-def _box(x: float, y: float, width: float, height: float, colour: str):  # noqa: ANN202
-    from matplotlib.patches import FancyBboxPatch
-
+def _box(x: float, y: float, width: float, height: float, colour: str) -> FancyBboxPatch:
     return FancyBboxPatch((x, y), width, height, boxstyle="round,pad=0.02", facecolor=colour, edgecolor="0.3", linewidth=0.8, alpha=0.7)
 
 
@@ -121,7 +120,7 @@ def histograms(activations: dict[str, np.ndarray], has: np.ndarray, attributes: 
         varying = np.flatnonzero((phi > phi.min(axis=0)).mean(axis=0) > 0.3)
         for ax, attribute in zip(line, attributes, strict=True):
             element = rng.choice(varying)
-            values = phi[has[:, ATTRIBUTES.index(attribute)], element]
+            values = phi[has[:, INDEX[attribute]], element]
             x = np.linspace(values.min(), values.max(), 200)
             ax.hist(values, bins=40, density=True, color=SKY)
             ax.plot(x, stats.norm.pdf(x, values.mean(), values.std() + 1e-12), color=VERMILION)

@@ -4,6 +4,7 @@ Pictures enter as `make generate` writes them, 256 pixels wide, be they generate
 that nets and datasets are held to.
 """
 
+import functools
 import multiprocessing
 import os
 from collections.abc import Iterable, Iterator
@@ -122,8 +123,13 @@ def load_judge(path: Path) -> Judge:
         return Judge(**{name: file[name][()] for name in (field.name for field in fields(Judge))})
 
 
+@functools.cache
+def _cascade() -> cv2.CascadeClassifier:
+    """Read once: its file is a megabyte of XML."""
+    return cv2.CascadeClassifier(cv2.data.haarcascades + "haarcascade_frontalface_default.xml")
+
+
 def count_faces(picture: np.ndarray) -> int:
     """How many faces OpenCV's frontal Haar cascade (Viola and Jones 2001) finds in a picture (256, 256, 3) uint8."""
-    cascade = cv2.CascadeClassifier(cv2.data.haarcascades + "haarcascade_frontalface_default.xml")
     grey = cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY)
-    return len(cascade.detectMultiScale(grey, minSize=(SMALLEST_FACE, SMALLEST_FACE)))
+    return len(_cascade().detectMultiScale(grey, minSize=(SMALLEST_FACE, SMALLEST_FACE)))

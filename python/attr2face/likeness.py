@@ -4,7 +4,7 @@ Table 2 of the paper has such percentages, from a service whose scale is not kno
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +20,7 @@ BATCH = 32
 
 def fc7(pictures: Sequence[np.ndarray], weights: Path, mean: np.ndarray, model: Model) -> np.ndarray:
     """Activations of fc7 of pictures (height, width, 3) uint8, of length 1: (n, units)."""
-    net = load(nets.deploy(replace(model, dropout=0), BATCH), weights)
+    net = load(nets.deploy(model, BATCH), weights)
     rows = []
     for start in range(0, len(pictures), BATCH):
         resized = [Image.fromarray(picture).resize((model.crop, model.crop)) for picture in pictures[start : start + BATCH]]

@@ -113,6 +113,11 @@ def deprocess(blob: np.ndarray, mean: np.ndarray, model: Model) -> np.ndarray:
     return np.moveaxis(pixels, -3, -1)[..., ::-1].astype(np.uint8)
 
 
+def mean_picture(mean: np.ndarray, model: Model) -> np.ndarray:
+    """The mean image as `deprocess` shows it: (crop, crop, 3) uint8."""
+    return deprocess(np.zeros((3, model.crop, model.crop), np.float32), mean, model)
+
+
 def valid_range(mean: np.ndarray, model: Model) -> tuple[np.ndarray, np.ndarray]:
     """Smallest and largest blob that `deprocess` shows without clipping, each (3, crop, crop)."""
     cut = centre(model)

@@ -5,7 +5,7 @@ The folders of experiments, diagnosis, evaluation and inversion enter; figures (
 
 import json
 import shutil
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -22,7 +22,7 @@ from attr2face.inversion import inverted
 from attr2face.lmdbs import open_lmdbs, read_index
 from attr2face.loading import load
 from attr2face.report import Part, write_report
-from attr2face.sheets import enlarged
+from attr2face.sheets import enlarged, read_picture
 
 # Cate, Dalvi and Hussain (2016): section 3.1, Figures 3 and 7, Table 2.
 FREQUENCY = {"White": 0.76, "Black": 0.03, "No Eyewear": 0.90}
@@ -58,7 +58,7 @@ def make_paper(sources: Sources, dataset: str, identities: Path, results: Result
     for path in (results.scores, results.experiments, results.diagnosis, results.evaluation, results.inversion):
         require(path, "make paper makes what is missing")
     model = open_lmdbs(sources.lmdbs, dataset, sources.model)[1]
-    sources = Sources(sources.mixture, sources.eigenfaces, sources.weights, sources.lmdbs, model)
+    sources = replace(sources, model=model)
     with np.load(sources.lmdbs / "labels.npz") as stored:
         positive = stored["scores"] > 0
     out.mkdir(parents=True, exist_ok=True)
@@ -140,7 +140,7 @@ def _freezing(results: Results, out: Path) -> Part:
 
 
 def _shown(results: Results, method: str) -> list[np.ndarray]:
-    return [np.asarray(Image.open(results.evaluation / method / f"{i:03d}.png").convert("RGB")) for i in range(SHOWN)]
+    return [read_picture(results.evaluation / method / f"{i:03d}.png") for i in range(SHOWN)]
 
 
 def _methods(results: Results) -> list[str]:

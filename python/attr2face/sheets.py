@@ -20,6 +20,11 @@ def enlarged(image: np.ndarray) -> Image.Image:
     return Image.fromarray(image).resize((PICTURE, PICTURE), Image.Resampling.BICUBIC)
 
 
+def read_picture(path: Path) -> np.ndarray:
+    """A picture as (height, width, 3) uint8."""
+    return np.asarray(Image.open(path).convert("RGB"))
+
+
 def write_picture(picture: np.ndarray, out: Path) -> None:
     """Write a picture (height, width, 3) uint8 as PNG, whole."""
     with written_whole(out) as temporary:
