@@ -2,10 +2,18 @@
 
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+
+from attr2face.datasets import read_faces
+from attr2face.lmdbs import build_lmdbs
+from attr2face.models import MODELS
+
+# No crop, mirror or dropout: nothing at random.
+STILL = replace(MODELS["mini"], image_size=88, crop=88, mirror=False, dropout=0)
 
 
 def attr2face(*arguments: object, cwd: Path | None = None) -> subprocess.CompletedProcess:
@@ -35,3 +43,11 @@ def pipeline(tmp_path_factory) -> SimpleNamespace:
     succeed("cgmm", "--activations", p.activations, "--out", p.cgmm, "--images-per-attribute", 10)
     succeed("eigenfaces", "--lmdb", p.lmdb, "--out", p.eigenfaces)
     return p
+
+
+@pytest.fixture(scope="session")
+def still(pipeline, tmp_path_factory) -> Path:
+    """The LMDBs of the same people for `STILL`."""
+    folder = tmp_path_factory.mktemp("still") / "lmdb"
+    build_lmdbs(read_faces(pipeline.faces / "attributes.txt", pipeline.faces / "images"), folder, "synthetic", STILL, 1, False)
+    return folder

@@ -1,7 +1,6 @@
 """Training the layers above frozen ones from a cache of what the frozen ones give."""
 
 import json
-from dataclasses import replace
 
 import lmdb
 import numpy as np
@@ -11,21 +10,8 @@ import pytest
 from attr2face import nets
 from attr2face.cache import build_cache
 from attr2face.caffe_quietly import caffe
-from attr2face.datasets import read_faces
-from attr2face.lmdbs import build_lmdbs
-from attr2face.models import MODELS
-from tests.conftest import attr2face, succeed
+from tests.conftest import STILL, attr2face, succeed
 from tests.test_pipeline import blobs, says
-
-# No crop, mirror or dropout: nothing at random.
-STILL = replace(MODELS["mini"], image_size=88, crop=88, mirror=False, dropout=0)
-
-
-@pytest.fixture(scope="module")
-def still(pipeline, tmp_path_factory):
-    folder = tmp_path_factory.mktemp("still") / "lmdb"
-    build_lmdbs(read_faces(pipeline.faces / "attributes.txt", pipeline.faces / "images"), folder, "synthetic", STILL, 1, False)
-    return folder
 
 
 def losses(net: str, weights, tmp_path) -> list[float]:

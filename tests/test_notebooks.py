@@ -30,7 +30,7 @@ def environment(pipeline, tmp_path_factory) -> dict[str, str]:
     succeed("judge", "--lmdb", pipeline.lmdb, "--out", judge)
     succeed("score", "--lmdb", pipeline.lmdb, "--weights", pipeline.weights, "--out", scores)
     paths = {name: str(getattr(pipeline, name)) for name in ("lmdb", "weights", "pretrained", "activations", "cgmm", "eigenfaces")}
-    files = paths | {"dataset": "synthetic", "model": "mini", "judge": str(judge)}
+    files = paths | {"dataset": "synthetic", "model": "mini", "gpu": "", "judge": str(judge)}
     return os.environ | {"ATTR2FACE_FILES": json.dumps(files)}
 
 

@@ -9,26 +9,30 @@ import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
+from attr2face import nets
 from attr2face.caffe_quietly import caffe
 from attr2face.datasets import read_images
 from attr2face.errors import UserError
 from attr2face.files import sha256
+from attr2face.gpu import Devices, in_turn
 from attr2face.lmdbs import read_index
+from attr2face.loading import load
 from attr2face.models import Model, preprocess
-from attr2face.nets import feature_shape
+
+BATCH = 32
 
 
-def forward_batches(net: caffe.Net, paths: Sequence[str], mean: np.ndarray, model: Model, start: int = 0, until: str = "",
-                    mirror: bool = False, linear: bool = False) -> Iterator[slice]:  # fmt: skip
-    """Run the net on images `start` and after, batch by batch; yield the slice of `paths` that its blobs now hold.
+def forward_batches(net: caffe.Net, paths: Sequence[str], mean: np.ndarray, model: Model, until: str = "", mirror: bool = False,
+                    linear: bool = False) -> Iterator[slice]:  # fmt: skip
+    """Run the net on images, batch by batch; yield the slice of `paths` that its blobs now hold.
 
     Only the layers up to the last that writes blob `until` are run, where one is named; without that one, its ReLU, if `linear`.
 
     The slice is never longer than the net's batch; rows of a blob beyond its length are left over from before.
     """
     batch, end = net.blobs["data"].shape[0], _last_writer(net, until) - linear if until else len(net._layer_names) - 1
-    pictures = read_images(paths[start:], model.image_size)
-    for first in range(start, len(paths), batch):
+    pictures = read_images(paths, model.image_size)
+    for first in range(0, len(paths), batch):
         images = np.stack(list(islice(pictures, batch)))
         net.blobs["data"].data[: len(images)] = preprocess(images, mean, model)[..., :: -1 if mirror else 1]
         net._forward(0, end)
@@ -38,6 +42,15 @@ def forward_batches(net: caffe.Net, paths: Sequence[str], mean: np.ndarray, mode
 def _last_writer(net: caffe.Net, blob: str) -> int:
     """The last layer with `blob` on top: normalisation and ReLU write in place."""
     return max(i for i, layer in enumerate(net._layer_names) if blob in net.top_names[layer])
+
+
+def activations_in_turn(k: int, n: int, model: Model, weights: Path, blob: str, paths: Sequence[str], mean: np.ndarray,
+                        mirror: bool = False) -> Iterator[np.ndarray]:  # fmt: skip
+    """A blob for batches k, k + n, k + 2 n... of images, a batch at a time: card k's share (`gpu.in_turn`)."""
+    net = load(nets.deploy(model, BATCH), weights)
+    share = [path for first in range(k * BATCH, len(paths), n * BATCH) for path in paths[first : first + BATCH]]
+    for rows in forward_batches(net, share, mean, model, blob, mirror):
+        yield net.blobs[blob].data[: rows.stop - rows.start].copy()
 
 
 def compute(net: caffe.Net, layer: str, lmdbs: Path, rows: np.ndarray, model: Model, linear: bool = False) -> np.ndarray:
@@ -61,31 +74,30 @@ def read_activations(net: caffe.Net, layer: str, phi: np.ndarray) -> np.ndarray:
     return prob
 
 
-def extract(net: caffe.Net, model: Model, layer: str, lmdbs: Path, weights: Path, out: Path) -> None:
+def extract(model: Model, layer: str, lmdbs: Path, weights: Path, out: Path, devices: Devices) -> None:
     """Write `activations` (n_images, ...) float32 with `path`, `person`, `split` and `positive` (n_images, 73) to `out`.
 
     The work lies in `<out>.part` until it is whole; a later call with the same weights and layer goes on from there.
     """
     index = read_index(lmdbs)
-    shape, batch = feature_shape(model, layer), net.blobs["data"].shape[0]
-    mean = np.load(lmdbs / "mean.npy")
+    shape, mean = nets.feature_shape(model, layer), np.load(lmdbs / "mean.npy")
     part = out.with_name(out.name + ".part")
     try:
         with h5py.File(part, "a") as file:
-            _prepare(file, index, lmdbs, f"{layer} {sha256(weights)}", shape, batch)
-            activations = file["activations"]
-            bar = tqdm(total=len(index), initial=int(file.attrs["done"]), desc=layer, unit=" images")
-            for rows in forward_batches(net, index["path"], mean, model, start=int(file.attrs["done"])):
-                activations[rows] = net.blobs[layer].data[: rows.stop - rows.start]
-                file.attrs["done"] = rows.stop
-                bar.update(rows.stop - rows.start)
-            bar.close()
+            _prepare(file, index, lmdbs, f"{layer} {sha256(weights)}", shape)
+            done = int(file.attrs["done"])
+            with tqdm(total=len(index), initial=done, desc=layer, unit=" images") as bar:
+                for phi in in_turn(activations_in_turn, devices, model, weights, layer, index["path"].tolist()[done:], mean):
+                    file["activations"][done : done + len(phi)] = phi
+                    done += len(phi)
+                    file.attrs["done"] = done
+                    bar.update(len(phi))
         part.replace(out)
     except OSError as error:
         raise UserError(f"cannot write {part}: {error}; free some space, or remove the file if it is damaged") from error
 
 
-def _prepare(file: h5py.File, index: pd.DataFrame, lmdbs: Path, source: str, shape: tuple, batch: int) -> None:
+def _prepare(file: h5py.File, index: pd.DataFrame, lmdbs: Path, source: str, shape: tuple) -> None:
     """Lay out an empty file, or keep one that the same weights and images began."""
     source = f"{source} {sha256(lmdbs / 'index.csv')}"
     if file.attrs.get("source") == source:
@@ -96,5 +108,5 @@ def _prepare(file: h5py.File, index: pd.DataFrame, lmdbs: Path, source: str, sha
         file["positive"] = stored["scores"] > 0
     for column in ("path", "person", "split"):
         file.create_dataset(column, data=index[column].to_numpy(), dtype=text)
-    file.create_dataset("activations", (len(index), *shape), np.float32, chunks=(batch, *shape))
+    file.create_dataset("activations", (len(index), *shape), np.float32, chunks=(BATCH, *shape))
     file.attrs.update(source=source, done=0)

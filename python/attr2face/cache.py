@@ -6,6 +6,7 @@ reads pixels.
 
 import json
 import shutil
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import lmdb
@@ -13,17 +14,17 @@ import numpy as np
 from tqdm import tqdm
 
 from attr2face import nets
-from attr2face.activations import forward_batches
-from attr2face.caffe_quietly import caffe, caffe_pb2
+from attr2face.activations import activations_in_turn
+from attr2face.caffe_quietly import caffe_pb2
 from attr2face.files import require_space, sha256, write_json
+from attr2face.gpu import CPU, Devices, in_turn
 from attr2face.lmdbs import read_index
 from attr2face.loading import load
 from attr2face.models import Model
 
-BATCH = 32
 
-
-def build_cache(lmdbs: Path, weights: Path, model: Model, freeze: str, mirrored: bool, out: Path) -> None:
+def build_cache(lmdbs: Path, weights: Path, model: Model, freeze: str, mirrored: bool, out: Path,
+                devices: Devices = CPU) -> None:  # fmt: skip
     """Fill the folder `out` with the blob beneath stage `freeze` for training and validation images, and their labels.
 
     What an interrupted call has stored is kept; the folder is whole when it holds `cache.json`. One of other weights or
@@ -36,13 +37,19 @@ def build_cache(lmdbs: Path, weights: Path, model: Model, freeze: str, mirrored:
     if _recorded(out / "begun.json") != made_of:
         shutil.rmtree(out, ignore_errors=True)
         write_json(out / "begun.json", made_of)
-    net, mean = load(nets.deploy(model, BATCH), weights), np.load(lmdbs / "mean.npy")
-    index = read_index(lmdbs)
+    index, mean = read_index(lmdbs), np.load(lmdbs / "mean.npy")
+    n_values = load(nets.deploy(model), weights).blobs[blob].data[0].size
+
+    def activations(paths: list[str], mirror: bool) -> Iterator[np.ndarray]:
+        return in_turn(activations_in_turn, devices, model, weights, blob, paths, mean, mirror)
+
     for split in ("train", "val"):
         paths = index["path"][index["split"] == split].tolist()
         passes = [False, True] if mirrored and split == "train" else [False]
-        require_space(out, 5 * net.blobs[blob].data[0].size * len(paths) * len(passes))
-        _write_activations(out / f"{split}_images", net, blob, paths, passes, mean, model)
+        require_space(out, 5 * n_values * len(paths) * len(passes))
+        room = 8 * n_values * (len(paths) * len(passes) + 64) + (1 << 20)
+        with lmdb.open(str(out / f"{split}_images"), map_size=room, sync=False) as env:
+            _write_activations(env, f"{blob} of {split}", paths, passes, activations)
         _copy_labels(lmdbs / f"{split}_labels", out / f"{split}_labels", len(passes))
     write_json(out / "cache.json", made_of)
 
@@ -51,21 +58,18 @@ def _recorded(path: Path) -> dict | None:
     return json.loads(path.read_text()) if path.exists() else None
 
 
-def _write_activations(path: Path, net: caffe.Net, blob: str, paths: list[str], passes: list[bool], mean: np.ndarray,
-                       model: Model) -> None:  # fmt: skip
-    """Append what `path` lacks: the activations of all images, then of all mirrored ones, a transaction per batch."""
-    room = 8 * net.blobs[blob].data[0].size * (len(paths) * len(passes) + 64) + (1 << 20)
-    with lmdb.open(str(path), map_size=room, sync=False) as env, tqdm(None, path.name, len(paths) * len(passes), unit=" images") as bar:
-        done = env.stat()["entries"]
-        bar.update(done)
+def _write_activations(env: lmdb.Environment, title: str, paths: list[str], passes: list[bool],
+                       activations: Callable[[list[str], bool], Iterator[np.ndarray]]) -> None:  # fmt: skip
+    """Append what an LMDB lacks: the activations of all images, then of all mirrored ones, a transaction per batch."""
+    done = env.stat()["entries"]
+    with tqdm(total=len(paths) * len(passes), initial=done, desc=title, unit=" images") as bar:
         for number, mirror in enumerate(passes):
-            begin = len(paths) * number
-            for rows in forward_batches(net, paths, mean, model, max(0, done - begin), blob, mirror):
+            for phi in activations(paths[max(0, done - len(paths) * number) :], mirror):
                 with env.begin(write=True) as transaction:
-                    for i in range(rows.start, rows.stop):
-                        datum = _datum(net.blobs[blob].data[i - rows.start])
-                        transaction.put(f"{begin + i:08d}".encode(), datum.SerializeToString(), append=True)
-                bar.update(rows.stop - rows.start)
+                    for i, values in enumerate(phi, done):
+                        transaction.put(f"{i:08d}".encode(), _datum(values).SerializeToString(), append=True)
+                done += len(phi)
+                bar.update(len(phi))
 
 
 def _datum(activations: np.ndarray) -> caffe_pb2.Datum:

@@ -10,7 +10,7 @@ from attr2face import nets
 from attr2face.attributes import DATA
 from attr2face.errors import UserError
 from attr2face.generation import PRESETS
-from attr2face.gpu import use_gpu
+from attr2face.gpu import devices_named, use
 from attr2face.models import MODELS
 from attr2face.targets import TARGETS
 
@@ -23,7 +23,7 @@ def rate(text: str) -> float | None:
 def parser() -> argparse.ArgumentParser:
     """Every subcommand with its options; `--help` shows the defaults."""
     top = argparse.ArgumentParser("attr2face", description=__doc__)
-    top.add_argument("--gpu", type=int, help="device to run Caffe on; the CPU without it")
+    top.add_argument("--gpu", default="", help="cards to run Caffe on, such as 0 or 0,1; the CPU without it")
     commands = top.add_subparsers(required=True, metavar="stage")
 
     def stage(run, description: str, *options: str):  # noqa: ANN001, ANN202
@@ -163,8 +163,8 @@ def main() -> int:
     """Run a subcommand; bad input is one sentence and status 2, an interrupt says how to go on and is status 130."""
     args = parser().parse_args()
     try:
-        if args.gpu is not None:
-            use_gpu(args.gpu)
+        args.devices = devices_named(args.gpu)
+        use(args.devices[0])
         args.run(args)
         if args.run is not do.generate and getattr(args, "out", None):
             print(f"wrote {args.out}")

@@ -54,7 +54,7 @@ def write_nets(args: argparse.Namespace) -> None:
 
 
 def pretrain(args: argparse.Namespace) -> None:
-    stages.pretrain(args.lmdb, args.out, args.dataset, model_named(args.model), args.epochs, args.rate, args.seed)
+    stages.pretrain(args.lmdb, args.out, args.dataset, model_named(args.model), args.epochs, args.rate, args.seed, args.devices)
 
 
 def finetune(args: argparse.Namespace) -> None:
@@ -62,12 +62,12 @@ def finetune(args: argparse.Namespace) -> None:
     if args.dropout is not None:
         model = replace(model, dropout=args.dropout)
     settings = stages.Finetuning(args.freeze, args.epochs, args.rate, args.cache, args.weigh_classes)
-    stages.finetune(args.lmdb, args.out, args.weights, args.dataset, model, settings, args.seed)
+    stages.finetune(args.lmdb, args.out, args.weights, args.dataset, model, settings, args.seed, args.devices)
 
 
 def experiments(args: argparse.Namespace) -> None:
     model = model_named(args.model)
-    run_grid(args.grid, args.lmdb, args.weights, args.dataset, model, args.epochs, args.rate, args.seed, args.out)
+    run_grid(args.grid, args.lmdb, args.weights, args.dataset, model, args.epochs, args.rate, args.seed, args.out, args.devices)
 
 
 def score(args: argparse.Namespace) -> None:
@@ -84,7 +84,7 @@ def judge(args: argparse.Namespace) -> None:
 
 
 def activations(args: argparse.Namespace) -> None:
-    stages.extract_layer(args.lmdb, args.weights, args.dataset, model_named(args.model), args.layer, args.out)
+    stages.extract_layer(args.lmdb, args.weights, args.dataset, model_named(args.model), args.layer, args.out, args.devices)
 
 
 def bench(args: argparse.Namespace) -> None:
@@ -127,7 +127,7 @@ def generate(args: argparse.Namespace) -> None:
     sets = parse_sets(args.attrs)
     folder = args.folder / Path(args.attrs[1:]).stem if args.attrs.startswith("@") else args.folder
     outs = [args.out or folder / f"{file_name(chosen)}.png" for chosen in sets]
-    print(faces.make_faces(_sources(args), args.dataset, sets, _making(args), outs).to_string(index=False))
+    print(faces.make_faces(_sources(args), args.dataset, sets, _making(args), outs, args.devices).to_string(index=False))
     if args.attrs.startswith("@"):
         faces.write_face_sheet(outs, sets, args.out or folder / "sheet.png")
     print(f"wrote {outs[0] if len(outs) == 1 else folder}")
@@ -140,7 +140,7 @@ def evaluate(args: argparse.Namespace) -> None:
         f"{args.target} {args.preset}": _making(args),
     }
     table = comparison.compare(
-        _sources(args), args.dataset, methods, args.judge, args.identities, args.images, args.split, args.seed, args.out
+        _sources(args), args.dataset, methods, args.judge, args.identities, args.images, args.split, args.seed, args.out, args.devices
     )
     print(table.round(3).to_string(index=False))
 

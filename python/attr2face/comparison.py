@@ -16,6 +16,7 @@ from attr2face.attributes import HEADS, of_classes
 from attr2face.errors import UserError
 from attr2face.faces import Making, Sources, make_faces
 from attr2face.files import write_provenance, write_table
+from attr2face.gpu import CPU, Devices
 from attr2face.judge import count_faces, load_judge, photographs
 from attr2face.likeness import Likeness, fc7, fit_likeness
 from attr2face.lmdbs import open_lmdbs, read_index
@@ -78,7 +79,7 @@ def looked_at(pictures: np.ndarray, asked: People, sees: Callable[[np.ndarray], 
 
 
 def compare(sources: Sources, dataset: str, methods: dict[str, Making], judge_file: Path, identity_weights: Path, n: int, split: str,
-            seed: int, out: Path) -> pd.DataFrame:  # fmt: skip
+            seed: int, out: Path, devices: Devices = CPU) -> pd.DataFrame:  # fmt: skip
     """Generate faces for the attributes of `n` images of unseen people with each method, and write how they do to `out`.
 
     `out` gets table.csv, likeness.csv (a row per face), and for each method its faces and a sheet of the first of them.
@@ -96,7 +97,7 @@ def compare(sources: Sources, dataset: str, methods: dict[str, Making], judge_fi
     made = {"mean face": np.repeat(mean_face[None], len(chosen), axis=0), "photographs of others": np.roll(asked.pictures, 1, axis=0)}
     for name, how in methods.items():
         outs = [out / name.replace(" ", "-") / f"{i:03d}.png" for i in range(len(sets))]
-        make_faces(sources, dataset, sets, how, outs)
+        make_faces(sources, dataset, sets, how, outs, devices)
         made[name] = np.array([read_picture(path) for path in outs])
     made["photographs"] = asked.pictures
     likeness = fit_likeness(fc7(others.pictures, identity_weights, mean, model), others.people, rng)

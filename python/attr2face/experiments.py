@@ -10,6 +10,7 @@ import pandas as pd
 
 from attr2face import figures, stages
 from attr2face.files import write_table
+from attr2face.gpu import CPU, Devices
 from attr2face.models import Model
 
 # Table 1 of the paper: mean accuracy of the heads on PubFig, layers beneath fc6 or conv5 frozen.
@@ -17,7 +18,7 @@ PAPER = {"fc6": (0.847, 0.795), "conv5": (0.867, 0.815)}
 
 
 def run_grid(grid_file: Path, lmdbs: Path, weights: Path, dataset: str, model: Model, epochs: float, rate: float | None, seed: int,
-             out: Path) -> None:  # fmt: skip
+             out: Path, devices: Devices = CPU) -> None:  # fmt: skip
     """Finetune and evaluate every row of a grid, and write `table.csv`, `table1.csv` and `loss` as PNG and SVG to the folder `out`.
 
     The table has training and validation people only. Test people are in Table 1 alone, as in the paper.
@@ -30,7 +31,7 @@ def run_grid(grid_file: Path, lmdbs: Path, weights: Path, dataset: str, model: M
             varied = replace(model, fall=run.fall, dropout=run.dropout, dropout_everywhere=bool(run.dropout_everywhere))
             cache = lmdbs.parent / f"cache-{run.freeze}" if run.cache else None
             settings = stages.Finetuning(run.freeze, epochs, rate, cache, bool(run.weigh_classes))
-            stages.finetune(lmdbs, net, weights, dataset, varied, settings, seed)
+            stages.finetune(lmdbs, net, weights, dataset, varied, settings, seed, devices)
         scores = net.with_suffix(".scores.csv")
         if not scores.exists():
             stages.evaluate(lmdbs, net, dataset, model, scores)

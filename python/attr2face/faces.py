@@ -1,7 +1,7 @@
 """The stage that makes faces: sets of attributes enter, a PNG each leaves, with its loss curve and what made it."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -14,6 +14,7 @@ from attr2face.eigenfaces import Eigenfaces, given, load_eigenfaces
 from attr2face.errors import UserError
 from attr2face.files import provenance, write_json, write_table, written_whole
 from attr2face.generation import PRESETS, descend
+from attr2face.gpu import CPU, Devices, in_turn
 from attr2face.lmdbs import open_lmdbs
 from attr2face.loading import load
 from attr2face.models import Model, deprocess, preprocess
@@ -65,7 +66,8 @@ class Sources:
     model: Model
 
 
-def make_faces(sources: Sources, dataset: str, sets: list[list[str]], how: Making, outs: list[Path]) -> pd.DataFrame:
+def make_faces(sources: Sources, dataset: str, sets: list[list[str]], how: Making, outs: list[Path],
+               devices: Devices = CPU) -> pd.DataFrame:  # fmt: skip
     """Write a face for every set of attributes to the path in `outs`; those that are there and made the same way are kept.
 
     Returns
@@ -80,19 +82,27 @@ def make_faces(sources: Sources, dataset: str, sets: list[list[str]], how: Makin
     common = provenance(inputs, **settings)
     made_of = [common | {"parameters": {"attributes": chosen} | common["parameters"]} for chosen in sets]
     lacking = [i for i, out in enumerate(outs) if not _is_made(out, made_of[i])]
-    for begin in range(0, len(lacking), BATCH):
-        batch = lacking[begin : begin + BATCH]
+    faces = [(sets[i], outs[i], made_of[i]) for i in lacking]
+    for _ in in_turn(_make, devices, sources, how, faces):
+        pass
+    return pd.concat([pd.DataFrame(json.loads(_json_of(out).read_text())["seen"]).assign(face=out.stem) for out in outs])
+
+
+def _make(k: int, n: int, sources: Sources, how: Making, faces: list[tuple[list[str], Path, dict]]) -> Iterator[None]:
+    """Make batches k, k + n, k + 2 n... of faces: of each its attributes, its path and what its JSON says."""
+    for begin in range(k * BATCH, len(faces), n * BATCH):
+        sets, outs, made_of = zip(*faces[begin : begin + BATCH], strict=True)
         frames = []
         watch = (lambda done, faces, frames=frames: frames.append(faces)) if how.animate else None
-        images, losses = generate(sources, [sets[i] for i in batch], how, watch)
+        images, losses = generate(sources, list(sets), how, watch)
         seen = read_back(sources, images)
-        for k, i in enumerate(batch):
-            _write_face(outs[i], images[k], losses[:, k], [frame[k] for frame in frames])
+        for i, out in enumerate(outs):
+            _write_face(out, images[i], losses[:, i], [frame[i] for frame in frames])
             table = [
-                {"attribute": name, "probability": seen[k, INDEX[name]], "in the mean face": seen[-1, INDEX[name]]} for name in sets[i]
+                {"attribute": name, "probability": seen[i, INDEX[name]], "in the mean face": seen[-1, INDEX[name]]} for name in sets[i]
             ]
-            write_json(_json_of(outs[i]), made_of[i] | {"seen": pd.DataFrame(table).round(3).to_dict("records")})
-    return pd.concat([pd.DataFrame(json.loads(_json_of(out).read_text())["seen"]).assign(face=out.stem) for out in outs])
+            write_json(_json_of(out), made_of[i] | {"seen": pd.DataFrame(table).round(3).to_dict("records")})
+        yield
 
 
 def _json_of(out: Path) -> Path:

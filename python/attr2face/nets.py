@@ -180,20 +180,23 @@ def feature_shape(model: Model, layer: str) -> tuple[int, ...]:
     return (model.widths[depth], side, side)
 
 
-def solver(model: Model, net: Path, prefix: Path, rate: float, iterations: int, seed: int) -> str:
-    """A solver's prototxt text. The rate is fixed, as the paper's; mini's falls linearly to 0, which a short training needs."""
+def solver(model: Model, net: Path, prefix: Path, rate: float, iterations: int, seed: int, device: int | None = None) -> str:
+    """A solver's prototxt text, for a card or the CPU. The rate is fixed, as the paper's; mini's falls linearly to 0, which a short
+    training needs.
+    """
+    mode = "CPU" if device is None else f"GPU\ndevice_id: {device}"
     policy = 'lr_policy: "poly"\npower: 1\n' if model.name == "mini" else 'lr_policy: "fixed"\n'
     return (
         f'net: "{net}"\nbase_lr: {rate}\n{policy}{model.solver}max_iter: {iterations}\ndisplay: 0\n'
-        f'snapshot_prefix: "{prefix}"\nrandom_seed: {seed}\nsolver_mode: CPU\n'
+        f'snapshot_prefix: "{prefix}"\nrandom_seed: {seed}\nsolver_mode: {mode}\n'
     )
 
 
 def write_prototxts(model: Model, folder: Path) -> None:
     """Write the committed prototxt files of a model: train_val and solver for the default dataset, and deploy."""
     lmdbs, train_file = Path(f"data/synthetic-{model.name}/lmdb"), Path(f"prototxt/{model.name}/train_val.prototxt")
-    rate, iterations = (2e-3, 3600) if model.name == "mini" else (5e-6, 40_000)
+    rate, iterations, device = (2e-3, 3600, None) if model.name == "mini" else (5e-6, 40_000, 0)
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "train_val.prototxt").write_text(train_val(model, lmdbs))
     (folder / "deploy.prototxt").write_text(deploy(model))
-    (folder / "solver.prototxt").write_text(solver(model, train_file, Path(f"models/{model.name}/finetuned"), rate, iterations, 1))
+    (folder / "solver.prototxt").write_text(solver(model, train_file, Path(f"models/{model.name}/finetuned"), rate, iterations, 1, device))

@@ -8,27 +8,26 @@ import pandas as pd
 from tqdm import tqdm
 
 from attr2face import evaluation, nets
-from attr2face.activations import extract
+from attr2face.activations import BATCH, extract
 from attr2face.attributes import attribute_probabilities
 from attr2face.cache import build_cache, with_frozen_layers
 from attr2face.datasets import read_images
 from attr2face.eigenfaces import fit_eigenfaces, save_eigenfaces
 from attr2face.errors import UserError
 from attr2face.files import require, write_provenance, write_table, written_whole
+from attr2face.gpu import CPU, Devices
 from attr2face.judge import save_judge, train_judge
 from attr2face.lmdbs import open_lmdbs, read_index
 from attr2face.loading import load
 from attr2face.models import Model, preprocess
-from attr2face.training import search_rate, train
-
-BATCH = 32
+from attr2face.training import Run, search_rate, train
 
 
-def pretrain(lmdbs: Path, out: Path, dataset: str, model: Model, epochs: float, rate: float, seed: int) -> None:
+def pretrain(lmdbs: Path, out: Path, dataset: str, model: Model, epochs: float, rate: float, seed: int, devices: Devices = CPU) -> None:
     """Train on the identities of the training people, which plays the part of VGG-Face's own training."""
     info, model = open_lmdbs(lmdbs, dataset, model)
-    net = nets.train_val(replace(model, dropout=0), lmdbs, identities=info["people"])
-    _train(net, lmdbs, out, None, model, epochs, rate, seed, info)
+    net = nets.train_val(_share(replace(model, dropout=0), devices), lmdbs, identities=info["people"])
+    _train(net, lmdbs, out, None, model, epochs, rate, seed, info, devices)
 
 
 @dataclass(frozen=True)
@@ -55,7 +54,8 @@ class Finetuning:
     weigh_classes: bool = False
 
 
-def finetune(lmdbs: Path, out: Path, weights: Path, dataset: str, model: Model, settings: Finetuning, seed: int) -> None:
+def finetune(lmdbs: Path, out: Path, weights: Path, dataset: str, model: Model, settings: Finetuning, seed: int,
+             devices: Devices = CPU) -> None:  # fmt: skip
     """Train the 42 heads (paper, section 3.1) and the layers from `settings.freeze` upwards, starting from `weights`."""
     info, model = open_lmdbs(lmdbs, dataset, model)
     require(weights, "make pretrain writes it, or set WEIGHTS to a .caffemodel")
@@ -63,15 +63,15 @@ def finetune(lmdbs: Path, out: Path, weights: Path, dataset: str, model: Model, 
     if weighting:
         with np.load(lmdbs / "labels.npz") as stored:
             nets.write_class_weights(stored["labels"][stored["split"] == "train"], weighting)
-    how = (model, settings.epochs, settings.rate, seed, info)
+    how, share = (model, settings.epochs, settings.rate, seed, info, devices), _share(model, devices)
     if settings.cache is None:
-        _train(nets.train_val(model, lmdbs, settings.freeze, weighting=weighting), lmdbs, out, weights, *how)
+        _train(nets.train_val(share, lmdbs, settings.freeze, weighting=weighting), lmdbs, out, weights, *how)
         return
     if settings.freeze in ("none", "conv1"):
         raise UserError(f"FREEZE={settings.freeze} freezes no layer whose output could be cached; choose {', '.join(nets.STAGES[2:])}")
-    build_cache(lmdbs, weights, model, settings.freeze, model.mirror, settings.cache)
+    build_cache(lmdbs, weights, model, settings.freeze, model.mirror, settings.cache, devices)
     trained = out.with_suffix(".trained.caffemodel")
-    net = nets.train_val(model, settings.cache, settings.freeze, cached=True, weighting=weighting)
+    net = nets.train_val(share, settings.cache, settings.freeze, cached=True, weighting=weighting)
     _train(net, lmdbs, trained, weights, *how)
     with written_whole(out) as temporary:
         with_frozen_layers(weights, trained, model, temporary)
@@ -80,20 +80,26 @@ def finetune(lmdbs: Path, out: Path, weights: Path, dataset: str, model: Model, 
     trained.unlink()
 
 
+def _share(model: Model, devices: Devices) -> Model:
+    """What of a batch a card trains on."""
+    return replace(model, batch=max(1, model.batch // len(devices)))
+
+
 def _train(net: str, lmdbs: Path, out: Path, weights: Path | None, model: Model, epochs: float, rate: float | None, seed: int,
-           info: dict) -> None:  # fmt: skip
+           info: dict, devices: Devices) -> None:  # fmt: skip
     out.parent.mkdir(parents=True, exist_ok=True)
     train_val, solver = out.with_suffix(".train_val.prototxt"), out.with_suffix(".solver.prototxt")
-    iterations = max(1, round(epochs * info["images"]["train"] / model.batch))
+    batch = _share(model, devices).batch * len(devices)
+    iterations = max(1, round(epochs * info["images"]["train"] / batch))
     snapshot = max(1, min(500, iterations // 4))
     train_val.write_text(net)
 
     def solver_at(rate: float, iterations: int = 1_000_000) -> Path:
-        solver.write_text(nets.solver(model, train_val, out.with_suffix(""), rate, iterations, seed))
+        solver.write_text(nets.solver(model, train_val, out.with_suffix(""), rate, iterations, seed, devices[0]))
         return solver
 
     rate = rate or search_rate(solver_at, weights)
-    train(solver_at(rate, iterations), out, weights, iterations, model.batch, snapshot, seed)
+    train(Run(solver_at(rate, iterations), out, weights, iterations, batch, snapshot, seed), devices)
     inputs = [lmdbs / "lmdb.json", train_val, solver, *([weights] if weights else [])]
     write_provenance(out, inputs, dataset=info["dataset"], model=model.name, epochs=epochs, rate=rate, seed=seed)
 
@@ -134,12 +140,11 @@ def fit_judge(lmdbs: Path, dataset: str, model: Model, out: Path) -> pd.DataFram
     return table
 
 
-def extract_layer(lmdbs: Path, weights: Path, dataset: str, model: Model, layer: str, out: Path) -> None:
+def extract_layer(lmdbs: Path, weights: Path, dataset: str, model: Model, layer: str, out: Path, devices: Devices = CPU) -> None:
     """Store the activations of `layer` for all images of the LMDB folder."""
     _, model = open_lmdbs(lmdbs, dataset, model)
-    nets.feature_shape(model, layer)
     out.parent.mkdir(parents=True, exist_ok=True)
-    extract(load(nets.deploy(model, BATCH), weights), model, layer, lmdbs, weights, out)
+    extract(model, layer, lmdbs, weights, out, devices)
     write_provenance(out, [weights, lmdbs / "index.csv"], dataset=dataset, model=model.name, layer=layer)
 
 

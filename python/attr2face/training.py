@@ -3,10 +3,14 @@
 A snapshot of Caffe holds weights, solver history and iteration, but neither the Data layer's place in the LMDB nor the
 random state. `train` restores those too: it draws the batches that were already used through the data layers alone, and
 reseeds dropout at every snapshot, resumed or not. So a resumed run ends with the weights of an uninterrupted one.
+
+On several cards, each is a rank with a process and a solver of its own, which reads every n-th image; NCCL averages their gradients.
+The first rank shows progress and writes.
 """
 
 import csv
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -15,57 +19,90 @@ from tqdm import tqdm
 from attr2face.caffe_quietly import Solver, caffe
 from attr2face.errors import UserError
 from attr2face.files import require_space, written_whole
+from attr2face.gpu import Devices, in_turn
 from attr2face.loading import check_weights
 
 DISPLAY = 20
 SEARCH = 60
 
 
-def train(solver_file: Path, out: Path, weights: Path | None, iterations: int, batch: int, snapshot: int, seed: int) -> None:
-    """Run a solver to the end, resuming from its newest snapshot, and write weights and loss history.
+@dataclass(frozen=True)
+class Run:
+    """What `train` does.
 
-    Parameters
+    Attributes
     ----------
-    solver_file : Path
+    solver : Path
         Written by `nets.solver`, with `max_iter` equal to `iterations`.
     out : Path
         The .caffemodel to write; snapshots and `<out>.loss.csv` lie beside it.
     weights : Path or None
         A .caffemodel to start from; layers are matched by name.
+    iterations : int
+    batch : int
+        Images in an iteration, of all cards together; the net of each has its share of them.
     snapshot : int
         Iterations between snapshots.
+    seed : int
+        Of dropout.
+    """
+
+    solver: Path
+    out: Path
+    weights: Path | None
+    iterations: int
+    batch: int
+    snapshot: int
+    seed: int
+
+
+def train(run: Run, devices: Devices) -> None:
+    """Run a solver to the end, resuming from its newest snapshot, and write weights and loss history.
 
     Raises
     ------
     UserError
         If the loss stops being finite or the disk is full. What an interrupt loses is what came after the newest snapshot.
     """
-    solver = _solver(solver_file, weights)
-    history = out.with_suffix(".loss.csv")
-    state = out.with_suffix(".solverstate")
-    losses = _restore(solver, state, history, seed) if state.exists() else []
-    bar = tqdm(total=iterations * batch, initial=solver.iter * batch, desc=out.stem, unit=" images", smoothing=0.1)
-    try:
-        while solver.iter < iterations:
-            steps = min(DISPLAY, snapshot - solver.iter % snapshot, iterations - solver.iter)
+    session = caffe.NCCL.new_uid() if len(devices) > 1 else None
+    for _ in in_turn(_train, devices, session, run):
+        pass
+
+
+def _train(rank: int, ranks: int, session: bytes | None, run: Run) -> Iterator[None]:
+    """Train as one of the ranks of a session."""
+    caffe.set_solver_count(ranks)
+    caffe.set_solver_rank(rank)
+    solver = _solver(run.solver, run.weights)
+    history, state = run.out.with_suffix(".loss.csv"), run.out.with_suffix(".solverstate")
+    losses = _restore(solver, state, history, run.seed + rank) if state.exists() else []
+    if session:
+        together = caffe.NCCL(solver, session)  # the solver does not keep it
+        together.bcast()
+        solver.add_callback(together)
+    done, total = solver.iter * run.batch, run.iterations * run.batch
+    with tqdm(total=total, initial=done, desc=run.out.stem, unit=" images", smoothing=0.1, disable=rank > 0) as bar:
+        while solver.iter < run.iterations:
+            steps = min(DISPLAY, run.snapshot - solver.iter % run.snapshot, run.iterations - solver.iter)
             solver.step(steps)
             loss = _loss(solver)
             if not np.isfinite(loss):
                 raise UserError(f"the loss is {loss} at iteration {solver.iter}; lower the learning rate (RATE)")
             losses.append((solver.iter, loss))
-            bar.update(steps * batch)
+            bar.update(steps * run.batch)
             bar.set_postfix(loss=f"{loss:.2f}")
-            if solver.iter % snapshot == 0:
-                _snapshot(solver, state, history, losses)
-                caffe.set_random_seed(seed + solver.iter)
-    finally:
-        bar.close()
-    with written_whole(out) as temporary:
-        require_space(out.parent, _size(solver))
-        solver.net.save(str(temporary))
-    _write_history(history, losses)
-    state.unlink(missing_ok=True)
-    _remove_snapshots(state)
+            if solver.iter % run.snapshot == 0:
+                if rank == 0:
+                    _snapshot(solver, state, history, losses)
+                caffe.set_random_seed(run.seed + rank + solver.iter)
+    if rank == 0:
+        with written_whole(run.out) as temporary:
+            require_space(run.out.parent, _size(solver))
+            solver.net.save(str(temporary))
+        _write_history(history, losses)
+        state.unlink(missing_ok=True)
+        _remove_snapshots(state)
+    yield
 
 
 def search_rate(solver_at: Callable[[float], Path], weights: Path | None, highest: float = 0.1) -> float:
@@ -121,7 +158,7 @@ def _snapshot(solver: Solver, state: Path, history: Path, losses: list) -> None:
 
 def _size(solver: Solver) -> int:
     """Bytes of the net's weights."""
-    return sum(blob.data.nbytes for blobs in solver.net.params.values() for blob in blobs)
+    return sum(4 * blob.count for blobs in solver.net.params.values() for blob in blobs)
 
 
 def _remove_snapshots(state: Path, keep: str = "") -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 from attr2face.errors import UserError
 from attr2face.faces import Sources
 from attr2face.files import require
+from attr2face.gpu import devices_named, use
 from attr2face.lmdbs import open_lmdbs
 from attr2face.models import model_named
 
@@ -24,17 +25,18 @@ class Files:
 
 
 def files() -> Files:
-    """The files that make names.
+    """The files that make names; Caffe runs on the first of the cards that it names.
 
     Raises
     ------
     UserError
-        If the variable is not set, or a file is not there.
+        If the variable is not set, or a file or a card is not there.
     """
     if "ATTR2FACE_FILES" not in os.environ:
         raise UserError("ATTR2FACE_FILES is not set; start notebooks with make jupyter, make notebooks or make demo")
     named = json.loads(os.environ["ATTR2FACE_FILES"])
     dataset, model = named.pop("dataset"), named.pop("model")
+    use(devices_named(named.pop("gpu"))[0])
     paths = {name: require(Path(path), "make jupyter makes what is missing") for name, path in named.items()}
     model = open_lmdbs(paths["lmdb"], dataset, model_named(model))[1]
     sources = Sources(paths["cgmm"], paths["eigenfaces"], paths["weights"], paths["lmdb"], model)
