@@ -27,6 +27,7 @@ CGMM_RATE ?= 1
 CLASS_WEIGHTS ?=
 DROPOUT_AFTER ?= fc
 CAFFE_ROOT ?=
+CUDA_ARCH ?=
 PEOPLE ?= 2000
 PICTURES ?= 6
 SIZE ?= $(if $(filter vgg_face,$(MODEL)),256,92)
@@ -35,7 +36,7 @@ MARGIN ?= $(if $(filter vgg_face,$(MODEL)),32,$(if $(filter synthetic,$(DATASET)
 EPOCHS ?= $(if $(filter synthetic,$(DATASET)),6,20)
 RATE ?= $(if $(filter vgg_face,$(MODEL)),5e-6,2e-3)
 DROPOUT ?= $(if $(filter mini,$(MODEL)),$(if $(filter synthetic,$(DATASET)),0,0.3),0.5)
-export CAFFE_ROOT
+export CAFFE_ROOT CUDA_ARCH
 
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
@@ -114,7 +115,8 @@ help:  ## this list
 		"FREEZE" "$(FREEZE): layers beneath this one do not learn: none, conv2 to conv5, fc6, fc7, heads" \
 		"CACHE" "$(CACHE): 1 computes what is frozen once and trains from that" \
 		"SEED" "$(SEED): of everything random" \
-		"GPU" "$(GPU): device number; empty for the CPU" \
+		"GPU" "$(GPU): cards, such as 0 or 0,1; empty for the CPU; make setup GPU=0 builds Caffe with CUDA" \
+		"CUDA_ARCH" "$(CUDA_ARCH): compute capabilities to build for, such as '8.6 9.0'; empty for those of the cards here" \
 		"OUT" "$(OUT): PNG to write; empty for results/$(DATASET)-$(MODEL)/" \
 		"EPOCHS" "$(EPOCHS): of finetuning" \
 		"RATE" "$(RATE): learning rate of finetuning; search starts high and lowers it until the loss falls" \
@@ -128,7 +130,7 @@ help:  ## this list
 		"LABEL_NOISE" "$(LABEL_NOISE): standard deviation of noise on their scores; 0.5 turns about one label in twenty" \
 		"CAFFE_ROOT" "$(CAFFE_ROOT): a Caffe of your own; empty builds one"
 
-setup: $(READY)  ## system packages, virtual environment and Caffe
+setup: $(READY) $(if $(GPU),.venv/cuda)  ## system packages, virtual environment and Caffe; with CUDA if GPU is set
 data: $(FACES_INDEX)  ## render the faces of DATASET=synthetic
 lmdb: $(LMDB)/lmdb.json  ## LMDBs of images and labels
 pretrain: $(PRETRAINED)  ## mini on the identities of other rendered people
@@ -143,7 +145,12 @@ $(READY): requirements.txt setup/system.sh setup/caffe.sh setup/caffe.patch
 	@.venv/bin/pip install --quiet --disable-pip-version-check -r requirements.txt || \
 		{ echo "make setup: pip could not install requirements.txt; check the network and run make again" >&2; exit 1; }
 	@echo "$(CURDIR)/python" >"$$($(PYTHON) -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/attr2face.pth"
-	@bash setup/caffe.sh .venv
+	@CUDA="$(GPU)" bash setup/caffe.sh .venv
+	@touch $@
+
+# A Caffe with CUDA in the place of the other; it runs on the CPU, too.
+.venv/cuda: $(READY) setup/cuda.sh setup/cuda.txt
+	@CUDA=1 bash setup/caffe.sh .venv
 	@touch $@
 
 $(FACES_synthetic)/attributes.txt: data/heads.csv data/frequencies.csv data/correlations.csv | $(READY)
@@ -255,7 +262,7 @@ paper: $(CGMM) $(SCORES) $(WORK)/eigenfaces.h5 | $(READY)  ## every figure and t
 
 # What notebooks and the demo read.
 SHOWN := $(CGMM) $(SCORES) $(WORK)/eigenfaces.h5 $(JUDGE)
-export ATTR2FACE_FILES = {"dataset": "$(DATASET)", "model": "$(MODEL)", "lmdb": "$(abspath $(LMDB))", "weights": "$(abspath $(FINETUNED))", \
+export ATTR2FACE_FILES = {"dataset": "$(DATASET)", "model": "$(MODEL)", "gpu": "$(GPU)", "lmdb": "$(abspath $(LMDB))", "weights": "$(abspath $(FINETUNED))", \
 	"pretrained": "$(abspath $(PRETRAINED))", "activations": "$(abspath $(ACTIVATIONS))", "cgmm": "$(abspath $(CGMM))", \
 	"eigenfaces": "$(abspath $(WORK))/eigenfaces.h5", "judge": "$(abspath $(JUDGE))"}
 

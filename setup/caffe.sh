@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Build BVLC Caffe 1.0 with pycaffe from Debian's source package into the cache and link it into a virtual environment.
-# Usage: caffe.sh VENV. CAFFE_ROOT=/path takes a Caffe that is already built; CAFFE_SOURCE=/path takes a folder with the
-# source package's .dsc and tarballs instead of asking the machine's package mirror.
+# Usage: caffe.sh VENV. With CUDA=1 it runs on GPUs, too: on those of this machine, or of CUDA_ARCH ("8.6 9.0"), or from 7.5 on.
+# CAFFE_ROOT=/path takes a Caffe that is already built; CAFFE_SOURCE=/path takes a folder with the source package's .dsc and
+# tarballs instead of asking the machine's package mirror.
 set -euo pipefail
 
 venv=$(realpath "$1")
@@ -11,8 +12,8 @@ cache=${XDG_CACHE_HOME:-$HOME/.cache}/attr2face
 orig=caffe_1.0.0+git20180821.99bd997.orig.tar.gz
 orig_sha256=e0eb3f06794f7402c77b7dec8e8480273ee1a1bb192e9122b621a69d4147ad0c
 options=(
-    -DCMAKE_BUILD_TYPE=Release "-DCMAKE_CXX_FLAGS=-O3 -march=native -fno-math-errno -w" -DCMAKE_CXX_STANDARD=14
-    -DCPU_ONLY=ON -DBLAS=Open -DUSE_OPENMP=ON -DUSE_LMDB=ON -DUSE_LEVELDB=OFF -DUSE_OPENCV=ON
+    -DCMAKE_BUILD_TYPE=Release "-DCMAKE_CXX_FLAGS=-O3 -march=native -fno-math-errno -w" -DCMAKE_CXX_STANDARD=17
+    -DBLAS=Open -DUSE_OPENMP=ON -DUSE_LMDB=ON -DUSE_LEVELDB=OFF -DUSE_OPENCV=ON
     -DBUILD_docs=OFF -DBUILD_matlab=OFF -Dpython_version=3
 )
 
@@ -21,9 +22,24 @@ fail() {
     exit 1
 }
 
-# Everything that the binary depends on: sources and options (this script), Python, numpy, the system's libraries, the processor.
+# CUDA's options: a toolkit, with NCCL where that has it, without cuDNN, which dropped the calls that Caffe makes; the cards to compile
+# for, and code that later cards translate for themselves.
+cuda_options() {
+    local archs
+    archs=$(xargs <<<"${CUDA_ARCH:-$(nvidia-smi --query-gpu=compute_cap --format=csv,noheader 2>/dev/null | sort -Vu)}")
+    archs=${archs:-7.5}
+    options+=(
+        "-DCUDA_TOOLKIT_ROOT_DIR=$toolkit" -DCUDA_PROPAGATE_HOST_FLAGS=OFF "-DCUDA_NVCC_FLAGS=-std=c++17;-w" -DUSE_CUDNN=OFF
+        -DCUDA_ARCH_NAME=Manual "-DCUDA_ARCH_BIN=$archs" "-DCUDA_ARCH_PTX=${archs##* }"
+    )
+    [ ! -e "$toolkit/include/nccl.h" ] ||
+        options+=(-DUSE_NCCL=ON "-DNCCL_INCLUDE_DIR=$toolkit/include" "-DNCCL_LIBRARIES=$toolkit/lib64/libnccl.so")
+}
+
+# Everything that the binary depends on: sources and options, Python, numpy, the system's libraries, the processor.
 key() {
     {
+        echo "${options[@]}"
         cat "$here/caffe.sh" "$here/caffe.patch" /etc/os-release
         "$python" -c 'import numpy, sys; print(sys.version, numpy.__version__)'
         g++ -march=native -Q --help=target --version
@@ -72,10 +88,10 @@ build() {
 
     echo "Caffe 3/4: configuring"
     cmake -S src -B build -G Ninja "${options[@]}" -DPYTHON_EXECUTABLE="$python" -DCMAKE_INSTALL_PREFIX="$prefix" \
-        -DCMAKE_INSTALL_RPATH="$prefix/lib;$prefix/lib/$(gcc -print-multiarch)" >cmake.log 2>&1 ||
+        -DCMAKE_INSTALL_RPATH="$prefix/lib;$prefix/lib/$(gcc -print-multiarch)${toolkit:+;$toolkit/lib64}" >cmake.log 2>&1 ||
         fail "cmake failed: $(grep -A4 'CMake Error' cmake.log | tr '\n' ' ')"
 
-    echo "Caffe 4/4: compiling, a few minutes"
+    echo "Caffe 4/4: compiling, ${toolkit:+with CUDA }a few minutes"
     DESTDIR=$PWD/stage NINJA_STATUS='%p ' ninja -C build install | tee ninja.log |
         awk '/^ *[0-9]+0% / && $1 != last { last = $1; print "  " $1; fflush() }' ||
         fail "the build failed: $(grep -m 1 -A 4 'error' ninja.log)"
@@ -87,6 +103,13 @@ if [ -n "${CAFFE_ROOT:-}" ]; then
     root=$(realpath -e "$CAFFE_ROOT") || fail "CAFFE_ROOT=$CAFFE_ROOT does not exist"
     [ -e "$root/python/caffe/_caffe.so" ] || fail "CAFFE_ROOT=$root has no python/caffe/_caffe.so; build pycaffe there first"
 else
+    toolkit=
+    if [ -n "${CUDA:-}" ]; then
+        toolkit=$(bash "$here/cuda.sh" "$python" "$cache")
+        cuda_options
+    else
+        options+=(-DCPU_ONLY=ON)
+    fi
     root=$cache/caffe-$(key)
     if [ ! -d "$root" ]; then
         mkdir -p "$cache"
