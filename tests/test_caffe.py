@@ -1,4 +1,4 @@
-"""Caffe as setup/caffe.patch leaves it: what is shared out among threads, and Adam and BatchNorm in fewer passes."""
+"""Caffe as setup/caffe.patch leaves it: what is shared out among threads, convolutions without BLAS, Adam and BatchNorm in few passes."""
 
 import os
 import subprocess
@@ -6,6 +6,7 @@ import sys
 
 import numpy as np
 import pytest
+from numpy.lib.stride_tricks import sliding_window_view
 
 from attr2face.caffe_quietly import caffe
 
@@ -80,6 +81,32 @@ def test_adam_takes_the_published_steps(tmp_path):
         m, v = 0.9 * m + 0.1 * g, 0.99 * v + 0.01 * g**2
         w -= 0.1 * np.sqrt(1 - 0.99**t) / (1 - 0.9**t) * m / (np.sqrt(v) + 1e-3)
     assert np.allclose(solver.net.params["fc"][0].data, w, rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize(("channels", "outputs", "height", "width"), [(3, 8, 9, 33), (8, 11, 21, 16), (17, 64, 5, 6), (66, 5, 4, 20)])
+def test_convolutions_of_any_size_are_sums_over_windows(tmp_path, channels, outputs, height, width):
+    """Few channels and many, wide images and narrow ones are calculated in different ways."""
+    (tmp_path / "net.prototxt").write_text(f"""
+        force_backward: true
+        layer {{ name: "data" type: "Input" top: "data" input_param {{ shape {{ dim: 3 dim: {channels} dim: {height} dim: {width} }} }} }}
+        layer {{ name: "conv" type: "Convolution" bottom: "data" top: "conv"
+                 convolution_param {{ num_output: {outputs} kernel_size: 3 pad: 1 weight_filler {{ type: "msra" }}
+                                      bias_filler {{ type: "gaussian" }} }} }}
+    """)
+    net, rng = caffe.Net(str(tmp_path / "net.prototxt"), caffe.TRAIN), np.random.default_rng(0)
+    weight, bias = net.params["conv"]
+    x, dy = rng.standard_normal((3, channels, height, width)), rng.standard_normal((3, outputs, height, width))
+    net.blobs["data"].data[...] = x
+    net.forward()
+    net.backward(conv=dy.astype(np.float32))
+
+    def windows(maps: np.ndarray) -> np.ndarray:
+        return sliding_window_view(np.pad(maps, ((0, 0), (0, 0), (1, 1), (1, 1))), (3, 3), (2, 3))
+
+    y = np.einsum("nchwij,mcij->nmhw", windows(x), weight.data) + bias.data[:, None, None]
+    assert np.allclose(net.blobs["conv"].data, y, atol=1e-4)
+    assert np.allclose(weight.diff, np.einsum("nchwij,nmhw->mcij", windows(x), dy), atol=1e-3)
+    assert np.allclose(net.blobs["data"].diff, np.einsum("nmhwij,mcij->nchw", windows(dy), weight.data[..., ::-1, ::-1]), atol=1e-4)
 
 
 @pytest.mark.parametrize("in_place", [False, True])
