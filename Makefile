@@ -117,7 +117,7 @@ help:  ## this list
 		"SEED" "$(SEED): of everything random" \
 		"GPU" "$(GPU): cards, such as 0 or 0,1; empty for the CPU; make setup GPU=0 builds Caffe with CUDA" \
 		"CUDA_ARCH" "$(CUDA_ARCH): compute capabilities to build for, such as '8.6 9.0'; empty for those of the cards here" \
-		"OUT" "$(OUT): PNG to write; empty for results/$(DATASET)-$(MODEL)/" \
+		"OUT" "$(OUT): PNG to write; empty for $(RESULTS)/" \
 		"EPOCHS" "$(EPOCHS): of finetuning" \
 		"RATE" "$(RATE): learning rate of finetuning; search starts high and lowers it until the loss falls" \
 		"FALL" "$(FALL): learning rate of a stage over that of the one above it" \
@@ -251,7 +251,7 @@ attrs: $(READY)
 	@$(ATTR2FACE) attrs "$(ATTRS)"
 
 generate: attrs $(CGMM) $(EIGENFACES)  ## a face with the attributes ATTRS
-	@$(ATTR2FACE) generate $(MADE_FROM) $(if $(ANIMATE),--animate) --attrs "$(ATTRS)" --folder results/$(DATASET)-$(MODEL) $(if $(OUT),--out "$(OUT)")
+	@$(ATTR2FACE) generate $(MADE_FROM) $(if $(ANIMATE),--animate) --attrs "$(ATTRS)" --folder $(RESULTS) $(if $(OUT),--out "$(OUT)")
 
 paper: $(CGMM) $(SCORES) $(WORK)/eigenfaces.h5 | $(READY)  ## every figure and table of the paper, in one report
 	@$(MAKE) --no-print-directory experiments GRID=data/table1.csv

@@ -71,7 +71,7 @@ def experiments(args: argparse.Namespace) -> None:
 
 
 def score(args: argparse.Namespace) -> None:
-    summary = stages.evaluate(args.lmdb, args.weights, args.dataset, model_named(args.model), args.out)
+    summary = stages.score(args.lmdb, args.weights, args.dataset, model_named(args.model), args.out)
     print(summary.round(3).to_string())
 
 

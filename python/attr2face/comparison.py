@@ -40,9 +40,14 @@ class People:
         return People(self.pictures[rows], self.people[rows], self.labels[rows], self.positive[rows])
 
 
-def people_of(sources: Sources, rows: np.ndarray) -> People:
+def folder_of(method: str) -> str:
+    """Where a method's faces are, in the folder of a comparison."""
+    return method.replace(" ", "-")
+
+
+def people_of(sources: Sources, index: pd.DataFrame, rows: np.ndarray) -> People:
     """Those in some rows of the LMDB folder's index."""
-    index = read_index(sources.lmdbs).iloc[rows]
+    index = index.iloc[rows]
     with np.load(sources.lmdbs / "labels.npz") as stored:
         labels, positive = stored["labels"][rows], stored["scores"][rows] > 0
     paths = tqdm(index["path"], "photographs", unit=" images")
@@ -87,16 +92,17 @@ def compare(sources: Sources, dataset: str, methods: dict[str, Making], judge_fi
     mean = np.load(sources.lmdbs / "mean.npy")
     model = open_lmdbs(sources.lmdbs, dataset, sources.model)[1]
     sources, judge, rng = replace(sources, model=model), load_judge(judge_file), np.random.default_rng(seed)
-    within = (read_index(sources.lmdbs)["split"] == split).to_numpy()
+    index = read_index(sources.lmdbs)
+    within = (index["split"] == split).to_numpy()
     if not within.any():
         raise UserError(f"{sources.lmdbs} has nobody in the split {split}; build it from more people")
-    everybody, others = people_of(sources, np.flatnonzero(within)), people_of(sources, np.flatnonzero(~within)[:OTHERS])
+    everybody, others = people_of(sources, index, np.flatnonzero(within)), people_of(sources, index, np.flatnonzero(~within)[:OTHERS])
     chosen = draw_people(everybody.people, everybody.labels, n, rng)
     asked, sets = everybody[chosen], [attributes_of(labels) for labels in everybody.labels[chosen]]
     mean_face = np.asarray(enlarged(mean_picture(mean, model)))
     made = {"mean face": np.repeat(mean_face[None], len(chosen), axis=0), "photographs of others": np.roll(asked.pictures, 1, axis=0)}
     for name, how in methods.items():
-        outs = [out / name.replace(" ", "-") / f"{i:03d}.png" for i in range(len(sets))]
+        outs = [out / folder_of(name) / f"{i:03d}.png" for i in range(len(sets))]
         make_faces(sources, dataset, sets, how, outs, devices)
         made[name] = np.array([read_picture(path) for path in outs])
     made["photographs"] = asked.pictures
@@ -109,7 +115,7 @@ def compare(sources: Sources, dataset: str, methods: dict[str, Making], judge_fi
     for i, picture in enumerate(asked.pictures):
         write_picture(picture, out / "photographs" / f"{i:03d}.png")
     for name, pictures in made.items():
-        write_sheet(out / f"{name.replace(' ', '-')}.jpg", pictures[:SHOWN], [", ".join(names) for names in sets[:SHOWN]], 6, lines=7)
+        write_sheet(out / f"{folder_of(name)}.jpg", pictures[:SHOWN], [", ".join(names) for names in sets[:SHOWN]], 6, lines=7)
     write_table(out / "likeness.csv", alike.assign(person=asked.people, attributes=[", ".join(names) for names in sets]))
     write_table(out / "table.csv", table)
     write_provenance(out / "table.csv", [sources.mixture, sources.weights, judge_file, identity_weights], images=n, split=split, seed=seed)

@@ -34,7 +34,7 @@ def run_grid(grid_file: Path, lmdbs: Path, weights: Path, dataset: str, model: M
             stages.finetune(lmdbs, net, weights, dataset, varied, settings, seed, devices)
         scores = net.with_suffix(".scores.csv")
         if not scores.exists():
-            stages.evaluate(lmdbs, net, dataset, model, scores)
+            stages.score(lmdbs, net, dataset, model, scores)
         rows.append({"run": run.name} | _means(scores, ("train", "val")))
         if run.name in PAPER:
             heads = pd.read_csv(scores.with_suffix(".heads.csv")).groupby("split")[["majority", "accuracy"]].mean()

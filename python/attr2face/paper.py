@@ -15,6 +15,7 @@ from PIL import Image
 from attr2face import clusters, figures, nets
 from attr2face.activations import compute
 from attr2face.attributes import ATTRIBUTES, INDEX
+from attr2face.comparison import folder_of
 from attr2face.diagnosis import best_targets
 from attr2face.faces import Sources
 from attr2face.files import require, write_table, written_whole
@@ -140,13 +141,13 @@ def _freezing(results: Results, out: Path) -> Part:
 
 
 def _shown(results: Results, method: str) -> list[np.ndarray]:
-    return [read_picture(results.evaluation / method / f"{i:03d}.png") for i in range(SHOWN)]
+    return [read_picture(results.evaluation / folder_of(method) / f"{i:03d}.png") for i in range(SHOWN)]
 
 
 def _methods(results: Results) -> list[str]:
-    """Names of the methods of generation that were compared, as folders; the project's own comes last."""
+    """The methods of generation that were compared; the project's own comes last."""
     named = pd.read_csv(results.evaluation / "table.csv")["method"]
-    return [name.replace(" ", "-") for name in named if name not in ("mean face", "photographs of others", "photographs")]
+    return [name for name in named if name not in ("mean face", "photographs of others", "photographs")]
 
 
 def _inversions(sources: Sources, results: Results, layer: str, out: Path, seed: int) -> Part:
@@ -159,8 +160,8 @@ def _inversions(sources: Sources, results: Results, layer: str, out: Path, seed:
         "photograph": photographs,
         f"its activations at\n{layer}, inverted": [np.asarray(enlarged(image)) for image in found],
         "its attributes:\npaper's cGMM": _shown(results, "paper"),
-        "its attributes:\nclass visualisation": _shown(results, "class-visualisation"),
-        "its attributes:\n" + own.replace("-", " "): _shown(results, own),
+        "its attributes:\nclass visualisation": _shown(results, "class visualisation"),
+        f"its attributes:\n{own}": _shown(results, own),
     }
     figure = figures.pictures(columns, [""] * SHOWN)
     table = _table(pd.read_csv(results.inversion / "table.csv"), out, "inversion")
@@ -195,7 +196,7 @@ def _generated(results: Results, out: Path) -> Part:
 
 
 def _likeness(results: Results, out: Path) -> Part:
-    alike, own = pd.read_csv(results.evaluation / "likeness.csv"), _methods(results)[-1].replace("-", " ")
+    alike, own = pd.read_csv(results.evaluation / "likeness.csv"), _methods(results)[-1]
     ours = alike[["person", own]].set_axis(["person", "likeness, %"], axis=1)[: len(LIKENESS)]
     theirs = pd.DataFrame(LIKENESS.items(), columns=["paper's person", "paper's likeness, %"])
     table = _table(pd.concat([ours, theirs], axis=1), out, "table2")

@@ -104,7 +104,7 @@ def _train(net: str, lmdbs: Path, out: Path, weights: Path | None, model: Model,
     write_provenance(out, inputs, dataset=info["dataset"], model=model.name, epochs=epochs, rate=rate, seed=seed)
 
 
-def evaluate(lmdbs: Path, weights: Path, dataset: str, model: Model, out: Path) -> pd.DataFrame:
+def score(lmdbs: Path, weights: Path, dataset: str, model: Model, out: Path) -> pd.DataFrame:
     """Write scores per attribute and split to `out`, per head beside it; return the means. Thresholds come from validation people."""
     _, model = open_lmdbs(lmdbs, dataset, model)
     index = read_index(lmdbs)
