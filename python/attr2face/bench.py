@@ -69,14 +69,14 @@ def rendering(rounds: int) -> Iterator[dict]:
             yield {"what": f"rendering at {size} pixels, {os.cpu_count()} processes", "ours": f"{200 / took:.0f}/s"}
 
 
-def training(lmdbs: Path, weights: Path, model: Model, rounds: int) -> dict:
+def training(lmdbs: Path, weights: Path, model: Model, gpu: str, rounds: int) -> dict:
     """`attr2face finetune` against `caffe train` on the solver that it wrote: whole commands."""
     images = 3 * ITERATIONS * model.batch
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder) / "net.caffemodel"
         per_epoch = open_lmdbs(lmdbs, "synthetic", model)[0]["images"]["train"]
-        ours = (sys.executable, "-m", "attr2face", "finetune", "--model", model.name, "--lmdb", lmdbs, "--weights", weights, "--out", out,
-                "--epochs", images / per_epoch)  # fmt: skip
+        ours = (sys.executable, "-m", "attr2face", "--gpu", gpu, "finetune", "--model", model.name, "--lmdb", lmdbs, "--weights", weights,
+                "--out", out, "--epochs", images / per_epoch)  # fmt: skip
         _quietly(*ours)
         theirs = (tool("caffe"), "train", "-solver", out.with_suffix(".solver.prototxt"), "-weights", weights)
         what = f"{model.name}: finetune against caffe train"
@@ -153,9 +153,9 @@ def solving(activations: Path, lam: float = 1e-5, epochs: int = 100) -> dict:
     return {"what": what, "ours": f"{exact:.2f} s", "theirs": f"{took:.1f} s", "ratio": f"{took / exact:.0f}"}
 
 
-def bench(faces: Path, lmdbs: Path, weights: Path, activations: Path, model: Model, torch: str, rounds: int) -> pd.DataFrame:
+def bench(faces: Path, lmdbs: Path, weights: Path, activations: Path, model: Model, gpu: str, torch: str, rounds: int) -> pd.DataFrame:
     """A row per measurement; `ratio` is how many times faster ours is."""
     rows = [*rendering(rounds), converting(faces, model, rounds), summing(rounds), solving(activations)]
     rows += [caching(lmdbs, weights, model, freeze, rounds) for freeze in ("conv5", "fc6")]
-    rows += [training(lmdbs, weights, model, rounds), *generating(weights, model, torch, rounds)]
+    rows += [training(lmdbs, weights, model, gpu, rounds), *generating(weights, model, torch, rounds)]
     return pd.DataFrame(rows).fillna("")

@@ -89,7 +89,7 @@ def activations(args: argparse.Namespace) -> None:
 
 def bench(args: argparse.Namespace) -> None:
     files = (args.faces, args.lmdb, args.weights, args.activations)
-    print(measure_speed(*files, model_named(args.model), args.torch, args.rounds).to_string(index=False))
+    print(measure_speed(*files, model_named(args.model), args.gpu, args.torch, args.rounds).to_string(index=False))
 
 
 def fit_cgmm(args: argparse.Namespace) -> None:
