@@ -80,6 +80,7 @@ def _train(rank: int, ranks: int, session: bytes | None, run: Run) -> Iterator[N
         together = caffe.NCCL(solver, session)  # the solver does not keep it
         together.bcast()
         solver.add_callback(together)
+        solver.net.after_backward(together)  # layer by layer, as the solver expects unless told otherwise
     done, total = solver.iter * run.batch, run.iterations * run.batch
     with tqdm(total=total, initial=done, desc=run.out.stem, unit=" images", smoothing=0.1, disable=rank > 0) as bar:
         while solver.iter < run.iterations:
