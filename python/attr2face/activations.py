@@ -14,7 +14,7 @@ from attr2face.caffe_quietly import caffe
 from attr2face.datasets import read_images
 from attr2face.errors import UserError
 from attr2face.files import sha256
-from attr2face.gpu import Devices, in_turn
+from attr2face.gpu import Devices, cores, in_turn
 from attr2face.lmdbs import read_index
 from attr2face.loading import load
 from attr2face.models import Model, preprocess
@@ -87,7 +87,9 @@ def extract(model: Model, layer: str, lmdbs: Path, weights: Path, out: Path, dev
             _prepare(file, index, lmdbs, f"{layer} {sha256(weights)}", shape)
             done = int(file.attrs["done"])
             with tqdm(total=len(index), initial=done, desc=layer, unit=" images") as bar:
-                for phi in in_turn(activations_in_turn, devices, model, weights, layer, index["path"].tolist()[done:], mean):
+                lacking = index["path"].tolist()[done:]
+                shared = cores(devices, model, len(lacking) // BATCH)
+                for phi in in_turn(activations_in_turn, shared, model, weights, layer, lacking, mean):
                     file["activations"][done : done + len(phi)] = phi
                     done += len(phi)
                     file.attrs["done"] = done

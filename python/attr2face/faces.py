@@ -14,7 +14,7 @@ from attr2face.eigenfaces import Eigenfaces, given, load_eigenfaces
 from attr2face.errors import UserError
 from attr2face.files import provenance, write_json, write_table, written_whole
 from attr2face.generation import PRESETS, descend
-from attr2face.gpu import CPU, Devices, in_turn
+from attr2face.gpu import CPU, Devices, cores, in_turn
 from attr2face.lmdbs import open_lmdbs
 from attr2face.loading import load
 from attr2face.models import Model, deprocess, preprocess
@@ -83,7 +83,7 @@ def make_faces(sources: Sources, dataset: str, sets: list[list[str]], how: Makin
     made_of = [common | {"parameters": {"attributes": chosen} | common["parameters"]} for chosen in sets]
     lacking = [i for i, out in enumerate(outs) if not _is_made(out, made_of[i])]
     faces = [(sets[i], outs[i], made_of[i]) for i in lacking]
-    for _ in in_turn(_make, devices, sources, how, faces):
+    for _ in in_turn(_make, cores(devices, sources.model, len(faces) // BATCH), sources, how, faces):
         pass
     return pd.concat([pd.DataFrame(json.loads(_json_of(out).read_text())["seen"]).assign(face=out.stem) for out in outs])
 

@@ -1,8 +1,9 @@
-"""Caffe on GPUs: its mode is set here, and work is shared out among several cards, a process each.
+"""Caffe on GPUs: its mode is set here, and work is shared out among several cards, or cores, a process each.
 
 `devices` are the numbers of cards; None among them is the CPU.
 """
 
+import os
 import re
 import signal
 import subprocess
@@ -10,9 +11,13 @@ import sys
 from collections.abc import Callable, Iterator
 from itertools import cycle
 from multiprocessing import connection, get_context
+from pathlib import Path
+
+from threadpoolctl import threadpool_limits
 
 from attr2face.caffe_quietly import caffe
 from attr2face.errors import UserError
+from attr2face.models import Model
 
 Devices = tuple[int | None, ...]
 CPU: Devices = (None,)
@@ -54,10 +59,21 @@ def use(device: int | None) -> None:
         caffe.set_mode_gpu()
 
 
+def cores(devices: Devices, model: Model, pieces: int) -> Devices:
+    """A process for each core in place of one on the CPU, for work in many pieces.
+
+    A large net's products keep all cores busy, and its memory is better had once.
+    """
+    if devices != CPU or model.name != "mini":
+        return devices
+    return CPU * max(1, min(os.cpu_count() or 1, pieces // 2))
+
+
 def in_turn(work: Callable[..., Iterator], devices: Devices, *arguments: object) -> Iterator:
     """What `work(k, n, *arguments)` yields on n devices, k from 0 to n - 1: item i comes from k = i mod n.
 
-    One device is this process's own. Each of several has a process, and none of those outlives this generator.
+    One device is this process's own. Each of several has a process, on the CPU with a thread, and none of those outlives this generator.
+    The first shows its progress.
 
     Raises
     ------
@@ -71,7 +87,7 @@ def in_turn(work: Callable[..., Iterator], devices: Devices, *arguments: object)
     context = get_context("spawn")
     errors, pipes = context.SimpleQueue(), [context.Pipe(duplex=False) for _ in devices]
     processes = [
-        context.Process(target=_run, args=(writer, errors, device, work, (k, n, *arguments)), daemon=True)
+        context.Process(target=_run, args=(writer, errors, device, work, k, n, arguments), daemon=True)
         for k, (device, (_, writer)) in enumerate(zip(devices, pipes, strict=True))
     ]
     try:
@@ -94,20 +110,27 @@ def in_turn(work: Callable[..., Iterator], devices: Devices, *arguments: object)
 def _wait(reader: connection.Connection, processes: list, errors: object) -> None:
     """Until there is something to read, or its end; raise if any process failed."""
     while True:
+        # In this order: what ends from here on wakes the wait.
+        running = [process.sentinel for process in processes if process.exitcode is None]
         there = reader.poll()
         if any(process.exitcode for process in processes):
-            raise UserError(errors.get() if not errors.empty() else "the process of a card ended early; its message is above")
+            raise UserError(
+                errors.get() if not errors.empty() else "one of the processes that shared the work ended early; run the command again"
+            )
         if there:
             return
-        connection.wait([reader, *(process.sentinel for process in processes if process.exitcode is None)])
+        connection.wait([reader, *running])
 
 
-def _run(writer: connection.Connection, errors: object, device: int | None, work: Callable[..., Iterator], arguments: tuple) -> None:
+def _run(writer: connection.Connection, errors: object, device: int | None, work: Callable[..., Iterator], k: int, n: int,
+         arguments: tuple) -> None:  # fmt: skip
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent ends its processes
     try:
-        use(device)
-        for item in work(*arguments):
-            writer.send(item)
-    except UserError as error:
-        errors.put(str(error))
-        sys.exit(2)
+        with threadpool_limits(1 if device is None else None), Path(os.devnull).open("w") as nowhere:
+            sys.stderr = nowhere if k else sys.stderr
+            use(device)
+            for item in work(k, n, *arguments):
+                writer.send(item)
+    except Exception as error:
+        errors.put(str(error) if isinstance(error, UserError) else repr(error))
+        os._exit(2)

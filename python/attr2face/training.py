@@ -82,7 +82,7 @@ def _train(rank: int, ranks: int, session: bytes | None, run: Run) -> Iterator[N
         solver.add_callback(together)
         solver.net.after_backward(together)  # layer by layer, as the solver expects unless told otherwise
     done, total = solver.iter * run.batch, run.iterations * run.batch
-    with tqdm(total=total, initial=done, desc=run.out.stem, unit=" images", smoothing=0.1, disable=rank > 0) as bar:
+    with tqdm(total=total, initial=done, desc=run.out.stem, unit=" images", smoothing=0.1) as bar:
         while solver.iter < run.iterations:
             steps = min(DISPLAY, run.snapshot - solver.iter % run.snapshot, run.iterations - solver.iter)
             solver.step(steps)
