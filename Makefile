@@ -267,7 +267,7 @@ export ATTR2FACE_FILES = {"dataset": "$(DATASET)", "model": "$(MODEL)", "gpu": "
 	"eigenfaces": "$(abspath $(WORK))/eigenfaces.h5", "judge": "$(abspath $(JUDGE))"}
 
 notebooks: $(SHOWN)  ## execute the notebooks on what was trained, as pages in results/
-	@.venv/bin/jupyter nbconvert --execute --to html --output-dir $(RESULTS)/notebooks notebooks/[1-6]_*.ipynb
+	@TQDM_DISABLE=1 .venv/bin/jupyter nbconvert --execute --to html --output-dir $(RESULTS)/notebooks notebooks/[1-6]_*.ipynb
 
 jupyter: $(SHOWN)  ## open the notebooks
 	@.venv/bin/jupyter lab --ServerApp.ip=127.0.0.1 notebooks

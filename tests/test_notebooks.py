@@ -40,8 +40,11 @@ def test_a_notebook_runs_from_top_to_bottom(path, environment, monkeypatch):
     notebook = nbformat.read(path, as_version=4)
     client = NotebookClient(notebook, timeout=300, kernel_name="python3", resources={"metadata": {"path": str(path.parent)}})
     client.execute()
-    kinds = {output.output_type for cell in notebook.cells if cell.cell_type == "code" for output in cell.outputs}
-    assert kinds & {"execute_result", "display_data"}
+    code = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    shown = [set(output.data) for cell in code for output in cell.outputs if "data" in output]
+    assert shown
+    figures = [cell for cell in code if "figures." in cell.source]
+    assert sum("image/png" in kinds for kinds in shown) >= len(figures), "figures are seen, not named"
 
 
 @pytest.mark.parametrize("path", [*NOTEBOOKS, ROOT / "notebooks" / "demo.ipynb"], ids=lambda path: path.stem)
