@@ -8,6 +8,8 @@ from types import SimpleNamespace
 
 import pytest
 
+from attr2face import nets
+from attr2face.caffe_quietly import Solver, caffe
 from attr2face.datasets import read_faces
 from attr2face.lmdbs import build_lmdbs
 from attr2face.models import MODELS
@@ -26,6 +28,15 @@ def succeed(*arguments: object) -> str:
     done = attr2face(*arguments)
     assert done.returncode == 0, done.stderr
     return done.stdout
+
+
+def solver_of(net: str, weights: Path, folder: Path) -> Solver:
+    """Caffe's solver for a training net of `STILL` that starts from weights."""
+    (folder / "net.prototxt").write_text(net)
+    (folder / "solver.prototxt").write_text(nets.solver(STILL, folder / "net.prototxt", folder / "x", 1e-3, 6, 1))
+    solver = caffe.get_solver(str(folder / "solver.prototxt"))
+    solver.net.copy_from(str(weights))
+    return solver
 
 
 @pytest.fixture(scope="session")

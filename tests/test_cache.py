@@ -9,16 +9,12 @@ import pytest
 
 from attr2face import nets
 from attr2face.cache import build_cache
-from attr2face.caffe_quietly import caffe
-from tests.conftest import STILL, attr2face, succeed
+from tests.conftest import STILL, attr2face, solver_of, succeed
 from tests.test_pipeline import blobs, says
 
 
 def losses(net: str, weights, tmp_path) -> list[float]:
-    (tmp_path / "net.prototxt").write_text(net)
-    (tmp_path / "solver.prototxt").write_text(nets.solver(STILL, tmp_path / "net.prototxt", tmp_path / "x", 1e-3, 6, 1))
-    solver = caffe.get_solver(str(tmp_path / "solver.prototxt"))
-    solver.net.copy_from(str(weights))
+    solver = solver_of(net, weights, tmp_path)
     history = []
     for _ in range(6):
         solver.step(1)

@@ -18,7 +18,7 @@ from threadpoolctl import threadpool_limits
 from attr2face import nets
 from attr2face.activations import extract
 from attr2face.attributes import HEADS
-from attr2face.caffe_quietly import Solver, caffe
+from attr2face.caffe_quietly import caffe
 from attr2face.eigenfaces import load_eigenfaces
 from attr2face.errors import UserError
 from attr2face.faces import Making, Sources, make_faces
@@ -27,7 +27,7 @@ from attr2face.gpu import devices_named, in_turn
 from attr2face.loading import load
 from attr2face.models import MODELS
 from attr2face.objectives import Objective
-from tests.conftest import STILL, attr2face
+from tests.conftest import STILL, attr2face, solver_of
 from tests.test_pipeline import says
 
 TWO = (None, None)
@@ -88,21 +88,13 @@ def test_two_devices_make_the_faces_that_one_does(pipeline, tmp_path):
     assert np.abs(pictures[0] - pictures[1]).max() <= 2
 
 
-def one_solver(files: Path, lmdb: Path, weights: Path, batch: int) -> Solver:
-    (files / f"{batch}.prototxt").write_text(nets.train_val(replace(STILL, batch=batch), lmdb, "heads"))
-    (files / "solver.prototxt").write_text(nets.solver(STILL, files / f"{batch}.prototxt", files / "x", 1e-3, 1, 1))
-    solver = caffe.get_solver(str(files / "solver.prototxt"))
-    solver.net.copy_from(str(weights))
-    return solver
-
-
 def gradient(rank: int, ranks: int, files: Path, lmdb: Path, weights: Path, batch: int) -> Iterator[np.ndarray]:
     """The gradient of the heads in a rank's share of the first batch."""
     caffe.set_solver_count(ranks)
     caffe.set_solver_rank(rank)
     own = files / f"{rank} of {ranks}"
     own.mkdir()
-    net = one_solver(own, lmdb, weights, batch // ranks).net
+    net = solver_of(nets.train_val(replace(STILL, batch=batch // ranks), lmdb, "heads"), weights, own).net
     net.forward()
     net.backward()
     yield np.concatenate([blob.diff.ravel() for name, blobs in net.params.items() if name.startswith("fc8_") for blob in blobs])
@@ -132,7 +124,7 @@ def results(k: int, n: int, folder: Path, files: dict[str, Path]) -> Iterator[di
     found["face"] = descend(objective, step, STILL, mean, load_eigenfaces(files["eigenfaces"]), np.random.default_rng(1))[0]
 
     own.mkdir()
-    solver = one_solver(own, files["lmdb"], files["weights"], 16)
+    solver = solver_of(nets.train_val(STILL, files["lmdb"], "heads"), files["weights"], own)
     solver.step(1)
     head = f"fc8_{HEADS[0].name}"
     found["step"] = solver.net.params[head][0].data - net.params[head][0].data

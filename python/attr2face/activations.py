@@ -44,9 +44,15 @@ def _last_writer(net: caffe.Net, blob: str) -> int:
     return max(i for i, layer in enumerate(net._layer_names) if blob in net.top_names[layer])
 
 
-def activations_in_turn(k: int, n: int, model: Model, weights: Path, blob: str, paths: Sequence[str], mean: np.ndarray,
-                        mirror: bool = False) -> Iterator[np.ndarray]:  # fmt: skip
-    """A blob for batches k, k + n, k + 2 n... of images, a batch at a time: card k's share (`gpu.in_turn`)."""
+def shared_out(devices: Devices, model: Model, weights: Path, blob: str, paths: Sequence[str], mean: np.ndarray,
+               mirror: bool = False) -> Iterator[np.ndarray]:  # fmt: skip
+    """A blob for all images in order, a batch at a time, by all devices or cores."""
+    return in_turn(_share, cores(devices, model, len(paths) // BATCH), model, weights, blob, paths, mean, mirror)
+
+
+def _share(k: int, n: int, model: Model, weights: Path, blob: str, paths: Sequence[str], mean: np.ndarray,
+           mirror: bool) -> Iterator[np.ndarray]:  # fmt: skip
+    """Batches k, k + n, k + 2 n... (`gpu.in_turn`)."""
     net = load(nets.deploy(model, BATCH), weights)
     share = [path for first in range(k * BATCH, len(paths), n * BATCH) for path in paths[first : first + BATCH]]
     for rows in forward_batches(net, share, mean, model, blob, mirror):
@@ -82,14 +88,13 @@ def extract(model: Model, layer: str, lmdbs: Path, weights: Path, out: Path, dev
     index = read_index(lmdbs)
     shape, mean = nets.feature_shape(model, layer), np.load(lmdbs / "mean.npy")
     part = out.with_name(out.name + ".part")
+    part.parent.mkdir(parents=True, exist_ok=True)
     try:
         with h5py.File(part, "a") as file:
             _prepare(file, index, lmdbs, f"{layer} {sha256(weights)}", shape)
             done = int(file.attrs["done"])
             with tqdm(total=len(index), initial=done, desc=layer, unit=" images") as bar:
-                lacking = index["path"].tolist()[done:]
-                shared = cores(devices, model, len(lacking) // BATCH)
-                for phi in in_turn(activations_in_turn, shared, model, weights, layer, lacking, mean):
+                for phi in shared_out(devices, model, weights, layer, index["path"].tolist()[done:], mean):
                     file["activations"][done : done + len(phi)] = phi
                     done += len(phi)
                     file.attrs["done"] = done

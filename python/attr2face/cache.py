@@ -14,10 +14,10 @@ import numpy as np
 from tqdm import tqdm
 
 from attr2face import nets
-from attr2face.activations import BATCH, activations_in_turn
+from attr2face.activations import shared_out
 from attr2face.caffe_quietly import caffe_pb2
 from attr2face.files import require_space, sha256, write_json
-from attr2face.gpu import CPU, Devices, cores, in_turn
+from attr2face.gpu import CPU, Devices
 from attr2face.lmdbs import read_index
 from attr2face.loading import load
 from attr2face.models import Model
@@ -41,8 +41,7 @@ def build_cache(lmdbs: Path, weights: Path, model: Model, freeze: str, mirrored:
     n_values = load(nets.deploy(model), weights).blobs[blob].data[0].size
 
     def activations(paths: list[str], mirror: bool) -> Iterator[np.ndarray]:
-        shared = cores(devices, model, len(paths) // BATCH)
-        return in_turn(activations_in_turn, shared, model, weights, blob, paths, mean, mirror)
+        return shared_out(devices, model, weights, blob, paths, mean, mirror)
 
     for split in ("train", "val"):
         paths = index["path"][index["split"] == split].tolist()

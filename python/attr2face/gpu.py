@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import redirect_stderr
 from itertools import cycle
 from multiprocessing import connection, get_context
 from pathlib import Path
@@ -126,8 +127,8 @@ def _run(writer: connection.Connection, errors: object, device: int | None, work
          arguments: tuple) -> None:  # fmt: skip
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent ends its processes
     try:
-        with threadpool_limits(1 if device is None else None), Path(os.devnull).open("w") as nowhere:
-            sys.stderr = nowhere if k else sys.stderr
+        with Path(os.devnull).open("w") as nowhere, redirect_stderr(nowhere if k else sys.stderr):
+            threadpool_limits(1 if device is None else None)
             use(device)
             for item in work(k, n, *arguments):
                 writer.send(item)

@@ -143,7 +143,6 @@ def fit_judge(lmdbs: Path, dataset: str, model: Model, out: Path) -> pd.DataFram
 def extract_layer(lmdbs: Path, weights: Path, dataset: str, model: Model, layer: str, out: Path, devices: Devices = CPU) -> None:
     """Store the activations of `layer` for all images of the LMDB folder."""
     _, model = open_lmdbs(lmdbs, dataset, model)
-    out.parent.mkdir(parents=True, exist_ok=True)
     extract(model, layer, lmdbs, weights, out, devices)
     write_provenance(out, [weights, lmdbs / "index.csv"], dataset=dataset, model=model.name, layer=layer)
 
