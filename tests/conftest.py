@@ -1,64 +1,103 @@
-"""Shared by the tests: a small rendered dataset and a net trained on it for a moment, made once through the command line."""
+"""Shared by the tests: a small pipeline, made once in a store of its own, and the command line as a user runs it."""
 
 import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 
-from attr2face import nets
-from attr2face.caffe_quietly import Solver, caffe
-from attr2face.datasets import read_faces
-from attr2face.lmdbs import build_lmdbs
+from attr2face.data.database import FaceDatabase
+from attr2face.data.faces import read_faces
+from attr2face.data.lmdbs import build_lmdbs
+from attr2face.generation.faces import Trained
 from attr2face.models import MODELS
+from attr2face.network import prototxt
+from attr2face.network.prototxt import Schedule
+from attr2face.pipeline import Steps
+from attr2face.pycaffe import Solver, caffe
+from attr2face.settings import Database
 
-# No crop, mirror or dropout: nothing at random.
-STILL = replace(MODELS["mini"], image_size=88, crop=88, mirror=False, dropout=0)
+# Eight people, and nets that were trained for a moment.
+SMALL = {
+    "people": 8,
+    "pictures": 6,
+    "pretrain_people": 8,
+    "pretrain_pictures": 6,
+    "pretrain_epochs": 2,
+    "epochs": 4,
+    "freeze": "conv3",
+    "images_per_attribute": 10,
+    "judge_people": 8,
+    "judge_pictures": 6,
+    "images": 4,
+}
+
+# Nothing at random: no mirror image, and with STILL_DATABASE no crop.
+STILL = replace(MODELS["mini"], mirror=False)
+STILL_DATABASE = Database(margin=0)
 
 
-def attr2face(*arguments: object, cwd: Path | None = None) -> subprocess.CompletedProcess:
-    """Run the command line as a user would."""
-    command = [sys.executable, "-m", "attr2face", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, cwd=cwd, timeout=600)
+def attr2face(*arguments: object, store: Path | None = None, **given: object) -> subprocess.CompletedProcess:
+    """Run the command line as a user would, with settings as make gives them."""
+    settings = [f"{name.upper()}={value}" for name, value in given.items()]
+    places = [f"STORE={store}"] if store else []
+    command = [sys.executable, "-m", "attr2face", *map(str, arguments), *settings, *places]
+    return subprocess.run(command, capture_output=True, text=True, timeout=600)
 
 
-def succeed(*arguments: object) -> str:
-    done = attr2face(*arguments)
+def succeed(*arguments: object, store: Path | None = None, **given: object) -> str:
+    """What a command prints that ends well."""
+    done = attr2face(*arguments, store=store, **given)
     assert done.returncode == 0, done.stderr
     return done.stdout
+
+
+def says(done: subprocess.CompletedProcess, *parts: str) -> None:
+    """The command ended with status 2 and one sentence that has all `parts`."""
+    assert done.returncode == 2, done.stderr
+    line = done.stderr.strip().splitlines()[-1]
+    assert line.startswith("attr2face: ")
+    assert "Traceback" not in done.stderr
+    for part in parts:
+        assert part in line
 
 
 def solver_of(net: str, weights: Path, folder: Path) -> Solver:
     """Caffe's solver for a training net of `STILL` that starts from weights."""
     (folder / "net.prototxt").write_text(net)
-    (folder / "solver.prototxt").write_text(nets.solver(STILL, folder / "net.prototxt", folder / "x", 1e-3, 6, 1))
+    (folder / "solver.prototxt").write_text(prototxt.solver(STILL, folder / "net.prototxt", folder / "x", Schedule(1e-3, 6, 1)))
     solver = caffe.get_solver(str(folder / "solver.prototxt"))
     solver.net.copy_from(str(weights))
     return solver
 
 
 @pytest.fixture(scope="session")
-def pipeline(tmp_path_factory) -> SimpleNamespace:
-    """The whole pipeline on 8 people, from rendering to a cGMM at conv5_3 and eigenfaces: the paths of its outputs."""
-    root = tmp_path_factory.mktemp("pipeline")
-    p = SimpleNamespace(root=root, faces=root / "faces", lmdb=root / "lmdb", pretrained=root / "pretrained.caffemodel")
-    p.weights, p.activations, p.cgmm = root / "finetuned.caffemodel", root / "conv5_3.h5", root / "cgmm.h5"
-    p.eigenfaces = root / "eigenfaces.h5"
-    succeed("data", "--out", p.faces, "--people", 8, "--pictures", 6, "--workers", 2)
-    succeed("lmdb", "--faces", p.faces, "--out", p.lmdb)
-    succeed("pretrain", "--lmdb", p.lmdb, "--out", p.pretrained, "--epochs", 2)
-    succeed("finetune", "--lmdb", p.lmdb, "--weights", p.pretrained, "--out", p.weights, "--epochs", 4, "--freeze", "conv3")
-    succeed("activations", "--lmdb", p.lmdb, "--weights", p.weights, "--out", p.activations)
-    succeed("cgmm", "--activations", p.activations, "--out", p.cgmm, "--images-per-attribute", 10)
-    succeed("eigenfaces", "--lmdb", p.lmdb, "--out", p.eigenfaces)
-    return p
+def steps(tmp_path_factory) -> Steps:
+    """The pipeline on 8 people; each step is made when a test first asks for it."""
+    return Steps(SMALL, tmp_path_factory.mktemp("store"))
 
 
 @pytest.fixture(scope="session")
-def still(pipeline, tmp_path_factory) -> Path:
-    """The LMDBs of the same people for `STILL`."""
-    folder = tmp_path_factory.mktemp("still") / "lmdb"
-    build_lmdbs(read_faces(pipeline.faces / "attributes.txt", pipeline.faces / "images"), folder, "synthetic", STILL, 1, False)
-    return folder
+def database(steps) -> FaceDatabase:
+    return FaceDatabase.open(steps.lmdb.made())
+
+
+@pytest.fixture(scope="session")
+def weights(steps) -> Path:
+    """Weights of the finetuned net."""
+    return steps.finetuned.made() / "weights.caffemodel"
+
+
+@pytest.fixture(scope="session")
+def trained(steps) -> Trained:
+    """All that faces are made from."""
+    return steps.trained("eigenfaces")
+
+
+@pytest.fixture(scope="session")
+def still(steps, tmp_path_factory) -> FaceDatabase:
+    """The same people in a database for `STILL`."""
+    folder = tmp_path_factory.mktemp("still")
+    build_lmdbs(read_faces(steps.faces.made(), "synthetic"), "synthetic", STILL, STILL_DATABASE, 1, folder)
+    return replace(FaceDatabase.open(folder), model=STILL)

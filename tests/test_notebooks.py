@@ -1,8 +1,9 @@
-"""The notebooks and the demo's page, on tiny data: every cell runs, and in a browser a tick and a click end in a face."""
+"""The notebooks and the demo's page, on a small pipeline: every cell runs, and in a browser a tick and a click lead to a face."""
 
-import json
 import os
+import shlex
 import shutil
+import socket
 import subprocess
 import sys
 import time
@@ -17,26 +18,25 @@ from selenium import webdriver
 from selenium.webdriver.common.by import By
 from selenium.webdriver.support.ui import WebDriverWait
 
-from tests.conftest import succeed
+from attr2face import cli
+from attr2face.api import ENVIRONMENT, Pipeline
 
 ROOT = Path(__file__).parents[1]
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("[1-6]_*.ipynb"))
 
 
 @pytest.fixture(scope="module")
-def environment(pipeline, tmp_path_factory) -> dict[str, str]:
-    """What make hands to notebooks: where the files of the small pipeline are."""
-    judge, scores = tmp_path_factory.mktemp("judge") / "judge.h5", pipeline.weights.with_suffix(".scores.csv")
-    succeed("judge", "--lmdb", pipeline.lmdb, "--out", judge)
-    succeed("score", "--lmdb", pipeline.lmdb, "--weights", pipeline.weights, "--out", scores)
-    paths = {name: str(getattr(pipeline, name)) for name in ("lmdb", "weights", "pretrained", "activations", "cgmm", "eigenfaces")}
-    files = paths | {"dataset": "synthetic", "model": "mini", "gpu": "", "judge": str(judge)}
-    return os.environ | {"ATTR2FACE_FILES": json.dumps(files)}
+def environment(steps) -> dict[str, str]:
+    """What make gives to notebooks: the settings and the store of the small pipeline, where the steps that they read are made."""
+    for step in (steps.mixture, steps.scores, steps.eigenfaces, steps.judge):
+        step.made()
+    named = {**steps.given, "store": steps.store.root}
+    return os.environ | {ENVIRONMENT: shlex.join(f"{name.upper()}={value}" for name, value in named.items())}
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 def test_a_notebook_runs_from_top_to_bottom(path, environment, monkeypatch):
-    monkeypatch.setenv("ATTR2FACE_FILES", environment["ATTR2FACE_FILES"])
+    monkeypatch.setenv(ENVIRONMENT, environment[ENVIRONMENT])
     notebook = nbformat.read(path, as_version=4)
     client = NotebookClient(notebook, timeout=300, kernel_name="python3", resources={"metadata": {"path": str(path.parent)}})
     client.execute()
@@ -51,6 +51,18 @@ def test_a_notebook_runs_from_top_to_bottom(path, environment, monkeypatch):
 def test_a_notebook_is_committed_without_outputs(path):
     notebook = nbformat.read(path, as_version=4)
     assert not any(cell.get("outputs") or cell.get("execution_count") for cell in notebook.cells)
+
+
+def test_a_notebook_gets_what_the_command_was_given(monkeypatch, tmp_path):
+    handed = {}
+    monkeypatch.setattr(cli.subprocess, "run", lambda command, env: handed.update(env) or subprocess.CompletedProcess(command, 0))
+    run = cli.parse(["jupyter", "PEOPLE=8", "STRENGTH=1.5", "WORKERS=1", f"STORE={tmp_path / 'a store'}"])
+    cli._jupyter(run, "lab")
+    monkeypatch.setenv(ENVIRONMENT, handed[ENVIRONMENT])
+    found = Pipeline.from_environment().steps
+    assert found.settings == run.steps.settings
+    assert found.store.root == run.steps.store.root
+    assert found.machine == run.steps.machine
 
 
 def test_there_are_six_notebooks_in_reading_order():
@@ -77,8 +89,6 @@ def address(environment, unused_port):
 
 @pytest.fixture
 def unused_port() -> int:
-    import socket
-
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         return free.getsockname()[1]

@@ -1,177 +1,411 @@
-"""The command line: one subcommand per stage, each reading files and writing files whose paths it is given."""
+"""The command line: attr2face COMMAND [--setting value ...]. Settings may also be written as make writes them, SETTING=value."""
 
 import argparse
 import os
+import re
+import shlex
+import signal
+import subprocess
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 
-from attr2face import commands as do
-from attr2face import nets
-from attr2face.attributes import DATA
+from attr2face import settings as conf
+from attr2face.api import ENVIRONMENT
+from attr2face.data.attributes import file_name, parse_sets
 from attr2face.errors import UserError
-from attr2face.generation import PRESETS
-from attr2face.gpu import devices_named, use
-from attr2face.models import MODELS
-from attr2face.targets import TARGETS
+from attr2face.pipeline import CHECKOUT, Steps, machine, reachable
+from attr2face.store import Artefact
 
 
-def rate(text: str) -> float | None:
-    """A learning rate; None for `search`."""
-    return None if text == "search" else float(text)
+@dataclass(frozen=True)
+class Run:
+    """A command with what the user gave: the steps of the pipeline, sets of attributes, and options that are no settings."""
+
+    steps: Steps
+    sets: list[list[str]]
+    options: argparse.Namespace
+
+
+# Commands. Each makes artefacts and prints what a user wants to know.
+
+
+def config(run: Run) -> None:
+    """print the settings in force, and what each means"""
+    settings = run.steps.settings
+    usual = conf.as_dict(conf.defaults(settings.dataset, settings.model))
+    for holder, f in conf.leaves(settings):
+        value = getattr(holder, f.name)
+        choices = f": {', '.join(f.metadata['choices'])}" if f.metadata["choices"] else ""
+        default = "" if value == usual[f.name] else f" (the default is {conf.as_text(usual[f.name])})"
+        print(f"{f.name.upper():21} {conf.as_text(value):12} {f.metadata['help']}{choices}{default}")
+    for name, value in vars(run.options).items():
+        if name in OPTIONS:
+            print(f"{name.upper():21} {conf.as_text(value):12} {OPTIONS[name]}")
+
+
+def status(run: Run) -> None:
+    """list what the store holds: size, when it was made, and from what"""
+    store, total = run.steps.store, 0
+    if not store.manifests():
+        print("nothing is made yet")
+    for folder, manifest in store.manifests().items():
+        print(f"{manifest['bytes'] / 1e6:9.1f} MB  {manifest['finished']}  {folder.relative_to(store.root)}")
+        print(f"{'':14}from {_made_from(manifest)}")
+        total += manifest["bytes"]
+    for folder, record in store.unfinished().items():
+        print(f"unfinished: {record['name']}, in {folder}")
+    print(f"{total / 1e6:9.1f} MB in {store.root}")
+
+
+def clean(run: Run) -> None:
+    """remove from the store what no settings lead to any more, or everything with --all"""
+    store = run.steps.store
+    with store.in_use(alone=True):
+        keep = set() if run.options.all else reachable(store)
+        doomed = {folder: manifest["key"] for folder, manifest in store.manifests().items() if manifest["key"] not in keep}
+        unfinished = {folder: record["name"] for folder, record in store.unfinished().items() if folder.name not in keep}
+        doomed |= {folder: folder.name for folder in unfinished}
+        for folder in doomed:
+            print(f"to be removed: {folder}" + (f", an unfinished {unfinished[folder]}" if folder in unfinished else ""))
+        if doomed and not run.options.yes and not _agreed():
+            print("nothing was removed")
+            return
+        removed = sum(store.remove(folder, key) for folder, key in doomed.items())
+        print(f"removed {removed}, kept {len(store.manifests())}")
+
+
+def data(run: Run) -> None:
+    """render or download the faces"""
+    print(run.steps.faces.made())
+
+
+def lmdb(run: Run) -> None:
+    """build LMDBs of images and labels, split by person"""
+    print(run.steps.lmdb.made())
+
+
+def weights(run: Run) -> None:
+    """download VGG-Face's published weights"""
+    from attr2face.data.sources import fetch_vgg_face
+    from attr2face.models import MODELS
+    from attr2face.network import prototxt
+    from attr2face.network.weights import load
+
+    path = run.steps.vgg_face
+    if not path.exists():
+        fetch_vgg_face(path)
+        load(prototxt.deploy(MODELS["vgg_face"]), path)
+    print(path)
+
+
+def pretrain(run: Run) -> None:
+    """train mini on the identities of other rendered people"""
+    print(run.steps.pretrained.made())
+
+
+def finetune(run: Run) -> None:
+    """train the 42 heads, and score them on unseen people"""
+    from attr2face.evaluation.scores import mean_scores
+
+    print(mean_scores(run.steps.scores.made()).round(3).to_string())
+    print(run.steps.finetuned.path)
+
+
+def activations(run: Run) -> None:
+    """store one layer's activations for all images"""
+    print(run.steps.activations.made())
+
+
+def cgmm(run: Run) -> None:
+    """fit a Gaussian per attribute, and the weights"""
+    print((run.steps.mixture.made() / "report.txt").read_text(), end="")
+    print(run.steps.mixture.path)
+
+
+def gradcheck(run: Run) -> None:
+    """compare the cGMM's gradient with central differences"""
+    from attr2face.cgmm.fitting import check_gradient
+
+    error = check_gradient(run.steps.activations.made() / "activations.h5", run.steps.settings.seed)
+    print(f"relative error of the gradient: {error:.2e}")
+
+
+def diagnose(run: Run) -> None:
+    """describe activations and attributes, and what the heads see in each target"""
+    import pandas as pd
+
+    from attr2face.evaluation.diagnosis import best_targets
+
+    folder = run.steps.diagnosis.made()
+    print(pd.read_csv(folder / "numbers.csv").round(3).to_string(index=False, header=False), end="\n\n")
+    print(best_targets(pd.read_csv(folder / "targets.csv")).round(3).to_string())
+    print(folder)
+
+
+def generate(run: Run) -> None:
+    """make a face with some attributes"""
+    faces = run.steps.generated(run.sets)
+    _print_table(faces.made() / "reading.csv")
+    print(faces.path)
+    for name, place in places(faces, run.sets, run.options.out).items():
+        print(faces.store.export(faces.path / name, place))
+
+
+def invert(run: Run) -> None:
+    """make photographs from their activations, layer by layer"""
+    _print_table(run.steps.inverted.made() / "table.csv")
+    print(run.steps.inverted.path)
+
+
+def baseline(run: Run) -> None:
+    """score ridge regression on HOG and mean colours on the same unseen people"""
+    import pandas as pd
+
+    from attr2face.evaluation.scores import MEANS
+
+    table = pd.read_csv(run.steps.baseline.made() / "scores.csv")
+    print(table[MEANS].mean().round(3).to_string())
+    print(run.steps.baseline.path)
+
+
+def evaluate(run: Run) -> None:
+    """compare methods of generation for unseen people's attributes, before a judge"""
+    _print_table(run.steps.evaluation.made() / "table.csv")
+    print(run.steps.evaluation.path)
+
+
+def experiments(run: Run) -> None:
+    """finetune and score every row of a grid of settings"""
+    step = run.steps.experiments(run.steps.settings.grid)
+    for name in ("table.csv", "table1.csv"):
+        _print_table(step.made() / name)
+    print(step.path)
+
+
+def report(run: Run) -> None:
+    """make every figure and table of the paper, in one page"""
+    step = run.steps.report
+    name = f"{step.group}-{step.path.name}.html"
+    page = step.made() / "report.html"
+    print(run.steps.store.export(page, _place(run.options.out, name, results())))
+
+
+def sheet(run: Run) -> None:
+    """draw a rendered person without and with each attribute, as docs/attributes.jpg"""
+    from attr2face.data.render.contact_sheet import contact_sheet
+
+    page = CHECKOUT / "docs" / "attributes.jpg"
+    contact_sheet(page, 96, 7, run.steps.settings.seed)
+    print(page)
+
+
+def nets(run: Run) -> None:
+    """write the committed prototxt files again"""
+    from attr2face.network.prototxt import write_prototxts
+
+    write_prototxts(CHECKOUT / "prototxt")
+
+
+def bench(run: Run) -> None:
+    """measure speeds, side by side with Caffe's own tools"""
+    from attr2face.bench.speeds import bench
+
+    bench(run.steps, run.options.gpu, run.options.torch)
+
+
+def notebooks(run: Run) -> None:
+    """execute the notebooks, as pages in results/"""
+    _prepare(run.steps)
+    out = results() / f"{run.steps.settings.dataset}-{run.steps.settings.model}" / "notebooks"
+    pages = sorted(str(path) for path in (CHECKOUT / "notebooks").glob("[1-6]_*.ipynb"))
+    _jupyter(run, "nbconvert", "--execute", "--to", "html", "--output-dir", str(out), *pages)
+
+
+def jupyter(run: Run) -> None:
+    """open the notebooks"""
+    _prepare(run.steps)
+    _jupyter(run, "lab", "--ServerApp.ip=127.0.0.1", str(CHECKOUT / "notebooks"))
+
+
+def demo(run: Run) -> None:
+    """serve a page to tick attributes on, at 127.0.0.1:PORT"""
+    _prepare(run.steps)
+    page = str(CHECKOUT / "notebooks" / "demo.ipynb")
+    _jupyter(run, "voila", page, "--Voila.ip=127.0.0.1", f"--port={run.options.port}", "--no-browser")
+
+
+COMMANDS = (config, status, clean, data, lmdb, weights, pretrain, finetune, activations, cgmm, gradcheck, diagnose, generate, invert,
+            baseline, evaluate, experiments, report, sheet, nets, bench, notebooks, jupyter, demo)  # fmt: skip
+
+
+# What commands share.
+
+
+def results() -> Path:
+    """Where pictures and pages go if the user names no place."""
+    return (CHECKOUT if (CHECKOUT / "Makefile").exists() else Path.cwd()) / "results"
+
+
+def places(faces: Artefact, sets: list[list[str]], out: str) -> dict[str, Path]:
+    """Where the pictures of an artefact are copied to, by their names: to `out`, a file or a folder, or to the results' folder."""
+    name = faces.path.name
+    copies = {"000.png": _place(out, f"{name}.png", results() / faces.group)}
+    if len(sets) > 1:
+        folder = Path(out).resolve() if out else results() / faces.group / name
+        copies = {f"{i:03d}.png": folder / f"{i:03d}-{file_name(chosen)}.png" for i, chosen in enumerate(sets)}
+        copies["sheet.png"] = folder / "sheet.png"
+    if faces.settings["animate"]:
+        copies |= {png.replace(".png", ".gif"): place.with_suffix(".gif") for png, place in copies.items() if png != "sheet.png"}
+    return copies
+
+
+def _check_out(run: Run) -> None:
+    """Refuse an OUT that cannot be written, before anything is made for it."""
+    out, command = run.options.out, run.options.command
+    if not out:
+        return
+    if command not in (generate, report):
+        raise UserError(f"OUT={out} has no effect on {command.__name__}, which prints where its output is; leave it out")
+    file, wanted = Path(out).suffix and not out.endswith("/"), ".html" if command is report else ".png"
+    if file and not Path(out).is_dir() and Path(out).suffix.lower() != wanted:
+        raise UserError(f"OUT={out} does not end with {wanted}; change its name, or name a folder")
+    if command is report:
+        run.steps.store.check_place(_place(out, "report.html", Path()))
+        return
+    if file and not Path(out).is_dir() and len(run.sets) > 1:
+        raise UserError(f"OUT={out} is one picture, but {len(run.sets)} faces are requested; name a folder")
+    for place in places(run.steps.generated(run.sets), run.sets, out).values():
+        run.steps.store.check_place(place)
+
+
+def _place(out: str, name: str, usual: Path) -> Path:
+    """The file to write: `out` itself, or `name` in the folder `out`, or in the usual one. A link is followed."""
+    path = Path(out) if out else usual
+    inside = not out or path.is_dir() or out.endswith("/") or not path.suffix
+    return (path / name if inside else path).resolve()
+
+
+def _agreed() -> bool:
+    try:
+        return input("remove them? [y/N] ").strip().lower() in ("y", "yes")
+    except EOFError:
+        return False
+
+
+def _prepare(steps: Steps) -> None:
+    """Make what the notebooks and the demo read."""
+    for step in (steps.mixture, steps.scores, steps.eigenfaces, steps.judge):
+        step.made()
+
+
+def _jupyter(run: Run, *command: str) -> None:
+    where = {"store": run.steps.store.root, "workers": run.options.workers, "gpu": run.options.gpu}
+    named = {**run.steps.given, **where}
+    given = shlex.join(f"{name.upper()}={value}" for name, value in named.items())
+    environment = os.environ | {ENVIRONMENT: given, "TQDM_DISABLE": "1"}
+    done = subprocess.run([str(Path(sys.executable).with_name("jupyter")), *command], env=environment)
+    if done.returncode:
+        raise UserError(f"jupyter {command[0]} ended with status {done.returncode}")
+
+
+def _print_table(path: Path) -> None:
+    import csv
+
+    from tabulate import tabulate
+
+    with path.open(newline="") as file:
+        print(tabulate(list(csv.DictReader(file)), headers="keys", floatfmt=".3f"))
+
+
+def _made_from(manifest: dict, most: int = 6) -> str:
+    """The inputs of an artefact: stage and key, or the path of a user's file."""
+    names = []
+    for made_from in manifest["inputs"].values():
+        path = Path(made_from["path"])
+        names.append(f"{path.name.partition('-')[0]}-{made_from['key'][:8]}" if (path / "manifest.json").exists() else str(path))
+    return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
+
+
+# Parsing.
+
+# What is no setting: none of it is part of an output's key.
+OPTIONS = {
+    "attrs": "attributes of the face, separated by commas, or @file with a set in each line",
+    "out": "of generate: a .png, or a folder; of report: an .html, or a folder; results/ without it",
+    "store": "folder of artefacts; data/store without it",
+    "workers": "processes on the CPU; 0 for one per processor",
+    "gpu": "cards to run Caffe on, such as 0 or 0,1; the CPU without it",
+    "port": "port of the demo's page",
+    "torch": "a Python that has PyTorch, for bench to compare with",
+}
+
+
+class Parser(argparse.ArgumentParser):
+    """A parser whose complaints are one sentence."""
+
+    def error(self, message: str) -> None:
+        unknown = re.search(r"unrecognized arguments: --([\w-]+)", message)
+        if unknown:
+            conf.resolve({unknown[1].replace("-", "_"): ""})
+        raise UserError(f"{message}; attr2face --help lists commands, attr2face config settings")
 
 
 def parser() -> argparse.ArgumentParser:
-    """Every subcommand with its options; `--help` shows the defaults."""
-    top = argparse.ArgumentParser("attr2face", description=__doc__)
-    top.add_argument("--gpu", default="", help="cards to run Caffe on, such as 0 or 0,1; the CPU without it")
-    commands = top.add_subparsers(required=True, metavar="stage")
-
-    def stage(run, description: str, *options: str):  # noqa: ANN001, ANN202
-        name = {"write_nets": "nets", "fit_cgmm": "cgmm"}.get(run.__name__, run.__name__)
-        sub = commands.add_parser(name, help=description, description=description, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
-        sub.set_defaults(run=run)
-        sub.add_argument("--seed", type=int, default=1, help="of everything random")
-        shared = {
-            "lmdb": {"type": Path, "required": True, "help": "LMDB folder"},
-            "weights": {"type": Path, "required": True, "help": ".caffemodel to read"},
-            "out": {"type": Path, "required": True, "help": "file or folder to write"},
-            "dataset": {"choices": list(do.LAYOUTS), "default": "synthetic", "help": "what the images are"},
-            "model": {"choices": list(MODELS), "default": "mini", "help": "the network"},
-        }
-        for option in options:
-            sub.add_argument(f"--{option}", **shared[option])
-        return sub
-
-    sub = stage(do.data, "render faces in LFW's layout", "out")
-    sub.add_argument("--people", type=int, default=2000, help="identities")
-    sub.add_argument("--pictures", type=int, default=6, help="pictures of each")
-    sub.add_argument("--size", type=int, default=92, help="side in pixels, 64 to 512")
-    sub.add_argument("--label-noise", type=float, default=0.0, help="standard deviation of noise on the scores, 0.6 to 1.2 in size")
-    sub.add_argument("--workers", type=int, default=os.cpu_count(), help="processes")
-
-    sub = stage(do.sheet, "draw a rendered person without and with each attribute", "out")
-    sub.add_argument("--size", type=int, default=96, help="side of a face in pixels")
-    sub.add_argument("--columns", type=int, default=7, help="pairs in a row")
-
-    stage(do.weights, "download VGG-Face's weights", "out")
-    stage(do.lfw, "download LFW and its attribute scores", "out")
-    sub = stage(do.pubfig, "download PubFig's images by its index", "out")
-    sub.add_argument("--index", type=Path, help="folder with dev_urls.txt, eval_urls.txt and pubfig_attributes.txt; without it, downloaded")
-
-    sub = stage(do.lmdb, "build LMDBs of images and labels, split by person", "dataset", "model", "out")
-    sub.add_argument("--faces", type=Path, required=True, help="folder of images and attribute file, in LFW's layout")
-    sub.add_argument(
-        "--margin", type=int, help="pixels beyond the net's input from which training cuts at random; the model's own without it"
-    )
-    sub.add_argument("--encoded", action="store_true", help="store JPEG instead of raw pixels")
-
-    stage(do.write_nets, "write the committed prototxt files", "out")
-
-    sub = stage(do.pretrain, "train the net on the identities of the training people", "lmdb", "dataset", "model", "out")
-    sub.add_argument("--epochs", type=float, default=3)
-    sub.add_argument("--rate", type=float, default=2e-3, help="learning rate")
-
-    sub = stage(do.finetune, "train the 42 heads and the layers from FREEZE upwards", "lmdb", "weights", "dataset", "model", "out")
-    sub.add_argument("--freeze", choices=nets.STAGES, default="none", help="layers beneath this one do not learn")
-    sub.add_argument("--epochs", type=float, default=6)
-    sub.add_argument("--rate", type=rate, default=2e-3, help="learning rate, or search to start high and lower it until the loss falls")
-    sub.add_argument("--fall", type=float, default=1.0, help="learning rate of a stage over that of the one above")
-    sub.add_argument("--weigh-classes", action="store_true", help="let rare classes of a head count more")
-    sub.add_argument("--dropout-everywhere", action="store_true", help="dropout after convolutions, too")
-    sub.add_argument("--cache", type=Path, help="folder for what the frozen layers give, to train the others from")
-    sub.add_argument("--dropout", type=float, help="ratio after fc6 and fc7; the model's own without it")
-
-    sub = stage(do.experiments, "finetune and evaluate every row of a grid of settings", "lmdb", "weights", "dataset", "model", "out")
-    sub.add_argument("--grid", type=Path, default=DATA / "experiments.csv", help="table of settings")
-    sub.add_argument("--epochs", type=float, default=6)
-    sub.add_argument("--rate", type=rate, default=2e-3, help="learning rate, or search")
-
-    stage(do.score, "accuracy, balanced accuracy and AUC per attribute, by split", "lmdb", "weights", "dataset", "model", "out")
-
-    stage(do.judge, "train ridge regression on HOG and mean colours, and score it", "lmdb", "dataset", "model", "out")
-
-    sub = stage(do.bench, "speeds, side by side with Caffe's own tools", "lmdb", "weights", "model")
-    sub.add_argument("--faces", type=Path, required=True, help="folder of rendered faces")
-    sub.add_argument("--activations", type=Path, required=True, help="HDF5 file of activations")
-    sub.add_argument("--torch", default="", help="a Python that has PyTorch, to compare generation with")
-    sub.add_argument("--rounds", type=int, default=3, help="of each measurement")
-
-    sub = stage(do.activations, "store one layer's activations for all images", "lmdb", "weights", "dataset", "model", "out")
-    sub.add_argument("--layer", default="conv5_3", help="conv1_1 to conv5_3, fc6 or fc7")
-
-    sub = stage(do.fit_cgmm, "fit a Gaussian per attribute and the weights", "out")
-    sub.add_argument("--activations", type=Path, required=True, help="HDF5 file of activations")
-    sub.add_argument("--images-per-attribute", type=int, default=100, help="size of the sets S_i")
-    sub.add_argument("--lam", type=float, default=1e-5, help="lambda of Eq. 3")
-    sub.add_argument("--epochs", type=int, default=10, help="of SGD")
-    sub.add_argument("--rate", type=float, default=1.0, help="learning rate at which SGD's search begins; the paper's began at 1e-6")
-
-    sub = stage(do.diagnose, "what activations, attributes and targets are like", "lmdb", "weights", "dataset", "model", "out")
-    sub.add_argument("--activations", type=Path, required=True, help="HDF5 file of activations")
-    sub.add_argument("--cgmm", type=Path, required=True, help="fitted cGMM")
-
-    sub = stage(do.gradcheck, "compare the cGMM's gradient with central differences")
-    sub.add_argument("--activations", type=Path, required=True, help="HDF5 file of activations")
-
-    sub = stage(do.eigenfaces, "find the eigenfaces that inversion moves along", "lmdb", "dataset", "model", "out")
-    sub.add_argument("--images", type=int, default=4000, help="of training people")
-    sub.add_argument("--components", type=int, default=1000, help="eigenfaces to keep")
-
-    sub = stage(do.attrs, "check attributes before anything is made for them")
-    sub.add_argument("attrs", help="comma-separated attributes, or @file with a set in each line")
-
-    def from_attributes(sub: argparse.ArgumentParser) -> None:
-        sub.add_argument("--cgmm", type=Path, required=True, help="fitted cGMM")
-        sub.add_argument("--eigenfaces", type=Path, help="eigenfaces to move along, for the preset faces")
-        sub.add_argument("--preset", choices=list(PRESETS), default="faces", help="how to descend")
-        sub.add_argument("--target", choices=[*TARGETS, "classes"], default="conditional", help="classes for class visualisation")
-        sub.add_argument("--strength", type=float, default=2.0, help="of the target, where it is not the paper's")
-        sub.add_argument("--liking", type=float, default=0.0, help="weight of the heads' scores beside the target")
-
-    sub = stage(do.generate, "invert the target of some attributes to a face", "lmdb", "weights", "dataset", "model")
-    from_attributes(sub)
-    sub.add_argument("--attrs", required=True, help="comma-separated attributes, or @file with a set in each line")
-    sub.add_argument("--animate", action="store_true", help="write the descent as a GIF, too")
-    sub.add_argument("--folder", type=Path, default=Path("results"), help="where faces go, named by their attributes")
-    sub.add_argument("--out", type=Path, help="PNG to write instead")
-
-    sub = stage(do.evaluate, "faces for the attributes of unseen people, before a judge", "lmdb", "weights", "dataset", "model", "out")
-    from_attributes(sub)
-    sub.add_argument("--judge", type=Path, required=True, help="judge to ask")
-    sub.add_argument("--identities", type=Path, required=True, help=".caffemodel whose fc7 tells people apart")
-    sub.add_argument("--images", type=int, default=100, help="of unseen people, whose attributes are taken")
-    sub.add_argument("--split", choices=["val", "test"], default="test", help="whose")
-
-    sub = stage(do.invert, "invert the activations of photographs, layer by layer", "lmdb", "weights", "dataset", "model", "out")
-    sub.add_argument("--eigenfaces", type=Path, help="eigenfaces to move along, for the preset faces")
-    sub.add_argument("--preset", choices=list(PRESETS), default="photograph", help="how to descend")
-    sub.add_argument("--layers", default="conv3_3,conv4_3,conv5_3,fc6,fc7", help="comma-separated")
-    sub.add_argument("--photo", type=Path, help="a picture; six of test people without it")
-
-    sub = stage(do.paper, "every figure and table of the paper, in one report", "lmdb", "weights", "dataset", "model", "out")
-    sub.add_argument("--cgmm", type=Path, required=True, help="fitted cGMM")
-    sub.add_argument("--eigenfaces", type=Path, help="eigenfaces")
-    sub.add_argument("--identities", type=Path, required=True, help=".caffemodel that finetuning started from")
-    sub.add_argument("--scores", type=Path, required=True, help="table that score wrote")
-    for folder in ("experiments", "diagnosis", "evaluation", "inversion"):
-        sub.add_argument(f"--{folder}", type=Path, required=True, help="folder of that stage")
-    sub.add_argument("--layer", default="conv5_3", help="of the inversion of Figure 5")
+    """Every command with its options."""
+    options = Parser(add_help=False, allow_abbrev=False)
+    groups = {}
+    for holder, f in conf.leaves(conf.Settings()):
+        title = "general" if isinstance(holder, conf.Settings) else (holder.__doc__ or "").partition("\n")[0]
+        group = groups.get(title) or groups.setdefault(title, options.add_argument_group(title))
+        names = [f"--{name.replace('_', '-')}" for name in (f.name, *(old for old, new in conf.RENAMED.items() if new == f.name))]
+        choices = f": {', '.join(f.metadata['choices'])}" if f.metadata["choices"] else ""
+        bare = {"nargs": "?", "const": "yes"} if f.type == "bool" else {}
+        group.add_argument(*names, dest=f.name, help=f.metadata["help"] + choices, metavar="VALUE", **bare)
+    other = options.add_argument_group("Machine and places.")
+    for name, about in OPTIONS.items():
+        value = {"workers": 0, "attrs": "Male,Smiling,Eyeglasses", "port": "8866"}.get(name, "")
+        other.add_argument(f"--{name}", default=value, type=type(value), help=about)
+    top = Parser("attr2face", description=__doc__, epilog="attr2face config lists the settings and their values.")
+    commands = top.add_subparsers(required=True, metavar="command")
+    for command in COMMANDS:
+        about = {"help": command.__doc__, "description": command.__doc__, "parents": [options], "allow_abbrev": False}
+        sub = commands.add_parser(command.__name__, **about)
+        sub.set_defaults(command=command)
+        if command is generate:
+            sub.add_argument("attributes", nargs="?", default="", help='such as "Male, Smiling", or @file with a set in each line')
+        if command is clean:
+            sub.add_argument("--yes", type=conf.switch, nargs="?", const=True, help="do not ask")
+            sub.add_argument("--all", type=conf.switch, nargs="?", const=True, help="remove everything that the store has made")
     return top
 
 
+def parse(arguments: list[str]) -> Run:
+    """The command and its settings, from words such as --seed 2 or SEED=2."""
+    words = [re.sub(r"^([A-Za-z][A-Za-z_]*)=", lambda name: f"--{name[1].lower().replace('_', '-')}=", word) for word in arguments]
+    options = parser().parse_args(words)
+    names = [f.name for _, f in conf.leaves(conf.Settings())]
+    given = {name: getattr(options, name) for name in names if getattr(options, name) is not None}
+    sets = parse_sets(getattr(options, "attributes", "") or options.attrs)
+    options.out = str(Path(options.out).expanduser()) + "/" * options.out.endswith("/") if options.out else ""
+    store = Path(options.store).expanduser() if options.store else None
+    run = Run(Steps(given, store, machine(options.gpu, options.workers)), sets, options)
+    _check_out(run)
+    return run
+
+
 def main() -> int:
-    """Run a subcommand; bad input is one sentence and status 2, an interrupt says how to go on and is status 130."""
-    args = parser().parse_args()
+    """Run a command; bad input is one sentence and status 2, an interrupt says how to go on and is status 130."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C, even where SIGINT is ignored
     try:
-        args.devices = devices_named(args.gpu)
-        use(args.devices[0])
-        args.run(args)
-        if args.run is not do.generate and getattr(args, "out", None):
-            print(f"wrote {args.out}")
+        run = parse(sys.argv[1:])
+        run.options.command(run)
+    except BrokenPipeError:
+        return 1  # whoever read the output has closed it
     except (UserError, OSError) as error:
         print(f"attr2face: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        print("attr2face: interrupted; the same command goes on from the last snapshot", file=sys.stderr)
+        print("attr2face: interrupted; the same command continues from what is finished", file=sys.stderr)
         return 130
     return 0

@@ -1,4 +1,4 @@
-"""The one exception that a user may see: its message is a sentence that names the value and the remedy."""
+"""The one exception that a user sees: its message is a sentence that names the value and the remedy."""
 
 
 class UserError(Exception):

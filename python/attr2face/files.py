@@ -1,45 +1,33 @@
-"""Writing files whole: a temporary name first, the true name when done, and a JSON beside it that says what made it."""
+"""Files written whole, hashed, and asked for by name."""
 
 import contextlib
 import hashlib
 import json
 import os
-import platform
 import shutil
-import time
 from collections.abc import Iterator
-from importlib import metadata
 from pathlib import Path
-
-import lmdb
-import pandas as pd
 
 from attr2face.errors import UserError
 
-BEGIN = time.monotonic()
-
 
 @contextlib.contextmanager
-def written_whole(path: Path) -> Iterator[Path]:
-    """Yield a temporary sibling of `path` to write a file or folder to; rename it to `path` on success.
+def atomic_write(path: Path) -> Iterator[Path]:
+    """Yield a temporary sibling to write a file to; it takes the name `path` on success. Nothing is left behind on failure.
 
     Raises
     ------
     UserError
-        If the disk is full or the folder cannot be written. Nothing is left behind, `path` is as it was.
+        If the file cannot be written.
     """
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         yield temporary
-        if path.is_dir():
-            shutil.rmtree(path)
         temporary.replace(path)
-    except (OSError, lmdb.Error) as error:
+    except OSError as error:
         raise UserError(f"cannot write {path}: {error}; free some space or choose another folder") from error
     finally:
-        if temporary.is_dir():
-            shutil.rmtree(temporary, ignore_errors=True)
         temporary.unlink(missing_ok=True)
 
 
@@ -52,33 +40,14 @@ def sha256(path: Path) -> str:
     return digest.hexdigest()
 
 
-def write_json(path: Path, content: dict) -> None:
-    """Write `content` to `path` as indented JSON, whole."""
-    with written_whole(path) as temporary:
+def write_json(path: Path, content: object) -> None:
+    """Write indented JSON, whole."""
+    with atomic_write(path) as temporary:
         temporary.write_text(json.dumps(content, indent=2) + "\n")
 
 
-def write_table(path: Path, table: pd.DataFrame) -> None:
-    """Write `table` to `path` as CSV without its index, whole."""
-    with written_whole(path) as temporary:
-        table.to_csv(temporary, index=False)
-
-
-def provenance(inputs: list[Path], **parameters: object) -> dict:
-    """What made an output: the inputs with their hashes, the parameters, and the versions of what calculated."""
-    hashes = {path.name: sha256(path) for path in inputs}
-    versions = {"python": platform.python_version()} | {name: metadata.version(name) for name in ("numpy", "scipy", "h5py", "protobuf")}
-    return {"inputs": hashes, "parameters": parameters, "versions": versions}
-
-
-def write_provenance(output: Path, inputs: list[Path], **parameters: object) -> None:
-    """Write `provenance`, and the seconds since this process began, to `<output>.json`."""
-    took = {"seconds": round(time.monotonic() - BEGIN, 1)}
-    write_json(output.with_name(output.name + ".json"), provenance(inputs, **parameters) | took)
-
-
 def require_space(folder: Path, size: int) -> None:
-    """Raise a UserError if the disk of `folder` has not `size` bytes free. For writers that abort on a full disk, as Caffe does."""
+    """Raise a UserError if the disk of `folder` has less than `size` bytes free. For writers that abort on a full disk, as Caffe does."""
     free = shutil.disk_usage(folder).free
     if free < size:
         raise UserError(f"cannot write to {folder}: {size / 1e6:.1f} MB are needed and {free / 1e6:.1f} MB are free; free some space")

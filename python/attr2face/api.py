@@ -1,0 +1,214 @@
+"""The Python interface: faces from attributes, targets, gradients of images and inversion, in a few lines each."""
+
+from __future__ import annotations
+
+import functools
+import os
+import shlex
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from attr2face.data.attributes import ATTRIBUTES, parse_attributes, request
+from attr2face.errors import UserError
+from attr2face.pipeline import Steps, machine
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from attr2face.cgmm.mixture import Mixture
+    from attr2face.data.database import FaceDatabase
+    from attr2face.pycaffe import caffe
+
+ENVIRONMENT = "ATTR2FACE_SETTINGS"
+
+
+@dataclass(frozen=True)
+class Face:
+    """A generated face.
+
+    Attributes
+    ----------
+    image : (256, 256, 3) uint8
+    reading : DataFrame
+        For each requested attribute its probability in the face and in the mean face, as the net reads them.
+    path : Path
+        Folder of the store that holds the face.
+    """
+
+    image: np.ndarray
+    reading: pd.DataFrame
+    path: Path
+
+
+class Pipeline:
+    """The pipeline for one set of settings. Whatever a call needs and does not exist yet is made first.
+
+    Files of the user's own are read once: after an edit, make another pipeline.
+
+    Parameters
+    ----------
+    store : str or Path, optional
+        Folder of artefacts.
+    workers : int
+        Processes on the CPU; 0 for one per processor.
+    gpu : str
+        Cards to run Caffe on, such as "0" or "0,1"; the CPU without it.
+    **given
+        Settings by name, such as dataset="lfw" or strength=1.5; `attr2face config` lists them.
+
+    Raises
+    ------
+    UserError
+        If a setting is unknown or has a wrong value, or a card cannot be used.
+    """
+
+    def __init__(self, store: str | Path | None = None, workers: int = 0, gpu: str = "", **given: object) -> None:
+        self.steps = Steps(given, Path(store) if store else None, machine(gpu, int(workers)))
+        self._loaded: tuple[object, object] = (None, None)
+
+    @classmethod
+    def from_environment(cls, **given: object) -> Pipeline:
+        """The pipeline with the settings that make jupyter, make notebooks or make demo was given; `given` has precedence."""
+        words = shlex.split(os.environ.get(ENVIRONMENT, ""))
+        named = dict(word.split("=", 1) for word in words)
+        return cls(**{name.lower(): value for name, value in named.items()} | given)
+
+    def varied(self, **given: object) -> Pipeline:
+        """The same pipeline with some other settings. What they do not concern is found and not made a second time."""
+        other = object.__new__(type(self))
+        other.steps = self.steps.varied(**given)
+        other._loaded = (None, None)
+        return other
+
+    @functools.cached_property
+    def database(self) -> FaceDatabase:
+        """Images, labels and splits."""
+        from attr2face.data.database import FaceDatabase
+
+        return FaceDatabase.open(self.steps.lmdb.made())
+
+    @functools.cached_property
+    def mixture(self) -> Mixture:
+        """The fitted cGMM."""
+        from attr2face.cgmm.mixture import load_mixture
+
+        return load_mixture(self.steps.mixture.made() / "cgmm.h5")
+
+    def generate(self, attributes: str) -> Face:
+        """A face with some attributes, such as "Male, Smiling"."""
+        import pandas as pd
+
+        from attr2face.data.pictures import read_picture
+
+        folder = self.steps.generated([parse_attributes(attributes)]).made()
+        reading = pd.read_csv(folder / "reading.csv", index_col="attribute").drop(columns="face")
+        return Face(read_picture(folder / "000.png"), reading, folder)
+
+    def target(self, attributes: str) -> np.ndarray:
+        """Target activations for a face with some attributes, in the shape of the layer's blob, float32."""
+        from attr2face.cgmm.targets import target
+
+        settings = self.steps.settings
+        if settings.generation.target == "classes":
+            raise UserError("TARGET=classes raises scores and has no target activations; choose another target")
+        rng = np.random.default_rng(settings.seed)
+        a = request(parse_attributes(attributes))
+        t = target(settings.generation.target, self.mixture, a, settings.generation.strength, rng)
+        return t.reshape(self.mixture.shape).astype(np.float32)
+
+    def activations(self, images: np.ndarray, layer: str) -> np.ndarray:
+        """Activations of images (n, side, side, 3) uint8 at a layer: (n, ...) float32. See `gradient` for their size."""
+        from attr2face.generation.objective import activations_of
+
+        crops = self._crops(images)
+        return activations_of(self.database.preprocessing.to_blob(crops), self._net(layer, len(crops)), layer)
+
+    def extract(self, rows: np.ndarray, layer: str, finetuned: bool = True, linear: bool = False) -> np.ndarray:
+        """Activations of some rows of the database at a layer: (n, ...) float32.
+
+        Parameters
+        ----------
+        finetuned : bool
+            Whether to read the finetuned net, or the one that finetuning starts from.
+        linear : bool
+            Whether to stop before the layer's ReLU.
+        """
+        from attr2face.network.extraction import Extraction, activations
+        from attr2face.pipeline import weights_of
+
+        net = self.steps.finetuned if finetuned else self.steps.start
+        net.made()
+        what = Extraction(self.database.folder, weights_of(net), layer, linear=linear)
+        return np.concatenate(list(activations(what, rows, self.steps.machine)))
+
+    def gradient(self, images: np.ndarray, layer: str, target: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """The loss |phi(x) - T|^2 / |T|^2 of images at a layer, and its gradient.
+
+        Parameters
+        ----------
+        images : (n, side, side, 3) uint8
+            Of the size of the database's images, of which the centre is taken, or of any other, which is resized to the net's input.
+        target : (n, ...) or (...) float32
+            Activations T, one for each image or one for all.
+
+        Returns
+        -------
+        losses : (n,) float64
+        gradient : (n, crop, crop, 3) float32
+            With respect to the RGB values, 0 to 255, of the net's input.
+        """
+        from attr2face.data.preprocessing import from_blob_order
+        from attr2face.generation.objective import Objective
+
+        crops = self._crops(images)
+        net = self._net(layer, len(crops))
+        targets = np.broadcast_to(target, net.blobs[layer].data.shape)
+        losses, gradient = Objective(net, layer, targets)(self.database.preprocessing.to_blob(crops))
+        return losses, from_blob_order(gradient) * np.float32(self.database.model.scale)
+
+    def invert(self, activations: np.ndarray, layer: str, preset: str = "photograph") -> np.ndarray:
+        """Pictures whose activations at a layer are near to the given ones, (n, ...): (n, crop, crop, 3) uint8."""
+        from attr2face.generation.inversion import invert
+
+        trained = self.steps.trained(preset, mixture=False)
+        return invert(trained, layer, activations, preset, self.steps.settings.seed)[0]
+
+    def read(self, images: np.ndarray) -> pd.DataFrame:
+        """The net's reading of images (n, side, side, 3) uint8: a row per image, a column per attribute, probabilities.
+
+        See `gradient` for the size of images.
+        """
+        import pandas as pd
+
+        from attr2face.generation.faces import read_attributes
+
+        trained = self.steps.trained("pixels", mixture=False)
+        return pd.DataFrame(read_attributes(trained, self._crops(images))[:-1], columns=ATTRIBUTES)
+
+    def _crops(self, images: np.ndarray) -> np.ndarray:
+        """Images as the net's input shows them: (n, crop, crop, 3) uint8."""
+        from attr2face.data.pictures import resized
+        from attr2face.data.preprocessing import centre
+
+        images, crop = np.asarray(images), self.database.model.crop
+        if images.ndim != 4 or images.shape[-1] != 3 or len(images) == 0:
+            raise UserError(f"images of shape {images.shape} cannot be read; give (n, side, side, 3)")
+        if images.shape[1:3] == self.database.mean.shape[1:]:
+            part = centre(images.shape[1], crop)
+            return images[:, part, part]
+        return np.stack([resized(image, crop) for image in images])
+
+    def _net(self, layer: str, n: int) -> caffe.Net:
+        """The net up to a layer, for n images; the last one is kept."""
+        from attr2face.network import prototxt
+        from attr2face.network.weights import load
+        from attr2face.pipeline import weights_of
+
+        if self._loaded[0] != (layer, n):
+            self.steps.finetuned.made()
+            net = load(prototxt.generation(self.database.model, layer, n), weights_of(self.steps.finetuned))
+            self._loaded = ((layer, n), net)
+        return self._loaded[1]

@@ -1,0 +1,214 @@
+"""Speeds, measured side by side: medians over rounds in which each contender runs once, on this machine, now."""
+
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pandas as pd
+
+from attr2face.bench.generation import generating
+from attr2face.bench.timing import compare, seconds
+from attr2face.cgmm.fitting import normal_equations, training_rows
+from attr2face.cgmm.moments import draw_sets, measure, pieces
+from attr2face.cgmm.weights import Schedule as SGDSchedule
+from attr2face.cgmm.weights import sgd
+from attr2face.data.attributes import ATTRIBUTES
+from attr2face.data.database import FaceDatabase
+from attr2face.data.faces import read_faces
+from attr2face.data.lmdbs import build_lmdbs
+from attr2face.data.render import render
+from attr2face.data.render.people import picture_of
+from attr2face.errors import UserError
+from attr2face.network import prototxt
+from attr2face.network.frozen import build_cache
+from attr2face.network.prototxt import Learning, Schedule, TrainingData
+from attr2face.parallel import Machine, executor
+from attr2face.pipeline import Steps, weights_of
+from attr2face.provenance import usable_cpus
+from attr2face.pycaffe import caffe
+from attr2face.settings import Mixture
+
+ITERATIONS = 200
+RENDERED = 200
+CONVERTED = 3000
+EPOCHS = 100
+VGG_CONV5 = (512, 14, 14)
+# Finetuning as `attr2face finetune` does it, but into a folder outside the store. The rate does not matter to the speed.
+FINETUNE = "import pathlib, sys; from attr2face.cli import parse; parse(sys.argv[2:]).steps.finetuned.work(pathlib.Path(sys.argv[1]))"
+RATE = 1e-6
+
+
+def bench(steps: Steps, gpu: str, torch: str, rounds: int = 3) -> None:
+    """Print a table with a row per measurement; `ratio` is how many times faster ours is.
+
+    Parameters
+    ----------
+    steps : Steps
+        The pipeline whose data and net are used; what does not exist yet is made first.
+    gpu : str
+        Cards of finetuning, such as "0"; the CPU without it.
+    torch : str
+        A Python that has PyTorch, or empty.
+    """
+    activations = steps.activations.made() / "activations.h5"
+    database = FaceDatabase.open(steps.lmdb.path)
+    rows = [*rendering(steps.machine, rounds), converting(steps, rounds), summing(rounds), solving(activations, steps.settings.mixture)]
+    rows += [caching(steps, freeze, rounds) for freeze in ("conv5", "fc6")]
+    rows += [training(steps, gpu, rounds), *generating(database, weights_of(steps.finetuned), torch, rounds)]
+    print(pd.DataFrame(rows).fillna("").to_string(index=False))
+
+
+def rendering(machine: Machine, rounds: int) -> Iterator[dict]:
+    """Rendered pictures per second, at the sizes of mini's and of VGG-Face's input."""
+    workers = machine.workers or usable_cpus()
+    with executor(Machine(workers), workers) as pool:
+        for size in (92, 112, 224):
+
+            def run(size: int = size, pictures: int = RENDERED) -> None:
+                deque(pool.map(_render, range(pictures), [size] * pictures, chunksize=10), maxlen=0)
+
+            run(pictures=20 * workers)
+            took = statistics.median(seconds(run) for _ in range(rounds))
+            yield {"what": f"rendering at {size} pixels, {workers} processes", "ours": f"{RENDERED / took:.0f}/s"}
+
+
+def _render(person: int, size: int) -> None:
+    render(picture_of(1, person, 1), size)
+
+
+def converting(steps: Steps, rounds: int) -> dict:
+    """Our LMDB builder, with the wait for the disk, against `convert_imageset`: the same pictures resized to the same size."""
+    settings = replace(steps.settings.database, encoded=False)
+    side, dataset = steps.model.crop + settings.margin, steps.settings.dataset
+    faces = read_faces(steps.faces.made(), dataset)
+    few = slice(CONVERTED)
+    faces = replace(faces, paths=faces.paths[few], people=faces.people[few], scores=faces.scores[few])
+    with tempfile.TemporaryDirectory() as folder:
+        listing = Path(folder) / "list.txt"
+        listing.write_text("".join(f"{(faces.root / path).absolute()} 0\n" for path in faces.paths))
+
+        def theirs() -> None:
+            with tempfile.TemporaryDirectory(dir=folder) as out:
+                resize = (f"--resize_width={side}", f"--resize_height={side}")
+                _quietly(tool("convert_imageset"), *resize, "/", listing, Path(out) / "lmdb")
+
+        def ours() -> None:
+            with tempfile.TemporaryDirectory(dir=folder) as out:
+                build_lmdbs(faces, dataset, steps.model, settings, 1, Path(out))
+                os.sync()
+
+        return compare("LMDB against convert_imageset", ours, theirs, len(faces.paths), rounds)
+
+
+def summing(rounds: int) -> dict:
+    """The moments of a file of VGG-Face's conv5_3 against reading it."""
+    rng, n = np.random.default_rng(0), 2000
+    has = rng.random((n, len(ATTRIBUTES))) < 0.25
+    sets = draw_sets(has, 100, rng)
+    with tempfile.TemporaryDirectory() as folder, h5py.File(Path(folder) / "phi.h5", "w") as file:
+        phi = file.create_dataset("activations", (n, *VGG_CONV5), np.float32, chunks=(32, *VGG_CONV5))
+        for begin in range(0, n, 500):
+            phi[begin : begin + 500] = rng.standard_normal((500, *VGG_CONV5), dtype=np.float32)
+        return compare("moments of conv5_3 of vgg_face against reading the file", lambda: measure(phi, has, sets),
+                       lambda: deque(pieces(phi, 0, n), maxlen=0), n, rounds)  # fmt: skip
+
+
+def solving(activations: Path, settings: Mixture) -> dict:
+    """The cGMM's weights, exactly and from nothing, against SGD until it has gone all but a thousandth of its way to the minimum."""
+    rng = np.random.default_rng(1)
+    with h5py.File(activations) as file:
+        n = training_rows(file)
+        phi, has = file["activations"], file["positive"][:n]
+        begin = time.perf_counter()
+        m = measure(phi, has, draw_sets(has, settings.images_per_attribute, rng))
+        quadratic = normal_equations(m, settings.lam)
+        w = quadratic.minimum()
+        exact = time.perf_counter() - begin
+        enough = 0.999 * quadratic.loss(w) + 0.001 * quadratic.loss(np.ones(len(w)))
+        _, history, _ = sgd(phi, has, m.mu, quadratic, SGDSchedule(EPOCHS, settings.cgmm_rate, enough=enough), rng)
+    took, reached = history[-1]
+    what = f"weights of the cGMM, exact against {len(history) - 1} epochs of SGD" + ("" if reached <= enough else ", not there yet")
+    return {"what": what, "ours": f"{exact:.2f} s", "theirs": f"{took:.1f} s", "ratio": f"{took / exact:.0f}"}
+
+
+def caching(steps: Steps, freeze: str, rounds: int) -> dict:
+    """Training above `freeze` from a cache against the whole net: the solver's steps alone."""
+    database, model = FaceDatabase.open(steps.lmdb.made()), steps.model
+    steps.finetuned.made()
+    with tempfile.TemporaryDirectory() as folder:
+        cache = Path(folder) / "cache"
+        cache.mkdir()
+        build_cache(database, weights_of(steps.finetuned), freeze, cache, steps.machine)
+
+        def solver(name: str, data: TrainingData) -> Callable[[], None]:
+            net, file = Path(folder) / f"{name}.net", Path(folder) / f"{name}.solver"
+            net.write_text(prototxt.train_val(model, data, Learning(freeze)))
+            file.write_text(prototxt.solver(model, net, Path(folder) / name, Schedule(RATE, 10**6, 1)))
+            started = caffe.get_solver(str(file))
+            started.step(2)
+            return lambda: started.step(ITERATIONS // 4)
+
+        whole = solver("whole", TrainingData(database.folder, model.batch))
+        cached = solver("cached", TrainingData(cache, model.batch, cached=True))
+        what = f"{model.name}, FREEZE={freeze}: from a cache against the whole net"
+        return compare(what, cached, whole, ITERATIONS // 4 * model.batch, rounds)
+
+
+def training(steps: Steps, gpu: str, rounds: int) -> dict:
+    """Finetuning against `caffe train` on the net and the solver that it wrote: whole commands."""
+    images, batch = len(FaceDatabase.open(steps.lmdb.made()).rows("train")), steps.model.batch
+    iterations = 3 * ITERATIONS
+    steps.start.made()
+    given = {**steps.given, "epochs": iterations * batch / images, "rate": RATE, "cache": False, "class_weights": False}
+    words = [f"{name.upper()}={value}" for name, value in {**given, "store": steps.store.root, "gpu": gpu}.items()]
+    with tempfile.TemporaryDirectory() as folder:
+        out, reference = Path(folder) / "ours", Path(folder) / "theirs"
+
+        def ours(out: Path = out) -> None:
+            out.mkdir(exist_ok=True)
+            _quietly(sys.executable, "-c", FINETUNE, out, "finetune", *words)
+
+        def theirs() -> None:
+            command = (tool("caffe"), "train", "-solver", "solver.prototxt", "-weights", weights_of(steps.start).absolute())
+            _quietly(*command, folder=reference)
+
+        ours(reference)
+        (reference / "lmdb").symlink_to(steps.lmdb.path.absolute())
+        return compare(f"{steps.model.name}: finetuning against caffe train", ours, theirs, iterations * batch, rounds)
+
+
+def tool(name: str) -> Path:
+    """A program of the Caffe that is in use.
+
+    Raises
+    ------
+    UserError
+        If that Caffe was installed without it.
+    """
+    for folder in Path(caffe.__file__).resolve().parents:
+        if (folder / "bin" / name).exists():
+            return folder / "bin" / name
+    raise UserError(f"the Caffe of {caffe.__file__} has no program {name} to compare with; leave CAFFE_ROOT empty to build one that has")
+
+
+def _quietly(*command: object, folder: Path | None = None) -> None:
+    """Run a command in a folder, without its output.
+
+    Raises
+    ------
+    UserError
+        If it fails; the message ends with its last line.
+    """
+    done = subprocess.run(list(map(str, command)), cwd=folder, capture_output=True, text=True)
+    if done.returncode:
+        reason = (done.stderr or done.stdout).strip().splitlines()[-1:]
+        raise UserError(f"{' '.join(map(str, command[:2]))} ended with status {done.returncode}: {' '.join(reason)}")

@@ -1,0 +1,27 @@
+"""Timing two contenders side by side."""
+
+import statistics
+import time
+from collections.abc import Callable
+
+
+def seconds(run: Callable[[], object]) -> float:
+    """The time that a call takes."""
+    start = time.perf_counter()
+    run()
+    return time.perf_counter() - start
+
+
+def compare(what: str, ours: Callable[[], object], theirs: Callable[[], object], images: int, rounds: int) -> dict:
+    """A row of medians: images/s of both, and the ratio theirs / ours of times, the order changing from round to round."""
+    times = []
+    for k in range(rounds):
+        pair = {run: seconds(run) for run in ((ours, theirs) if k % 2 else (theirs, ours))}
+        times.append((pair[ours], pair[theirs]))
+    a, b = (statistics.median(column) for column in zip(*times, strict=True))
+    return row(what, images / a, images / b, statistics.median(theirs / ours for ours, theirs in times))
+
+
+def row(what: str, ours: float, theirs: float, ratio: float) -> dict:
+    """A row of the table: images/s of both, and how many times faster ours is."""
+    return {"what": what, "ours": f"{ours:.4g}/s", "theirs": f"{theirs:.4g}/s", "ratio": f"{ratio:.2f}"}

@@ -1,0 +1,48 @@
+"""Seconds of a step of inversion in PyTorch on the CPU, for the same net. `make bench TORCH=...` runs this with a Python that has torch.
+
+It reads its settings as JSON from the command line and prints the median.
+"""
+
+import json
+import statistics
+import sys
+import time
+
+import torch
+from torch import nn
+
+CONVOLUTIONS = (2, 2, 3, 3, 3)
+
+
+def network(widths: list[int], batch_norm: bool, crop: int, layer: str) -> nn.Sequential:
+    """The layers up to `layer` and its ReLU."""
+    layers, channels, side = [], 3, crop
+    for stage, (depth, width) in enumerate(zip(CONVOLUTIONS, widths, strict=False), start=1):
+        for k in range(1, depth + 1):
+            layers += [nn.Conv2d(channels, width, 3, padding=1), *([nn.BatchNorm2d(width)] if batch_norm else []), nn.ReLU(inplace=True)]
+            channels = width
+            if layer == f"conv{stage}_{k}":
+                return nn.Sequential(*layers)
+        layers.append(nn.MaxPool2d(2, ceil_mode=True))
+        side = -(-side // 2)
+    layers += [nn.Flatten(), nn.Linear(channels * side**2, widths[-1]), nn.ReLU(inplace=True)]
+    return nn.Sequential(*layers)
+
+
+def main() -> None:
+    """Time the steps that the settings ask for."""
+    settings = json.loads(sys.argv[1])
+    net = network(settings["widths"], settings["batch_norm"], settings["crop"], settings["layer"]).eval().requires_grad_(False)
+    x = torch.randn(settings["batch"], 3, settings["crop"], settings["crop"], requires_grad=True)
+    with torch.no_grad():
+        target = net(torch.randn_like(x))
+    times = []
+    for _ in range(settings["steps"] + 1):
+        begin = time.perf_counter()
+        (net(x) - target).square().sum().backward()
+        x.grad = None
+        times.append(time.perf_counter() - begin)
+    print(statistics.median(times[1:]))
+
+
+main()

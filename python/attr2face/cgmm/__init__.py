@@ -1,0 +1,1 @@
+"""The custom Gaussian mixture of the paper: moments, weights and targets. Plain numpy, without Caffe."""

@@ -1,0 +1,137 @@
+"""Moments of activations in one pass over them: all that the fits need, in memory that does not grow with the number of images.
+
+Activations are read some hundred images at a time, from an HDF5 dataset or an array. Products of such a piece are float32, sums over
+pieces are float64, and deviations are taken from the mean of the first piece, so that large means cost no accuracy. An interrupted
+pass keeps its sums in a file and continues from there.
+"""
+
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import h5py
+import numpy as np
+from scipy import sparse
+from tqdm import tqdm
+
+from attr2face.cgmm.weights import mixing
+from attr2face.files import atomic_write
+
+ROWS = 256
+FEATURES = 1 << 13
+SAVE_EVERY = 30
+
+
+@dataclass(frozen=True)
+class Moments:
+    """The result of one pass over n images: phi are activations (d features), a presence of attributes (J), M = mixing(a).
+
+    Attributes
+    ----------
+    mean, var : (d,) float64
+        Of phi.
+    mu, set_var : (J, d) float64
+        Mean and variance over the sets S_j. Of all images, where S_j is empty.
+    mixed : (J, d) float64
+        E[M_ij phi_i].
+    cross : (J, d) float64
+        Covariance of a_j and phi.
+    prevalence : (J,) float64
+        E a.
+    covariance, mixing : (J, J) float64
+        Of a; E[M_ij M_ik].
+    """
+
+    mean: np.ndarray
+    var: np.ndarray
+    mu: np.ndarray
+    set_var: np.ndarray
+    mixed: np.ndarray
+    cross: np.ndarray
+    prevalence: np.ndarray
+    covariance: np.ndarray
+    mixing: np.ndarray
+
+    @property
+    def power(self) -> float:
+        """E |phi|^2."""
+        return float((self.mean**2 + self.var).sum())
+
+
+def draw_sets(has: np.ndarray, n_images: int, rng: np.random.Generator) -> np.ndarray:
+    """The sets S_j (paper, section 3.2): `n_images` random images that have attribute j, all where there are fewer: (n, J) bool."""
+    sets = np.zeros_like(has)
+    for j in range(has.shape[1]):
+        members = np.flatnonzero(has[:, j])
+        sets[rng.choice(members, min(n_images, len(members)), replace=False), j] = True
+    return sets
+
+
+def measure(phi: h5py.Dataset | np.ndarray, has: np.ndarray, sets: np.ndarray, state: Path | None = None) -> Moments:
+    """One pass over the first `len(has)` rows of `phi` (n or more, ...); `state` is the file of an interrupted pass over the same."""
+    n, m, prevalence = len(has), mixing(has), has.mean(axis=0)
+    sums = _sums(phi, has, m, sets, state)
+    shift, mean = sums["shift"], sums["all"][0] / n
+    var = np.maximum(sums["all"][1] / n - mean**2, 0)
+    mu, set_var = sums["sets"], sums["squares"]
+    mixed, cross = np.split(sums["mixed and has"], 2)
+    # In place from here on: each of these may take a tenth of the memory.
+    for j, size in enumerate(sets.sum(axis=0)):
+        mu[j] = mu[j] / size if size else mean
+        set_var[j] = np.maximum(set_var[j] / size - mu[j] ** 2, 0) if size else var
+    mu += shift
+    for j, weight in enumerate(m.mean(axis=0)):
+        mixed[j] = mixed[j] / n + weight * shift
+        cross[j] = cross[j] / n - prevalence[j] * mean
+    covariance = has.T.astype(float) @ has / n - np.outer(prevalence, prevalence)
+    return Moments(mean + shift, var, mu, set_var, mixed, cross, prevalence, covariance, m.T @ m / n)
+
+
+def _sums(phi: h5py.Dataset | np.ndarray, has: np.ndarray, m: np.ndarray, sets: np.ndarray, state: Path | None) -> dict[str, np.ndarray]:
+    """`shift` (d,), and sums of phi - shift weighted by M and `has`, over the sets and over all, and of its square over both."""
+    sums, saved = _begin(phi, sets.shape, state), time.monotonic()
+    weights = np.hstack([m, has]).T.astype(np.float32)
+    with tqdm(total=len(has), initial=int(sums["done"]), desc="moments", unit=" images") as bar:
+        for rows, piece in pieces(phi, int(sums["done"]), len(has)):
+            in_set = sparse.csr_array(sets[rows].T.astype(np.float32))
+            for begin in range(0, piece.shape[1], FEATURES):
+                block = slice(begin, begin + FEATURES)
+                x = piece[:, block] - sums["shift"][block]
+                sums["mixed and has"][:, block] += weights[:, rows] @ x
+                sums["all"][0, block] += x.sum(axis=0)
+                sums["sets"][:, block] += in_set @ x
+                np.square(x, out=x)
+                sums["all"][1, block] += x.sum(axis=0)
+                sums["squares"][:, block] += in_set @ x
+            sums["done"] = np.array(rows.stop)
+            bar.update(rows.stop - rows.start)
+            if state and time.monotonic() - saved > SAVE_EVERY:
+                with atomic_write(state) as temporary, temporary.open("wb") as file:
+                    np.savez(file, **sums)
+                saved = time.monotonic()
+    return sums
+
+
+def _begin(phi: h5py.Dataset | np.ndarray, shape: tuple[int, int], state: Path | None) -> dict[str, np.ndarray]:
+    """The sums of an interrupted pass, or empty ones. `shape` is (n, J)."""
+    if state and state.exists():
+        with np.load(state) as stored:
+            return {name: stored[name] for name in stored.files}
+    n, j = shape
+    first = phi[: min(ROWS, n)]
+    shift = first.reshape(len(first), -1).mean(axis=0, dtype=np.float64).astype(np.float32)
+    rows = {"mixed and has": 2 * j, "sets": j, "squares": j, "all": 2}
+    return {"done": np.array(0), "shift": shift} | {name: np.zeros((count, len(shift))) for name, count in rows.items()}
+
+
+def pieces(phi: h5py.Dataset | np.ndarray, start: int, stop: int) -> Iterator[tuple[slice, np.ndarray]]:
+    """Slices of rows and their activations (rows, d) float32, the next being read while one is worked on."""
+    with ThreadPoolExecutor(1) as reader:
+        slices = [slice(begin, min(begin + ROWS, stop)) for begin in range(start, stop, ROWS)]
+        upcoming = reader.submit(phi.__getitem__, slices[0]) if slices else None
+        for rows, after in zip(slices, [*slices[1:], None], strict=True):
+            piece = upcoming.result()
+            upcoming = reader.submit(phi.__getitem__, after) if after else None
+            yield rows, piece.reshape(len(piece), -1).astype(np.float32, copy=False)

@@ -1,0 +1,1 @@
+"""Faces and what is known of them: attributes, datasets, LMDBs, preprocessing."""

@@ -1,0 +1,110 @@
+"""The face database: everything that later stages read of a folder of LMDBs, pixels included."""
+
+import functools
+import io
+import json
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import lmdb
+import numpy as np
+from PIL import Image
+
+from attr2face.data.faces import SPLITS
+from attr2face.data.preprocessing import Preprocessing, centre, from_blob_order
+from attr2face.errors import UserError
+from attr2face.models import MODELS, Model
+from attr2face.pycaffe import caffe_pb2
+
+
+@dataclass(frozen=True)
+class FaceDatabase:
+    """Images of faces for one model, with labels and splits; rows are in the order of the records.
+
+    Attributes
+    ----------
+    folder : Path
+        Holds the LMDBs that Caffe reads.
+    dataset : str
+    model : Model
+    mean : (3, side, side) float32
+        Mean training image, in blob order.
+    split : (n_images,) str
+        "train", "val" or "test"; training images come first.
+    people : (n_images,) str
+    labels : (n_images, 42) uint8
+        Class of each head.
+    scores : (n_images, 73) float32
+        Positive where the image has the attribute.
+    training_people : int
+        Number of people in the training split.
+    """
+
+    folder: Path
+    dataset: str
+    model: Model
+    mean: np.ndarray
+    split: np.ndarray
+    people: np.ndarray
+    labels: np.ndarray
+    scores: np.ndarray
+    training_people: int
+
+    @classmethod
+    def open(cls, folder: Path) -> "FaceDatabase":
+        """Read all but the pixels of what `lmdbs.build_lmdbs` wrote.
+
+        Raises
+        ------
+        UserError
+            If the folder is none.
+        """
+        if not (folder / "lmdb.json").exists():
+            raise UserError(f"{folder / 'lmdb.json'} does not exist; make lmdb builds it")
+        info = json.loads((folder / "lmdb.json").read_text())
+        with np.load(folder / "labels.npz") as stored:
+            columns = {name: stored[name] for name in ("split", "people", "labels", "scores")}
+        mean = np.load(folder / "mean.npy")
+        return cls(folder, info["dataset"], MODELS[info["model"]], mean, training_people=info["training_people"], **columns)
+
+    @property
+    def positive(self) -> np.ndarray:
+        """Whether each image has each attribute: (n_images, 73) bool."""
+        return self.scores > 0
+
+    @functools.cached_property
+    def preprocessing(self) -> Preprocessing:
+        part = centre(self.mean.shape[-1], self.model.crop)
+        return Preprocessing(self.mean[:, part, part], self.model.scale)
+
+    def rows(self, *splits: str) -> np.ndarray:
+        """Rows of the images in some splits."""
+        return np.flatnonzero(np.isin(self.split, splits))
+
+    def images(self, rows: Iterable[int]) -> Iterator[np.ndarray]:
+        """The images of some rows, as training sees them before it crops: (side, side, 3) uint8 RGB each."""
+        first = {name: int(np.argmax(self.split == name)) for name in SPLITS}
+        opened = {name: lmdb.open(str(self.folder / f"{name}_images"), readonly=True, lock=False) for name in SPLITS}
+        try:
+            transactions = {name: environment.begin() for name, environment in opened.items()}
+            for row in rows:
+                name = str(self.split[row])
+                record = transactions[name].get(f"{row - first[name]:08d}".encode())
+                yield _decoded(caffe_pb2.Datum.FromString(record))
+        finally:
+            for environment in opened.values():
+                environment.close()
+
+    def crops(self, rows: Iterable[int]) -> Iterator[np.ndarray]:
+        """The centres of some images, as a net sees them: (crop, crop, 3) uint8 RGB each."""
+        part = centre(self.mean.shape[-1], self.model.crop)
+        return (image[part, part] for image in self.images(rows))
+
+
+def _decoded(datum: caffe_pb2.Datum) -> np.ndarray:
+    if datum.encoded:
+        with Image.open(io.BytesIO(datum.data), formats=["JPEG"]) as image:
+            return np.asarray(image.convert("RGB"))
+    pixels = np.frombuffer(datum.data, np.uint8).reshape(datum.channels, datum.height, datum.width)
+    return from_blob_order(pixels)

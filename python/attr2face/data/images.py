@@ -1,0 +1,46 @@
+"""Images as files: read at one size, several ahead."""
+
+import io
+from collections import deque
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from attr2face.errors import UserError
+from attr2face.provenance import usable_cpus
+
+AHEAD = 64
+
+
+def read_image(path: Path, size: int) -> np.ndarray:
+    """Decode an image as RGB and resize it to `size`: (size, size, 3) uint8.
+
+    Raises
+    ------
+    UserError
+        If the file is missing or is not a whole image.
+    """
+    try:
+        # PIL would read the file in dozens of small pieces.
+        with Image.open(io.BytesIO(path.read_bytes())) as image:
+            image = image.convert("RGB")
+            return np.asarray(image if image.size == (size, size) else image.resize((size, size), Image.Resampling.BICUBIC))
+    except FileNotFoundError:
+        raise UserError(f"{path} does not exist; restore the image or remove its row") from None
+    except (OSError, SyntaxError, Image.DecompressionBombError):
+        raise UserError(f"{path} is not a readable image; replace it or remove its row") from None
+
+
+def read_images(paths: Iterable[Path], size: int) -> Iterator[np.ndarray]:
+    """`read_image` of one path after another, by threads that decode a few images ahead."""
+    ahead = deque()
+    with ThreadPoolExecutor(usable_cpus()) as pool:
+        for path in paths:
+            ahead.append(pool.submit(read_image, path, size))
+            if len(ahead) > AHEAD:
+                yield ahead.popleft().result()
+        while ahead:
+            yield ahead.popleft().result()

@@ -1,0 +1,110 @@
+"""LMDBs that feed Caffe: an image and a label database for each split, in the same order, and the mean image.
+
+A folder of LMDBs holds `<split>_images`, `<split>_labels`, `index.csv` (split, person and path of every image, in the order of the
+records), `labels.npz`, `mean.binaryproto`, `mean.npy` and `lmdb.json`. `database.FaceDatabase` opens it.
+"""
+
+import io
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import lmdb
+import numpy as np
+import pandas as pd
+from PIL import Image
+from tqdm import tqdm
+
+from attr2face.data.attributes import class_labels
+from attr2face.data.faces import SPLITS, Faces, split_by_person
+from attr2face.data.images import read_images
+from attr2face.data.preprocessing import to_blob_order
+from attr2face.errors import UserError
+from attr2face.files import write_json
+from attr2face.models import Model
+from attr2face.pycaffe import caffe_pb2
+from attr2face.settings import Database
+
+
+@dataclass(frozen=True)
+class Records:
+    """What the LMDBs of one split hold: images by path, and their labels (n, 43), the class of each head and the person."""
+
+    paths: list[Path]
+    labels: np.ndarray
+
+
+def build_lmdbs(faces: Faces, dataset: str, model: Model, settings: Database, seed: int, out: Path) -> None:
+    """Write the LMDBs of some faces into the folder `out`.
+
+    The label LMDB holds a datum of 42 class indices per image, and the image's person as the 43rd, counted over the training people
+    (the classes of pretraining); people outside the training split have 0 there.
+
+    Raises
+    ------
+    UserError
+        If an image cannot be read, or nobody is left for training.
+    """
+    rng, side = np.random.default_rng(seed), model.crop + settings.margin
+    split = split_by_person(faces.people, seed)
+    labels = class_labels(faces.scores, rng)
+    training_people = np.unique(faces.people[split == "train"])
+    if len(training_people) == 0:
+        raise UserError(f"dataset {dataset} has no training people; it needs at least two people")
+    number_of = {person: i for i, person in enumerate(training_people)}
+    identity = np.array([number_of.get(person, 0) for person in faces.people])
+    order = np.concatenate([rng.permutation(np.flatnonzero(split == name)) for name in SPLITS])
+    with tqdm(total=len(order), desc="LMDB", unit=" images") as bar:
+        for name in SPLITS:
+            rows = order[split[order] == name]
+            records = Records([faces.root / faces.paths[i] for i in rows], np.column_stack([labels, identity])[rows])
+            total = np.zeros((3, side, side), np.float64)
+            for blob in _write_split(out / name, records, side, settings.encoded):
+                total += blob
+                bar.update()
+            if name == "train":
+                _write_mean(out, (total / len(rows)).astype(np.float32))
+    index = {"split": split[order], "person": faces.people[order], "path": [faces.paths[i] for i in order]}
+    pd.DataFrame(index).to_csv(out / "index.csv", index=False)
+    np.savez(out / "labels.npz", labels=labels[order], scores=faces.scores[order], split=split[order], people=faces.people[order])
+    info = {"dataset": dataset, "model": model.name, "image_size": side, "encoded": settings.encoded}
+    counts = {name: int((split == name).sum()) for name in SPLITS}
+    write_json(out / "lmdb.json", info | {"training_people": len(training_people), "images": counts})
+
+
+def open_for_writing(path: Path, size: int) -> lmdb.Environment:
+    """An LMDB of at most `size` bytes, for this process alone. The store waits for the disk once, at the end."""
+    return lmdb.open(str(path), map_size=size, sync=False, lock=False)
+
+
+def _write_split(prefix: Path, records: Records, side: int, encoded: bool) -> Iterator[np.ndarray]:
+    """Write one split's pair of LMDBs; yield each image in blob order, (3, side, side) uint8."""
+    size = 4 * side**2 * 3 * (len(records.paths) + 64)
+    with (
+        open_for_writing(f"{prefix}_images", size) as images,
+        open_for_writing(f"{prefix}_labels", 1 << 28) as classes,
+        images.begin(write=True) as image_transaction,
+        classes.begin(write=True) as label_transaction,
+    ):
+        for i, image in enumerate(read_images(records.paths, side)):
+            blob = to_blob_order(image)
+            key = f"{i:08d}".encode()
+            image_transaction.put(key, _image_datum(image, blob, encoded).SerializeToString(), append=True)
+            values = records.labels[i].tolist()
+            label = caffe_pb2.Datum(channels=len(values), height=1, width=1, float_data=values)
+            label_transaction.put(key, label.SerializeToString(), append=True)
+            yield blob
+
+
+def _image_datum(image: np.ndarray, blob: np.ndarray, encoded: bool) -> caffe_pb2.Datum:
+    if not encoded:
+        return caffe_pb2.Datum(channels=3, height=image.shape[0], width=image.shape[1], data=blob.tobytes())
+    file = io.BytesIO()
+    Image.fromarray(image).save(file, "JPEG", quality=95)
+    return caffe_pb2.Datum(encoded=True, data=file.getvalue())
+
+
+def _write_mean(folder: Path, mean: np.ndarray) -> None:
+    np.save(folder / "mean.npy", mean)
+    blob = caffe_pb2.BlobProto(num=1, channels=3, height=mean.shape[1], width=mean.shape[2], data=mean.ravel().tolist())
+    (folder / "mean.binaryproto").write_bytes(blob.SerializeToString())

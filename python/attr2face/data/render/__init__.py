@@ -1,0 +1,36 @@
+"""Draw the picture of a face from its attributes: a `Picture` becomes an RGB image."""
+
+import numpy as np
+
+from attr2face.data.render import features, hair, head, photo, wear
+from attr2face.data.render.canvas import Canvas
+from attr2face.data.render.face import Face
+from attr2face.data.render.people import Picture
+
+
+def render(picture: Picture, size: int) -> np.ndarray:
+    """Render `picture` at `size` by `size` pixels: (size, size, 3) uint8 RGB, the same bytes for the same arguments."""
+    rng = np.random.default_rng(picture.seed)
+    picture_frame = Canvas.blank(size, np.random.default_rng((*picture.seed, 2)))
+    yaw, pitch = np.clip(rng.normal(0, (0.06, 0.03)), -0.15, 0.15)
+    face = Face(picture, yaw)
+    c = picture_frame.moved(*rng.normal(0, 0.015, 2), rng.normal(0, 0.03), 1 + rng.normal(0, 0.02))
+    s = c.turned(yaw, pitch, face.half_width + 0.05)
+
+    photo.background(picture_frame, face, rng)
+    hair.behind(c, face)
+    head.neck(c, face)
+    wear.clothes(c, face)
+    wear.necklace(c, face)
+    mask = head.head(c, face)
+    head.skin(s, face, mask)
+    features.eyes(s, face)
+    features.nose(s, face)
+    features.mouth(s, face)
+    hair.beard(c, s, face, mask)
+    hair.front(c, face, mask)
+    wear.earrings(c, face)
+    wear.glasses(s, face)
+    wear.hat(c, face, mask)
+    photo.light(picture_frame, face, rng)
+    return photo.develop(picture_frame, face, rng)

@@ -1,0 +1,59 @@
+"""A picture of what each attribute does to a rendered face: the same person without it and with it, for all 73."""
+
+from pathlib import Path
+
+import numpy as np
+from tqdm import tqdm
+
+from attr2face.data.attributes import ATTRIBUTES, HEADS
+from attr2face.data.pictures import write_sheet
+from attr2face.data.render import render
+from attr2face.data.render.people import N_FEATURES, Picture, scores_of, tables
+
+PLAIN = [
+    "White",
+    "Brown Hair",
+    "No Eyewear",
+    "No Beard",
+    "Eyes Open",
+    "Fully Visible Forehead",
+    "Mouth Closed",
+    "Color Photo",
+    "Posed Photo",
+]
+# What stands for the absence of an attribute that plain faces have.
+INSTEAD = {
+    "White": "Indian",
+    "Brown Hair": "Blond Hair",
+    "No Eyewear": "Eyeglasses",
+    "Fully Visible Forehead": "Partially Visible Forehead",
+}
+
+
+def pair(attribute: str, seed: int) -> tuple[Picture, Picture]:
+    """A plain person without and with `attribute`, otherwise the same; of the sex that has it clearly more often."""
+    prevalence = tables().prevalence
+    male = attribute != "Male" and 1.5 * prevalence["male"][attribute] >= prevalence["female"][attribute]
+    plain = [*PLAIN, *(["Male"] if male else [])]
+    features = 0.5 * np.random.default_rng((seed, 2 - male)).standard_normal(N_FEATURES)
+
+    def picture(shown: list[str]) -> Picture:
+        return Picture(scores_of(dict.fromkeys(shown, 1.0), np.full(len(ATTRIBUTES), -0.8)), features, (seed, 2 - male))
+
+    without = [INSTEAD.get(other, "") if other == attribute else other for other in plain]
+    with_it = [attribute, *(other for other in plain if not _excludes(attribute, other))]
+    return picture([other for other in without if other]), picture(with_it)
+
+
+def _excludes(attribute: str, other: str) -> bool:
+    """Whether `other` cannot be seen beside `attribute`."""
+    if any({attribute, other} <= set(head.attributes) for head in HEADS):
+        return True
+    rules = tables().changes[other] + tables().hides[other]
+    return any(rule.given == attribute and rule.present and rule.factor == 0 for rule in rules)
+
+
+def contact_sheet(out: Path, size: int, columns: int, seed: int) -> None:
+    """Write all pairs, captioned, to `out`, whose name gives the format."""
+    pairs = tqdm(ATTRIBUTES, "contact sheet", unit=" attributes")
+    write_sheet(out, [np.hstack([render(picture, size) for picture in pair(attribute, seed)]) for attribute in pairs], ATTRIBUTES, columns)

@@ -1,0 +1,1 @@
+"""How well the net reads attributes, and how good generated faces are."""

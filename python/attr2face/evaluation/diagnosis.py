@@ -1,0 +1,142 @@
+"""Diagnosis before a picture is generated: are activations Gaussian, how far apart are attributes, what do heads see in targets."""
+
+import functools
+from collections.abc import Callable
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pandas as pd
+from scipy import stats
+from scipy.spatial import distance
+
+from attr2face.cgmm.fitting import training_rows
+from attr2face.cgmm.mixture import Mixture, load_mixture
+from attr2face.cgmm.targets import PAPER_TARGETS, TARGETS, target
+from attr2face.data.attributes import ATTRIBUTES, predicted_attributes, request
+from attr2face.data.database import FaceDatabase
+from attr2face.generation.faces import Trained
+from attr2face.network import prototxt
+from attr2face.network.extraction import Extraction, activations, read_activations
+from attr2face.network.weights import load
+from attr2face.parallel import Machine
+
+SIGNIFICANCE = 0.05
+REQUESTED = 3
+STRENGTHS = (0.5, 1.0, 1.5, 2.0, 3.0, 4.0)
+PICTURES, ELEMENTS = 1000, 400
+BATCH = 32
+
+
+def rejected_share(phi: np.ndarray, has: np.ndarray) -> float:
+    """Share of elements, attribute by attribute, that are not Gaussian by D'Agostino and Pearson's test at the 5% level.
+
+    Of Gaussian elements the test rejects 5%. Elements that never vary count as rejected.
+
+    Parameters
+    ----------
+    phi : (n, d)
+    has : (n, J) bool
+        Attributes with fewer than 20 images, which the test needs, are left out.
+    """
+    rejected = []
+    for j in np.flatnonzero(has.sum(axis=0) >= 20):
+        with np.errstate(all="ignore"):
+            p = stats.normaltest(phi[has[:, j]], axis=0).pvalue
+        rejected.append(np.mean(~(p >= SIGNIFICANCE)))
+    return float(np.mean(rejected)) if rejected else np.nan
+
+
+def separation(m: Mixture) -> dict[str, float]:
+    """How far attributes lie apart, in units of the spread of one attribute's images about their mean."""
+    within = np.sqrt(m.var.sum(axis=1).mean())
+    offset = np.linalg.norm(m.mu - m.mean, axis=1)
+    return {
+        "distance of two attributes' means over the spread within": float(distance.pdist(m.mu).mean() / within),
+        "distance of an attribute's mean from the mean over the spread within": float(offset.mean() / within),
+        "distance of an image from the mean over the spread within": float(m.distance / within),
+    }
+
+
+def requests(has: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """For each image a request for up to three of its attributes, drawn at random: (n, 73) of 1, 0 and nan."""
+    drawn = [rng.permutation(np.flatnonzero(row))[:REQUESTED] for row in has]
+    return np.stack([request([ATTRIBUTES[j] for j in chosen]) for chosen in drawn])
+
+
+def compare_targets(m: Mixture, phi: np.ndarray, has: np.ndarray, read: Callable[[np.ndarray], np.ndarray],
+                    rng: np.random.Generator) -> pd.DataFrame:  # fmt: skip
+    """All targets, for the attributes of unseen people's images: three of each, or all 73, present and absent.
+
+    Parameters
+    ----------
+    phi : (n, d)
+        True activations.
+    read : callable
+        Activations to softmaxes, (n, 115).
+
+    Returns
+    -------
+    DataFrame
+        `explained`, of the variance of phi; `seen`, the share of wanted attributes that are the most probable class of their head when
+        the heads read the target; `distance`, that of the targets from the mean activation over that of the images. `request` is
+        "three" or "all".
+    """
+    requested_by_kind = {"three": requests(has, rng), "all": has.astype(float)}
+    away = np.square(phi - m.mean).sum()
+    rows = []
+    for kind, requested in requested_by_kind.items():
+        wanted = requested == 1
+        for name, strength in ((t, s) for t in TARGETS for s in ((1.0,) if t in PAPER_TARGETS else STRENGTHS)):
+            made = np.stack([target(name, m, a, strength, rng) for a in requested]).astype(np.float32)
+            rows.append((name, strength, kind, *_judged(made, m, phi, away, wanted, read)))
+        for name, made in (("mean activation", np.tile(m.mean, (len(phi), 1))), ("true activations", phi)):
+            rows.append((name, 1.0, kind, *_judged(made, m, phi, away, wanted, read)))
+    return pd.DataFrame(rows, columns=["target", "strength", "request", "explained", "seen", "distance"])
+
+
+def _judged(made: np.ndarray, m: Mixture, phi: np.ndarray, away: float, wanted: np.ndarray, read: Callable) -> tuple[float, float, float]:
+    explained = 1 - np.square(phi - made).sum() / away
+    distance = np.sqrt(np.square(made - m.mean).sum() / away)
+    return float(explained), float(predicted_attributes(read(made))[wanted].mean()), float(distance)
+
+
+def best_targets(table: pd.DataFrame) -> pd.DataFrame:
+    """A row per target, at the strength at which the heads see most of what is requested for validation people."""
+    wide = table.pivot_table(["explained", "seen", "distance"], ["target", "strength"], ["split", "request"])
+    best = wide.loc[wide["seen", "val", "three"].groupby("target").idxmax()].sort_values(("seen", "val", "three"))
+    parts = (("val", "three"), ("test", "three"), ("test", "all"))
+    return best[[(value, *part) for part in parts for value in ("explained", "seen", "distance")]]
+
+
+def write_diagnosis(trained: Trained, activations_file: Path, seed: int, out: Path,
+                    machine: Machine) -> tuple[dict[str, np.ndarray], np.ndarray]:  # fmt: skip
+    """Write `numbers.csv`, and the table of targets on validation and test people as `targets.csv`, into the folder `out`.
+
+    Returns
+    -------
+    kinds : dict of (n, d) float32
+        Activations of the first training images, after the layer's ReLU and before it.
+    has : (n, 73) bool
+        Attributes of these images.
+    """
+    database, mixture = FaceDatabase.open(trained.database), load_mixture(trained.mixture)
+    net = load(prototxt.deploy(database.model, BATCH), trained.weights)
+    read = functools.partial(read_activations, net, mixture.layer)
+    with h5py.File(activations_file) as file:
+        phi, has = file["activations"], file["positive"][:]
+        n = min(PICTURES, training_rows(file))
+        before = activations(Extraction(trained.database, trained.weights, mixture.layer, linear=True), np.arange(n), machine)
+        kinds = {"after ReLU": phi[:n].reshape(n, -1), "before ReLU": np.concatenate(list(before)).reshape(n, -1)}
+        tables = []
+        for name in ("val", "test"):
+            rows = database.rows(name)[:PICTURES]
+            true = phi[rows].reshape(len(rows), -1)
+            tables.append(compare_targets(mixture, true, has[rows], read, np.random.default_rng(seed)).assign(split=name))
+    elements = np.random.default_rng(seed).choice(len(mixture.mean), min(ELEMENTS, len(mixture.mean)), replace=False)
+    numbers = separation(mixture)
+    for kind, values in kinds.items():
+        numbers[f"share of elements that are not Gaussian, {kind}"] = rejected_share(values[:, elements], has[:n])
+    pd.concat(tables).to_csv(out / "targets.csv", index=False)
+    pd.DataFrame(numbers.items(), columns=["number", "value"]).to_csv(out / "numbers.csv", index=False)
+    return kinds, has[:n]

@@ -1,0 +1,139 @@
+"""A judge of faces that shares nothing with the nets: ridge regression on HOG and mean colours, and OpenCV's Haar face cascade.
+
+It sees all pictures, generated or photographs, as `make generate` writes them, 256 pixels wide. The same regression is the baseline of
+nets and datasets.
+"""
+
+import functools
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, fields, replace
+from pathlib import Path
+
+import cv2
+import h5py
+import numpy as np
+import pandas as pd
+from PIL import Image
+from skimage.color import rgb2lab
+from skimage.feature import hog
+from sklearn.linear_model import Ridge
+from sklearn.preprocessing import StandardScaler
+from tqdm import tqdm
+
+from attr2face.data.database import FaceDatabase
+from attr2face.data.pictures import enlarged
+from attr2face.evaluation.scores import score, thresholds
+from attr2face.files import require
+from attr2face.parallel import Machine, map_in_order
+
+SIDE, CELL, COLOUR_CELL = 112, 8, 4
+PENALTIES = (1e3, 3e3, 1e4, 3e4)
+SMALLEST_FACE = 70
+CHUNK = 64
+
+
+def photographs(database: FaceDatabase, rows: np.ndarray) -> np.ndarray:
+    """Images of a database as a net sees them, enlarged: (n, 256, 256, 3) uint8."""
+    return np.stack([np.asarray(enlarged(crop)) for crop in database.crops(rows)])
+
+
+def features(picture: np.ndarray) -> np.ndarray:
+    """HOG of the brightness (9 orientations, cells of 8 pixels) and the mean colour, in Lab, of cells of 4 pixels, after the
+    picture (256, 256, 3) uint8 was made 112 pixels wide: (8436,) float32.
+    """
+    image = np.asarray(Image.fromarray(picture).resize((SIDE, SIDE), Image.Resampling.BICUBIC), np.float32) / 255
+    n = SIDE // COLOUR_CELL
+    colours = rgb2lab(image.reshape(n, COLOUR_CELL, n, COLOUR_CELL, 3).mean(axis=(1, 3)))
+    gradients = hog(image.mean(axis=2), orientations=9, pixels_per_cell=(CELL, CELL), cells_per_block=(2, 2))
+    return np.concatenate([gradients, colours.ravel()]).astype(np.float32)
+
+
+@dataclass(frozen=True)
+class Judge:
+    """A regression on `features`, which are scaled by `centre` and `std` (d,) and clipped, with `coefficients` (d, 73) and `intercept`
+    (73,). An attribute is seen above its `threshold`.
+    """
+
+    centre: np.ndarray
+    std: np.ndarray
+    coefficients: np.ndarray
+    intercept: np.ndarray
+    threshold: np.ndarray
+
+    def outputs(self, pictures: Iterable[np.ndarray]) -> np.ndarray:
+        """The regression's output for pictures (256, 256, 3), higher where an attribute is more probable: (n, 73)."""
+        x = _scaled(np.array([features(picture) for picture in pictures]), self.centre, self.std)
+        return x @ self.coefficients + self.intercept
+
+    def sees(self, pictures: Iterable[np.ndarray]) -> np.ndarray:
+        """Whether pictures show each attribute: (n, 73) bool."""
+        return self.outputs(pictures) >= self.threshold
+
+
+def _scaled(x: np.ndarray, centre: np.ndarray, std: np.ndarray) -> np.ndarray:
+    # Pixels that hardly ever change would have scores of hundreds.
+    return np.clip((x - centre) / std, -6, 6)
+
+
+def train_judge(database: FaceDatabase, machine: Machine) -> tuple[Judge, pd.DataFrame]:
+    """Fit a judge to a database's training people; the penalty is the best of a few on validation people.
+
+    Its thresholds give misses and false alarms the same weight (the best balanced accuracy), so that it sees rare attributes, too.
+
+    Returns
+    -------
+    Judge
+    DataFrame
+        A row per attribute, as `scores.score` has them, on test people with the most accurate thresholds.
+    """
+    n, positive, split = len(database.split), database.positive, database.split
+    tasks = [(database.folder, np.arange(first, min(first + CHUNK, n))) for first in range(0, n, CHUNK)]
+    chunks = []
+    with tqdm(total=n, desc="HOG and colours", unit=" images") as bar:
+        for chunk in map_in_order(replace(machine, single_thread=True), _features_of, tasks):
+            chunks.append(chunk)
+            bar.update(len(chunk))
+    x = np.concatenate(chunks)
+    train, val, test = (split == name for name in ("train", "val", "test"))
+    scaler = StandardScaler().fit(x[train])
+    x = _scaled(x, scaler.mean_, scaler.scale_)
+    fits = [Ridge(penalty).fit(x[train], positive[train].astype(np.float32)) for penalty in tqdm(PENALTIES, "ridge", unit=" fits")]
+    best = max(fits, key=lambda ridge: _auc(positive[val], ridge.predict(x[val])))
+    answer = best.predict(x)
+    judge = Judge(scaler.mean_, scaler.scale_, best.coef_.T, best.intercept_, thresholds(positive[val], answer[val], balanced=True))
+    return judge, score(positive[test], answer[test], thresholds(positive[val], answer[val]))
+
+
+def _auc(positive: np.ndarray, answer: np.ndarray) -> float:
+    return score(positive, answer, np.zeros(positive.shape[1]))["auc"].mean()
+
+
+def _features_of(folder: Path, rows: np.ndarray) -> np.ndarray:
+    return np.array([features(picture) for picture in photographs(FaceDatabase.open(folder), rows)])
+
+
+def write_judge(database: FaceDatabase, out: Path, machine: Machine) -> None:
+    """Train a judge; write `judge.h5`, and its scores on test people as `scores.csv`, into the folder `out`."""
+    judge, table = train_judge(database, machine)
+    with h5py.File(out / "judge.h5", "w") as file:
+        for name, value in asdict(judge).items():
+            file[name] = value
+    table.to_csv(out / "scores.csv", index=False)
+
+
+def load_judge(path: Path) -> Judge:
+    """Read what `write_judge` wrote."""
+    with h5py.File(require(path, "make evaluate trains it")) as file:
+        return Judge(**{name: file[name][()] for name in (field.name for field in fields(Judge))})
+
+
+@functools.cache
+def _cascade() -> cv2.CascadeClassifier:
+    """Read once: its file is a megabyte of XML."""
+    return cv2.CascadeClassifier(cv2.data.haarcascades + "haarcascade_frontalface_default.xml")
+
+
+def count_faces(picture: np.ndarray) -> int:
+    """How many faces OpenCV's frontal Haar cascade (Viola and Jones 2001) finds in a picture (256, 256, 3) uint8."""
+    grey = cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY)
+    return len(_cascade().detectMultiScale(grey, minSize=(SMALLEST_FACE, SMALLEST_FACE)))

@@ -1,0 +1,1 @@
+"""From a target to a picture: spaces, objective, regularisers, optimisers and the descent."""

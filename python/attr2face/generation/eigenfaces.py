@@ -1,0 +1,103 @@
+"""The space of eigenfaces (Turk and Pentland 1991): principal components of the pictures of training people.
+
+A canvas is x = (z * std) @ basis, and z ~ N(0, I) for an ordinary face. So an inversion that moves z instead of pixels moves along the
+ways in which faces differ, and the more easily the more common they are. Linear regression of z on the attributes gives the start of the
+descent, and the centre of its prior.
+"""
+
+from dataclasses import dataclass, fields
+from pathlib import Path
+
+import h5py
+import numpy as np
+from scipy import linalg
+from tqdm import tqdm
+
+from attr2face.cgmm.targets import expected
+from attr2face.data.database import FaceDatabase
+from attr2face.files import require
+from attr2face.settings import EigenfaceBasis
+
+
+@dataclass(frozen=True)
+class Eigenfaces:
+    """Principal components of canvases, and their covariance with attributes.
+
+    Attributes
+    ----------
+    basis : (k, 3 * crop * crop)
+        Orthonormal rows.
+    std : (k,)
+        Standard deviations of faces along them.
+    prevalence, covariance : (73,), (73, 73)
+        Mean and covariance of the attributes.
+    cross : (73, k)
+        Covariance of attributes and z.
+    """
+
+    basis: np.ndarray
+    std: np.ndarray
+    prevalence: np.ndarray
+    covariance: np.ndarray
+    cross: np.ndarray
+
+    def of_attributes(self, a: np.ndarray) -> np.ndarray:
+        """The z that linear regression expects of faces with attributes `a` (n, 73), a request in each row: (n, k)."""
+        return np.stack([expected(row, self.prevalence, self.covariance, self.cross) for row in a])
+
+    def start(self, n: int, noise: float, rng: np.random.Generator) -> np.ndarray:
+        """The mean image with noise, the same in each canvas."""
+        return np.repeat(rng.standard_normal((1, len(self.std))) * noise, n, axis=0)
+
+    def constrain(self, z: np.ndarray, sigma: float) -> np.ndarray:
+        """Along eigenfaces every z is an image."""
+        return z
+
+    def canvas(self, z: np.ndarray) -> np.ndarray:
+        """(n, k) to (n, 3, crop, crop) float32."""
+        side = round((self.basis.shape[1] // 3) ** 0.5)
+        return ((z * self.std).astype(np.float32) @ self.basis).reshape(len(z), 3, side, side)
+
+    def pull_back(self, gradient: np.ndarray) -> np.ndarray:
+        """The gradient with respect to z of what has `gradient` (n, 3, crop, crop) with respect to the canvas: (n, k)."""
+        # The basis first: the other way round, BLAS's threads wait for each other more than they work.
+        return (self.basis @ gradient.reshape(len(gradient), -1).astype(np.float32).T).T * self.std
+
+
+def fit_eigenfaces(canvases: np.ndarray, has: np.ndarray, k: int) -> Eigenfaces:
+    """The first `k` components of (n, 3, crop, crop) canvases with attributes `has` (n, 73), from the eigenvectors of their n x n Gram
+    matrix.
+
+    There are fewer if the canvases vary in fewer ways, as copies of each other do.
+    """
+    x = canvases.reshape(len(canvases), -1)
+    x = x - x.mean(axis=0)
+    n = len(x)
+    variance, vectors = linalg.eigh((x @ x.T).astype(np.float64) / n, subset_by_index=(max(0, n - k), n - 1), driver="evr")
+    kept = [i for i in np.argsort(-variance) if variance[i] > 1e-6 * variance[-1]]
+    variance, vectors = variance[kept], vectors[:, kept]
+    basis = vectors.T.astype(np.float32) @ x / np.sqrt(variance * n)[:, None]
+    z, offset = vectors * n**0.5, has - has.mean(axis=0)
+    return Eigenfaces(
+        basis=basis.astype(np.float32),
+        std=np.sqrt(variance).astype(np.float32),
+        prevalence=has.mean(axis=0),
+        covariance=offset.T @ offset / n,
+        cross=offset.T @ z / n,
+    )
+
+
+def write_eigenfaces(database: FaceDatabase, settings: EigenfaceBasis, seed: int, out: Path) -> None:
+    """Compute eigenfaces from random images of training people; write `eigenfaces.h5` into the folder `out`."""
+    rows = np.random.default_rng(seed).permutation(database.rows("train"))[: settings.eigenface_images]
+    images = np.stack(list(tqdm(database.crops(rows), "eigenfaces", len(rows), unit=" images")))
+    eigenfaces = fit_eigenfaces(database.preprocessing.to_blob(images), database.positive[rows], settings.eigenfaces)
+    with h5py.File(out / "eigenfaces.h5", "w") as file:
+        for field in fields(Eigenfaces):
+            file[field.name] = getattr(eigenfaces, field.name)
+
+
+def load_eigenfaces(path: Path) -> Eigenfaces:
+    """Read what `write_eigenfaces` wrote."""
+    with h5py.File(require(path, "make generate computes it")) as file:
+        return Eigenfaces(**{field.name: file[field.name][:] for field in fields(Eigenfaces)})

@@ -1,0 +1,174 @@
+"""Faces from attributes: for each set of attributes a PNG, its loss curve, and what the net itself reads in the face."""
+
+import json
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from tqdm import tqdm
+
+from attr2face.cgmm.mixture import load_mixture
+from attr2face.cgmm.targets import target
+from attr2face.data.attributes import ATTRIBUTES, INDEX, attribute_probabilities, request
+from attr2face.data.database import FaceDatabase
+from attr2face.data.pictures import enlarged, read_picture, write_animation, write_picture, write_sheet
+from attr2face.files import write_json
+from attr2face.generation.descent import Descent
+from attr2face.generation.eigenfaces import load_eigenfaces
+from attr2face.generation.objective import Objective
+from attr2face.generation.presets import PRESETS
+from attr2face.network import prototxt
+from attr2face.network.weights import load
+from attr2face.parallel import Machine, map_in_order
+from attr2face.settings import Generation
+
+BATCH = 8
+FRAMES = 60
+# Called with the finished share of a descent and the faces at that point, (n, crop, crop, 3) uint8.
+Progress = Callable[[float, np.ndarray], None]
+
+
+@dataclass(frozen=True)
+class Trained:
+    """Paths of what faces are made from.
+
+    Attributes
+    ----------
+    database : Path
+        Folder of LMDBs.
+    weights : Path
+        Finetuned net.
+    mixture : Path, optional
+        The cGMM; not needed to invert given activations.
+    eigenfaces : Path, optional
+        Not needed by presets on pixels.
+    """
+
+    database: Path
+    weights: Path
+    mixture: Path | None = None
+    eigenfaces: Path | None = None
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Faces that were made side by side.
+
+    Attributes
+    ----------
+    images : (n, crop, crop, 3) uint8
+    losses : (steps, n)
+    probability : (n + 1, 73)
+        As `read_attributes` gives them.
+    frames : list of (n, crop, crop, 3) uint8
+        The faces on the way, if they were asked for.
+    """
+
+    images: np.ndarray
+    losses: np.ndarray
+    probability: np.ndarray
+    frames: list[np.ndarray]
+
+
+def write_faces(trained: Trained, sets: Sequence[Sequence[str]], settings: Generation, seed: int, out: Path,
+                machine: Machine) -> None:  # fmt: skip
+    """Write a face for every set of attributes into the folder `out`: 000.png, 000.loss.csv, 000.gif if it is animated, and so on.
+
+    `reading.csv` has the probability of each requested attribute in the face and in the mean face, `sheet.png` all faces. Faces are
+    made in batches of eight; a later call continues with the batches that an interrupted one has not finished.
+    """
+    firsts = [first for first in range(0, len(sets), BATCH) if not _is_finished(out, first, len(sets))]
+    tasks = [(trained, list(sets[first : first + BATCH]), settings, seed) for first in firsts]
+    with tqdm(total=len(sets), initial=len(sets) - sum(len(task[1]) for task in tasks), desc="faces", unit=" faces",
+              disable=len(sets) <= BATCH) as bar:  # fmt: skip
+        for first, batch in zip(firsts, map_in_order(machine, make_batch, tasks), strict=True):
+            for i in range(len(batch.images)):
+                _write_face(out, first + i, batch, i, sets[first + i])
+            bar.update(len(batch.images))
+            bar.set_postfix(loss=f"{batch.losses[-1].mean():.3f}")
+    records = [out / f"{i:03d}.json" for i in range(len(sets))]
+    rows = [row for record in records for row in json.loads(record.read_text())]
+    pd.DataFrame(rows).to_csv(out / "reading.csv", index=False)
+    if len(sets) > 1:
+        pictures = [read_picture(out / f"{i:03d}.png") for i in range(len(sets))]
+        write_sheet(out / "sheet.png", pictures, [", ".join(chosen) for chosen in sets], min(6, len(sets)), lines=2)
+    for record in records:
+        record.unlink()
+
+
+def _is_finished(out: Path, first: int, n: int) -> bool:
+    """Whether the last face of a batch, which is written after the others, is there."""
+    last = min(first + BATCH, n) - 1
+    return (out / f"{last:03d}.json").exists()
+
+
+def make_batch(trained: Trained, sets: list[Sequence[str]], settings: Generation, seed: int) -> Batch:
+    """Faces for some sets of attributes, side by side, and what is read in them."""
+    frames = []
+    images, losses = generate(trained, sets, settings, seed, (lambda done, images: frames.append(images)) if settings.animate else None)
+    return Batch(images, losses, read_attributes(trained, images), frames)
+
+
+def generate(trained: Trained, sets: list[Sequence[str]], settings: Generation, seed: int,
+             watch: Progress | None = None) -> tuple[np.ndarray, np.ndarray]:  # fmt: skip
+    """Faces (n, crop, crop, 3) uint8 for n sets of attributes, and the losses (steps, n).
+
+    `watch` is called with the finished share of the descent and the faces at that point, up to 60 times. A face does not depend on
+    those beside it, but for rounding.
+    """
+    database, preset = FaceDatabase.open(trained.database), PRESETS[settings.preset]
+    requests = np.stack([request(chosen) for chosen in sets])
+    objective = attribute_objective(trained, database, requests, settings, seed)
+    eigenfaces = load_eigenfaces(trained.eigenfaces) if preset.eigenfaces else None
+    prior = eigenfaces.of_attributes(requests) if eigenfaces else 0.0
+    every = math.ceil(preset.steps / FRAMES)
+
+    def show(step: int, x: np.ndarray) -> None:
+        if step % every == 0:
+            watch(step / preset.steps, database.preprocessing.to_images(x))
+
+    descent = Descent(preset, database.preprocessing, eigenfaces, prior)
+    canvas, losses = descent.run(objective, np.random.default_rng(seed), show if watch else None)
+    return database.preprocessing.to_images(canvas), losses
+
+
+def attribute_objective(trained: Trained, database: FaceDatabase, requests: np.ndarray, settings: Generation, seed: int) -> Objective:
+    """The objective of faces with requested attributes (n, 73): distance to a target, scores of classes, or both."""
+    inverts = settings.target != "classes"
+    uses_scores = settings.score_weight > 0 or not inverts
+    wanted = requests == 1 if uses_scores else None
+    if not inverts:
+        net = load(prototxt.generation(database.model, "", len(requests), heads=True), trained.weights)
+        return Objective(net, wanted=wanted, score_weight=settings.score_weight or 1.0)
+    mixture = load_mixture(trained.mixture)
+    targets = [target(settings.target, mixture, a, settings.strength, np.random.default_rng(seed)) for a in requests]
+    shaped = np.stack(targets).reshape(len(requests), *mixture.shape).astype(np.float32)
+    net = load(prototxt.generation(database.model, mixture.layer, len(requests), uses_scores), trained.weights)
+    return Objective(net, mixture.layer, shaped, wanted, settings.score_weight)
+
+
+def read_attributes(trained: Trained, images: np.ndarray) -> np.ndarray:
+    """The net's own reading of images (n, crop, crop, 3) uint8, and of the mean image in the last row: (n + 1, 73) probabilities."""
+    database = FaceDatabase.open(trained.database)
+    net = load(prototxt.deploy(database.model, len(images) + 1), trained.weights)
+    net.blobs["data"].data[:-1] = database.preprocessing.to_blob(images)
+    net.blobs["data"].data[-1] = 0
+    net.forward()
+    return attribute_probabilities(net.blobs["prob"].data)
+
+
+def _write_face(out: Path, number: int, batch: Batch, i: int, attributes: Sequence[str]) -> None:
+    """Write face `i` of a batch; its record, which says that it is whole, comes last."""
+    path = out / f"{number:03d}.png"
+    write_picture(np.asarray(enlarged(batch.images[i])), path)
+    losses = pd.DataFrame({"step": range(len(batch.losses)), "loss": batch.losses[:, i]})
+    losses.to_csv(path.with_suffix(".loss.csv"), index=False)
+    if batch.frames:
+        write_animation([frame[i] for frame in batch.frames] + [batch.images[i]] * 10, path.with_suffix(".gif"))
+    columns = {"probability": batch.probability[i], "in the mean face": batch.probability[-1]}
+    reading = pd.DataFrame(columns, index=ATTRIBUTES).iloc[[INDEX[name] for name in attributes]].round(3)
+    rows = reading.rename_axis("attribute").reset_index().assign(face=number)
+    write_json(path.with_suffix(".json"), rows.to_dict("records"))

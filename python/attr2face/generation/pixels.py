@@ -1,0 +1,49 @@
+"""The space of pixels: coordinates z are pixel values, at the net's resolution or a coarser one.
+
+A space turns coordinates, which generation optimises, into canvases, which the net reads. It has `start(n, noise, rng)`, `canvas(z)`,
+`pull_back(gradient)` and `constrain(z, sigma)`, which keeps z among images. `eigenfaces` has the other space.
+"""
+
+import numpy as np
+
+from attr2face.data.preprocessing import Preprocessing
+from attr2face.generation.regularisers import blur
+
+
+class Pixels:
+    """Deviations from the mean image in pixel values, z (n, 3, side, side), at the net's resolution or a coarser one (an octave).
+
+    A coarse z is made larger by linear interpolation, x = R z R^T, so that its gradient is R^T g R.
+    """
+
+    def __init__(self, preprocessing: Preprocessing, octave: float = 1.0) -> None:
+        side = max(2, round(preprocessing.crop * octave))
+        self.scale = np.float32(preprocessing.scale)
+        self.r = _interpolation(side, preprocessing.crop)
+        self.shrink = np.linalg.pinv(self.r)
+        self.low, self.high = (self.shrink @ bound @ self.shrink.T / self.scale for bound in preprocessing.bounds)
+
+    def start(self, n: int, noise: float, rng: np.random.Generator) -> np.ndarray:
+        """The mean image with noise, the same in each canvas."""
+        return np.repeat(rng.standard_normal((1, *self.low.shape)).astype(np.float32) * np.float32(noise), n, axis=0)
+
+    def canvas(self, z: np.ndarray) -> np.ndarray:
+        return self.r @ z @ self.r.T * self.scale
+
+    def pull_back(self, gradient: np.ndarray) -> np.ndarray:
+        return self.r.T @ gradient @ self.r * self.scale
+
+    def coordinates(self, canvas: np.ndarray) -> np.ndarray:
+        """The z whose canvas is nearest to `canvas`."""
+        return self.shrink @ canvas @ self.shrink.T / self.scale
+
+    def constrain(self, z: np.ndarray, sigma: float) -> np.ndarray:
+        """Clipped to valid pixels, and blurred by `sigma` pixels where that is above 0."""
+        z = np.clip(z, self.low, self.high)
+        return blur(z, sigma) if sigma > 0 else z
+
+
+def _interpolation(small: int, large: int) -> np.ndarray:
+    """Linear interpolation of `small` samples at `large` places, ends on ends: (large, small) float32."""
+    places = np.linspace(0, small - 1, large)
+    return np.maximum(1 - np.abs(places[:, None] - np.arange(small)), 0).astype(np.float32)

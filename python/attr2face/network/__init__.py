@@ -1,0 +1,1 @@
+"""The network: prototxt files, weights, training, extraction. The only place, with `generation.objective`, where Caffe runs."""

@@ -1,0 +1,123 @@
+"""Activations of one layer for the images of a face database."""
+
+import json
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+
+import h5py
+import numpy as np
+from tqdm import tqdm
+
+from attr2face.data.database import FaceDatabase
+from attr2face.data.preprocessing import Preprocessing
+from attr2face.files import write_json
+from attr2face.network import prototxt
+from attr2face.network.weights import load
+from attr2face.parallel import Machine, map_in_order
+from attr2face.pycaffe import caffe
+
+BATCH = 32
+SHARD = 8 * BATCH
+
+
+def forward_batches(net: caffe.Net, images: Iterable[np.ndarray], preprocessing: Preprocessing, until: str = "",
+                    mirror: bool = False, linear: bool = False) -> Iterator[slice]:  # fmt: skip
+    """Run the net on images, batch by batch; yield the slice of the images that its blobs now hold.
+
+    Only the layers up to the last that writes blob `until` are run, if one is named; without that one, its ReLU, if `linear`.
+
+    The slice is never longer than the net's batch; rows of a blob beyond its length are left over from before.
+    """
+    batch, end = net.blobs["data"].shape[0], _last_writer(net, until) - linear if until else len(net._layer_names) - 1
+    images, first = iter(images), 0
+    while chunk := list(islice(images, batch)):
+        net.blobs["data"].data[: len(chunk)] = preprocessing.to_blob(np.stack(chunk))[..., :: -1 if mirror else 1]
+        net._forward(0, end)
+        yield slice(first, first + len(chunk))
+        first += len(chunk)
+
+
+def _last_writer(net: caffe.Net, blob: str) -> int:
+    """The last layer with `blob` on top: normalisation and ReLU write in place."""
+    return max(i for i, layer in enumerate(net._layer_names) if blob in net.top_names[layer])
+
+
+@dataclass(frozen=True)
+class Extraction:
+    """What is read from a net for images of a database.
+
+    Attributes
+    ----------
+    database : Path
+        Folder of LMDBs.
+    weights : Path
+    blob : str
+        Activations of this blob, such as conv5_3 or prob.
+    mirror : bool
+        Whether images are mirrored.
+    linear : bool
+        Whether to stop before the layer's ReLU.
+    """
+
+    database: Path
+    weights: Path
+    blob: str
+    mirror: bool = False
+    linear: bool = False
+
+
+def activations(what: Extraction, rows: np.ndarray, machine: Machine) -> Iterator[np.ndarray]:
+    """Activations of some rows of the database in order, a shard of 256 images at a time: (n, ...) float32."""
+    tasks = [(what, rows[first : first + SHARD]) for first in range(0, len(rows), SHARD)]
+    yield from map_in_order(machine, _shard, tasks)
+
+
+def _shard(what: Extraction, rows: np.ndarray) -> np.ndarray:
+    database = FaceDatabase.open(what.database)
+    net = load(prototxt.deploy(database.model, BATCH), what.weights)
+    batches = forward_batches(net, database.images(rows), database.preprocessing, what.blob, what.mirror, what.linear)
+    return np.concatenate([net.blobs[what.blob].data[: batch.stop - batch.start].copy() for batch in batches])
+
+
+def read_activations(net: caffe.Net, layer: str, phi: np.ndarray) -> np.ndarray:
+    """What the heads see in activations (n, ...) of `layer`, which the rest of the net is run on: the softmaxes, (n, 115)."""
+    batch, first = net.blobs["data"].shape[0], _last_writer(net, layer) + 1
+    prob = np.empty((len(phi), net.blobs["prob"].shape[1]), np.float32)
+    for start in range(0, len(phi), batch):
+        rows = slice(start, min(start + batch, len(phi)))
+        net.blobs[layer].data[: rows.stop - start] = phi[rows].reshape(-1, *net.blobs[layer].shape[1:])
+        net._forward(first, len(net._layer_names) - 1)
+        prob[rows] = net.blobs["prob"].data[: rows.stop - start]
+    return prob
+
+
+def extract(database: FaceDatabase, weights: Path, layer: str, out: Path, machine: Machine) -> None:
+    """Write `activations.h5`: `activations` (n_images, ...) float32, `split` and `positive` (n_images, 73).
+
+    A later call continues where an interrupted one was: `done.json` says how many rows are whole.
+    """
+    path, progress = out / "activations.h5", out / "done.json"
+    if not progress.exists():
+        _lay_out(path, database, prototxt.feature_shape(database.model, layer), layer)
+        write_json(progress, 0)
+    done = json.loads(progress.read_text())
+    with tqdm(total=len(database.split), initial=done, desc=layer, unit=" images") as bar, h5py.File(path, "r+") as file:
+        for phi in activations(Extraction(database.folder, weights, layer), np.arange(done, len(database.split)), machine):
+            file["activations"][done : done + len(phi)] = phi
+            file.flush()
+            done += len(phi)
+            write_json(progress, done)
+            bar.update(len(phi))
+    progress.unlink()
+
+
+def _lay_out(path: Path, database: FaceDatabase, shape: tuple[int, ...], layer: str) -> None:
+    """A file of its final size: what is written later changes numbers only, so that a kill cannot leave it unreadable."""
+    with h5py.File(path, "w") as file:
+        file["positive"] = database.positive
+        file.create_dataset("split", data=database.split.astype(object), dtype=h5py.string_dtype())
+        phi = file.create_dataset("activations", (len(database.split), *shape), np.float32)
+        phi[-1] = 0
+        file.attrs["layer"] = layer

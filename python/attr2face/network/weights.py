@@ -1,0 +1,63 @@
+"""Weights of nets: a .caffemodel is compared with a net before Caffe reads it, as Caffe itself would abort on a difference."""
+
+import tempfile
+from pathlib import Path
+
+from google.protobuf.message import DecodeError
+
+from attr2face.errors import UserError
+from attr2face.pycaffe import caffe, caffe_pb2
+
+
+def check_weights(path: Path, net: caffe.Net) -> None:
+    """Compare a .caffemodel with a net, layer by layer.
+
+    Raises
+    ------
+    UserError
+        If the file is missing or not Caffe's, lacks a layer of the net other than heads, or a blob has another shape.
+    """
+    weights = caffe_pb2.NetParameter()
+    try:
+        weights.ParseFromString(path.read_bytes())
+    except (DecodeError, OSError):
+        raise UserError(f"{path} is not a readable .caffemodel; give WEIGHTS a file that Caffe wrote") from None
+    # VGG-Face was published in Caffe's first format: `layers` for `layer`, and shapes of four numbers with ones in front.
+    stored = {layer.name: [_shape(blob) for blob in layer.blobs] for layer in (*weights.layer, *weights.layers) if layer.blobs}
+    missing = [name for name in net.params if name not in stored and not name.startswith(("fc8_", "canvas"))]
+    if missing:
+        raise UserError(f"{path} has no layer {missing[0]}; give WEIGHTS a file of this MODEL")
+    for name in (name for name in net.params if name in stored):
+        wanted = [tuple(blob.data.shape) for blob in net.params[name]]
+        if stored[name] != wanted:
+            raise UserError(f"{path}: layer {name} has shape {stored[name][0]} but the net wants {wanted[0]}; check MODEL and WEIGHTS")
+
+
+def _shape(blob: caffe_pb2.BlobProto) -> tuple[int, ...]:
+    if blob.HasField("shape"):
+        return tuple(blob.shape.dim)
+    shape = [blob.num, blob.channels, blob.height, blob.width]
+    while shape[0] == 1 and len(shape) > 1:
+        shape.pop(0)
+    return tuple(shape)
+
+
+def load(prototxt: str, weights: Path) -> caffe.Net:
+    """A net in phase TEST from prototxt text, with checked weights."""
+    with tempfile.NamedTemporaryFile("w", suffix=".prototxt") as file:
+        file.write(prototxt)
+        file.flush()
+        net = caffe.Net(file.name, caffe.TEST)
+    check_weights(weights, net)
+    net.copy_from(str(weights))
+    return net
+
+
+def write_weights(source: Path, out: Path) -> None:
+    """Write a .caffemodel again with its layers' weights alone: without data layers, whose paths are of this machine."""
+    stored = caffe_pb2.NetParameter.FromString(source.read_bytes())
+    weights = caffe_pb2.NetParameter(name=stored.name)
+    for layer in stored.layer:
+        if layer.blobs:
+            weights.layer.add(name=layer.name, type=layer.type).blobs.extend(layer.blobs)
+    out.write_bytes(weights.SerializeToString())

@@ -1,0 +1,130 @@
+"""Work shared among processes, through the standard Executor interface.
+
+Tasks are cut by a fixed rule, and a small net computes in one thread wherever it runs, so that outputs do not depend on the number
+of processes.
+"""
+
+import contextlib
+import multiprocessing
+import os
+import signal
+import sys
+import threading
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import FIRST_EXCEPTION, Executor, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
+from multiprocessing import connection
+from pathlib import Path
+
+from threadpoolctl import threadpool_limits
+
+from attr2face.errors import UserError
+from attr2face.provenance import usable_cpus
+
+AHEAD = 2
+
+
+@dataclass(frozen=True)
+class Machine:
+    """What computes.
+
+    Attributes
+    ----------
+    workers : int
+        Processes on the CPU; 0 for one per processor.
+    cards : tuple of int
+        One process per card, in place of the CPU.
+    single_thread : bool
+        Whether a task computes with one thread, so that several run side by side on the CPU. Otherwise they run one after
+        another, with all threads.
+    """
+
+    workers: int = 0
+    cards: tuple[int, ...] = ()
+    single_thread: bool = True
+
+
+class InProcess(Executor):
+    """The executor for a single worker: it runs a task at once, in this process."""
+
+    def submit(self, work: Callable, /, *arguments: object, **named: object) -> Future:
+        future = Future()
+        try:
+            future.set_result(work(*arguments, **named))
+        except Exception as error:
+            future.set_exception(error)
+        return future
+
+
+def map_in_order(machine: Machine, work: Callable, tasks: Sequence[tuple]) -> Iterator:
+    """Yield `work(*task)` of all tasks in order.
+
+    Raises
+    ------
+    UserError
+        If a task raises one, or a process ends early.
+    """
+    workers = len(machine.cards) or (min(machine.workers or usable_cpus(), len(tasks)) if machine.single_thread else 1)
+    threads = 1 if machine.single_thread and not machine.cards else None
+    running: deque[Future] = deque()
+    with executor(machine, workers) as pool:
+        for task in tasks:
+            running.append(pool.submit(_limited, threads, work, *task))
+            if len(running) > AHEAD * (workers - 1):
+                yield running.popleft().result()
+        while running:
+            yield running.popleft().result()
+
+
+def run_together(machine: Machine, work: Callable, tasks: Sequence[tuple]) -> None:
+    """Run tasks that need each other side by side, one on each card; the first failure ends them all."""
+    with executor(machine, len(tasks)) as pool:
+        done, _ = wait([pool.submit(_limited, None, work, *task) for task in tasks], return_when=FIRST_EXCEPTION)
+        for future in done:
+            future.result()
+
+
+@contextlib.contextmanager
+def executor(machine: Machine, workers: int) -> Iterator[Executor]:
+    """An executor of so many processes; none of them outlives it. One worker without a card is this process."""
+    if workers <= 1 and len(machine.cards) <= 1:
+        yield InProcess()
+        return
+    context = multiprocessing.get_context("spawn")
+    cards = context.SimpleQueue()
+    for card in machine.cards or [None] * workers:
+        cards.put(card)
+    pool = ProcessPoolExecutor(workers, context, initializer=_start, initargs=(cards,))
+    try:
+        yield pool
+        pool.shutdown()
+    except BaseException as error:
+        for process in list((pool._processes or {}).values()):  # those of the pool alone, for which there is no public name
+            process.terminate()
+        pool.shutdown(cancel_futures=True)
+        if isinstance(error, BrokenProcessPool):
+            raise UserError(
+                "a worker process ended early; run the command again (a script of your own needs if __name__ == '__main__':)"
+            ) from error
+        raise
+
+
+def _start(cards: object) -> None:
+    """Prepare a worker: the parent ends it and shows its progress; it ends by itself if the parent is killed."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    parent = multiprocessing.parent_process()
+    threading.Thread(target=lambda: (connection.wait([parent.sentinel]), os._exit(1)), daemon=True).start()
+    sys.stderr = Path(os.devnull).open("w")  # noqa: SIM115
+    card = cards.get()
+    if card is not None:
+        from attr2face.pycaffe import use_card
+
+        use_card(card)
+
+
+def _limited(threads: int | None, work: Callable, *arguments: object) -> object:
+    with threadpool_limits(threads):
+        return work(*arguments)

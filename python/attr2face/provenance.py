@@ -1,0 +1,68 @@
+"""What an output was computed with: versions, Caffe's build, the commit, the processor and the threads."""
+
+import functools
+import importlib.util
+import os
+import platform
+import subprocess
+from importlib import metadata
+from pathlib import Path
+
+LIBRARIES = ("attr2face", "numpy", "scipy", "h5py", "protobuf", "scikit-learn", "scikit-image", "opencv-python-headless")
+
+
+@functools.cache
+def environment() -> dict[str, object]:
+    """What manifests and reports say of the machine and the software."""
+    return {
+        "python": platform.python_version(),
+        "versions": {name: _version(name) for name in LIBRARIES},
+        "caffe": caffe_build(),
+        "commit": commit(),
+        "system": f"{platform.system()} on {platform.machine()}",
+        "processor": _processor(),
+        "processors": usable_cpus(),
+        "threads": int(os.environ.get("OMP_NUM_THREADS", usable_cpus())),
+    }
+
+
+@functools.cache
+def usable_cpus() -> int:
+    """Processors that this process may use: its affinity and a container's quota count."""
+    from joblib import cpu_count  # here, as joblib takes longer to import than most commands run
+
+    return cpu_count()
+
+
+def caffe_build() -> str:
+    """The name of the build's folder, which has the key of what it was built from."""
+    spec = importlib.util.find_spec("caffe")
+    if spec is None or spec.origin is None:
+        return "none"
+    root = Path(spec.origin).resolve().parents[2]
+    return next((folder.name for folder in (root, *root.parents) if folder.name.startswith("caffe")), str(root))
+
+
+def commit() -> str:
+    """The checkout's commit, with + if files differ from it; empty outside a checkout."""
+    folder = Path(__file__).parents[2]
+    if not (folder / ".git").exists():
+        return ""
+    try:
+        git = ["git", "-C", str(folder), "describe", "--always", "--abbrev=12", "--dirty=+", "--exclude=*"]
+        return subprocess.run(git, capture_output=True, text=True, timeout=10, check=True).stdout.strip()
+    except (OSError, subprocess.SubprocessError):
+        return ""
+
+
+def _version(name: str) -> str:
+    try:
+        return metadata.version(name)
+    except metadata.PackageNotFoundError:
+        return "none"
+
+
+def _processor() -> str:
+    cpuinfo = Path("/proc/cpuinfo")
+    lines = cpuinfo.read_text().splitlines() if cpuinfo.exists() else []
+    return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), platform.processor())

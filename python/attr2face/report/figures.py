@@ -1,0 +1,151 @@
+"""The paper's figures, drawn by matplotlib from numbers and pictures; nothing is calculated here.
+
+Colours are Okabe and Ito's (2008), which colour-blind people tell apart; sizes are a column's of a printed page.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+from matplotlib.patches import FancyBboxPatch
+from scipy import stats
+
+from attr2face.data.attributes import ATTRIBUTES, HEADS, INDEX
+from attr2face.files import atomic_write
+from attr2face.models import CONVOLUTIONS, Model
+
+BLACK, ORANGE, SKY, GREEN, YELLOW, BLUE, VERMILION, PURPLE = (
+    "#000000", "#E69F00", "#56B4E9", "#009E73", "#F0E442", "#0072B2", "#D55E00", "#CC79A7",
+)  # fmt: skip
+LINES = (BLUE, VERMILION, GREEN, ORANGE, PURPLE, SKY, BLACK, "0.5")
+STYLES = ("-", "--")
+COLUMN = 7.0
+
+
+def save(figure: Figure, out: Path) -> None:
+    """Write a figure as `out`.png and `out`.svg, whole."""
+    for kind in ("png", "svg"):
+        with atomic_write(out.with_suffix(f".{kind}")) as temporary:
+            figure.savefig(temporary, format=kind, dpi=150, metadata={"Date": None} if kind == "svg" else {})
+
+
+def network(model: Model) -> Figure:
+    """Figure 1: the network with 42 heads."""
+    figure = Figure(figsize=(COLUMN, 5.2), layout="constrained")
+    axes = figure.subplots()
+    widths = dict(zip(CONVOLUTIONS, model.widths, strict=False))
+    blocks = [("image", f"{model.crop} x {model.crop}\nx 3"), *((s, f"{n} conv 3x3\n{widths[s]}\npool") for s, n in CONVOLUTIONS.items())]
+    blocks += [(name, f"{model.widths[-1]}\nunits") for name in ("fc6", "fc7")]
+    for i, (name, text) in enumerate(blocks):
+        tall = 34 - 3.4 * i if i < 6 else 20
+        axes.add_patch(_box(i * 1.25, 21 - tall / 2, 1.0, tall, SKY if name.startswith("fc") else ORANGE if i else "0.9"))
+        axes.text(i * 1.25 + 0.5, 21, f"{name}\n{text}", ha="center", va="center", fontsize=5.8)
+        axes.annotate("", ((i + 1) * 1.25, 21), (i * 1.25 + 1.0, 21), arrowprops={"arrowstyle": "->", "linewidth": 0.8})
+    x = len(blocks) * 1.25 + 0.8
+    for k, head in enumerate(HEADS):
+        y = 41.5 - k
+        axes.plot([x - 0.8, x], [21, y], color="0.7", linewidth=0.4, zorder=0)
+        names = ", ".join(head.attributes)
+        axes.text(x + 0.05, y, f"{names[:44]}{'…' if len(names) > 44 else ''} ({head.n_classes})", va="center", fontsize=4.6)
+    axes.set(xlim=(-0.1, x + 4.2), ylim=(-1, 43))
+    axes.axis("off")
+    axes.set_title("softmax heads, with their numbers of classes", loc="right", fontsize="x-small")
+    return figure
+
+
+def _box(x: float, y: float, width: float, height: float, colour: str) -> FancyBboxPatch:
+    return FancyBboxPatch((x, y), width, height, boxstyle="round,pad=0.02", facecolor=colour, edgecolor="0.3", linewidth=0.8, alpha=0.7)
+
+
+def embeddings(points: dict[str, np.ndarray], has: np.ndarray, attribute: str, agreement: dict[str, float], chance: float) -> Figure:
+    """Figure 3: t-SNE of fc7, a panel for each net, an image with the attribute in one colour and without it in another.
+
+    Parameters
+    ----------
+    points : dict of (n, 2)
+    has : (n,) bool
+    agreement, chance : float
+        Share of near neighbours that agree about the attribute, and what it would be by chance.
+    """
+    figure = Figure(figsize=(COLUMN, COLUMN / 2 + 0.3), layout="constrained")
+    for axes, (name, xy) in zip(np.atleast_1d(figure.subplots(1, len(points))), points.items(), strict=True):
+        for mask, colour, marker, label in ((~has, SKY, "o", f"not {attribute}"), (has, VERMILION, "^", attribute)):
+            axes.scatter(*xy[mask].T, s=7, c=colour, marker=marker, label=label, linewidths=0)
+        axes.set_title(f"{name}: neighbours agree in {agreement[name]:.0%}", fontsize="small")
+        axes.set(xlabel="t-SNE, first dimension", ylabel="t-SNE, second dimension", xticks=[], yticks=[])
+    axes.legend(fontsize="x-small", markerscale=2)
+    figure.suptitle(f"{attribute} (by chance {chance:.0%})", fontsize="medium")
+    return figure
+
+
+def losses(histories: dict[str, Path]) -> Figure:
+    """Figure 4: the loss over iterations, smoothed, a line per run."""
+    figure = Figure(figsize=(COLUMN, 4.2), layout="constrained")
+    axes = figure.subplots()
+    for i, (name, path) in enumerate(histories.items()):
+        history = pd.read_csv(path).set_index("iteration")["loss"]
+        style = STYLES[i // len(LINES)]
+        axes.plot(history.ewm(span=20).mean(), style, label=name, linewidth=1.2, color=LINES[i % len(LINES)])
+    axes.set(xlabel="iteration", ylabel="loss, sum over the 42 heads")
+    axes.legend(fontsize="small", ncols=2, title="run")
+    return figure
+
+
+def pictures(columns: dict[str, Sequence[np.ndarray]], rows: Sequence[str]) -> Figure:
+    """Figures 5 and 8: columns of pictures (height, width, 3) side by side, with a caption for each row."""
+    figure = Figure(figsize=(COLUMN, COLUMN / len(columns) * len(rows) * 1.02 + 0.4), layout="constrained")
+    grid = figure.subplots(len(rows), len(columns), squeeze=False)
+    for line, i in zip(grid, range(len(rows)), strict=True):
+        for axes, (name, column) in zip(line, columns.items(), strict=True):
+            axes.imshow(column[i])
+            axes.set(xticks=[], yticks=[])
+            if i == 0:
+                axes.set_title(name, fontsize="small")
+        line[0].set_ylabel(rows[i], fontsize=6)
+    return figure
+
+
+def activations(kinds: dict[str, np.ndarray], has: np.ndarray, seed: int) -> Figure:
+    """Figure 6 for the four most common attributes."""
+    common = [ATTRIBUTES[j] for j in np.argsort(-has.sum(axis=0))[:4]]
+    return histograms(kinds, has, common, np.random.default_rng(seed))
+
+
+def histograms(activations: dict[str, np.ndarray], has: np.ndarray, attributes: list[str], rng: np.random.Generator) -> Figure:
+    """Figure 6: histograms of single elements over the images with an attribute, and the fitted Gaussian.
+
+    A row per kind of activations (n, d) and a column per attribute. The elements are drawn from those that are above their least value in
+    more than three images in ten: the others are one bar.
+    """
+    figure = Figure(figsize=(COLUMN, 2.0 * len(activations) + 0.3), layout="constrained")
+    axes = figure.subplots(len(activations), len(attributes), squeeze=False)
+    for line, (kind, phi) in zip(axes, activations.items(), strict=True):
+        varying = np.flatnonzero((phi > phi.min(axis=0)).mean(axis=0) > 0.3)
+        for ax, attribute in zip(line, attributes, strict=True):
+            element = rng.choice(varying)
+            values = phi[has[:, INDEX[attribute]], element]
+            x = np.linspace(values.min(), values.max(), 200)
+            ax.hist(values, bins=40, density=True, color=SKY)
+            ax.plot(x, stats.norm.pdf(x, values.mean(), values.std() + 1e-12), color=VERMILION)
+            ax.set_title(f"{attribute}, element {element}", fontsize=7)
+            ax.set_yticks([])
+            ax.tick_params(labelsize="x-small")
+        line[0].set_ylabel(f"{kind}\ndensity", fontsize="small")
+    figure.supxlabel("activation", fontsize="small")
+    return figure
+
+
+def distribution(prevalence: pd.Series, paper: dict[str, float]) -> Figure:
+    """Figure 7: the prevalence of each attribute, and the paper's where it states one."""
+    prevalence = prevalence.sort_values()
+    figure = Figure(figsize=(COLUMN, 8.6), layout="constrained")
+    axes = figure.subplots()
+    axes.barh(prevalence.index, 100 * prevalence, color=BLUE, height=0.75, label="here")
+    known = [name for name in prevalence.index if name in paper]
+    axes.scatter([100 * paper[name] for name in known], known, color=VERMILION, marker="D", s=16, zorder=3, label="paper, PubFig")
+    axes.set(xlabel="images with the attribute, %", xlim=(0, 100), ylim=(-0.8, len(prevalence) - 0.2))
+    axes.tick_params(axis="y", labelsize=5.5)
+    axes.legend(loc="center right")
+    return figure

@@ -1,0 +1,244 @@
+"""The sections of the report: the paper's figures and tables from what the other stages wrote, each beside the paper's own numbers.
+
+Each section writes its figures (PNG, SVG) and tables (CSV, Markdown) into the report's folder and returns a `Section` of the page.
+"""
+
+import functools
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from attr2face.data.attributes import ATTRIBUTES, INDEX
+from attr2face.data.database import FaceDatabase
+from attr2face.data.pictures import enlarged, read_picture, resized
+from attr2face.evaluation import clusters
+from attr2face.evaluation.diagnosis import best_targets
+from attr2face.evaluation.scores import mean_scores
+from attr2face.generation.faces import Trained
+from attr2face.generation.inversion import invert
+from attr2face.generation.objective import activations_of
+from attr2face.network import prototxt
+from attr2face.network.extraction import Extraction, activations
+from attr2face.network.weights import load
+from attr2face.parallel import Machine
+from attr2face.report import figures
+from attr2face.report.page import Section, write_page
+
+# Cate, Dalvi and Hussain (2016): section 3.1, Figures 3 and 7, Table 2.
+FREQUENCY = {"White": 0.76, "Black": 0.03, "No Eyewear": 0.90}
+CLUSTERED = ("Youth", "Soft Lighting")
+LIKENESS = {"Barack Obama": 35, "Clive Owen": 27, "Cristiano Ronaldo": 45, "Jared Leto": 52, "Julia Roberts": 42, "Mickey Rourke": 22,
+            "Miley Cyrus": 42, "Nicole Richie": 30, "Ryan Seacrest": 30}  # fmt: skip
+EMBEDDED = 1000
+SHOWN = 4
+BATCH = 32
+
+
+@dataclass(frozen=True)
+class Results:
+    """Folders of what the other stages wrote.
+
+    Attributes
+    ----------
+    trained : Trained
+    pretrained : Path
+        Weights that finetuning started from, for Figure 3's "before".
+    scores, experiments, diagnosis, evaluation, inversion : Path
+    methods : dict of Path
+        Folder of faces of each method of generation; the project's own comes last.
+    """
+
+    trained: Trained
+    pretrained: Path
+    scores: Path
+    experiments: Path
+    diagnosis: Path
+    evaluation: Path
+    inversion: Path
+    methods: dict[str, Path]
+
+    @functools.cached_property
+    def database(self) -> FaceDatabase:
+        return FaceDatabase.open(self.trained.database)
+
+    @property
+    def own(self) -> str:
+        """The project's own method."""
+        return list(self.methods)[-1]
+
+    def shown(self, method: str) -> list[np.ndarray]:
+        """The first faces of a method, or the first photographs."""
+        folder = self.evaluation / "photographs" if method == "photographs" else self.methods[method]
+        return [read_picture(folder / f"{i:03d}.png") for i in range(SHOWN)]
+
+
+def write_report(results: Results, layer: str, seed: int, out: Path, machine: Machine) -> None:
+    """Write all figures and tables, and the page `report.html`, into the folder `out`.
+
+    Parameters
+    ----------
+    layer : str
+        Of the inversion in Figure 5.
+    """
+    sections = [
+        _network(results, out),
+        *_clusters(results, seed, out, machine),
+        _freezing(results, out),
+        _inversions(results, layer, seed, out),
+        _histograms(results, out),
+        _distribution(results, out),
+        _generated(results, out),
+        _likeness(results, out),
+        _comparison(results, out),
+        _targets(results, out),
+        _scores(results, out),
+    ]
+    database = results.database
+    write_page(out / "report.html", f"{database.dataset}, {database.model.name}", sections)
+
+
+def _network(results: Results, out: Path) -> Section:
+    figure = _figure(figures.network(results.database.model), out, "1")
+    return Section("Figure 1: the network", "42 softmax heads share VGG-Face's layers up to fc7.", [figure])
+
+
+def _figure(figure: figures.Figure, out: Path, number: str) -> Path:
+    figures.save(figure, out / f"figure{number}")
+    return out / f"figure{number}.png"
+
+
+def _copied(figure: Path, out: Path, number: str) -> Path:
+    for kind in (".png", ".svg"):
+        shutil.copyfile(figure.with_suffix(kind), out / f"figure{number}{kind}")
+    return out / f"figure{number}.png"
+
+
+def _table(table: pd.DataFrame, out: Path, name: str) -> pd.DataFrame:
+    """Write a table as CSV and Markdown; return it rounded."""
+    table.to_csv(out / f"{name}.csv", index=False)
+    rounded = table.round(3)
+    (out / f"{name}.md").write_text(rounded.to_markdown(index=False) + "\n")
+    return rounded
+
+
+def _clusters(results: Results, seed: int, out: Path, machine: Machine) -> list[Section]:
+    database = results.database
+    rows = database.rows("test")[:EMBEDDED]
+    people, has = database.people[rows], database.positive[rows]
+    weights = {"before finetuning": results.pretrained, "after": results.trained.weights}
+    phi = {}
+    for name, path in weights.items():
+        phi[name] = np.concatenate(list(activations(Extraction(database.folder, path, "fc7"), rows, machine)))
+    agreement = {name: [clusters.agreement(x, has[:, j], people) for j in range(len(ATTRIBUTES))] for name, x in phi.items()}
+    table = pd.DataFrame({"attribute": ATTRIBUTES, **agreement, "by chance": [clusters.by_chance(column) for column in has.T]})
+    points = {name: clusters.embed(x, seed) for name, x in phi.items()}
+    drawn = []
+    for letter, attribute in zip("ab", CLUSTERED, strict=True):
+        j = INDEX[attribute]
+        figure = figures.embeddings(points, has[:, j], attribute, {name: agreement[name][j] for name in phi}, table["by chance"][j])
+        drawn.append(_figure(figure, out, f"3{letter}"))
+    means = table.drop(columns="attribute").mean().to_frame("mean over the 73 attributes").T.rename_axis("agreement").reset_index()
+    _table(table, out, "clusters")
+    text = (
+        "t-SNE of fc7 for unseen people, before and after finetuning. The number is the share of the five nearest pictures of other people "
+        "that agree about the attribute. The paper judged by eye."
+    )
+    return [Section("Figure 3: attributes at fc7", text, drawn, means.round(3))]
+
+
+def _freezing(results: Results, out: Path) -> Section:
+    table = _table(pd.read_csv(results.experiments / "table1.csv"), out, "table1")
+    text = "Accuracy of the heads, averaged over all 42, with the layers below fc6 or conv5 frozen, and the loss by what is frozen."
+    return Section("Table 1 and Figure 4: what to freeze", text, [_copied(results.experiments / "loss.png", out, "4")], table)
+
+
+def _inversions(results: Results, layer: str, seed: int, out: Path) -> Section:
+    photographs = results.shown("photographs")
+    database = results.database
+    crop = database.model.crop
+    x = np.stack([resized(picture, crop) for picture in photographs])
+    net = load(prototxt.generation(database.model, layer, len(x)), results.trained.weights)
+    phi = activations_of(database.preprocessing.to_blob(x), net, layer)
+    found, _ = invert(results.trained, layer, phi, "photograph", seed)
+    columns = {
+        "photograph": photographs,
+        f"its activations at\n{layer}, inverted": [np.asarray(enlarged(image)) for image in found],
+        "its attributes:\npaper's cGMM": results.shown("paper"),
+        "its attributes:\nclass visualisation": results.shown("class visualisation"),
+        f"its attributes:\n{results.own}": results.shown(results.own),
+    }
+    figure = figures.pictures(columns, [""] * SHOWN)
+    table = _table(pd.read_csv(results.inversion / "table.csv"), out, "inversion")
+    text = (
+        "Inversion of a photograph's own activations, and of what its attributes alone tell of it. The table compares inversions by layer."
+    )
+    return Section("Figure 5: inversion", text, [_figure(figure, out, "5")], table)
+
+
+def _histograms(results: Results, out: Path) -> Section:
+    numbers = _table(pd.read_csv(results.diagnosis / "numbers.csv"), out, "gaussians")
+    text = (
+        "Histograms of single elements over images with an attribute, and the fitted Gaussian. The paper shows two "
+        "elements of fc6 and takes all for Gaussian; behind a ReLU they are not."
+    )
+    return Section("Figure 6: are activations Gaussian?", text, [_copied(results.diagnosis / "histograms.png", out, "6")], numbers)
+
+
+def _distribution(results: Results, out: Path) -> Section:
+    prevalence = pd.Series(results.database.positive.mean(axis=0), ATTRIBUTES)
+    _table(prevalence.rename_axis("attribute").reset_index(name="prevalence"), out, "distribution")
+    return Section("Figure 7: how common attributes are", "", [_figure(figures.distribution(prevalence, FREQUENCY), out, "7")])
+
+
+def _generated(results: Results, out: Path) -> Section:
+    likeness = pd.read_csv(results.evaluation / "likeness.csv")
+    pairs = zip(likeness["person"], results.shown("photographs"), results.shown(results.own), strict=False)
+    figure = figures.pictures({str(person): pair for person, *pair in pairs}, ["photograph", "generated"])
+    text = "Unseen people, and faces generated from their attributes: " + "; ".join(likeness["attributes"][:SHOWN]) + "."
+    return Section("Figure 8: generated beside true", text, [_figure(figure, out, "8")])
+
+
+def _likeness(results: Results, out: Path) -> Section:
+    likeness, own = pd.read_csv(results.evaluation / "likeness.csv"), results.own
+    ours = likeness[["person", own]].set_axis(["person", "likeness, %"], axis=1)[: len(LIKENESS)]
+    theirs = pd.DataFrame(LIKENESS.items(), columns=["paper's person", "paper's likeness, %"])
+    table = _table(pd.concat([ours, theirs], axis=1), out, "table2")
+
+    def within(column: str) -> str:
+        low, middle, high = np.nanpercentile(likeness[column], [10, 50, 90])
+        return f"{middle:.0f}% ({low:.0f} to {high:.0f})"
+
+    text = (
+        f"Likeness of a generated face to the person whose attributes it has: median and middle 80% {within(own)}. On the same "
+        f"scale another photograph of that person has {within('photographs')} and one of somebody else "
+        f"{within('photographs of others')}. "
+        f"The paper's mean is {np.mean(list(LIKENESS.values())):.0f}%, on the scale of a service that is not stated."
+    )
+    return Section("Table 2: likeness", text, [], table)
+
+
+def _comparison(results: Results, out: Path) -> Section:
+    table = _table(pd.read_csv(results.evaluation / "table.csv"), out, "comparison")
+    text = (
+        "Faces for the attributes of unseen people, looked at by a judge that generation never saw (ridge regression on HOG "
+        "and colours) and by OpenCV's face detector. Distances are root mean squares of grey levels, of 255."
+    )
+    return Section("Methods compared", text, [], table)
+
+
+def _targets(results: Results, out: Path) -> Section:
+    best = best_targets(pd.read_csv(results.diagnosis / "targets.csv"))
+    best.columns = [" ".join(column) for column in best.columns]
+    text = (
+        "What the heads see when fed the target, for three attributes of an image or for all 73, before anything is "
+        "generated; and how much of the activations' variance it explains."
+    )
+    return Section("Targets compared", text, [], _table(best.reset_index(), out, "targets"))
+
+
+def _scores(results: Results, out: Path) -> Section:
+    text = "The finetuned net that faces are generated with, means over the 73 attributes and over the 42 heads."
+    return Section("Attributes read", text, [], _table(mean_scores(results.scores).reset_index(), out, "scores"))

@@ -1,0 +1,277 @@
+"""Every setting of the project, and the one table of defaults per dataset and model.
+
+A setting has one name, written `rate_decay` in Python, `--rate-decay` on the command line and RATE_DECAY in make. What a user gives
+goes through `resolve`, which checks it and fills in the defaults. The result is frozen; a stage gets the group that concerns it.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from attr2face.errors import UserError
+from attr2face.models import LAYERS, MODELS, STAGES
+
+DATASETS = ("synthetic", "lfw", "pubfig")
+TARGETS = ("conditional", "contrast", "rescaled", "drawn", "paper", "sampled")
+PRESETS = ("eigenfaces", "photograph", "pixels", "octaves", "lbfgs")
+RENAMED = {"liking": "score_weight", "fall": "rate_decay"}
+TABLES = Path(__file__).with_name("tables")
+
+
+def _setting(default: object, help: str, choices: tuple[str, ...] = (), within: tuple[float, float] = (-math.inf, math.inf)) -> object:
+    """A field with what `resolve` and `--help` need: `choices`, or the smallest and the largest number."""
+    return field(default=default, metadata={"help": help, "choices": choices, "within": within})
+
+
+@dataclass(frozen=True)
+class Rendering:
+    """The rendered faces of DATASET=synthetic."""
+
+    people: int = _setting(2000, "rendered people", within=(2, 1e6))
+    pictures: int = _setting(6, "rendered pictures of each person", within=(1, 1e4))
+    size: int = _setting(92, "side of the rendered pictures in pixels", within=(64, 512))
+    label_noise: float = _setting(0.0, "standard deviation of noise on the scores, which are 0.6 to 1.2 in size", within=(0, 100))
+
+
+@dataclass(frozen=True)
+class Database:
+    """The LMDBs that feed Caffe."""
+
+    margin: int = _setting(4, "pixels beyond the net's input, from which training crops at random", within=(0, 256))
+    encoded: bool = _setting(False, "store JPEG instead of raw pixels")
+
+
+@dataclass(frozen=True)
+class Pretraining:
+    """Training from random weights on the identities of rendered people, in place of VGG-Face's own training."""
+
+    pretrain_people: int = _setting(150, "rendered people of pretraining", within=(3, 1e6))
+    pretrain_pictures: int = _setting(60, "pictures of each person of pretraining", within=(1, 1e4))
+    pretrain_epochs: float = _setting(3.0, "epochs of pretraining", within=(1e-6, 1e6))
+    pretrain_rate: float = _setting(2e-3, "learning rate of pretraining", within=(1e-20, 1e3))
+
+
+@dataclass(frozen=True)
+class Finetuning:
+    """Training of the 42 heads, and of the layers from `freeze` upwards (paper, section 3.1)."""
+
+    freeze: str = _setting("none", "layers below this one do not learn; none lets all learn", choices=STAGES)
+    epochs: float = _setting(6.0, "epochs of finetuning", within=(1e-6, 1e6))
+    rate: float | None = _setting(2e-3, "learning rate, or search: start high and lower it until the loss falls", within=(1e-20, 1e3))
+    rate_decay: float = _setting(1.0, "learning rate of each stage relative to the stage above it", within=(1e-6, 1))
+    dropout: float = _setting(0.0, "share of units that dropout drops in finetuning", within=(0, 0.999))
+    dropout_after: str = _setting("fc", "dropout after fc6 and fc7 (fc), or after convolutions too (all)", choices=("fc", "all"))
+    class_weights: bool = _setting(False, "let rare classes of a head count more")
+    cache: bool = _setting(False, "compute the output of the frozen layers once, and train from that")
+
+
+@dataclass(frozen=True)
+class Mixture:
+    """The cGMM (paper, section 3.2)."""
+
+    images_per_attribute: int = _setting(100, "images per attribute that its Gaussian is computed from (S_i in the paper)", within=(2, 1e9))
+    lam: float = _setting(1e-5, "regularisation of the cGMM's weights (lambda of Eq. 3)", within=(0, 1e9))
+    cgmm_epochs: int = _setting(10, "epochs of SGD for the cGMM's weights", within=(0, 1e6))
+    cgmm_rate: float = _setting(1.0, "learning rate at which SGD starts its search; the paper's started at 1e-6", within=(1e-20, 1e6))
+
+
+@dataclass(frozen=True)
+class EigenfaceBasis:
+    """The eigenfaces that inversion moves along."""
+
+    eigenface_images: int = _setting(4000, "images of training people that eigenfaces are computed from", within=(2, 1e6))
+    eigenfaces: int = _setting(1000, "eigenfaces to keep", within=(1, 1e5))
+
+
+@dataclass(frozen=True)
+class Generation:
+    """How a face is made from attributes (paper, section 3.3)."""
+
+    preset: str = _setting("eigenfaces", "optimise along eigenfaces, or pixels", choices=PRESETS)
+    target: str = _setting("conditional", "target activations; classes is class visualisation", choices=(*TARGETS, "classes"))
+    strength: float = _setting(2.0, "distance of the target from the mean; 1 is where such images are", within=(0, 1e3))
+    score_weight: float = _setting(0.0, "weight of the scores of the requested classes beside the target", within=(0, 1e6))
+    animate: bool = _setting(False, "write the descent as a GIF, too")
+
+
+@dataclass(frozen=True)
+class Judging:
+    """The judge of generated faces. The judge of rendered faces learns from other rendered people."""
+
+    judge_people: int = _setting(1500, "rendered people that the judge learns from", within=(3, 1e6))
+    judge_pictures: int = _setting(6, "pictures of each person that the judge learns from", within=(1, 1e4))
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """The comparison of methods of generation."""
+
+    images: int = _setting(100, "faces that each method generates in evaluation", within=(1, 1e6))
+    split: str = _setting("test", "people whose attributes are requested", choices=("val", "test"))
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Everything that decides what an output is. Fields without a group concern several stages."""
+
+    dataset: str = _setting("synthetic", "the faces: synthetic is rendered here, lfw and pubfig are downloaded", choices=DATASETS)
+    model: str = _setting("mini", "the network", choices=tuple(MODELS))
+    seed: int = _setting(1, "seed of everything random", within=(0, 2**31))
+    layer: str = _setting("conv5_3", "layer of the cGMM and of inversion", choices=LAYERS)
+    weights: Path | None = _setting(None, ".caffemodel to finetune from")
+    lfw_root: Path | None = _setting(None, "folder with lfw_attributes.txt and lfw/; without it, LFW is downloaded")
+    pubfig_root: Path | None = _setting(None, "folder with PubFig's index files; without it, they are downloaded")
+    photo: Path | None = _setting(None, "picture to invert; without it, pictures of six test people")
+    grid: Path = _setting(TABLES / "experiments.csv", "table of finetuning experiments")
+    rendering: Rendering = Rendering()
+    database: Database = Database()
+    pretraining: Pretraining = Pretraining()
+    finetuning: Finetuning = Finetuning()
+    mixture: Mixture = Mixture()
+    eigenface_basis: EigenfaceBasis = EigenfaceBasis()
+    generation: Generation = Generation()
+    judging: Judging = Judging()
+    evaluation: Evaluation = Evaluation()
+
+
+# Where a dataset or a model differs from the defaults above. "*" is any; later rows win.
+DEFAULTS = (
+    ("*", "vgg_face", {"size": 256, "margin": 32, "freeze": "fc6", "epochs": 20, "rate": 5e-6, "dropout": 0.5}),
+    ("synthetic", "vgg_face", {"epochs": 6}),
+    ("lfw", "mini", {"margin": 8, "epochs": 20, "dropout": 0.3}),
+    ("pubfig", "mini", {"margin": 8, "epochs": 20, "dropout": 0.3}),
+)
+
+
+def leaves(settings: object) -> Iterator[tuple[object, dataclasses.Field]]:
+    """Every single setting: the dataclass instance that holds it, and its field."""
+    for f in dataclasses.fields(settings):
+        value = getattr(settings, f.name)
+        if dataclasses.is_dataclass(value):
+            yield from leaves(value)
+        else:
+            yield settings, f
+
+
+def as_dict(settings: object) -> dict[str, object]:
+    """All single settings by name."""
+    return {f.name: getattr(holder, f.name) for holder, f in leaves(settings)}
+
+
+def replaced(settings: object, values: Mapping[str, object]) -> object:
+    """The settings with some single settings replaced, in whichever group they are."""
+    changes = {}
+    for f in dataclasses.fields(settings):
+        value = getattr(settings, f.name)
+        if dataclasses.is_dataclass(value):
+            changes[f.name] = replaced(value, values)
+        elif f.name in values:
+            changes[f.name] = values[f.name]
+    return dataclasses.replace(settings, **changes)
+
+
+def defaults(dataset: str, model: str) -> Settings:
+    """The settings of a dataset and a model where a user gives nothing else."""
+    values = {"dataset": dataset, "model": model}
+    for of_dataset, of_model, row in DEFAULTS:
+        if of_dataset in ("*", dataset) and of_model in ("*", model):
+            values |= row
+    fields = {f.name: f for _, f in leaves(Settings())}
+    return replaced(Settings(), {name: check(fields[name], value) for name, value in values.items()})
+
+
+def resolve(given: Mapping[str, object]) -> Settings:
+    """Check what a user gives, text or values, and fill in the defaults of its dataset and model.
+
+    Raises
+    ------
+    UserError
+        If a name is unknown, or a value is not of its kind, not among the choices or out of range.
+    """
+    fields = {f.name: f for _, f in leaves(Settings())}
+    checked = {}
+    for name, value in given.items():
+        name = RENAMED.get(name, name)
+        if name not in fields:
+            near = difflib.get_close_matches(name, fields, n=1)
+            hint = f"did you mean {near[0].upper()}?" if near else "attr2face config lists all"
+            raise UserError(f"unknown setting {name.upper()}; {hint}")
+        checked[name] = check(fields[name], value)
+    start = Settings()
+    return replaced(defaults(checked.get("dataset", start.dataset), checked.get("model", start.model)), checked)
+
+
+def check(f: dataclasses.Field, value: object) -> object:
+    """The value of one setting, from text or from a value of the right kind.
+
+    Raises
+    ------
+    UserError
+        Names the setting, the value and what may be chosen.
+    """
+    name, choices, (least, most) = f.name.upper(), f.metadata["choices"], f.metadata["within"]
+    try:
+        parsed = PARSERS[f.type](value)
+    except (ValueError, TypeError, OverflowError, RuntimeError):
+        raise UserError(f"{name}={value} is not {KINDS[f.type]}") from None
+    if choices and parsed not in choices:
+        raise UserError(f"{name}={value} is unknown; choose {', '.join(choices[:-1])} or {choices[-1]}")
+    if isinstance(parsed, int | float) and not least <= parsed <= most:
+        raise UserError(f"{name}={value} is out of range; choose {least:g} to {most:g}")
+    return parsed
+
+
+def as_text(value: object) -> str:
+    """The value of a setting as a user would write it, so that `check` gives the value again."""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return "" if value is None else str(value)
+
+
+def switch(value: object) -> bool:
+    """0, no and false are False; 1, yes and true are True."""
+    known = {"0": False, "no": False, "false": False, "1": True, "yes": True, "true": True}
+    if str(value).lower() not in known:
+        raise ValueError
+    return known[str(value).lower()]
+
+
+def _integer(value: object) -> int:
+    if isinstance(value, bool) or int(value) != float(value):
+        raise ValueError
+    return int(value)
+
+
+def _text(value: object) -> str:
+    return str(value)
+
+
+def _path(value: object) -> Path | None:
+    """An absolute path; None where nothing is given."""
+    return Path(value).expanduser().absolute() if value not in (None, "") else None
+
+
+def _file(value: object) -> Path:
+    return _path(value) or TABLES / "experiments.csv"
+
+
+def _rate(value: object) -> float | None:
+    """A learning rate; None for `search`."""
+    return None if value in (None, "", "search") else float(value)
+
+
+PARSERS = {"int": _integer, "float": float, "bool": switch, "str": _text, "Path": _file, "Path | None": _path, "float | None": _rate}
+KINDS = {
+    "int": "a whole number",
+    "float": "a number",
+    "bool": "a switch; choose 0, 1, no or yes",
+    "str": "a word",
+    "Path": "a path",
+    "Path | None": "a path",
+    "float | None": "a number or search",
+}

@@ -1,0 +1,40 @@
+"""A server on 127.0.0.1 that behaves as the web does."""
+
+import threading
+import time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from types import SimpleNamespace
+
+import pytest
+
+
+@pytest.fixture
+def web():
+    """A server; `web.pages` maps paths to (status, headers, body), `web.asked` lists what was asked for."""
+    w = SimpleNamespace(pages={}, asked=[])
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self):
+            w.asked.append((self.path, self.headers.get("Range")))
+            status, headers, body = w.pages.get(self.path, (404, {}, b""))
+            start = 0
+            if status == 200 and self.headers.get("Range") and "no-range" not in headers:
+                status, start = 206, int(self.headers["Range"].removeprefix("bytes=").rstrip("-"))
+            self.send_response(status)
+            headers = {"Content-Length": str(len(body) - start)} | headers
+            for name, value in headers.items():
+                self.send_header(name, value)
+            self.end_headers()
+            for i in range(start, len(body), 4096):
+                self.wfile.write(body[i : i + 4096])
+                time.sleep(float(headers.get("slow", 0)))
+
+        def log_message(self, *_):
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.daemon_threads = True
+    threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
+    w.url = f"http://127.0.0.1:{server.server_port}"
+    yield w
+    server.shutdown()

@@ -1,0 +1,61 @@
+"""Faces in a folder: attribute files, and splits by person."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from attr2face.data.attributes import ATTRIBUTES
+from attr2face.data.faces import image_path, read_faces, split_by_person
+from attr2face.errors import UserError
+
+HEADER = "\t".join(["#", "person", "imagenum", *ATTRIBUTES])
+
+
+@given(st.lists(st.integers(0, 30), min_size=1), st.integers(0, 99))
+def test_nobody_is_in_two_splits(people, seed):
+    names = np.array([f"person {i}" for i in people])
+    split = split_by_person(names, seed)
+    for name in names:
+        assert len(set(split[names == name])) == 1
+
+
+def test_eight_of_ten_people_are_for_training_and_the_seed_says_who():
+    people = np.repeat([f"person {i}" for i in range(50)], 3)
+    one, again, other = (split_by_person(people, seed) for seed in (1, 1, 2))
+    assert [int((one == name).sum()) for name in ("train", "val", "test")] == [120, 15, 15]
+    assert (one == again).all()
+    assert (one != other).any()
+
+
+def test_columns_are_found_by_their_names(tmp_path):
+    (tmp_path / "attributes.txt").write_text(
+        "\n".join(["# comment", "\t".join(["#", "person", "imagenum", *ATTRIBUTES[::-1]]), "\t".join(["Ada", "2", *map(str, range(73))])])
+    )
+    path = image_path(tmp_path / "images", "Ada", 2)
+    path.parent.mkdir(parents=True)
+    path.touch()
+    faces = read_faces(tmp_path, "synthetic")
+    assert faces.scores.tolist() == [list(range(72, -1, -1))]
+    assert faces.paths == ["images/Ada/Ada_0002.jpg"]
+
+
+@pytest.mark.parametrize(
+    ("lines", "part"),
+    [
+        (["# comment", HEADER, "Ada Lovelace\t1\t0.5"], "line 3"),
+        (["# comment", HEADER, "Ada Lovelace\tone" + 73 * "\t0.5"], "line 3"),
+        (["# comment", HEADER.replace("Goatee", "Goat")], "Goatee"),
+        (["# comment"], "no column"),
+        (["# comment", HEADER, "Ada Lovelace\t1" + 73 * "\t0.5"], "Ada_Lovelace_0001.jpg does not exist; .*restore"),
+    ],
+)
+def test_what_is_wrong_in_an_attribute_file_is_named(tmp_path, lines, part):
+    (tmp_path / "attributes.txt").write_text("\n".join(lines))
+    with pytest.raises(UserError, match=part):
+        read_faces(tmp_path, "synthetic")
+
+
+def test_a_folder_without_an_attribute_file_is_refused(tmp_path):
+    with pytest.raises(UserError, match=r"lfw_attributes.txt does not exist; the folder must hold"):
+        read_faces(tmp_path, "lfw")

@@ -1,0 +1,50 @@
+"""Images as files."""
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from attr2face.data.images import AHEAD, read_image, read_images
+from attr2face.errors import UserError
+
+
+def pixels(seed: int, side: int = 8) -> np.ndarray:
+    return np.random.default_rng(seed).integers(0, 256, (side, side, 3), np.uint8)
+
+
+def test_an_image_of_the_right_size_is_read_as_it_is(tmp_path):
+    Image.fromarray(pixels(0)).save(tmp_path / "a.png")
+    assert (read_image(tmp_path / "a.png", 8) == pixels(0)).all()
+
+
+def test_another_size_and_grey_images_become_what_is_wanted(tmp_path):
+    Image.new("L", (30, 20), 77).save(tmp_path / "grey.png")
+    image = read_image(tmp_path / "grey.png", 12)
+    assert image.shape == (12, 12, 3)
+    assert (image == 77).all()
+
+
+def test_images_come_in_the_order_of_their_paths(tmp_path):
+    paths = [tmp_path / f"{i}.png" for i in range(AHEAD + 10)]
+    for i, path in enumerate(paths):
+        Image.fromarray(pixels(i)).save(path)
+    for i, image in enumerate(read_images(paths, 8)):
+        assert (image == pixels(i)).all()
+    assert i == len(paths) - 1
+
+
+@pytest.mark.parametrize(
+    ("content", "part"), [("missing", "restore"), ("html", "replace"), ("truncated", "replace"), ("empty", "replace"), ("bomb", "replace")]
+)
+def test_what_is_no_whole_image_is_named(tmp_path, content, part):
+    path = tmp_path / "a.jpg"
+    if content == "truncated":
+        Image.fromarray(pixels(0, 64)).save(path)
+        path.write_bytes(path.read_bytes()[:900])
+    elif content == "bomb":
+        Image.new("1", (14000, 14000)).save(path, "PNG")
+    elif content != "missing":
+        path.write_bytes({"html": b"<html>not found</html>", "empty": b""}[content])
+    with pytest.raises(UserError, match=part) as raised:
+        read_image(path, 8)
+    assert str(path) in str(raised.value)

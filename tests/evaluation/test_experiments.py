@@ -1,0 +1,78 @@
+"""The finetuning experiments: a grid of settings, trained and scored."""
+
+import pandas as pd
+import pytest
+
+from attr2face.errors import UserError
+from attr2face.evaluation.experiments import read_grid, write_tables
+from attr2face.settings import TABLES
+from tests.conftest import SMALL, succeed
+
+GRID = "name,freeze,cache,rate_decay,dropout,dropout_after,class_weights\nfc6,fc6,1,1,0.5,fc,0\nnone,none,0,0.7,0.1,all,1\n"
+
+
+def test_a_grid_has_settings_by_the_name_of_the_run(tmp_path):
+    (tmp_path / "grid.csv").write_text("name,freeze,dropout\na,fc6,0.5\nb,none,0\n")
+    assert read_grid(tmp_path / "grid.csv") == {"a": {"freeze": "fc6", "dropout": "0.5"}, "b": {"freeze": "none", "dropout": "0"}}
+
+
+@pytest.mark.parametrize(
+    ("content", "part"),
+    [
+        ("name,freeze\na,fc6\na,fc7\n", "another name"),
+        ("freeze\nfc6\n", "column name"),
+        ("name,freeze\n", "needs rows"),
+        ("\n", "not a table"),
+        ("name,people\na,3\n", "column people, which is no setting of finetuning"),
+        (None, "does not exist"),
+    ],
+)
+def test_a_grid_that_cannot_be_run_is_refused(tmp_path, content, part):
+    if content:
+        (tmp_path / "grid.csv").write_text(content)
+    with pytest.raises(UserError, match=part):
+        read_grid(tmp_path / "grid.csv")
+
+
+@pytest.mark.parametrize("table", ["experiments", "table1"])
+def test_the_projects_own_grids_have_settings_that_are_known(steps, table):
+    for row in read_grid(TABLES / f"{table}.csv").values():
+        assert steps.varied(**row).settings.finetuning.freeze == row["freeze"]
+
+
+def test_tables_have_means_by_split_and_the_papers_accuracies(tmp_path):
+    for run, value in (("conv5", 0.5), ("other", 0.7)):
+        (tmp_path / run).mkdir()
+        splits = [(split, value + k / 10) for k, split in enumerate(("train", "val", "test")) for _ in range(2)]
+        scores = pd.DataFrame([{"split": s, "majority": 0.6, "accuracy": v, "balanced_accuracy": v / 2, "auc": v / 4} for s, v in splits])
+        scores.loc[1, "accuracy"] += 0.02
+        scores.to_csv(tmp_path / run / "scores.csv", index=False)
+        scores.to_csv(tmp_path / run / "heads.csv", index=False)
+    write_tables({run: tmp_path / run for run in ("conv5", "other")}, tmp_path)
+    table = pd.read_csv(tmp_path / "table.csv").set_index("run")
+    assert table.loc["conv5", "train accuracy"] == pytest.approx(0.51)
+    assert table.loc["other", "val auc"] == pytest.approx(0.2)
+    assert not [column for column in table if column.startswith("test")], "test people are in Table 1 alone"
+    first = pd.read_csv(tmp_path / "table1.csv").set_index("frozen below")
+    assert first.loc["conv5"].to_dict() == pytest.approx(
+        {"train": 0.51, "test": 0.7, "majority, test": 0.6, "paper, train": 0.867, "paper, test": 0.815}
+    )
+    assert list(first.index) == ["conv5"]
+
+
+def test_a_grid_ends_with_tables_and_curves_and_is_not_run_twice(steps, tmp_path):
+    (tmp_path / "grid.csv").write_text(GRID)
+    given = {**SMALL, "epochs": 1, "grid": tmp_path / "grid.csv"}
+    printed = succeed("experiments", store=steps.store.root, **given)
+    assert "0.795" in printed, "the paper's figures stand beside ours"
+    step = steps.varied(**given).experiments(tmp_path / "grid.csv")
+    assert step.exists
+    assert list(pd.read_csv(step.path / "table.csv", keep_default_na=False)["run"]) == ["fc6", "none"]
+    assert "test" in pd.read_csv(step.path / "table1.csv").columns
+    assert (step.path / "loss.svg").exists()
+    nets = {path: path.stat().st_mtime_ns for path in steps.store.root.glob("*/finetuned-*/weights.caffemodel")}
+    assert len(nets) >= 2
+    steps.store.remove(step.path, step.key)
+    succeed("experiments", store=steps.store.root, **given)
+    assert step.exists
+    assert nets == {path: path.stat().st_mtime_ns for path in steps.store.root.glob("*/finetuned-*/weights.caffemodel")}

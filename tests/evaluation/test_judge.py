@@ -1,0 +1,72 @@
+"""The judge of faces."""
+
+from dataclasses import fields
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from attr2face.data.database import FaceDatabase
+from attr2face.data.render import render
+from attr2face.data.render.people import picture_of
+from attr2face.evaluation.judge import Judge, count_faces, features, load_judge, photographs, train_judge
+from attr2face.evaluation.scores import score
+from attr2face.parallel import Machine
+
+
+@pytest.fixture(scope="module")
+def judge(steps) -> Judge:
+    return load_judge(steps.judge.made() / "judge.h5")
+
+
+@pytest.fixture(scope="module")
+def learned(steps) -> FaceDatabase:
+    """The database that the judge learns from: people whom no net has seen."""
+    return FaceDatabase.open(steps.judge.inputs["lmdb"].made())
+
+
+def test_a_judge_knows_the_pictures_it_learned_from(learned, judge):
+    rows = learned.rows("train")
+    outputs = judge.outputs(photographs(learned, rows))
+    assert score(learned.positive[rows], outputs, np.zeros(73))["auc"].mean() > 0.95
+
+
+def test_the_judge_of_rendered_faces_learns_from_other_people(learned, database):
+    assert not (learned.scores == database.scores).all()
+    assert learned.folder != database.folder
+
+
+def test_an_attribute_is_seen_above_its_threshold(learned, judge):
+    pictures = photographs(learned, learned.rows("val"))
+    assert (judge.sees(pictures) == (judge.outputs(pictures) >= judge.threshold)).all()
+
+
+def test_the_outputs_are_the_ridge_regression_of_scaled_features(learned, judge):
+    pictures = photographs(learned, np.arange(3))
+    x = np.stack([features(picture) for picture in pictures])
+    scaled = np.clip((x - judge.centre) / judge.std, -6, 6)
+    assert np.allclose(judge.outputs(pictures), scaled @ judge.coefficients + judge.intercept)
+
+
+def test_a_judge_is_read_as_it_was_trained(steps, learned, judge):
+    trained, table = train_judge(learned, Machine(workers=1))
+    for field in fields(Judge):
+        assert np.allclose(getattr(judge, field.name), getattr(trained, field.name), rtol=1e-5, atol=1e-7)
+    written = pd.read_csv(steps.judge.made() / "scores.csv")
+    assert written["attribute"].tolist() == table["attribute"].tolist()
+    assert np.allclose(written["auc"], table["auc"], equal_nan=True)
+
+
+def test_colours_and_edges_are_features_of_their_own():
+    grey, blue = np.full((256, 256, 3), 128, np.uint8), np.tile(np.array([40, 60, 200], np.uint8), (256, 256, 1))
+    edge = grey.copy()
+    edge[:, 128:] = 255
+    hog = slice(0, features(grey).size - 3 * 28 * 28)
+    assert (features(grey)[hog] == features(blue)[hog]).all()
+    assert features(edge)[hog].max() > 0.2
+    assert np.abs(features(grey) - features(blue)).max() > 20
+
+
+def test_one_face_is_found_in_a_face_and_none_in_noise():
+    assert count_faces(render(picture_of(3, 1, 1), 256)) == 1
+    assert count_faces(np.random.default_rng(0).integers(0, 255, (256, 256, 3)).astype(np.uint8)) == 0

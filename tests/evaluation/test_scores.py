@@ -1,0 +1,131 @@
+"""Scores of attributes and heads, compared with numbers worked out by hand."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from attr2face.data.attributes import ATTRIBUTES, HEADS
+from attr2face.evaluation.scores import mean_scores, predict, score, score_heads, thresholds
+from attr2face.network.extraction import Extraction, activations
+from attr2face.parallel import Machine
+
+ALONE = Machine(workers=1)
+
+
+def columns(column: list) -> np.ndarray:
+    """The same column for each of the 73 attributes."""
+    return np.repeat(np.array(column)[:, None], 73, axis=1)
+
+
+def test_scores_of_five_images_are_those_worked_out_by_hand():
+    """Called positive at one half: one of two positives, one of three negatives. Of six pairs, five are in order."""
+    positive, probability = columns([True, True, False, False, False]), columns([0.9, 0.4, 0.6, 0.3, 0.1])
+    positive[:, 7] = False
+    table = score(positive, probability, np.full(73, 0.5)).set_index("attribute")
+    assert list(table.index) == list(ATTRIBUTES)
+    assert table.iloc[0].to_dict() == pytest.approx(
+        {"positives": 2 / 5, "majority": 3 / 5, "accuracy": 3 / 5, "balanced_accuracy": (1 / 2 + 2 / 3) / 2, "auc": 5 / 6}
+    )
+    nobody = table.iloc[7]
+    assert (nobody["positives"], nobody["majority"], nobody["accuracy"]) == (0, 1, pytest.approx(3 / 5))
+    assert np.isnan(nobody["auc"])
+    assert np.isnan(nobody["balanced_accuracy"])
+
+
+def test_scores_of_heads_are_those_worked_out_by_hand():
+    """The third head has more classes: of labels 0 0 1 2, called 0 1 1 0, two are right; class by class 1/2, 1 and 0."""
+    labels, predicted = np.zeros((4, 42), int), np.zeros((4, 42), int)
+    labels[:, 2], predicted[:, 2] = [0, 0, 1, 2], [0, 1, 1, 0]
+    prob = np.concatenate([np.eye(head.n_classes)[predicted[:, k]] for k, head in enumerate(HEADS)], axis=1)
+    table = score_heads(labels, prob)
+    assert table["head"].tolist() == [head.name for head in HEADS]
+    assert table.loc[2, ["majority", "accuracy", "balanced_accuracy"]].tolist() == pytest.approx([1 / 2, 1 / 2, 1 / 2])
+    assert (table.drop(index=2)[["majority", "accuracy", "balanced_accuracy"]] == 1).all(axis=None)
+
+
+def test_heads_are_scored_by_their_most_probable_class():
+    rng = np.random.default_rng(0)
+    labels = np.stack([rng.integers(0, head.n_classes, 50) for head in HEADS], axis=1)
+    right = np.concatenate([np.eye(head.n_classes)[labels[:, k]] for k, head in enumerate(HEADS)], axis=1)
+    table = score_heads(labels, right)
+    assert (table["accuracy"] == 1).all()
+    assert (table["balanced_accuracy"] == 1).all()
+    assert (table["majority"] < 1).all()
+    nobody = np.concatenate([np.eye(head.n_classes)[np.zeros(50, int)] for head in HEADS], axis=1)
+    assert np.allclose(score_heads(labels, nobody)["accuracy"], (labels == 0).mean(axis=0))
+
+
+def test_thresholds_fit_scores_that_are_no_probabilities():
+    positive = np.array([[False], [False], [True], [True]])
+    answer = np.array([[-3.0], [-2.0], [5.0], [7.0]])
+    threshold = thresholds(positive, answer)
+    assert -2 < threshold[0] <= 5
+    table = score(np.repeat(positive, 73, axis=1), np.repeat(answer, 73, axis=1), np.repeat(threshold, 73))
+    assert (table[["accuracy", "auc"]] == 1).all(axis=None)
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.integers(0, 10_000), st.integers(1, 12), st.booleans())
+def test_no_other_threshold_is_better(seed, n, balanced):
+    rng = np.random.default_rng(seed)
+    positive, probability = rng.random((n, 1)) < 0.4, rng.permutation(n)[:, None] / n
+
+    def quality(threshold: float) -> float:
+        right = (probability >= threshold) == positive
+        if balanced and 0 < positive.sum() < n:
+            return (right[positive].mean() + right[~positive].mean()) / 2
+        return right.mean()
+
+    if balanced and not 0 < positive.sum() < n:
+        return
+    best = max(quality(threshold) for threshold in (-1, *(probability[:, 0] + 1e-9), 2))
+    assert quality(thresholds(positive, probability, balanced)[0]) == pytest.approx(best)
+
+
+def test_balanced_thresholds_see_rare_attributes():
+    rng = np.random.default_rng(0)
+    positive = rng.random((2000, 1)) < 0.05
+    answer = positive + rng.standard_normal((2000, 1))
+    accurate, balanced = (answer >= thresholds(positive, answer, balanced=way) for way in (False, True))
+    assert accurate[positive].mean() < 0.2
+    assert balanced[positive].mean() > 0.5
+    assert (accurate == positive).mean() > (balanced == positive).mean()
+
+
+def test_a_prediction_is_the_mean_over_an_image_and_its_mirror_image(database, weights):
+    rows = np.arange(48)
+    (straight,), (mirrored,) = (activations(Extraction(database.folder, weights, "prob", mirror), rows, ALONE) for mirror in (False, True))
+    assert np.abs(straight - mirrored).max() > 1e-3
+    assert np.allclose(predict(database, weights, ALONE), (straight + mirrored) / 2, atol=1e-6)
+
+
+def test_written_scores_are_those_of_the_predictions(steps, database, weights):
+    prob = predict(database, weights, ALONE)
+    starts = np.cumsum([0, *(head.n_classes for head in HEADS)])
+    probability = np.concatenate([prob[:, start + 1 : start + head.n_classes] for start, head in zip(starts, HEADS, strict=False)], axis=1)
+    classes = np.stack([prob[:, start : start + head.n_classes].argmax(axis=1) for start, head in zip(starts, HEADS, strict=False)], axis=1)
+    val = database.split == "val"
+    threshold = thresholds(database.positive[val], probability[val])
+    written = pd.read_csv(steps.scores.made() / "scores.csv").set_index(["split", "attribute"])
+    heads = pd.read_csv(steps.scores.path / "heads.csv", dtype={"head": str}).set_index(["split", "head"])
+    assert len(written) == 3 * 73
+    assert len(heads) == 3 * 42
+    for split in ("train", "val", "test"):
+        part = database.split == split
+        for j, attribute in enumerate(ATTRIBUTES):
+            truth, p, row = database.positive[part, j], probability[part, j], written.loc[split, attribute]
+            assert row["accuracy"] == pytest.approx(((p >= threshold[j]) == truth).mean())
+            assert row["majority"] == pytest.approx(max(truth.mean(), 1 - truth.mean()))
+            if 0 < truth.mean() < 1:
+                order = np.sign(p[truth][:, None] - p[~truth][None])
+                assert row["auc"] == pytest.approx(((order + 1) / 2).mean())
+            else:
+                assert np.isnan(row["auc"])
+        for k, head in enumerate(HEADS):
+            assert heads.loc[split, head.name]["accuracy"] == pytest.approx((classes[part, k] == database.labels[part, k]).mean())
+    means = mean_scores(steps.scores.path)
+    assert list(means.index) == ["train", "val", "test"]
+    assert means.loc["test", "accuracy"] == pytest.approx(written.loc["test"]["accuracy"].mean())
+    assert means.loc["test", "heads_accuracy"] == pytest.approx(heads.loc["test"]["accuracy"].mean())

@@ -1,0 +1,147 @@
+"""Faces from attributes: pictures, loss curves, readings, batches, resumption."""
+
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+
+from attr2face.cgmm.mixture import load_mixture
+from attr2face.cgmm.targets import target
+from attr2face.data.attributes import ATTRIBUTES, attribute_probabilities, request
+from attr2face.data.pictures import enlarged, read_picture
+from attr2face.generation import faces
+from attr2face.generation.faces import attribute_objective, generate, read_attributes, write_faces
+from attr2face.generation.presets import PRESETS
+from attr2face.network import prototxt
+from attr2face.network.weights import load
+from attr2face.parallel import Machine
+from attr2face.settings import Generation
+
+ALONE = Machine(workers=1)
+
+
+@pytest.fixture
+def brief(monkeypatch):
+    """Presets of a few steps, for tests of what is written."""
+    monkeypatch.setattr(faces, "PRESETS", {name: replace(preset, steps=4) for name, preset in PRESETS.items()})
+
+
+@pytest.mark.parametrize("preset", ["eigenfaces", "pixels"])
+def test_a_face_has_its_loss_curve_and_its_reading(trained, tmp_path, preset):
+    write_faces(trained, [["Male", "Smiling"]], Generation(preset=preset), 1, tmp_path, ALONE)
+    assert {path.name for path in tmp_path.iterdir()} == {"000.png", "000.loss.csv", "reading.csv"}
+    picture = read_picture(tmp_path / "000.png")
+    assert picture.shape == (256, 256, 3)
+    assert picture.std() > 5
+    loss = pd.read_csv(tmp_path / "000.loss.csv")
+    assert loss["step"].tolist() == list(range(PRESETS[preset].steps))
+    assert loss["loss"].iloc[-1] < 0.7 * loss["loss"].iloc[0]
+    reading = pd.read_csv(tmp_path / "reading.csv")
+    assert reading["attribute"].tolist() == ["Male", "Smiling"]
+    assert reading[["probability", "in the mean face"]].stack().between(0, 1).all()
+
+
+def test_an_animation_begins_near_the_mean_face_and_ends_with_the_face(trained, database, brief, tmp_path):
+    write_faces(trained, [["Male"]], Generation(animate=True, preset="pixels"), 1, tmp_path, ALONE)
+    face = read_picture(tmp_path / "000.png").astype(int)
+    mean = np.asarray(enlarged(database.preprocessing.mean_image), int)
+    with Image.open(tmp_path / "000.gif") as animation:
+        assert animation.n_frames >= 4
+        first = np.asarray(animation.convert("RGB"), int)
+        animation.seek(animation.n_frames - 1)
+        last = np.asarray(animation.convert("RGB"), int)
+    assert np.abs(last - face).mean() < np.abs(first - face).mean(), "but for the colours of a GIF"
+    assert np.abs(first - mean).mean() < np.abs(last - mean).mean()
+
+
+def test_the_reading_of_a_face_is_that_of_the_net(trained, database, weights, brief, tmp_path):
+    settings = Generation()
+    images, _ = generate(trained, [["Bald"]], settings, 1)
+    write_faces(trained, [["Bald"]], settings, 1, tmp_path, ALONE)
+    assert (read_picture(tmp_path / "000.png") == np.asarray(enlarged(images[0]))).all()
+    net = load(prototxt.deploy(database.model, 2), weights)
+    net.blobs["data"].data[0] = database.preprocessing.to_blob(images)[0]
+    net.blobs["data"].data[1] = 0
+    net.forward()
+    expected = attribute_probabilities(net.blobs["prob"].data)
+    assert np.allclose(read_attributes(trained, images), expected, atol=1e-6)
+    row = pd.read_csv(tmp_path / "reading.csv").iloc[0]
+    bald = ATTRIBUTES.index("Bald")
+    assert row["probability"] == pytest.approx(expected[0, bald], abs=6e-4)
+    assert row["in the mean face"] == pytest.approx(expected[1, bald], abs=6e-4)
+
+
+@pytest.mark.parametrize("name", ["rescaled", "drawn", "paper", "sampled"])
+def test_the_same_seed_gives_the_same_bytes_and_another_seed_others(trained, brief, tmp_path, name):
+    for out, seed in (("one", 1), ("again", 1), ("other", 2)):
+        write_faces(trained, [["Male"]], Generation(target=name), seed, tmp_path / out, ALONE)
+    one, again, other = ((tmp_path / out / "000.png").read_bytes() for out in ("one", "again", "other"))
+    assert one == again
+    assert one != other
+
+
+@pytest.mark.parametrize("name", ["conditional", "paper", "drawn"])
+def test_the_objective_has_the_target_of_the_request(trained, database, name):
+    requests = np.stack([request(["Male"]), request(["Smiling", "Bald"])])
+    objective = attribute_objective(trained, database, requests, Generation(target=name, strength=1.5), 3)
+    mixture = load_mixture(trained.mixture)
+    for i in range(2):
+        expected = target(name, mixture, requests[i], 1.5, np.random.default_rng(3))
+        assert np.allclose(objective.target[i].ravel(), expected, atol=1e-6)
+    assert objective.layer == "conv5_3"
+    assert objective.wanted is None
+
+
+def test_scores_are_weighed_beside_the_target_and_alone_for_classes(trained, database):
+    requests = request(["Male", "Smiling"])[None]
+    both = attribute_objective(trained, database, requests, Generation(score_weight=0.25), 1)
+    alone = attribute_objective(trained, database, requests, Generation(target="classes"), 1)
+    assert both.target is not None
+    assert alone.target is None
+    assert both.net.blobs["wanted"].data.sum() * both.scale[0] == pytest.approx(2 * 0.25, rel=1e-5)
+    assert alone.net.blobs["wanted"].data.sum() == 2
+
+
+def test_sets_end_in_a_sheet_and_in_one_table(trained, brief, tmp_path):
+    sets = [["Male"], ["Smiling", "Bald"], ["Goatee"]]
+    write_faces(trained, sets, Generation(target="classes", preset="pixels"), 1, tmp_path, ALONE)
+    with Image.open(tmp_path / "sheet.png") as sheet:
+        assert sheet.width == 3 * (256 + 6) - 6
+        assert (np.asarray(sheet)[-256:, -256:] == read_picture(tmp_path / "002.png")).all()
+    reading = pd.read_csv(tmp_path / "reading.csv")
+    assert list(zip(reading["face"], reading["attribute"], strict=True)) == [(0, "Male"), (1, "Smiling"), (1, "Bald"), (2, "Goatee")]
+    assert not list(tmp_path.glob("*.json"))
+
+
+def test_an_interrupted_call_is_continued_with_the_batches_that_are_missing(trained, brief, tmp_path, monkeypatch):
+    sets = [["Male"], ["Smiling"], ["Bald"], ["Goatee"], ["Youth"]]
+    monkeypatch.setattr(faces, "BATCH", 2)
+    make = faces.make_batch
+    write_faces(trained, sets, Generation(), 1, tmp_path / "whole", ALONE)
+
+    def interrupted(trained, chosen, settings, seed):
+        if chosen[0] == ["Bald"]:
+            raise KeyboardInterrupt
+        return make(trained, chosen, settings, seed)
+
+    monkeypatch.setattr(faces, "make_batch", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        write_faces(trained, sets, Generation(), 1, tmp_path / "resumed", ALONE)
+    made = []
+    monkeypatch.setattr(faces, "make_batch", lambda *task: made.append(task[1]) or make(*task))
+    write_faces(trained, sets, Generation(), 1, tmp_path / "resumed", ALONE)
+    assert made == [[["Bald"], ["Goatee"]], [["Youth"]]]
+    files = sorted(path.name for path in (tmp_path / "whole").iterdir())
+    assert sorted(path.name for path in (tmp_path / "resumed").iterdir()) == files
+    for name in files:
+        assert (tmp_path / "resumed" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
+
+
+def test_a_face_does_not_depend_on_those_beside_it(trained, brief):
+    """But for rounding: sums of a batch are taken in another order."""
+    (alone,), _ = generate(trained, [["Smiling"]], Generation(), 1)
+    together, _ = generate(trained, [["Male"], ["Smiling"]], Generation(), 1)
+    assert np.abs(alone.astype(int) - together[1]).max() <= 1
+    assert np.abs(alone.astype(int) - together[0]).max() > 1

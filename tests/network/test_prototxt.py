@@ -1,0 +1,157 @@
+"""The networks: committed prototxts, what learns how fast, class weights."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from google.protobuf import text_format
+
+from attr2face.data.attributes import HEADS
+from attr2face.errors import UserError
+from attr2face.models import LAYERS, MODELS
+from attr2face.network import prototxt
+from attr2face.network.prototxt import Learning, Schedule, TrainingData
+from attr2face.network.weights import load
+from attr2face.pycaffe import caffe, caffe_pb2
+
+PROTOTXT = Path(__file__).parents[2] / "prototxt"
+MINI = MODELS["mini"]
+LMDB = TrainingData(Path("lmdb"), 16)
+
+
+def layers_of(text: str) -> dict[str, caffe_pb2.LayerParameter]:
+    """The layers of a net by name."""
+    return {layer.name: layer for layer in text_format.Parse(text, caffe_pb2.NetParameter()).layer}
+
+
+def constant(name: str, width: int, value: float) -> str:
+    filler = f'data_filler {{ type: "constant" value: {value} }}'
+    return f'layer {{ name: "{name}" type: "DummyData" top: "{name}" dummy_data_param {{ shape {{ dim: 1 dim: {width} }} {filler} }} }}\n'
+
+
+@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("file", ["train_val", "deploy", "solver"])
+def test_committed_prototxts_are_what_the_code_writes(name, file, tmp_path):
+    prototxt.write_prototxts(tmp_path)
+    assert (tmp_path / name / f"{file}.prototxt").read_text() == (PROTOTXT / name / f"{file}.prototxt").read_text()
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_there_are_the_15_weight_layers_and_42_heads_of_vgg_face(name):
+    layers = layers_of(prototxt.deploy(MODELS[name]))
+    weighted = [layer for layer in layers.values() if layer.type in ("Convolution", "InnerProduct")]
+    assert sum(layer.name.startswith(("conv", "fc6", "fc7")) for layer in weighted) == 15
+    assert [layer.name for layer in weighted if layer.name.startswith("fc8_")] == [f"fc8_{head.name}" for head in HEADS]
+    assert sum(layer.inner_product_param.num_output for layer in weighted if layer.name.startswith("fc8_")) == 115
+
+
+def test_shapes_of_layers_are_those_of_the_net(tmp_path):
+    (tmp_path / "deploy.prototxt").write_text(prototxt.deploy(MINI))
+    net = caffe.Net(str(tmp_path / "deploy.prototxt"), caffe.TEST)
+    for layer in LAYERS:
+        assert tuple(net.blobs[layer].shape)[1:] == prototxt.feature_shape(MINI, layer)
+    assert tuple(net.blobs["prob"].shape) == (1, 115)
+
+
+def test_an_unknown_layer_is_named():
+    with pytest.raises(UserError, match="conv9_1"):
+        prototxt.feature_shape(MINI, "conv9_1")
+
+
+def test_rates_fall_with_depth_and_are_zero_below_what_is_frozen():
+    layers = layers_of(prototxt.train_val(MINI, LMDB, Learning("conv3", rate_decay=0.5)))
+    rates = {name: layers[name].param[0].lr_mult for name in ("fc8_1", "fc7", "fc6", "conv5_1", "conv3_1", "conv2_2")}
+    assert rates == {"fc8_1": 1, "fc7": 0.5, "fc6": 0.25, "conv5_1": 0.125, "conv3_1": 1 / 32, "conv2_2": 0}
+    assert [layers[name].param[0].decay_mult for name in ("conv3_1", "conv2_2")] == [1, 0], "weight decay would change what is frozen"
+    assert not layers["bn3_1"].batch_norm_param.use_global_stats
+    assert layers["bn2_2"].batch_norm_param.use_global_stats, "a frozen layer keeps its statistics"
+
+
+@pytest.mark.parametrize(
+    ("learning", "dropped"),
+    [
+        (Learning(), set()),
+        (Learning(dropout=0.25), {"drop6", "drop7"}),
+        (
+            Learning(dropout=0.25, dropout_everywhere=True),
+            {"drop6", "drop7"} | {f"drop{k}_{i}" for k in range(1, 6) for i in (1, 2, 3) if i < 3 or k > 2},
+        ),
+    ],
+)
+def test_units_are_dropped_where_it_is_wanted(learning, dropped):
+    layers = layers_of(prototxt.train_val(MINI, LMDB, learning))
+    ratios = {name: layer.dropout_param.dropout_ratio for name, layer in layers.items() if layer.type == "Dropout"}
+    assert ratios == dict.fromkeys(dropped, 0.25)
+
+
+def test_pretraining_has_one_head_over_people():
+    layers = layers_of(prototxt.train_val(MINI, TrainingData(Path("lmdb"), 16, identities=120)))
+    assert layers["fc8_person"].inner_product_param.num_output == 120
+    assert [name for name in layers if name.startswith("loss_")] == ["loss_person"]
+
+
+@pytest.mark.parametrize(("freeze", "blob"), [("conv2", "pool1"), ("conv5", "pool4"), ("fc6", "pool5"), ("fc7", "fc6"), ("heads", "fc7")])
+def test_a_net_on_a_cache_begins_where_it_learns(freeze, blob):
+    assert prototxt.blob_below(freeze) == blob
+    layers = layers_of(prototxt.train_val(MINI, TrainingData(Path("cache"), 16, cached=True), Learning(freeze)))
+    first, *others = [layer for layer in layers.values() if layer.type in ("Convolution", "InnerProduct")]
+    assert first.name.startswith({"heads": "fc8_"}.get(freeze, freeze))
+    assert first.bottom == ["data"]
+    assert all(param.lr_mult > 0 for layer in (first, *others) for param in layer.param)
+
+
+@pytest.mark.parametrize(("card", "mode"), [(None, caffe_pb2.SolverParameter.CPU), (3, caffe_pb2.SolverParameter.GPU)])
+def test_a_solver_has_its_schedule(card, mode):
+    text = prototxt.solver(MINI, Path("net.prototxt"), Path("snapshot"), Schedule(0.01, 500, 7, card))
+    solver = text_format.Parse(text, caffe_pb2.SolverParameter())
+    assert (solver.net, solver.snapshot_prefix, solver.max_iter, solver.random_seed) == ("net.prototxt", "snapshot", 500, 7)
+    assert solver.base_lr == pytest.approx(0.01)
+    assert solver.solver_mode == mode
+    assert solver.device_id == (card or 0)
+
+
+def test_rare_classes_weigh_more_and_weights_average_one(tmp_path):
+    rng = np.random.default_rng(0)
+    labels = np.stack([np.minimum(rng.geometric(0.7, 400) - 1, head.n_classes - 1) for head in HEADS], axis=1)
+    prototxt.write_class_weights(labels, tmp_path)
+    for k, head in enumerate(HEADS):
+        blob = caffe_pb2.BlobProto.FromString((tmp_path / f"{head.name}.binaryproto").read_bytes())
+        gain = np.array(blob.data).reshape(head.n_classes, head.n_classes)
+        weight = np.diag(gain)
+        assert (gain == np.diag(weight)).all()
+        assert weight[labels[:, k]].mean() == pytest.approx(1)
+        assert weight[1] > weight[0]
+
+
+def test_caffe_counts_classes_by_their_weights(tmp_path):
+    gain = f'infogain_loss_param {{ source: "{tmp_path}/1.binaryproto" }}'
+    loss = f'layer {{ name: "loss" type: "InfogainLoss" bottom: "s" bottom: "l" top: "loss" {gain} }}\n'
+    (tmp_path / "net").write_text(constant("s", 2, 0) + constant("l", 1, 1) + loss)
+    labels = np.zeros((100, len(HEADS)), int)
+    labels[:4, 0] = 1
+    prototxt.write_class_weights(labels, tmp_path)
+    net = caffe.Net(str(tmp_path / "net"), caffe.TRAIN)
+    weight = np.array(caffe_pb2.BlobProto.FromString((tmp_path / "1.binaryproto").read_bytes()).data)[3]
+    assert weight > 2
+    assert float(net.forward()["loss"]) == pytest.approx(weight * np.log(2), rel=1e-4)
+
+
+def test_the_canvas_gradient_of_inversion_is_that_of_its_loss(weights):
+    net = load(prototxt.generation(MINI, "conv3_3"), weights)
+    canvas = np.random.default_rng(0).standard_normal(net.params["canvas"][0].data.shape).astype(np.float32)
+
+    def loss(x: np.ndarray) -> float:
+        net.params["canvas"][0].data[...] = x
+        net.forward()
+        return float(net.blobs["distance"].data)
+
+    loss(canvas)
+    net.params["canvas"][0].diff[...] = 0
+    net.backward()
+    gradient = net.params["canvas"][0].diff.copy()
+    # Along the gradient, where a step is small for every ReLU and every maximum.
+    slope, step = np.linalg.norm(gradient), 0.01
+    direction = gradient / slope
+    numerical = (loss(canvas + step * direction) - loss(canvas - step * direction)) / (2 * step)
+    assert np.isclose(slope, numerical, rtol=0.02)
+    assert not net.params["conv1_1"][0].diff.any(), "weights need no gradient"

@@ -1,0 +1,138 @@
+"""Caffe's solver: search for a rate, resumption, a loss that is no number, a full disk."""
+
+import csv
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from attr2face import files
+from attr2face.errors import UserError
+from attr2face.network import prototxt, training
+from attr2face.network.finetuning import Start, finetune
+from attr2face.network.prototxt import Learning, TrainingData
+from attr2face.network.training import TrainingRun, search_rate, start_solver, total_loss, train
+from attr2face.parallel import Machine, map_in_order
+from attr2face.pycaffe import caffe
+from attr2face.settings import Finetuning
+from tests.conftest import STILL, solver_of
+from tests.network.conftest import blobs
+
+ALONE = Machine(workers=1)
+
+
+def constant(name: str, value: float) -> str:
+    filler = f'data_filler {{ type: "constant" value: {value} }}'
+    return f'layer {{ name: "{name}" type: "DummyData" top: "{name}" dummy_data_param {{ shape {{ dim: 1 dim: 1 }} {filler} }} }}\n'
+
+
+def toy(folder: Path, rate: float) -> Path:
+    """Least squares with curvature 100: it diverges at rates above 0.02."""
+    product = 'inner_product_param { num_output: 1 bias_term: false weight_filler { type: "constant" value: 1 } }'
+    (folder / "net").write_text(
+        constant("x", 10)
+        + constant("labels", 0)
+        + f'layer {{ name: "y" type: "InnerProduct" bottom: "x" top: "y" {product} }}\n'
+        + 'layer { name: "loss_y" type: "EuclideanLoss" bottom: "y" bottom: "labels" top: "loss_y" }\n'
+    )
+    (folder / "solver").write_text(
+        f'net: "{folder}/net"\nbase_lr: {rate}\nlr_policy: "fixed"\ntype: "SGD"\ndisplay: 0\nsolver_mode: CPU\n'
+        f'snapshot_prefix: "{folder}/snapshot"\n'
+    )
+    return folder / "solver"
+
+
+def history(path: Path) -> list[tuple[int, float]]:
+    with path.open(newline="") as file:
+        return [(int(row["iteration"]), float(row["loss"])) for row in csv.DictReader(file)]
+
+
+def test_the_search_stops_at_the_highest_rate_at_which_the_loss_falls(tmp_path, capsys):
+    assert 0.002 < search_rate(lambda rate: toy(tmp_path, rate), None) < 0.02
+    assert "in 2 iterations" in capsys.readouterr().out, "a diverging run is stopped early"
+
+
+def test_a_search_without_success_says_so(tmp_path):
+    with pytest.raises(UserError, match="no learning rate"):
+        search_rate(lambda rate: toy(tmp_path, 0), None)
+
+
+def test_the_history_has_the_loss_of_each_display(tmp_path):
+    """The weight is multiplied by 1 - 100 rate in each iteration; the loss is half the square of ten times the weight."""
+    train(TrainingRun(toy(tmp_path, 1e-4), tmp_path, None, 50, 1, 30, 1), ALONE)
+    expected = [(i, 50 * 0.99 ** (2 * (i - 1))) for i in (20, 30, 50)]
+    found = history(tmp_path / "loss.csv")
+    assert [i for i, _ in found] == [i for i, _ in expected]
+    assert np.allclose(found, expected, rtol=1e-4)
+    net = start_solver(tmp_path / "solver", tmp_path / "trained.caffemodel").net
+    assert net.params["y"][0].data.item() == pytest.approx(0.99**50, rel=1e-4)
+    assert not list(tmp_path.glob("snapshot*"))
+
+
+def test_a_loss_that_is_no_number_ends_the_training(tmp_path):
+    with pytest.raises(UserError, match=r"the loss is (inf|nan) at iteration \d+; lower the learning rate"):
+        train(TrainingRun(toy(tmp_path, 1.0), tmp_path, None, 100, 1, 200, 1), ALONE)
+    assert not (tmp_path / "trained.caffemodel").exists()
+
+
+def test_an_interrupted_training_ends_with_the_weights_of_an_uninterrupted_one(database, pretrained, tmp_path, monkeypatch):
+    """With random crops, mirror images and dropout; the interrupt comes between two snapshots."""
+    settings = Finetuning("conv3", epochs=20, dropout=0.3)
+    monkeypatch.setattr(training, "DISPLAY", 5)
+    for name in ("straight", "resumed"):
+        (tmp_path / name).mkdir()
+    finetune(database, Start(pretrained), settings, 1, tmp_path / "straight", ALONE)
+
+    def interrupted(solver) -> float:
+        if solver.iter == 27:
+            raise KeyboardInterrupt
+        return total_loss(solver)
+
+    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+        patched.setattr(training, "total_loss", interrupted)
+        finetune(database, Start(pretrained), settings, 1, tmp_path / "resumed", ALONE)
+    assert not (tmp_path / "resumed" / "weights.caffemodel").exists()
+    assert [i for i, _ in history(tmp_path / "resumed" / "loss.csv")] == [5, 10, 11, 16, 21, 22]
+
+    begun = []
+    monkeypatch.setattr(training, "total_loss", lambda solver: begun.append(solver.iter) or total_loss(solver))
+    finetune(database, Start(pretrained), settings, 1, tmp_path / "resumed", ALONE)
+    assert begun == [27, 32, 33, 38, 43, 44, 45]
+    straight, resumed = (blobs(tmp_path / name / "weights.caffemodel") for name in ("straight", "resumed"))
+    assert straight.keys() == resumed.keys()
+    assert all((straight[name] == resumed[name]).all() for name in straight)
+    assert history(tmp_path / "resumed" / "loss.csv") == history(tmp_path / "straight" / "loss.csv")
+    assert not list((tmp_path / "resumed").glob("snapshot*"))
+
+
+@pytest.mark.parametrize("nets_that_fit", [0.5, 1])
+def test_training_stops_before_caffe_meets_a_full_disk(steps, database, pretrained, tmp_path, monkeypatch, nets_that_fit):
+    """Caffe would abort; a snapshot takes the room of four nets."""
+    size = pretrained.stat().st_size
+    monkeypatch.setattr(files.shutil, "disk_usage", lambda path: SimpleNamespace(free=nets_that_fit * size))
+    with pytest.raises(UserError, match=r"cannot write to .*MB are needed and .* free some space"):
+        finetune(database, Start(pretrained), steps.settings.finetuning, 1, tmp_path, ALONE)
+    assert not list(tmp_path.glob("*caffemodel"))
+
+
+def gradient(rank: int, ranks: int, lmdb: Path, weights: Path, folder: Path) -> np.ndarray:
+    """The gradient of the heads in a rank's share of the first batch."""
+    caffe.set_solver_count(ranks)
+    caffe.set_solver_rank(rank)
+    own = folder / f"{rank} of {ranks}"
+    own.mkdir()
+    data = TrainingData(lmdb, STILL.batch // ranks)
+    net = solver_of(prototxt.train_val(STILL, data, Learning("heads")), weights, own).net
+    net.forward()
+    net.backward()
+    return np.concatenate([blob.diff.ravel() for name, blobs in net.params.items() if name.startswith("fc8_") for blob in blobs])
+
+
+def test_two_ranks_see_between_them_what_one_solver_sees(still, weights, tmp_path):
+    """The mean of their gradients, which NCCL takes on cards, is the whole batch's."""
+    files = (still.folder, weights, tmp_path)
+    tasks = [(0, 1, *files), (0, 2, *files), (1, 2, *files)]
+    whole, *halves = map_in_order(Machine(workers=2), gradient, tasks)
+    assert np.abs(halves[0] - halves[1]).max() > 0.01 * np.abs(whole).max()
+    assert np.allclose(np.mean(halves, axis=0), whole, atol=1e-5 * np.abs(whole).max())

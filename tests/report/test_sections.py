@@ -1,0 +1,106 @@
+"""The report: every figure and table of the paper, in one page."""
+
+import base64
+import re
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from attr2face.data.attributes import ATTRIBUTES
+from attr2face.data.pictures import read_picture
+from attr2face.evaluation.diagnosis import best_targets
+from attr2face.report.page import Section, write_page
+from attr2face.report.sections import Results
+
+
+@pytest.fixture(scope="module")
+def report(steps):
+    return steps.report.made()
+
+
+def test_every_figure_is_in_the_page_and_beside_it(report):
+    page = (report / "report.html").read_text()
+    numbers = ("1", "3a", "3b", "4", "5", "6", "7", "8")
+    for number in numbers:
+        assert (report / f"figure{number}.svg").exists()
+        assert base64.b64encode((report / f"figure{number}.png").read_bytes()).decode() in page
+    assert page.count("data:image/png;base64,") == len(numbers)
+    for number in (1, *range(3, 9)):
+        assert f"Figure {number}" in page
+    assert "Table 1" in page
+    assert "Table 2" in page
+    assert "0.795" in page, "the paper's own number"
+
+
+def test_the_page_needs_nothing_from_the_web(report):
+    page = (report / "report.html").read_text()
+    assert not re.findall(r'(?:src|href)="(?!data:|#)', page)
+    assert "http://" not in page.replace("http://www.w3.org", "")
+
+
+def test_tables_are_those_of_the_stages(steps, report):
+    stages = {
+        "table1": steps.experiments(steps.settings.grid.with_name("table1.csv")).path / "table1.csv",
+        "comparison": steps.evaluation.path / "table.csv",
+        "inversion": steps.inverted.path / "table.csv",
+        "gaussians": steps.diagnosis.path / "numbers.csv",
+    }
+    for name, written in stages.items():
+        assert pd.read_csv(report / f"{name}.csv").equals(pd.read_csv(written))
+        assert (report / f"{name}.md").read_text().startswith("|")
+    best = best_targets(pd.read_csv(steps.diagnosis.path / "targets.csv")).reset_index()
+    assert pd.read_csv(report / "targets.csv")["target"].tolist() == best["target"].tolist()
+
+
+def test_prevalences_are_those_of_the_database(report, database):
+    table = pd.read_csv(report / "distribution.csv")
+    assert table["attribute"].tolist() == list(ATTRIBUTES)
+    assert np.allclose(table["prevalence"], (database.scores > 0).mean(axis=0))
+
+
+def test_agreement_by_chance_is_that_of_the_test_people(report, database):
+    has = database.positive[database.split == "test"]
+    table = pd.read_csv(report / "clusters.csv").set_index("attribute")
+    expected = [np.mean(column[:, None] == column[None]) for column in has.T]
+    assert np.allclose(table["by chance"], expected)
+
+
+def test_likenesses_stand_beside_the_papers(steps, report):
+    table = pd.read_csv(report / "table2.csv")
+    likeness = pd.read_csv(steps.evaluation.path / "likeness.csv")
+    own = list(steps.methods)[-1]
+    assert np.allclose(table["likeness, %"].dropna(), likeness[own])
+    assert table["paper's likeness, %"].mean() == pytest.approx(325 / 9)
+
+
+def test_a_page_escapes_names_and_embeds_pictures(tmp_path):
+    (tmp_path / "a.png").write_bytes(b"picture")
+    sections = [Section("<b>title</b>", "text & more", [tmp_path / "a.png"], pd.DataFrame({"x": ["1.5", "<i>cell</i>"]}))]
+    write_page(tmp_path / "page.html", "small", sections)
+    page = (tmp_path / "page.html").read_text()
+    assert "&lt;b&gt;title&lt;/b&gt;" in page
+    assert "text &amp; more" in page
+    assert base64.b64encode(b"picture").decode() in page
+    assert "1.5" in page
+    assert "&lt;i&gt;cell&lt;/i&gt;" in page
+
+
+def test_figure_8_shows_the_generated_faces(steps):
+    """The pictures that the section reads are those of the project's own method."""
+    methods = {name: method.path for name, method in steps.methods.items()}
+    results = Results(
+        steps.trained("eigenfaces"),
+        steps.pretrained.path / "weights.caffemodel",
+        scores=steps.scores.path,
+        experiments=steps.store.root,
+        diagnosis=steps.diagnosis.path,
+        evaluation=steps.evaluation.made(),
+        inversion=steps.store.root,
+        methods=methods,
+    )
+    assert results.own == "conditional eigenfaces"
+    for name, folder in (("paper", methods["paper"]), ("photographs", steps.evaluation.path / "photographs")):
+        shown = results.shown(name)
+        assert len(shown) == 4
+        assert all((picture == read_picture(folder / f"{i:03d}.png")).all() for i, picture in enumerate(shown))

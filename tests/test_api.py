@@ -1,0 +1,121 @@
+"""The Python interface, as README shows it."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import attr2face
+from attr2face.cgmm.targets import target
+from attr2face.data.attributes import request
+from attr2face.data.pictures import read_picture
+from attr2face.network import prototxt
+from attr2face.network.weights import load
+from tests.conftest import SMALL
+
+
+@pytest.fixture(scope="module")
+def pipeline(steps) -> attr2face.Pipeline:
+    return attr2face.Pipeline(store=steps.store.root, **SMALL)
+
+
+@pytest.fixture(scope="module")
+def images(pipeline) -> np.ndarray:
+    return np.stack(list(pipeline.database.images([0, 1])))
+
+
+def test_a_face_is_an_array_with_what_was_read_in_it(pipeline):
+    face = pipeline.generate("male, smiling")
+    assert face.image.shape == (256, 256, 3)
+    assert (face.image == read_picture(face.path / "000.png")).all()
+    assert list(face.reading.index) == ["Male", "Smiling"]
+    assert face.reading["probability"].between(0, 1).all()
+
+
+def test_a_target_is_the_mixtures(pipeline):
+    made = pipeline.target("Bald, Goatee")
+    flat = target("conditional", pipeline.mixture, request(["Bald", "Goatee"]), 2.0, np.random.default_rng(1))
+    assert made.shape == pipeline.mixture.shape
+    assert np.allclose(made.ravel(), flat, rtol=1e-6)
+
+
+def test_activations_are_those_of_the_net(pipeline, images, weights):
+    net = load(prototxt.deploy(pipeline.database.model, 2), weights)
+    net.blobs["data"].data[...] = pipeline.database.preprocessing.to_blob(images)
+    net.forward()
+    assert np.allclose(pipeline.activations(images, "conv4_2"), net.blobs["conv4_2"].data, atol=1e-4)
+
+
+def test_the_gradient_is_that_of_the_loss_in_rgb(pipeline, images):
+    """Along the gradient, by central differences of the loss in whole grey levels."""
+    images = images.clip(20, 235)[:, 2:-2, 2:-2]
+    goal = pipeline.activations(images[::-1], "conv3_3")
+    losses, gradient = pipeline.gradient(images, "conv3_3", goal)
+    assert gradient.shape == images.shape
+    step = np.rint(gradient[0] / np.abs(gradient[0]).max()).astype(int)
+    up, down = (np.stack([images[0] + sign * step, images[1]]).astype(np.uint8) for sign in (1, -1))
+    slope = (pipeline.gradient(up, "conv3_3", goal)[0] - pipeline.gradient(down, "conv3_3", goal)[0]) / 2
+    assert slope[0] == pytest.approx((gradient[0] * step).sum(), rel=0.1)
+    assert slope[1] == 0
+    assert (losses > 0).all()
+
+
+def test_activation_vectors_become_pictures(pipeline, images):
+    goal = pipeline.activations(images, "conv2_2")
+    found = pipeline.invert(goal, "conv2_2")
+    assert found.shape == (2, 88, 88, 3)
+    distance = np.square(pipeline.activations(found, "conv2_2") - goal).sum() / np.square(goal).sum()
+    assert distance < 0.5
+
+
+def test_images_are_read_as_the_net_reads_them(pipeline, images, weights):
+    read = pipeline.read(images[:, 2:-2, 2:-2])
+    assert read.shape == (2, 73)
+    assert (read.loc[:, ["Asian", "White", "Black", "Indian"]].sum(axis=1) <= 1).all()
+
+
+def test_pictures_of_any_size_are_read_as_the_net_would_show_them(pipeline):
+    face = pipeline.generate("Male")
+    from_picture = pipeline.read(face.image[None])["Male"][0]
+    assert from_picture == pytest.approx(face.reading["probability"]["Male"], abs=0.1)
+
+
+def test_no_images_are_a_sentence(pipeline, images):
+    with pytest.raises(attr2face.UserError, match="cannot be read"):
+        pipeline.activations(images[:0], "conv3_3")
+
+
+def test_where_the_target_is_reached_the_gradient_is_zero(pipeline, images):
+    losses, gradient = pipeline.gradient(images, "conv3_3", pipeline.activations(images, "conv3_3"))
+    assert not losses.any()
+    assert not gradient.any()
+
+
+def test_a_wrong_setting_is_refused_at_once(steps):
+    with pytest.raises(attr2face.UserError, match="did you mean STRENGTH"):
+        attr2face.Pipeline(store=steps.store.root, strenght=2)
+
+
+def test_a_script_without_a_guard_is_told_so(tmp_path):
+    """Worker processes import the script; they must not begin the work again."""
+    (tmp_path / "script.py").write_text(
+        f"import attr2face\nattr2face.Pipeline(store={str(tmp_path / 'store')!r}, workers=2, people=8).steps.faces.made()\n"
+    )
+    done = subprocess.run([sys.executable, tmp_path / "script.py"], capture_output=True, text=True, timeout=120)
+    assert done.returncode != 0
+    assert "if __name__ == '__main__'" in done.stderr.splitlines()[-1]
+
+
+def test_the_lines_in_readme_run(pipeline, images, monkeypatch):
+    text = (Path(__file__).parents[1] / "README.md").read_text()
+    section = text[text.index("## Python") : text.index("## The rendered faces")]
+    lines = re.findall(r"^    (.*)$", section, re.M)
+    assert len(lines) == 7
+    monkeypatch.setattr(attr2face, "Pipeline", lambda **given: pipeline.varied(**given))
+    names = {"images": images}
+    exec("\n".join(lines), names)
+    assert names["face"].image.shape == (256, 256, 3)
+    assert names["pictures"].shape == (2, 88, 88, 3)

@@ -1,0 +1,106 @@
+"""The layout of the package: imports run one way, and what README and Makefile say of it is so."""
+
+import ast
+import re
+import shutil
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from attr2face.cli import COMMANDS
+
+ROOT = Path(__file__).parents[1]
+PACKAGE = ROOT / "python" / "attr2face"
+# From the bottom to the top; each may import what is above it here.
+FLOORS = (
+    ("errors", "models", "provenance"),
+    ("files", "settings", "pycaffe"),
+    ("parallel", "store"),
+    ("data",),
+    ("network", "cgmm"),
+    ("generation",),
+    ("evaluation",),
+    ("report",),
+    ("pipeline",),
+    ("api",),
+    ("__init__", "bench", "demo"),
+    ("cli",),
+    ("__main__",),
+)
+MODULES = sorted(path for path in PACKAGE.rglob("*.py") if "tables" not in path.parts and "zoo" not in path.parts)
+
+
+def imported(path: Path) -> set[str]:
+    """The modules and folders of the package that a file imports, wherever in it."""
+    names = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("attr2face"):
+            inner = node.module.split(".")[1:]
+            names |= {inner[0]} if inner else {alias.name for alias in node.names}
+    return names
+
+
+def floor(name: str) -> int:
+    return next(i for i, names in enumerate(FLOORS) if name in names)
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_imports_run_one_way(path):
+    own = path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+    for name in imported(path) - {own}:
+        assert floor(name) < floor(own), f"{own} imports {name}"
+
+
+@pytest.mark.parametrize("path", sorted((PACKAGE / "cgmm").glob("*.py")), ids=lambda path: path.stem)
+def test_the_cgmm_knows_nothing_of_caffe(path):
+    assert not {"pycaffe", "network"} & imported(path)
+
+
+def test_what_is_already_made_is_found_without_loading_caffe():
+    loaded = "import sys, attr2face.cli; print({'caffe', 'cv2', 'pandas', 'sklearn', 'matplotlib'} & sys.modules.keys())"
+    assert subprocess.run([sys.executable, "-c", loaded], capture_output=True, text=True, check=True).stdout.strip() == "set()"
+
+
+def test_every_target_of_the_makefile_is_a_line_and_a_command():
+    makefile = (ROOT / "Makefile").read_text()
+    assert len(makefile.splitlines()) <= 120
+    commands = set(re.findall(r"^\t@\$\(ATTR2FACE\) (\w+) \$\(GIVEN\)$", makefile, re.M))
+    assert commands == {command.__name__ for command in COMMANDS}
+
+
+@pytest.mark.parametrize("document", ["README.md"])
+def test_documents_name_only_targets_and_settings_that_exist(document):
+    from attr2face.settings import Settings, leaves
+
+    text = (ROOT / document).read_text()
+    makefile = (ROOT / "Makefile").read_text()
+    targets = set(re.findall(r"^([a-z]+):", makefile, re.M))
+    assert set(re.findall(r"make ([a-z]+)\b", " ".join(re.findall(r"`[^`]+`|^    make.*$", text, re.M)))) <= targets
+    known = {f.name.upper() for _, f in leaves(Settings())} | {"ATTRS", "OUT", "GPU", "WORKERS", "STORE", "PORT", "TORCH", "YES", "ALL"}
+    assert set(re.findall(r"\b([A-Z][A-Z_]{2,})=", text)) <= known | {"CUDA_ARCH", "CAFFE_ROOT"}
+
+
+def test_the_package_that_is_installed_has_its_tables_and_its_program(tmp_path):
+    build = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation", "--no-index", "-w", tmp_path]
+    source = tmp_path / "source"
+    shutil.copytree(ROOT, source, symlinks=False, ignore=shutil.ignore_patterns(".*", "store", "results", "*.caffemodel", "*.egg-info"))
+    subprocess.run([*build, source], check=True, capture_output=True)
+    (wheel,) = tmp_path.glob("*.whl")
+    names = zipfile.ZipFile(wheel).namelist()
+    assert {f"attr2face/tables/{name}" for name in ("heads.csv", "frequencies.csv", "correlations.csv", "experiments.csv")} <= set(names)
+    assert {"attr2face/zoo/vgg_face/readme.md", "attr2face/report/report.html.jinja"} <= set(names)
+    assert not [name for name in names if name.endswith((".caffemodel", ".mdb", ".h5"))]
+    (entry,) = (name for name in names if name.endswith("entry_points.txt"))
+    assert b"attr2face = attr2face.cli:main" in zipfile.ZipFile(wheel).read(entry)
+
+
+def test_locked_packages_have_hashes_and_are_those_that_the_package_names():
+    named = {re.match(r"[\w-]+", line)[0] for line in re.findall(r'^    "([\w-]+[>=].*)",$', (ROOT / "pyproject.toml").read_text(), re.M)}
+    for name in ("core", "all"):
+        lock = (ROOT / "setup" / "lock" / f"{name}.txt").read_text()
+        locked = re.split(r"\n(?=[\w.-]+==)", lock)
+        assert named <= {package.partition("==")[0] for package in locked}
+        assert all("--hash=sha256:" in package for package in locked)

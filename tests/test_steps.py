@@ -1,0 +1,258 @@
+"""The steps of the pipeline: what makes an output another one, and that nothing is taken for what it is not."""
+
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from attr2face import pipeline
+from attr2face import settings as conf
+from attr2face.data.attributes import ATTRIBUTES
+from attr2face.pipeline import Steps, keys_of, reachable
+from tests.conftest import SMALL
+
+SETS = [["Male", "Smiling"]]
+
+
+def keys(store: Path, **given: object) -> dict[str, str]:
+    """Keys of the steps to a face, by name."""
+    steps = Steps(given, store)
+    named = ("faces", "lmdb", "start", "finetuned", "activations", "mixture", "eigenfaces", "judge", "evaluation", "diagnosis", "report")
+    return {name: getattr(steps, name).key for name in named} | {"face": steps.generated(SETS).key}
+
+
+def changed(store: Path, **given: object) -> set[str]:
+    """The steps that some settings make others of."""
+    before, after = keys(store), keys(store, **given)
+    return {name for name in before if before[name] != after[name]}
+
+
+EVERYTHING = {
+    "faces",
+    "lmdb",
+    "start",
+    "finetuned",
+    "activations",
+    "mixture",
+    "eigenfaces",
+    "judge",
+    "evaluation",
+    "diagnosis",
+    "report",
+    "face",
+}
+AFTER_FINETUNING = {"finetuned", "activations", "mixture", "evaluation", "diagnosis", "report", "face"}
+
+
+@pytest.mark.parametrize(
+    ("given", "which"),
+    [
+        ({"seed": 2}, EVERYTHING),
+        ({"people": 50}, EVERYTHING - {"start", "judge"}),
+        ({"label_noise": 0.5}, EVERYTHING - {"start", "judge"}),
+        ({"size": 112}, EVERYTHING),
+        ({"pretrain_people": 60}, AFTER_FINETUNING | {"start"}),
+        ({"epochs": 20}, AFTER_FINETUNING),
+        ({"rate": "search"}, AFTER_FINETUNING),
+        ({"freeze": "fc6"}, AFTER_FINETUNING),
+        ({"freeze": "fc6", "cache": "1"}, AFTER_FINETUNING),
+        ({"layer": "fc6"}, {"activations", "mixture", "evaluation", "diagnosis", "report", "face"}),
+        ({"lam": 1e-3}, {"mixture", "evaluation", "diagnosis", "report", "face"}),
+        ({"eigenfaces": 10}, {"eigenfaces", "evaluation", "report", "face"}),
+        ({"target": "paper"}, {"evaluation", "report", "face"}),
+        ({"strength": 1}, {"evaluation", "report", "face"}),
+        ({"preset": "pixels"}, {"evaluation", "report", "face"}),
+        ({"judge_people": 100}, {"judge", "evaluation", "report"}),
+        ({"images": 10}, {"evaluation", "report"}),
+        ({"animate": "1"}, {"face"}),
+        ({"animate": "0", "cache": "0", "class_weights": "no"}, set()),
+        ({"epochs": 6, "seed": "1", "dataset": "synthetic"}, set()),
+    ],
+)
+def test_a_setting_changes_what_depends_on_it_and_nothing_else(tmp_path, given, which):
+    assert changed(tmp_path, **given) == which
+
+
+def test_faces_of_other_requests_and_settings_lie_beside_each_other(tmp_path):
+    settings = (
+        {},
+        {"layer": "fc6"},
+        {"target": "paper"},
+        {"strength": 1},
+        {"preset": "pixels"},
+        {"freeze": "fc6"},
+        {"seed": 2},
+        {"score_weight": 1},
+    )
+    places = [Steps(given, tmp_path).generated(sets).path for given in settings for sets in (SETS, [["Bald"]], [*SETS, ["Bald"]])]
+    assert len(set(places)) == 24
+
+
+def test_other_weights_of_the_same_name_make_another_net(tmp_path):
+    nets = []
+    for name in ("one", "other"):
+        path = tmp_path / name / "VGG_FACE.caffemodel"
+        path.parent.mkdir()
+        path.write_text(name)
+        nets.append(Steps({"weights": path}, tmp_path / "store").finetuned)
+    assert nets[0].key != nets[1].key
+    assert nets[0].path.name.startswith("finetuned-weights=VGG_FACE-")
+
+
+def lfw(folder: Path, score: float = 1.0) -> Path:
+    """A folder in LFW's layout; its images are never read here."""
+    (folder / "lfw" / "Ada_Lovelace").mkdir(parents=True)
+    (folder / "lfw" / "Ada_Lovelace" / "Ada_Lovelace_0001.jpg").write_text("a picture")
+    row = "\t".join(["Ada Lovelace", "1", *[str(score)] * len(ATTRIBUTES)])
+    (folder / "lfw_attributes.txt").write_text("# LFW\n" + "\t".join(["#", "person", "imagenum", *ATTRIBUTES]) + f"\n{row}\n")
+    return folder
+
+
+def test_another_folder_of_lfw_is_another_dataset_and_a_copy_is_the_same(tmp_path):
+    one, other = lfw(tmp_path / "one"), lfw(tmp_path / "other", score=-1.0)
+    copy = shutil.copytree(one, tmp_path / "copy")
+    of_one, of_copy, of_other = (
+        Steps({"dataset": "lfw", "lfw_root": folder}, tmp_path / "store").lmdb.key for folder in (one, copy, other)
+    )
+    assert of_one == of_copy
+    assert of_one != of_other
+
+
+@pytest.mark.parametrize("file", ["lfw_attributes.txt", "lfw/Ada_Lovelace/Ada_Lovelace_0001.jpg"])
+def test_corrected_labels_and_other_pictures_are_seen_in_all_that_is_made_from_them(tmp_path, file):
+    folder = lfw(tmp_path / "faces")
+    given = {"dataset": "lfw", "lfw_root": folder, "freeze": "fc6", "cache": "1"}
+    before = Steps(given, tmp_path / "store")
+    old = [before.lmdb.key, before.frozen_cache.key, before.finetuned.key]
+    stat = (folder / file).stat()
+    (folder / file).write_bytes(b"x" * stat.st_size)
+    after = Steps(given, tmp_path / "store")
+    assert not set(old) & {after.lmdb.key, after.frozen_cache.key, after.finetuned.key}
+
+
+def test_pubfigs_index_is_an_input(tmp_path):
+    found = []
+    for text in ("one", "other"):
+        folder = tmp_path / text
+        folder.mkdir()
+        for name in ("dev_urls.txt", "eval_urls.txt", "pubfig_attributes.txt"):
+            (folder / name).write_text(text)
+        found.append(Steps({"dataset": "pubfig", "pubfig_root": folder}, tmp_path / "store").faces.key)
+    assert found[0] != found[1]
+
+
+def test_a_photograph_is_an_input_of_its_inversion(tmp_path):
+    (tmp_path / "me.png").write_text("me")
+    mine = Steps({"photo": tmp_path / "me.png"}, tmp_path / "store").inverted
+    assert mine.key != Steps({}, tmp_path / "store").inverted.key
+    assert mine.inputs["photo"].path == tmp_path / "me.png"
+
+
+def test_a_changed_default_makes_another_net(tmp_path, monkeypatch):
+    before = Steps({"dataset": "lfw", "lfw_root": lfw(tmp_path / "faces")}, tmp_path / "store").finetuned.key
+    monkeypatch.setattr(conf, "DEFAULTS", (*conf.DEFAULTS, ("lfw", "mini", {"epochs": 21})))
+    after = Steps({"dataset": "lfw", "lfw_root": tmp_path / "faces"}, tmp_path / "store")
+    assert after.finetuned.key != before
+    assert after.settings.finetuning.epochs == 21
+
+
+def test_an_edited_row_of_a_grid_is_another_run_and_the_others_are_kept(tmp_path):
+    columns = "name,freeze,cache,rate_decay,dropout,dropout_after,class_weights\n"
+    grid = tmp_path / "grid.csv"
+    grid.write_text(columns + "one,fc6,0,1,0.5,fc,0\ntwo,none,0,1,0.5,fc,0\n")
+    before = Steps({}, tmp_path / "store").experiments(grid)
+    grid.write_text(columns + "one,fc6,0,1,0.2,fc,0\ntwo,none,0,1,0.5,fc,0\n")
+    after = Steps({}, tmp_path / "store").experiments(grid)
+    assert before.key != after.key
+    assert before.inputs["net of one"].key != after.inputs["net of one"].key
+    assert before.inputs["net of two"].key == after.inputs["net of two"].key
+
+
+def test_the_report_is_of_the_frozen_layers_and_the_layer_that_are_asked_for(tmp_path):
+    report = Steps({"freeze": "fc6", "layer": "fc6"}, tmp_path).report
+    assert report.inputs["net"].settings["freeze"] == "fc6"
+    assert report.inputs["cgmm"].inputs["activations"].settings["layer"] == "fc6"
+    assert report.settings["layer"] == "fc6"
+
+
+def test_photographs_start_from_the_net_of_rendered_faces_with_its_own_defaults(tmp_path):
+    steps = Steps({"dataset": "lfw", "lfw_root": lfw(tmp_path / "faces"), "epochs": 3, "dropout": 0.4, "seed": 5}, tmp_path / "store")
+    rendered = Steps({"seed": 5}, tmp_path / "store").finetuned
+    assert steps.start.key == rendered.key
+    assert steps.start.settings["epochs"] == 6
+
+
+def test_nothing_is_made_by_asking_for_keys(tmp_path):
+    keys(tmp_path, freeze="fc6")
+    assert not [path for path in tmp_path.iterdir() if path.name != ".hashes"]
+
+
+def test_what_no_settings_lead_to_is_not_reachable(steps, monkeypatch):
+    steps.mixture.made()
+    face = steps.generated(SETS)
+    face.made()
+    assert {steps.mixture.key, face.key} <= reachable(steps.store)
+    monkeypatch.setattr(conf, "DEFAULTS", (*conf.DEFAULTS, ("*", "*", {"margin": 5})))
+    left = reachable(steps.store)
+    assert steps.lmdb.key not in left
+    assert face.key not in left
+    assert steps.faces.key in left
+
+
+def test_what_was_made_from_a_file_that_is_gone_is_not_called_unreachable(tmp_path):
+    from attr2face.store import Artefact
+
+    folder = lfw(tmp_path / "faces")
+    steps = Steps({"dataset": "lfw", "lfw_root": folder}, tmp_path / "store")
+    real = steps.lmdb
+    stored = Artefact(steps.store, real.group, real.stage, lambda out: None, real.settings, real.inputs, {}, steps.given)
+    stored.made()
+    folder.rename(tmp_path / "elsewhere")
+    assert stored.key in reachable(steps.store)
+
+
+def test_keys_lead_to_all_inputs(steps):
+    assert {steps.faces.key, steps.lmdb.key, steps.pretrained.key} <= keys_of(steps.finetuned)
+
+
+def test_the_committed_prototxt_is_the_net_that_finetuning_trains(steps, tmp_path):
+    """Its defaults are those of the settings, as there is one table of them."""
+    given = {name: value for name, value in SMALL.items() if name not in ("freeze", "epochs")} | {"epochs": 0.5}
+    net = Steps(given, steps.store.root).finetuned.made()
+    committed = Path(__file__).parents[1] / "prototxt" / "mini" / "train_val.prototxt"
+    assert (net / "train_val.prototxt").read_text() == committed.read_text()
+
+
+def test_a_net_does_not_say_where_it_was_trained(steps):
+    content = b"".join(path.read_bytes() for path in steps.finetuned.made().iterdir() if path.name != "manifest.json")
+    assert str(steps.store.root).encode() not in content
+
+
+def test_an_unfinished_training_of_other_settings_is_reachable(steps):
+    other = steps.varied(epochs=3000).finetuned
+    folder = steps.store.begin(other)
+    assert other.key in reachable(steps.store)
+    assert steps.store.remove(folder, other.key)
+
+
+def test_what_was_given_can_be_given_again(tmp_path):
+    given = {"rate": None, "weights": None, "liking": 0.5, "cache": False, "seed": 3}
+    steps = Steps(given, tmp_path)
+    assert Steps(steps.given, tmp_path).settings == steps.settings
+    assert steps.varied(strength=1).settings.finetuning.rate is None
+
+
+def test_the_order_of_attributes_does_not_matter(tmp_path):
+    steps = Steps({}, tmp_path)
+    assert steps.generated([["Smiling", "Male"]]).path == steps.generated([["Male", "Smiling"]]).path
+
+
+@pytest.mark.parametrize("table", ["PRESETS", "MODELS"])
+def test_other_numbers_of_presets_and_models_make_other_faces(tmp_path, monkeypatch, table):
+    before = Steps({}, tmp_path).generated(SETS).key
+    numbers = getattr(pipeline, table)
+    changes = {"PRESETS": ("eigenfaces", {"steps": 101}), "MODELS": ("mini", {"batch": 17})}
+    name, change = changes[table]
+    monkeypatch.setitem(numbers, name, replace(numbers[name], **change))
+    assert Steps({}, tmp_path).generated(SETS).key != before
