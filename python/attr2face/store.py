@@ -233,7 +233,7 @@ class Store:
         UserError
             If `alone` is asked for while another process makes something.
         """
-        with self._opened("use").open("w") as file:
+        with self._lock_file("use").open("w") as file:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB if alone else fcntl.LOCK_SH)
             except BlockingIOError:
@@ -255,9 +255,9 @@ class Store:
             lock.release()
 
     def _lock(self, key: str) -> FileLock:
-        return FileLock(self._opened(key))
+        return FileLock(self._lock_file(key))
 
-    def _opened(self, name: str) -> Path:
+    def _lock_file(self, name: str) -> Path:
         """The path of a lock, in a folder that exists."""
         path = self.root / ".locks" / f"{name}.lock"
         try:
