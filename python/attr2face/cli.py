@@ -15,7 +15,7 @@ from attr2face.api import ENVIRONMENT
 from attr2face.data.attributes import file_name, parse_sets
 from attr2face.errors import UserError
 from attr2face.pipeline import CHECKOUT, Steps, machine, reachable
-from attr2face.store import Artefact
+from attr2face.store import MANIFEST, Artefact
 
 
 @dataclass(frozen=True)
@@ -47,9 +47,10 @@ def config(run: Run) -> None:
 def status(run: Run) -> None:
     """list what the store holds: size, when it was made, and from what"""
     store, total = run.steps.store, 0
-    if not store.manifests():
+    manifests = store.manifests()
+    if not manifests:
         print("nothing is made yet")
-    for folder, manifest in store.manifests().items():
+    for folder, manifest in manifests.items():
         print(f"{manifest['bytes'] / 1e6:9.1f} MB  {manifest['finished']}  {folder.relative_to(store.root)}")
         print(f"{'':14}from {_made_from(manifest)}")
         total += manifest["bytes"]
@@ -323,7 +324,7 @@ def _made_from(manifest: dict, most: int = 6) -> str:
     names = []
     for made_from in manifest["inputs"].values():
         path = Path(made_from["path"])
-        names.append(f"{path.name.partition('-')[0]}-{made_from['key'][:8]}" if (path / "manifest.json").exists() else str(path))
+        names.append(f"{path.name.partition('-')[0]}-{made_from['key'][:8]}" if (path / MANIFEST).exists() else str(path))
     return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
 
 

@@ -17,7 +17,7 @@ from attr2face import settings as conf
 from attr2face.data.attributes import ATTRIBUTES, file_name
 from attr2face.errors import UserError
 from attr2face.generation.presets import PRESETS
-from attr2face.models import MODELS, STAGES
+from attr2face.models import MODELS
 from attr2face.parallel import Machine
 from attr2face.settings import Settings
 from attr2face.store import Artefact, Source, Store
@@ -182,8 +182,7 @@ class Steps:
     def frozen_cache(self) -> Artefact:
         """Output of the frozen layers for all training and validation images."""
         freeze = self.settings.finetuning.freeze
-        if freeze in ("none", "conv1"):
-            raise UserError(f"FREEZE={freeze} freezes no layer whose output could be cached; choose {', '.join(STAGES[2:])}")
+        conf.check_cacheable(freeze)
 
         def build(out: Path) -> None:
             from attr2face.network.frozen import build_cache

@@ -226,6 +226,12 @@ def check(f: dataclasses.Field, value: object) -> object:
     return parsed
 
 
+def check_cacheable(freeze: str) -> None:
+    """Raise a UserError if FREEZE leaves no frozen layer whose output could be cached."""
+    if freeze in ("none", "conv1"):
+        raise UserError(f"FREEZE={freeze} freezes no layer whose output could be cached; choose {', '.join(STAGES[2:])}")
+
+
 def as_text(value: object) -> str:
     """The value of a setting as a user would write it, so that `check` gives the value again."""
     if isinstance(value, bool):

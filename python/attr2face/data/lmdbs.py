@@ -72,7 +72,7 @@ def build_lmdbs(faces: Faces, dataset: str, model: Model, settings: Database, se
     write_json(out / "lmdb.json", info | {"training_people": len(training_people), "images": counts})
 
 
-def open_for_writing(path: Path, size: int) -> lmdb.Environment:
+def open_for_writing(path: Path | str, size: int) -> lmdb.Environment:
     """An LMDB of at most `size` bytes, for this process alone. The store waits for the disk once, at the end."""
     return lmdb.open(str(path), map_size=size, sync=False, lock=False)
 

@@ -31,9 +31,7 @@ def invert_photographs(trained: Trained, photo: Path | None, layers: tuple[str, 
     photographs = database.preprocessing.to_images(database.preprocessing.to_blob(photographs))
     rows, columns = [], {"photograph": photographs}
     for layer in layers:
-        net = load(prototxt.generation(database.model, layer, len(photographs)), trained.weights)
-        phi = activations_of(database.preprocessing.to_blob(photographs), net, layer)
-        columns[layer], losses = invert(trained, layer, phi, "photograph", seed)
+        columns[layer], losses = invert_images(trained, layer, photographs, seed)
         rows.append({"layer": layer} | _similarity(photographs, columns[layer]) | {"loss": losses[-1].mean()})
     captions = list(columns) * len(photographs)
     shown = [np.asarray(enlarged(column[i])) for i in range(len(photographs)) for column in columns.values()]
@@ -46,6 +44,14 @@ def first_crops(database: FaceDatabase, n: int = PHOTOGRAPHS) -> np.ndarray:
     rows = database.rows("test")
     _, first = np.unique(database.people[rows], return_index=True)
     return np.stack(list(database.crops(rows[np.sort(first)][:n])))
+
+
+def invert_images(trained: Trained, layer: str, images: np.ndarray, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """`invert`, from the activations of images (n, crop, crop, 3) uint8."""
+    database = FaceDatabase.open(trained.database)
+    net = load(prototxt.generation(database.model, layer, len(images)), trained.weights)
+    phi = activations_of(database.preprocessing.to_blob(images), net, layer)
+    return invert(trained, layer, phi, "photograph", seed)
 
 
 def invert(trained: Trained, layer: str, phi: np.ndarray, preset: str, seed: int) -> tuple[np.ndarray, np.ndarray]:

@@ -12,14 +12,13 @@ from tqdm import tqdm
 
 from attr2face.data.database import FaceDatabase
 from attr2face.data.lmdbs import open_for_writing
-from attr2face.errors import UserError
 from attr2face.files import require_space
-from attr2face.models import STAGES
 from attr2face.network import prototxt
 from attr2face.network.extraction import Extraction, activations
 from attr2face.network.weights import load
 from attr2face.parallel import Machine
 from attr2face.pycaffe import caffe_pb2
+from attr2face.settings import check_cacheable
 
 
 def build_cache(database: FaceDatabase, weights: Path, freeze: str, out: Path, machine: Machine) -> None:
@@ -32,8 +31,7 @@ def build_cache(database: FaceDatabase, weights: Path, freeze: str, out: Path, m
     UserError
         If `freeze` freezes nothing.
     """
-    if freeze in ("none", "conv1"):
-        raise UserError(f"FREEZE={freeze} freezes no layer whose output could be cached; choose {', '.join(STAGES[2:])}")
+    check_cacheable(freeze)
     blob = prototxt.blob_below(freeze)
     n_values = load(prototxt.deploy(database.model), weights).blobs[blob].data[0].size
     for split in ("train", "val"):

@@ -18,11 +18,8 @@ from attr2face.evaluation import clusters
 from attr2face.evaluation.diagnosis import best_targets
 from attr2face.evaluation.scores import mean_scores
 from attr2face.generation.faces import Trained
-from attr2face.generation.inversion import invert
-from attr2face.generation.objective import activations_of
-from attr2face.network import prototxt
+from attr2face.generation.inversion import invert_images
 from attr2face.network.extraction import Extraction, activations
-from attr2face.network.weights import load
 from attr2face.parallel import Machine
 from attr2face.report import figures
 from attr2face.report.page import Section, write_page
@@ -157,12 +154,9 @@ def _freezing(results: Results, out: Path) -> Section:
 
 def _inversions(results: Results, layer: str, seed: int, out: Path) -> Section:
     photographs = results.shown("photographs")
-    database = results.database
-    crop = database.model.crop
-    x = np.stack([resized(picture, crop) for picture in photographs])
-    net = load(prototxt.generation(database.model, layer, len(x)), results.trained.weights)
-    phi = activations_of(database.preprocessing.to_blob(x), net, layer)
-    found, _ = invert(results.trained, layer, phi, "photograph", seed)
+    crop = results.database.model.crop
+    images = np.stack([resized(picture, crop) for picture in photographs])
+    found, _ = invert_images(results.trained, layer, images, seed)
     columns = {
         "photograph": photographs,
         f"its activations at\n{layer}, inverted": [np.asarray(enlarged(image)) for image in found],
