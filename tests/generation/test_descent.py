@@ -50,8 +50,8 @@ def test_every_preset_on_pixels_gets_nearer_to_its_target(weights, name):
 def test_a_photograph_is_found_by_its_activations(weights, trained, database):
     eigenfaces, preprocessing = load_eigenfaces(trained.eigenfaces), database.preprocessing
     face = preprocessing.to_blob(np.stack(list(database.crops([0]))))
-    net = load(prototxt.generation(MINI, "conv3_3", 1), weights)
-    wanted = Objective(net, "conv3_3", activations_of(face, net, "conv3_3"))
+    net = load(prototxt.generation(MINI, "conv2_1", 1), weights)
+    wanted = Objective(net, "conv2_1", activations_of(face, net, "conv2_1"))
     canvas, _ = Descent(PRESETS["photograph"], preprocessing, eigenfaces).run(wanted, rng())
     assert wanted(canvas)[0] < 0.3 * wanted(np.zeros_like(canvas))[0], "without jitter"
     assert np.square(canvas - face).mean() < 0.5 * np.square(face).mean(), "it is nearer than the mean face"
