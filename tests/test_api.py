@@ -50,15 +50,19 @@ def test_activations_are_those_of_the_net(pipeline, images, weights):
 
 
 def test_the_gradient_is_that_of_the_loss_in_rgb(pipeline, images):
-    """Along the gradient, by central differences of the loss in whole grey levels."""
+    """By central differences of the loss, one grey level up and down for the eight steepest values.
+
+    A grey level crosses kinks of the ReLUs, hence the wide tolerance; more values would cross more of them.
+    """
     images = images.clip(20, 235)[:, 2:-2, 2:-2]
     goal = pipeline.activations(images[::-1], "conv3_3")
     losses, gradient = pipeline.gradient(images, "conv3_3", goal)
     assert gradient.shape == images.shape
-    step = np.rint(gradient[0] / np.abs(gradient[0]).max()).astype(int)
+    steepest = np.abs(gradient[0]) >= np.sort(np.abs(gradient[0]), axis=None)[-8]
+    step = np.where(steepest, np.sign(gradient[0]), 0).astype(int)
     up, down = (np.stack([images[0] + sign * step, images[1]]).astype(np.uint8) for sign in (1, -1))
     slope = (pipeline.gradient(up, "conv3_3", goal)[0] - pipeline.gradient(down, "conv3_3", goal)[0]) / 2
-    assert slope[0] == pytest.approx((gradient[0] * step).sum(), rel=0.1)
+    assert slope[0] == pytest.approx((gradient[0] * step).sum(), rel=0.25)
     assert slope[1] == 0
     assert (losses > 0).all()
 
