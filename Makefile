@@ -20,7 +20,7 @@ READY := $(VENV)/ready$(subst /,_,$(CAFFE_ROOT))
 ATTR2FACE := $(VENV)/bin/attr2face
 
 .PHONY: help config status setup data lmdb weights pretrain finetune activations cgmm gradcheck diagnose generate invert baseline \
-	evaluate experiments paper sheet nets bench notebooks jupyter demo test lint clean distclean
+	evaluate experiments paper results sheet nets bench notebooks jupyter demo test lint clean distclean
 
 help:  ## this list
 	@echo "usage: make TARGET [VARIABLE=value ...]"; echo
@@ -62,6 +62,8 @@ experiments: $(READY)  ## the finetuning experiments of GRID, in a table
 	@$(ATTR2FACE) experiments $(GIVEN)
 paper: $(READY)  ## every figure and table of the paper, in one page
 	@$(ATTR2FACE) report $(GIVEN)
+results: $(READY)  ## docs/results.json and the README's tables from it, for one DATASET
+	@$(ATTR2FACE) results $(GIVEN)
 sheet: $(READY)  ## a rendered person without and with each of the 73 attributes
 	@$(ATTR2FACE) sheet $(GIVEN)
 nets: $(READY)  ## write the committed prototxt files again

@@ -30,7 +30,9 @@ SMALL = {
     "images_per_attribute": 10,
     "judge_people": 8,
     "judge_pictures": 6,
+    "judge_epochs": 2,
     "images": 4,
+    "methods": Path(__file__).with_name("methods.csv"),
 }
 
 # Nothing at random: no mirror image, and with STILL_DATABASE no crop.
@@ -92,7 +94,7 @@ def weights(steps) -> Path:
 @pytest.fixture(scope="session")
 def trained(steps) -> Trained:
     """All that faces are made from."""
-    return steps.trained("eigenfaces")
+    return steps.trained()
 
 
 @pytest.fixture(scope="session")

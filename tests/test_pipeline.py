@@ -7,9 +7,11 @@ import sys
 import pytest
 from PIL import Image
 
+from attr2face.data.database import FaceDatabase
 from attr2face.data.pictures import read_picture
 from attr2face.models import MODELS
 from attr2face.network import prototxt
+from attr2face.pipeline import Steps
 from attr2face.pycaffe import caffe
 from tests.conftest import SMALL, attr2face, says, succeed
 
@@ -56,7 +58,7 @@ def test_a_diagnosis_is_printed(steps):
 @pytest.mark.parametrize(
     ("words", "parts"),
     [
-        (["generate", "Male", "TARGET=mean"], ["TARGET=mean", "conditional"]),
+        (["generate", "Male", "TARGET=median"], ["TARGET=median", "conditional"]),
         (["data", "SIZE=16"], ["SIZE=16", "64"]),
         (["finetune", "FREEZE=conv9"], ["FREEZE=conv9", "conv5"]),
         (["finetune", "DROPOUT=1.5"], ["DROPOUT=1.5"]),
@@ -86,6 +88,14 @@ def test_a_folder_of_the_users_own_becomes_a_database(photographs, tmp_path):
     assert printed.strip().startswith(str(tmp_path / "store" / "lfw-mini" / "lmdb-"))
 
 
+def test_nets_and_judges_of_photographs_have_no_person_in_common(photographs, tmp_path):
+    steps = Steps({"dataset": "lfw", "lfw_root": photographs[0]}, tmp_path / "store")
+    nets, judges = (set(FaceDatabase.open(step.made()).people) for step in (steps.lmdb, steps.judge_lmdb))
+    assert len(nets) == 6
+    assert len(judges) == 2
+    assert not nets & judges
+
+
 def test_a_missing_image_is_named_and_nothing_is_left(photographs, tmp_path):
     root, image = photographs
     image.unlink()
@@ -97,7 +107,8 @@ def test_a_missing_image_is_named_and_nothing_is_left(photographs, tmp_path):
 def test_a_corrupt_or_truncated_image_is_named_and_nothing_is_left(photographs, tmp_path, content):
     root, image = photographs
     image.write_bytes(image.read_bytes()[:900] if content is None else content)
-    says(attr2face("lmdb", store=tmp_path / "store", dataset="lfw", lfw_root=root), str(image), "replace")
+    nobody_for_judges = {"dataset": "lfw", "lfw_root": root, "judge_share": 0.05}
+    says(attr2face("lmdb", store=tmp_path / "store", **nobody_for_judges), str(image), "replace")
     assert artefacts(tmp_path / "store") == []
 
 

@@ -9,6 +9,7 @@ import pytest
 from attr2face import pipeline
 from attr2face import settings as conf
 from attr2face.data.attributes import ATTRIBUTES
+from attr2face.generation.presets import PRESETS
 from attr2face.pipeline import Steps, keys_of, reachable
 from tests.conftest import SMALL
 
@@ -165,8 +166,8 @@ def test_an_edited_row_of_a_grid_is_another_run_and_the_others_are_kept(tmp_path
     grid.write_text(columns + "one,fc6,0,1,0.2,fc,0\ntwo,none,0,1,0.5,fc,0\n")
     after = Steps({}, tmp_path / "store").experiments(grid)
     assert before.key != after.key
-    assert before.inputs["net of one"].key != after.inputs["net of one"].key
-    assert before.inputs["net of two"].key == after.inputs["net of two"].key
+    assert before.inputs["net of one, 0"].key != after.inputs["net of one, 0"].key
+    assert before.inputs["net of two, 0"].key == after.inputs["net of two, 0"].key
 
 
 def test_the_report_is_of_the_frozen_layers_and_the_layer_that_are_asked_for(tmp_path):
@@ -251,8 +252,14 @@ def test_the_order_of_attributes_does_not_matter(tmp_path):
 @pytest.mark.parametrize("table", ["PRESETS", "MODELS"])
 def test_other_numbers_of_presets_and_models_make_other_faces(tmp_path, monkeypatch, table):
     before = Steps({}, tmp_path).generated(SETS).key
-    numbers = getattr(pipeline, table)
+    numbers = {"PRESETS": PRESETS, "MODELS": pipeline.MODELS}[table]
     changes = {"PRESETS": ("eigenfaces", {"steps": 101}), "MODELS": ("mini", {"batch": 17})}
     name, change = changes[table]
     monkeypatch.setitem(numbers, name, replace(numbers[name], **change))
     assert Steps({}, tmp_path).generated(SETS).key != before
+
+
+def test_eigenfaces_and_mixture_know_nobody_of_the_judges(tmp_path):
+    steps = Steps({"dataset": "lfw", "lfw_root": lfw(tmp_path / "faces")}, tmp_path / "store")
+    assert steps.judge_lmdb.key not in keys_of(steps.eigenfaces, steps.mixture)
+    assert steps.lmdb.key not in keys_of(steps.judge, steps.net_judge)

@@ -173,7 +173,7 @@ class Pipeline:
         """Pictures whose activations at a layer are near to the given ones, (n, ...): (n, crop, crop, 3) uint8."""
         from attr2face.generation.inversion import invert
 
-        trained = self.steps.trained(preset, mixture=False)
+        trained = self.steps.trained(mixture=False)
         return invert(trained, layer, activations, preset, self.steps.settings.seed)[0]
 
     def read(self, images: np.ndarray) -> pd.DataFrame:
@@ -185,7 +185,7 @@ class Pipeline:
 
         from attr2face.generation.faces import read_attributes
 
-        trained = self.steps.trained("pixels", mixture=False)
+        trained = self.steps.trained(mixture=False, eigenfaces=False)
         return pd.DataFrame(read_attributes(trained, self._crops(images))[:-1], columns=ATTRIBUTES)
 
     def _crops(self, images: np.ndarray) -> np.ndarray:

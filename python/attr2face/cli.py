@@ -172,7 +172,13 @@ def baseline(run: Run) -> None:
 
 def evaluate(run: Run) -> None:
     """compare methods of generation for unseen people's attributes, before a judge"""
-    _print_table(run.steps.evaluation.made() / "table.csv")
+    import pandas as pd
+
+    from attr2face.evaluation.summary import columns_of
+
+    intervals = pd.read_csv(run.steps.evaluation.made() / "intervals.csv")
+    shown = ("requested seen, ridge", "requested seen, net", "not there, but seen, ridge", "one face", "rank of own")
+    print(columns_of(intervals, shown).to_markdown(index=False, disable_numparse=True))
     print(run.steps.evaluation.path)
 
 
@@ -189,7 +195,25 @@ def report(run: Run) -> None:
     step = run.steps.report
     name = f"{step.group}-{step.path.name}.html"
     page = step.made() / "report.html"
-    print(run.steps.store.export(page, _place(run.options.out, name, results())))
+    print(run.steps.store.export(page, _place(run.options.out, name, results_folder())))
+
+
+def results(run: Run) -> None:
+    """write the numbers of one dataset into docs/results.json, and the README's tables from that file"""
+    import json
+
+    from attr2face.files import atomic_write
+    from attr2face.report.results import filled, tables, write_results
+
+    docs, readme, steps = CHECKOUT / "docs", CHECKOUT / "README.md", run.steps
+    if not readme.exists():
+        raise UserError(f"{readme} does not exist; make results works in a clone of the project")
+    numbers = steps.numbers.made()
+    write_results(docs, steps.numbers.group, numbers, steps.evaluation.path)
+    text = filled(readme.read_text(), tables(json.loads((docs / "results.json").read_text())))
+    with atomic_write(readme) as temporary:
+        temporary.write_text(text)
+    print(numbers / "numbers.json")
 
 
 def sheet(run: Run) -> None:
@@ -218,7 +242,7 @@ def bench(run: Run) -> None:
 def notebooks(run: Run) -> None:
     """execute the notebooks, as pages in results/"""
     _prepare(run.steps)
-    out = results() / f"{run.steps.settings.dataset}-{run.steps.settings.model}" / "notebooks"
+    out = results_folder() / f"{run.steps.settings.dataset}-{run.steps.settings.model}" / "notebooks"
     pages = sorted(str(path) for path in (CHECKOUT / "notebooks").glob("[1-6]_*.ipynb"))
     _jupyter(run, "nbconvert", "--execute", "--to", "html", "--output-dir", str(out), *pages)
 
@@ -237,13 +261,13 @@ def demo(run: Run) -> None:
 
 
 COMMANDS = (config, status, clean, data, lmdb, weights, pretrain, finetune, activations, cgmm, gradcheck, diagnose, generate, invert,
-            baseline, evaluate, experiments, report, sheet, nets, bench, notebooks, jupyter, demo)  # fmt: skip
+            baseline, evaluate, experiments, report, results, sheet, nets, bench, notebooks, jupyter, demo)  # fmt: skip
 
 
 # What commands share.
 
 
-def results() -> Path:
+def results_folder() -> Path:
     """Where pictures and pages go if the user names no place."""
     return (CHECKOUT if (CHECKOUT / "Makefile").exists() else Path.cwd()) / "results"
 
@@ -251,9 +275,9 @@ def results() -> Path:
 def places(faces: Artefact, sets: list[list[str]], out: str) -> dict[str, Path]:
     """Where the pictures of an artefact are copied to, by their names: to `out`, a file or a folder, or to the results' folder."""
     name = faces.path.name
-    copies = {"000.png": _place(out, f"{name}.png", results() / faces.group)}
+    copies = {"000.png": _place(out, f"{name}.png", results_folder() / faces.group)}
     if len(sets) > 1:
-        folder = Path(out).resolve() if out else results() / faces.group / name
+        folder = Path(out).resolve() if out else results_folder() / faces.group / name
         copies = {f"{i:03d}.png": folder / f"{i:03d}-{file_name(chosen)}.png" for i, chosen in enumerate(sets)}
         copies["sheet.png"] = folder / "sheet.png"
     if faces.settings["animate"]:

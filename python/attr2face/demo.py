@@ -49,7 +49,7 @@ class Page:
     def __init__(self, pipeline: Pipeline) -> None:
         self.pipeline = pipeline
         self.generation = pipeline.steps.settings.generation
-        self.trained = pipeline.steps.trained(self.generation.preset)
+        self.trained = pipeline.steps.trained()
         self.judge = load_judge(pipeline.steps.judge.made() / "judge.h5")
         self.boxes = {name: widgets.Checkbox(description=name, indent=False, layout={"width": "auto"}) for name in ATTRIBUTES}
         self.heads = [widgets.VBox([self.boxes[name] for name in head.attributes]).add_class("face-head") for head in HEADS]

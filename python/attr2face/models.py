@@ -65,3 +65,15 @@ MODELS = {
         solver='type: "SGD"\nlr_policy: "fixed"\nmomentum: 0.9\nweight_decay: 5e-4\n',
     ),
 }
+
+# The net among the judges, of another kind than those above (`prototxt.judge_body`): four convolutions and a hidden layer.
+JUDGE = Model(
+    name="judge",
+    widths=(16, 32, 64, 96, 128),
+    batch_norm=True,
+    crop=88,
+    scale=1 / 64,
+    batch=32,
+    solver='type: "Adam"\nlr_policy: "poly"\npower: 1\nmomentum: 0.9\nmomentum2: 0.999\nweight_decay: 1e-3\n',
+    single_thread=True,
+)

@@ -7,6 +7,7 @@ loading Caffe.
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, replace
@@ -16,22 +17,30 @@ from typing import TYPE_CHECKING
 from attr2face import settings as conf
 from attr2face.data.attributes import ATTRIBUTES, file_name
 from attr2face.errors import UserError
-from attr2face.generation.presets import PRESETS
-from attr2face.models import MODELS
+from attr2face.generation.presets import preset_at, uses_eigenfaces
+from attr2face.models import JUDGE, MODELS
 from attr2face.parallel import Machine
 from attr2face.settings import Settings
-from attr2face.store import Artefact, Source, Store
+from attr2face.store import Artefact, Part, Source, Store
 
 if TYPE_CHECKING:
     from attr2face.data.database import FaceDatabase
+    from attr2face.evaluation.measures import Judges
     from attr2face.generation.faces import Trained
 
 CHECKOUT = Path(__file__).parents[2]
+PAPERS = {
+    "class visualisation": conf.Generation(target="classes", preset="pixels"),
+    "paper": conf.Generation(target="paper", preset="pixels"),
+}
+OWN = "default"  # the method of the settings, among the methods compared
+PRETRAINING_SEED, JUDGE_SEED = 1000, 2000  # added to SEED for people, and for training, of their own
 INVERTED_LAYERS = ("conv3_3", "conv4_3", "conv5_3", "fc6", "fc7")
+INVERTING = ("photograph", "pixels", "icnn", "mahendran")  # presets: the project's, the paper's, and others' to compare with
 # Of a stage whose code gives another output for the same settings than before. To be raised with the code.
 VERSIONS: dict[str, int] = {}
 
-Input = Artefact | Source
+Input = Artefact | Part | Source
 Inputs = Mapping[str, Input]
 
 
@@ -73,6 +82,7 @@ class Steps:
         self.model = MODELS[self.settings.model]
         self.store = Store(store or default_store())
         self.machine = replace(machine or Machine(), single_thread=self.model.single_thread)
+        self.cached_together = [self.settings.finetuning.freeze]  # depths that are cached in the same pass over the images
 
     def varied(self, **given: object) -> Steps:
         """The steps of the same store with some other settings."""
@@ -124,19 +134,35 @@ class Steps:
 
     @functools.cached_property
     def lmdb(self) -> Artefact:
-        """Images and labels of each split for Caffe, cut to the size of the model."""
-        return self._lmdb(self.faces, self.settings.dataset)
+        """Images and labels of each split for Caffe, cut to the size of the model. Nobody whom the judges learn from is in it."""
+        return self._lmdb(self.faces, self.settings.dataset, "nets")
 
-    def _lmdb(self, faces: Input, dataset: str) -> Artefact:
-        s = self.settings
+    @functools.cached_property
+    def judge_lmdb(self) -> Artefact:
+        """Images and labels for the judges: other rendered people, or those people of photographs who are kept for them."""
+        s, given = self.settings, self.settings.judging
+        if s.dataset != "synthetic":
+            return self._lmdb(self.faces, s.dataset, "judges")
+        rendering = conf.Rendering(given.judge_people, given.judge_pictures, s.rendering.size)
+        shown = {"judge_people": rendering.people, "judge_pictures": rendering.pictures, "size": rendering.size}
+        return self._lmdb(self._rendered("judge-faces", rendering, s.seed + JUDGE_SEED, shown), "synthetic", "judges")
+
+    def _lmdb(self, faces: Input, dataset: str, of: str) -> Artefact:
+        """LMDBs of some faces; of photographs, those of the people whom nets learn from, or judges, as `of` says."""
+        s, share = self.settings, self.settings.judging.judge_share
 
         def build(out: Path) -> None:
-            from attr2face.data.faces import read_faces
+            from attr2face.data.faces import divided_by_person, read_faces
             from attr2face.data.lmdbs import build_lmdbs
 
-            build_lmdbs(read_faces(faces.path, dataset), dataset, self.model, s.database, s.seed, out)
+            found = read_faces(faces.path, dataset)
+            if dataset != "synthetic":
+                found = divided_by_person(found, share, s.seed)[of == "judges"]
+            build_lmdbs(found, dataset, self.model, s.database, s.seed, out)
 
         settings = {**asdict(s.database), "model": asdict(self.model), "dataset": dataset, "seed": s.seed}
+        if dataset != "synthetic":
+            settings |= {"judge_share": share, "of": of}
         return self._step("lmdb", build, settings, {"faces": faces, "heads": self._table("heads")})
 
     # Nets.
@@ -147,14 +173,14 @@ class Steps:
         s, given = self.settings, self.settings.pretraining
         rendering = conf.Rendering(given.pretrain_people, given.pretrain_pictures, s.rendering.size)
         shown = {"pretrain_people": rendering.people, "pretrain_pictures": rendering.pictures, "size": rendering.size}
-        lmdb = self._lmdb(self._rendered("pretraining-faces", rendering, s.seed + 1000, shown), "synthetic")
+        lmdb = self._lmdb(self._rendered("pretraining-faces", rendering, s.seed + PRETRAINING_SEED, shown), "synthetic", "nets")
 
         def train(out: Path) -> None:
             from attr2face.network.finetuning import pretrain
 
-            pretrain(database_of(lmdb), given, s.seed, out, self.machine)
+            pretrain(database_of(lmdb), given, s.training_seed, out, self.machine)
 
-        settings = {"pretrain_epochs": given.pretrain_epochs, "pretrain_rate": given.pretrain_rate, "seed": s.seed}
+        settings = {"pretrain_epochs": given.pretrain_epochs, "pretrain_rate": given.pretrain_rate, **self._drawn}
         return self._step("pretrained", train, settings, {"lmdb": lmdb}, resumable=True)
 
     @functools.cached_property
@@ -170,7 +196,7 @@ class Steps:
             return self._source(self.vgg_face, "make weights downloads it, or set WEIGHTS to yours")
         if s.dataset == "synthetic":
             return self.pretrained
-        return Steps({"model": s.model, "seed": s.seed}, self.store.root, self.machine).finetuned
+        return Steps({"model": s.model, **self._drawn}, self.store.root, self.machine).finetuned
 
     @property
     def vgg_face(self) -> Path:
@@ -179,17 +205,25 @@ class Steps:
         return (folder if folder.exists() else self.store.root / "vgg_face") / "VGG_FACE.caffemodel"
 
     @functools.cached_property
-    def frozen_cache(self) -> Artefact:
-        """Output of the frozen layers for all training and validation images."""
+    def frozen_cache(self) -> Part:
+        """Output of the frozen layers for training and validation images. Its key does not tell which depths are cached together."""
         freeze = self.settings.finetuning.freeze
-        conf.check_cacheable(freeze)
+        return Part(self._caches(self.cached_together), freeze, self._caches([freeze]).key)
+
+    def _caches(self, depths: list[str]) -> Artefact:
+        """The same for several depths, by one pass over the images."""
+        s = self.settings
+        for depth in depths:
+            conf.check_cacheable(depth)
 
         def build(out: Path) -> None:
-            from attr2face.network.frozen import build_cache
+            from attr2face.network.frozen import Frozen, build_cache
 
-            build_cache(database_of(self.lmdb), weights_of(self.start), freeze, out, self.machine)
+            start = weights_of(self.start)
+            build_cache(Frozen(self.lmdb.path, start, depths, s.finetuning.cache_crops, s.training_seed), out, self.machine)
 
-        return self._step("cache", build, {"freeze": freeze}, {"lmdb": self.lmdb, "start": self.start}, resumable=True)
+        settings = {"depths": depths, "cache_crops": s.finetuning.cache_crops, **self._drawn}
+        return self._step("cache", build, settings, {"lmdb": self.lmdb, "start": self.start}, resumable=True)
 
     @functools.cached_property
     def finetuned(self) -> Artefact:
@@ -200,10 +234,11 @@ class Steps:
             from attr2face.network.finetuning import Start, finetune
 
             start = Start(weights_of(self.start), self.frozen_cache.path if cached else None)
-            finetune(database_of(self.lmdb), start, s.finetuning, s.seed, out, self.machine)
+            finetune(database_of(self.lmdb), start, s.finetuning, s.training_seed, out, self.machine)
 
         inputs = {"lmdb": self.lmdb, "start": self.start} | ({"cache": self.frozen_cache} if cached else {})
-        return self._step("finetuned", train, {**asdict(s.finetuning), "seed": s.seed}, inputs, resumable=True)
+        settings = {name: value for name, value in asdict(s.finetuning).items() if name != "cache_crops"}
+        return self._step("finetuned", train, {**settings, **self._drawn}, inputs, resumable=True)
 
     @functools.cached_property
     def scores(self) -> Artefact:
@@ -238,9 +273,9 @@ class Steps:
         def fit(out: Path) -> None:
             from attr2face.cgmm.fitting import write_fit
 
-            write_fit(self.activations.path / "activations.h5", s.mixture, s.seed, out)
+            write_fit(self.activations.path / "activations.h5", s.mixture, s.training_seed, out)
 
-        settings = {**asdict(s.mixture), "seed": s.seed}
+        settings = {**asdict(s.mixture), **self._drawn}
         return self._step("cgmm", fit, settings, {"activations": self.activations}, resumable=True)
 
     @functools.cached_property
@@ -251,9 +286,9 @@ class Steps:
         def compute(out: Path) -> None:
             from attr2face.generation.eigenfaces import write_eigenfaces
 
-            write_eigenfaces(database_of(self.lmdb), s.eigenface_basis, s.seed, out)
+            write_eigenfaces(database_of(self.lmdb), s.eigenface_basis, s.training_seed, out)
 
-        return self._step("eigenfaces", compute, {**asdict(s.eigenface_basis), "seed": s.seed}, {"lmdb": self.lmdb})
+        return self._step("eigenfaces", compute, {**asdict(s.eigenface_basis), **self._drawn}, {"lmdb": self.lmdb})
 
     # Pictures.
 
@@ -264,11 +299,11 @@ class Steps:
         def generate(out: Path) -> None:
             from attr2face.generation.faces import write_faces
 
-            write_faces(self.trained(s.generation.preset), sets, s.generation, s.seed, out, self.machine)
+            write_faces(self.trained(eigenfaces=uses_eigenfaces(s.generation)), sets, s.generation, s.training_seed, out, self.machine)
 
         name = file_name(sets[0]) if len(sets) == 1 else f"{len(sets)}-faces"
         settings = {**self._generation(s.generation), "sets": sets}
-        return self._step(name, generate, settings, self._trained_from(s.generation.preset), resumable=True)
+        return self._step(name, generate, settings, self._trained_from(eigenfaces=uses_eigenfaces(s.generation)), resumable=True)
 
     @functools.cached_property
     def inverted(self) -> Artefact:
@@ -278,19 +313,20 @@ class Steps:
         def invert(out: Path) -> None:
             from attr2face.generation.inversion import invert_photographs
 
-            invert_photographs(self.trained("photograph", mixture=False), s.photo, INVERTED_LAYERS, s.seed, out)
+            invert_photographs(self.trained(mixture=False), s.photo, INVERTED_LAYERS, INVERTING, s.training_seed, out)
 
-        inputs = self._trained_from("photograph", mixture=False)
+        inputs = self._trained_from(mixture=False)
         if s.photo:
             inputs["photo"] = self._source(s.photo, "set PHOTO to a picture")
-        settings = {"seed": s.seed, "layers": INVERTED_LAYERS, "descent": asdict(PRESETS["photograph"])}
+        descents = [preset_at(name, layer).described() for layer in INVERTED_LAYERS for name in INVERTING]
+        settings = {**self._drawn, "layers": INVERTED_LAYERS, "presets": INVERTING, "descents": descents}
         return self._step("inversion", invert, settings, inputs)
 
-    def trained(self, preset: str, mixture: bool = True) -> Trained:
+    def trained(self, mixture: bool = True, eigenfaces: bool = True) -> Trained:
         """Paths of what faces are made from, once it is made."""
         from attr2face.generation.faces import Trained
 
-        folders = {name: step.made() for name, step in self._trained_from(preset, mixture).items()}
+        folders = {name: step.made() for name, step in self._trained_from(mixture, eigenfaces).items()}
         return Trained(
             folders["lmdb"],
             folders["net"] / "weights.caffemodel",
@@ -298,11 +334,11 @@ class Steps:
             folders["eigenfaces"] / "eigenfaces.h5" if "eigenfaces" in folders else None,
         )
 
-    def _trained_from(self, preset: str, mixture: bool = True) -> dict[str, Input]:
+    def _trained_from(self, mixture: bool = True, eigenfaces: bool = True) -> dict[str, Input]:
         steps = {"lmdb": self.lmdb, "net": self.finetuned}
         if mixture:
             steps["cgmm"] = self.mixture
-        if preset in ("eigenfaces", "photograph"):
+        if eigenfaces:
             steps["eigenfaces"] = self.eigenfaces
         return steps
 
@@ -310,13 +346,24 @@ class Steps:
 
     @functools.cached_property
     def judge(self) -> Artefact:
-        """The judge of faces. That of rendered faces learns from people whom no net has seen; of photographs there are no others."""
-        s, given = self.settings, self.settings.judging
-        if s.dataset != "synthetic":
-            return self.baseline
-        rendering = conf.Rendering(given.judge_people, given.judge_pictures, s.rendering.size)
-        shown = {"judge_people": rendering.people, "judge_pictures": rendering.pictures, "size": rendering.size}
-        return self._judge(self._lmdb(self._rendered("judge-faces", rendering, s.seed + 2000, shown), "synthetic"))
+        """The first judge of faces, ridge regression, of people whom no net has seen."""
+        return self._judge(self.judge_lmdb)
+
+    @functools.cached_property
+    def net_judge(self) -> Artefact:
+        """The second judge, a net. That of photographs starts from the one of rendered faces."""
+        s = self.settings
+        start = None if s.dataset == "synthetic" else Steps({"model": s.model, "seed": s.seed}, self.store.root, self.machine).net_judge
+
+        def train(out: Path) -> None:
+            from attr2face.evaluation.netjudge import write_net_judge
+
+            weights = weights_of(start) if start else None
+            write_net_judge(database_of(self.judge_lmdb), weights, s.judging.judge_epochs, s.seed + JUDGE_SEED, out, self.machine)
+
+        settings = {"judge_epochs": s.judging.judge_epochs, "seed": s.seed, "net": asdict(JUDGE)}
+        inputs = {"lmdb": self.judge_lmdb} | ({"start": start} if start else {})
+        return self._step("net-judge", train, settings, inputs, resumable=True)
 
     @functools.cached_property
     def baseline(self) -> Artefact:
@@ -337,71 +384,175 @@ class Steps:
         s = self.settings
 
         def draw(out: Path) -> None:
-            from attr2face.evaluation.comparison import write_requests
+            from attr2face.evaluation.requests import write_requests
 
             write_requests(database_of(self.lmdb), s.evaluation, s.seed, out)
 
-        return self._step("requests", draw, {**asdict(s.evaluation), "seed": s.seed}, {"lmdb": self.lmdb})
+        settings = {"images": s.evaluation.images, "split": s.evaluation.split, "seed": s.seed}
+        return self._step("requests", draw, settings, {"lmdb": self.lmdb})
 
     @functools.cached_property
-    def methods(self) -> dict[str, Artefact]:
-        """Faces for the requests by each method of generation; the one of the settings comes last."""
-        own, pixels = replace(self.settings.generation, animate=False), conf.Generation(preset="pixels")
-        return {
-            "class visualisation": self._requested(replace(pixels, target="classes")),
-            "paper": self._requested(replace(pixels, target="paper")),
-            f"{own.target} {own.preset}": self._requested(own),
-        }
+    def methods(self) -> dict[str, conf.Generation]:
+        """Methods of generation to compare: the paper's, those of the table METHODS, and the one of the settings, which comes last."""
+        table = {name: conf.replaced(conf.Generation(), row) for name, row in self._table_of_methods[0].items()}
+        return PAPERS | table | {OWN: replace(self.settings.generation, animate=False)}
 
-    def _requested(self, generation: conf.Generation) -> Artefact:
-        seed = self.settings.seed
+    @functools.cached_property
+    def _table_of_methods(self) -> tuple[dict[str, dict[str, object]], dict[str, list[str]]]:
+        """The settings of each method, and the names of those that differ in one factor, by the factor."""
+        from attr2face.evaluation.grids import read_grid
+
+        table = read_grid(self.settings.evaluation.methods, conf.Generation, "METHODS", also=("factor",))
+        kinds = {f.name: f for f in dataclasses.fields(conf.Generation)}
+        factors: dict[str, list[str]] = {}
+        for name, row in table.items():
+            factors.setdefault(row.pop("factor", "method"), []).append(name)
+        checked = {name: {key: conf.check(kinds[key], value) for key, value in row.items()} for name, row in table.items()}
+        return checked, {factor: [*names, OWN] for factor, names in factors.items()}
+
+    def faces_of(self, method: str) -> Artefact:
+        """A method's faces for the requests."""
+        generation = self.methods[method]
 
         def generate(out: Path) -> None:
-            from attr2face.evaluation.comparison import read_requests
+            from attr2face.evaluation.requests import read_requests
             from attr2face.generation.faces import write_faces
 
-            sets = read_requests(self.requests.path).sets
-            write_faces(self.trained(generation.preset), sets, generation, seed, out, self.machine)
+            sets, trained = read_requests(self.requests.path).with_draws, self.trained(eigenfaces=uses_eigenfaces(generation))
+            write_faces(trained, sets, generation, self.settings.training_seed, out, self.machine)
 
-        inputs = self._trained_from(generation.preset) | {"requests": self.requests}
+        inputs = self._trained_from(eigenfaces=uses_eigenfaces(generation)) | {"requests": self.requests}
         name = f"requested-{generation.target}-{generation.preset}"
         return self._step(name, generate, self._generation(generation), inputs, resumable=True)
 
     def _generation(self, generation: conf.Generation) -> dict[str, object]:
         """What faces depend on beside the inputs."""
-        return {**asdict(generation), "seed": self.settings.seed, "descent": asdict(PRESETS[generation.preset])}
+        layer = "" if generation.target == "classes" else self.settings.layer
+        return {**asdict(generation), **self._drawn, "descent": preset_at(generation.preset, layer).described()}
+
+    @functools.cached_property
+    def identity(self) -> dict[str, Input]:
+        """What tells people apart: the files of the user's net, VGG-Face where it is, or the net that finetuning starts from."""
+        given = self.settings.evaluation.identity
+        if not given:
+            vgg_face = self._source(self.vgg_face, "make weights downloads it")
+            return {"identity": vgg_face if self.vgg_face.exists() else self.start}
+        from attr2face.evaluation.identity import read_identity
+
+        net = read_identity(given)
+        remedy = f"mend the path in {given}"
+        files = {"prototxt": net.prototxt, "weights": net.weights}
+        return {"identity": self._source(given, "set IDENTITY to a JSON file")} | {
+            f"identity's {name}": self._source(path, remedy) for name, path in files.items()
+        }
+
+    def _judges(self, out: Path) -> Judges:
+        """Who looks at pictures; a prototxt that has to be written goes to `out`."""
+        from attr2face.evaluation import identity
+        from attr2face.evaluation.measures import Judges
+
+        given, net = self.settings.evaluation.identity, self.identity["identity"]
+        if given:
+            tells = identity.read_identity(given)
+        elif net is self.start:
+            tells = identity.own_net(database_of(self.lmdb), weights_of(net), out)
+        else:
+            tells = identity.vgg_face_net(net.path, out)
+        projections = self.projections.path / "projections.npz"
+        return Judges(self.judge.path / "judge.h5", self.net_judge.path, tells, self.lmdb.path, projections)
+
+    @property
+    def _judged_by(self) -> dict[str, Input]:
+        return {"lmdb": self.lmdb, "judge": self.judge, "net judge": self.net_judge, "projections": self.projections, **self.identity}
+
+    @functools.cached_property
+    def projections(self) -> Artefact:
+        """Principal components of what the judges see in pictures of training people."""
+        seed = self.settings.seed
+
+        def project(out: Path) -> None:
+            from attr2face.evaluation.measures import write_projections
+
+            write_projections(self.judge.path / "judge.h5", self.net_judge.path, database_of(self.lmdb), seed, out, self.machine)
+
+        inputs = {"lmdb": self.lmdb, "judge": self.judge, "net judge": self.net_judge}
+        return self._step("projections", project, {"seed": seed}, inputs)
+
+    @functools.cached_property
+    def real(self) -> Artefact:
+        """Measures of real pictures of unseen people."""
+        seed = self.settings.seed
+
+        def measure(out: Path) -> None:
+            from attr2face.evaluation.comparison import write_real
+            from attr2face.evaluation.requests import read_requests
+
+            write_real(database_of(self.lmdb), read_requests(self.requests.path), self._judges(out), seed, out, self.machine)
+
+        return self._step("real", measure, {"seed": seed}, {**self._judged_by, "requests": self.requests})
+
+    def measured(self, faces: Artefact) -> Artefact:
+        """Measures of a method's faces."""
+
+        def measure(out: Path) -> None:
+            from attr2face.evaluation.measures import write_measures
+
+            write_measures(faces.path, self._judges(out), out, self.machine)
+
+        return self._step(f"measures-of-{faces.stage}", measure, {}, {**self._judged_by, "faces": faces})
+
+    @functools.cached_property
+    def repeats(self) -> list[Steps]:
+        """The same steps with as many repetitions of training, fitting and generation as SEEDS says."""
+        return [self.varied(repeat=self.settings.repeat + k) if k else self for k in range(self.settings.evaluation.seeds)]
 
     @functools.cached_property
     def evaluation(self) -> Artefact:
-        """The methods of generation, compared by a judge."""
-        seed = self.settings.seed
+        """The methods of generation, compared by judges."""
+        faces = {name: [steps.faces_of(name) for steps in self.repeats] for name in self.methods}
+        measures = {name: [self.measured(made) for made in of_method] for name, of_method in faces.items()}
 
-        def judge(out: Path) -> None:
-            from attr2face.evaluation.comparison import Judges, compare, read_requests
+        def write(out: Path) -> None:
+            from attr2face.evaluation.summary import Runs, write_comparison
+            from attr2face.report import figures
 
-            judges = Judges(self.judge.path / "judge.h5", weights_of(self.start))
-            faces = {name: method.path for name, method in self.methods.items()}
-            compare(database_of(self.lmdb), read_requests(self.requests.path), faces, judges, seed, out)
+            files = {name: [made.path / "measures.npz" for made in of_method] for name, of_method in measures.items()}
+            runs = Runs(files, {name: of_method[0].path for name, of_method in faces.items()}, self._table_of_methods[1])
+            projections = self.projections.path / "projections.npz"
+            write_comparison(database_of(self.lmdb), self.requests.path, runs, self.real.path, projections, out)
+            figures.write_intervals(out / "intervals.csv", runs.factors, out)
 
-        inputs = {"lmdb": self.lmdb, "judge": self.judge, "start": self.start, "requests": self.requests, **self.methods}
-        return self._step("evaluation", judge, {"seed": seed, "methods": list(self.methods)}, inputs)
+        inputs = {"lmdb": self.lmdb, "requests": self.requests, "projections": self.projections, "real": self.real}
+        for name in self.methods:
+            for k, (made, measured) in enumerate(zip(faces[name], measures[name], strict=True)):
+                inputs |= {f"faces of {name}, {k}": made, f"measures of {name}, {k}": measured}
+        settings = {"methods": list(self.methods), "factors": self._table_of_methods[1], "seeds": self.settings.evaluation.seeds}
+        return self._step("evaluation", write, settings, inputs)
 
     def experiments(self, grid: Path) -> Artefact:
-        """Each row of a grid of finetuning settings, trained and scored."""
-        from attr2face.evaluation.experiments import read_grid
+        """Each row of a grid of finetuning settings, trained and scored, as often as SEEDS says."""
+        from attr2face.evaluation.grids import read_grid
 
-        runs = {name: self.varied(**row) for name, row in read_grid(grid).items()}
+        rows = read_grid(grid, conf.Finetuning, "GRID")
+        runs = {name: [self.varied(**row, repeat=steps.settings.repeat) for steps in self.repeats] for name, row in rows.items()}
+        cached = [run.settings.finetuning for repeats in runs.values() for run in repeats if run.settings.finetuning.cache]
+        for run in (run for repeats in runs.values() for run in repeats):
+            alike = {one.freeze for one in cached if one.cache_crops == run.settings.finetuning.cache_crops}
+            run.cached_together = sorted(alike) or run.cached_together
 
         def tabulate(out: Path) -> None:
             from attr2face.evaluation.experiments import write_tables
             from attr2face.report import figures
 
-            write_tables({name: run.scores.path for name, run in runs.items()}, out)
-            figures.save(figures.losses({name: run.finetuned.path / "loss.csv" for name, run in runs.items()}), out / "loss")
+            write_tables({name: [run.scores.path for run in repeats] for name, repeats in runs.items()}, out)
+            figures.save(figures.losses({name: repeats[0].finetuned.path / "loss.csv" for name, repeats in runs.items()}), out / "loss")
 
-        nets = {f"net of {name}": run.finetuned for name, run in runs.items()}
-        scores = {f"scores of {name}": run.scores for name, run in runs.items()}
-        return self._step("experiments", tabulate, {"runs": list(runs)}, {**nets, **scores})
+        inputs = {}
+        for name, repeats in runs.items():
+            for k, run in enumerate(repeats):
+                inputs |= {f"net of {name}, {k}": run.finetuned, f"scores of {name}, {k}": run.scores}
+        settings = {"runs": list(runs), "seeds": self.settings.evaluation.seeds}
+        return self._step("experiments", tabulate, settings, inputs)
 
     @functools.cached_property
     def diagnosis(self) -> Artefact:
@@ -412,37 +563,65 @@ class Steps:
             from attr2face.evaluation.diagnosis import write_diagnosis
             from attr2face.report import figures
 
-            trained, activations = self.trained("pixels"), self.activations.path / "activations.h5"
+            trained, activations = self.trained(eigenfaces=False), self.activations.path / "activations.h5"
             kinds, has = write_diagnosis(trained, activations, seed, out, self.machine)
             figures.save(figures.activations(kinds, has, seed), out / "histograms")
 
-        inputs = self._trained_from("pixels") | {"activations": self.activations}
+        inputs = self._trained_from(eigenfaces=False) | {"activations": self.activations}
         return self._step("diagnosis", diagnose, {"seed": seed}, inputs)
+
+    @functools.cached_property
+    def numbers(self) -> Artefact:
+        """The numbers that README and report show, in one file."""
+        scores = [steps.scores for steps in self.repeats]
+        stages = {
+            "baseline": self.baseline,
+            "experiments": self.experiments(conf.TABLES / "table1.csv"),
+            "evaluation": self.evaluation,
+            "inversion": self.inverted,
+        }
+
+        def write(out: Path) -> None:
+            from attr2face.files import write_json
+            from attr2face.report.results import Stages, collect
+
+            folders = {name: stage.path for name, stage in stages.items()}
+            write_json(out / "numbers.json", collect(Stages([step.path for step in scores], **folders)))
+
+        return self._step("numbers", write, {}, stages | {f"scores, {k}": step for k, step in enumerate(scores)})
 
     @functools.cached_property
     def report(self) -> Artefact:
         """Every figure and table of the paper, in one page."""
         s = self.settings
+        shown = {name: self.faces_of(name) for name in (*PAPERS, OWN)}
         stages = {
             "scores": self.scores,
             "experiments": self.experiments(conf.TABLES / "table1.csv"),
             "diagnosis": self.diagnosis,
             "evaluation": self.evaluation,
             "inversion": self.inverted,
+            "real": self.real,
+            "numbers": self.numbers,
         }
 
         def write(out: Path) -> None:
             from attr2face.report.sections import Results, write_report
 
             folders = {name: stage.path for name, stage in stages.items()}
-            faces = {name: method.path for name, method in self.methods.items()}
-            results = Results(self.trained("eigenfaces"), weights_of(self.start), methods=faces, **folders)
+            faces = {name: method.path for name, method in shown.items()}
+            results = Results(self.trained(), weights_of(self.start), methods=faces, **folders)
             write_report(results, s.layer, s.seed, out, self.machine)
 
-        inputs = self._trained_from("eigenfaces") | {"start": self.start} | stages | self.methods
+        inputs = self._trained_from() | {"start": self.start} | stages | shown
         return self._step("report", write, {"layer": s.layer, "seed": s.seed}, inputs)
 
     # What a step is.
+
+    @property
+    def _drawn(self) -> dict[str, int]:
+        """What all that training, fitting and generation draw at random depends on."""
+        return {"seed": self.settings.seed, "repeat": self.settings.repeat}
 
     def _step(self, stage: str, work: Callable[[Path], None], settings: Mapping[str, object], inputs: Inputs,
               resumable: bool = False) -> Artefact:  # fmt: skip

@@ -17,15 +17,16 @@ from attr2face.errors import UserError
 from attr2face.models import LAYERS, MODELS, STAGES
 
 DATASETS = ("synthetic", "lfw", "pubfig")
-TARGETS = ("conditional", "contrast", "rescaled", "drawn", "paper", "sampled")
-PRESETS = ("eigenfaces", "photograph", "pixels", "octaves", "lbfgs")
+TARGETS = ("conditional", "contrast", "rescaled", "drawn", "mean", "paper", "sampled")
+PRESETS = ("eigenfaces", "photograph", "pixels", "octaves", "lbfgs", "icnn", "mahendran")
 RENAMED = {"liking": "score_weight", "fall": "rate_decay"}
 TABLES = Path(__file__).with_name("tables")
 
 
-def _setting(default: object, help: str, choices: tuple[str, ...] = (), within: tuple[float, float] = (-math.inf, math.inf)) -> object:
-    """A field with what `resolve` and `--help` need: `choices`, or the smallest and the largest number."""
-    return field(default=default, metadata={"help": help, "choices": choices, "within": within})
+def _setting(default: object, help: str, choices: tuple[str, ...] = (), within: tuple[float, float] = (-math.inf, math.inf),
+             none: str = "") -> object:  # fmt: skip
+    """A field with what `resolve` and `--help` need: `choices`, or the smallest and the largest number, and a word for None."""
+    return field(default=default, metadata={"help": help, "choices": choices, "within": within, "none": none})
 
 
 @dataclass(frozen=True)
@@ -62,12 +63,15 @@ class Finetuning:
 
     freeze: str = _setting("none", "layers below this one do not learn; none lets all learn", choices=STAGES)
     epochs: float = _setting(6.0, "epochs of finetuning", within=(1e-6, 1e6))
-    rate: float | None = _setting(2e-3, "learning rate, or search: start high and lower it until the loss falls", within=(1e-20, 1e3))
+    rate: float | None = _setting(
+        2e-3, "learning rate, or search: start high and lower it until the loss falls", within=(1e-20, 1e3), none="search"
+    )
     rate_decay: float = _setting(1.0, "learning rate of each stage relative to the stage above it", within=(1e-6, 1))
     dropout: float = _setting(0.0, "share of units that dropout drops in finetuning", within=(0, 0.999))
     dropout_after: str = _setting("fc", "dropout after fc6 and fc7 (fc), or after convolutions too (all)", choices=("fc", "all"))
     class_weights: bool = _setting(False, "let rare classes of a head count more")
     cache: bool = _setting(False, "compute the output of the frozen layers once, and train from that")
+    cache_crops: int = _setting(4, "random crops of each image in that cache", within=(1, 1000))
 
 
 @dataclass(frozen=True)
@@ -95,24 +99,37 @@ class Generation:
     preset: str = _setting("eigenfaces", "optimise along eigenfaces, or pixels", choices=PRESETS)
     target: str = _setting("conditional", "target activations; classes is class visualisation", choices=(*TARGETS, "classes"))
     strength: float = _setting(2.0, "distance of the target from the mean; 1 is where such images are", within=(0, 1e3))
+    start: float | None = _setting(
+        None,
+        "where the descent starts and is pulled to, along the regression of pixels on attributes: 0 is the mean image, "
+        "1 the face that it expects; the preset's own without it",
+        within=(0, 1e3),
+        none="preset",
+    )
+    net_weight: float = _setting(1.0, "weight of the net beside the prior; 0 is the prior's own face, without a net", within=(0, 1e6))
     score_weight: float = _setting(0.0, "weight of the scores of the requested classes beside the target", within=(0, 1e6))
     animate: bool = _setting(False, "write the descent as a GIF, too")
 
 
 @dataclass(frozen=True)
 class Judging:
-    """The judge of generated faces. The judge of rendered faces learns from other rendered people."""
+    """The judges of generated faces. They learn from people of their own, whom nets and priors never see."""
 
-    judge_people: int = _setting(1500, "rendered people that the judge learns from", within=(3, 1e6))
-    judge_pictures: int = _setting(6, "pictures of each person that the judge learns from", within=(1, 1e4))
+    judge_people: int = _setting(1500, "rendered people that the judges learn from", within=(3, 1e6))
+    judge_pictures: int = _setting(6, "pictures of each rendered person that the judges learn from", within=(1, 1e4))
+    judge_epochs: float = _setting(10.0, "epochs of the net among the judges", within=(1e-6, 1e6))
+    judge_share: float = _setting(0.25, "share of photographed people who are kept for the judges", within=(0.05, 0.9))
 
 
 @dataclass(frozen=True)
 class Evaluation:
     """The comparison of methods of generation."""
 
+    seeds: int = _setting(1, "repetitions of training, fitting and generation that results are averaged over", within=(1, 100))
     images: int = _setting(100, "faces that each method generates in evaluation", within=(1, 1e6))
     split: str = _setting("test", "people whose attributes are requested", choices=("val", "test"))
+    methods: Path = _setting(TABLES / "methods.csv", "table of methods of generation to compare")
+    identity: Path | None = _setting(None, "description of a net that tells people apart (JSON); see the README")
 
 
 @dataclass(frozen=True)
@@ -122,6 +139,7 @@ class Settings:
     dataset: str = _setting("synthetic", "the faces: synthetic is rendered here, lfw and pubfig are downloaded", choices=DATASETS)
     model: str = _setting("mini", "the network", choices=tuple(MODELS))
     seed: int = _setting(1, "seed of everything random", within=(0, 2**31))
+    repeat: int = _setting(0, "another number repeats training, fitting and generation on the same faces", within=(0, 1000))
     layer: str = _setting("conv5_3", "layer of the cGMM and of inversion", choices=LAYERS)
     weights: Path | None = _setting(None, ".caffemodel to finetune from")
     lfw_root: Path | None = _setting(None, "folder with lfw_attributes.txt and lfw/; without it, LFW is downloaded")
@@ -138,12 +156,19 @@ class Settings:
     judging: Judging = Judging()
     evaluation: Evaluation = Evaluation()
 
+    @property
+    def training_seed(self) -> int:
+        """Seed of training, fitting and generation; that of faces, splits, requests and judges is `seed`."""
+        return self.seed + 1_000_000 * self.repeat
+
 
 # Where a dataset or a model differs from the defaults above. "*" is any; later rows win.
 DEFAULTS = (
     ("*", "vgg_face", {"size": 256, "margin": 32, "freeze": "fc6", "epochs": 20, "rate": 5e-6, "dropout": 0.5}),
     ("synthetic", "vgg_face", {"epochs": 6}),
+    ("lfw", "*", {"judge_epochs": 30}),
     ("lfw", "mini", {"margin": 8, "epochs": 20, "dropout": 0.3}),
+    ("pubfig", "*", {"judge_epochs": 30}),
     ("pubfig", "mini", {"margin": 8, "epochs": 20, "dropout": 0.3}),
 )
 
@@ -215,10 +240,13 @@ def check(f: dataclasses.Field, value: object) -> object:
         Names the setting, the value and what may be chosen.
     """
     name, choices, (least, most) = f.name.upper(), f.metadata["choices"], f.metadata["within"]
+    if value in (None, "", f.metadata["none"]) and (f.type.endswith("| None") or f.type == "Path"):
+        return f.default if f.type == "Path" else None
     try:
-        parsed = PARSERS[f.type](value)
+        parsed = PARSERS[f.type.removesuffix(" | None")](value)
     except (ValueError, TypeError, OverflowError, RuntimeError):
-        raise UserError(f"{name}={value} is not {KINDS[f.type]}") from None
+        word = f.metadata["none"]
+        raise UserError(f"{name}={value} is not {KINDS[f.type.removesuffix(' | None')]}{word and f' or {word}'}") from None
     if choices and parsed not in choices:
         raise UserError(f"{name}={value} is unknown; choose {', '.join(choices[:-1])} or {choices[-1]}")
     if isinstance(parsed, int | float) and not least <= parsed <= most:
@@ -257,27 +285,15 @@ def _text(value: object) -> str:
     return str(value)
 
 
-def _path(value: object) -> Path | None:
-    """An absolute path; None where nothing is given."""
-    return Path(value).expanduser().absolute() if value not in (None, "") else None
+def _path(value: object) -> Path:
+    return Path(value).expanduser().absolute()
 
 
-def _file(value: object) -> Path:
-    return _path(value) or TABLES / "experiments.csv"
-
-
-def _rate(value: object) -> float | None:
-    """A learning rate; None for `search`."""
-    return None if value in (None, "", "search") else float(value)
-
-
-PARSERS = {"int": _integer, "float": float, "bool": switch, "str": _text, "Path": _file, "Path | None": _path, "float | None": _rate}
+PARSERS = {"int": _integer, "float": float, "bool": switch, "str": _text, "Path": _path}
 KINDS = {
     "int": "a whole number",
     "float": "a number",
     "bool": "a switch; choose 0, 1, no or yes",
     "str": "a word",
     "Path": "a path",
-    "Path | None": "a path",
-    "float | None": "a number or search",
 }

@@ -86,7 +86,7 @@ class Artefact:
         Writes the output into the folder that it is given.
     settings : dict
         All settings that the output depends on, except through the inputs.
-    inputs : dict of Artefact or Source
+    inputs : dict of Artefact, Part or Source
     differences : dict
         Settings of this stage and of its inputs that are not the defaults; for the name.
     given : dict
@@ -102,7 +102,7 @@ class Artefact:
     stage: str
     work: Callable[[Path], None]
     settings: Mapping[str, object]
-    inputs: Mapping[str, "Artefact | Source"]
+    inputs: Mapping[str, "Artefact | Part | Source"]
     differences: Mapping[str, object]
     given: Mapping[str, str]
     version: int = 1
@@ -199,6 +199,40 @@ class Artefact:
         _sync(self.path.parent)
         self.store.end(self)
         print(f"made {self.path} in {seconds:.1f} s", file=sys.stderr)
+
+
+@dataclass(frozen=True)
+class Part:
+    """One of several outputs that an artefact makes in one go, in a folder of its own.
+
+    Attributes
+    ----------
+    of : Artefact
+    name : str
+        Of the folder.
+    key : str
+        Of this output, whatever is made beside it.
+    """
+
+    of: Artefact
+    name: str
+    key: str
+
+    @property
+    def inputs(self) -> Mapping[str, Artefact]:
+        return {"of": self.of}
+
+    @property
+    def differences(self) -> Mapping[str, object]:
+        return self.of.differences
+
+    @property
+    def path(self) -> Path:
+        return self.of.path / self.name
+
+    def made(self) -> Path:
+        """The folder, once it is made."""
+        return self.of.made() / self.name
 
 
 class Store:

@@ -1,12 +1,14 @@
 """Faces in a folder: attribute files, and splits by person."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from attr2face.data.attributes import ATTRIBUTES
-from attr2face.data.faces import image_path, read_faces, split_by_person
+from attr2face.data.faces import Faces, divided_by_person, image_path, read_faces, split_by_person
 from attr2face.errors import UserError
 
 HEADER = "\t".join(["#", "person", "imagenum", *ATTRIBUTES])
@@ -26,6 +28,18 @@ def test_eight_of_ten_people_are_for_training_and_the_seed_says_who():
     assert [int((one == name).sum()) for name in ("train", "val", "test")] == [120, 15, 15]
     assert (one == again).all()
     assert (one != other).any()
+
+
+def test_a_share_of_the_people_is_kept_apart_with_all_their_pictures():
+    people = np.repeat([f"person {i}" for i in range(40)], 3)
+    faces = Faces(Path("x"), [f"{i}.jpg" for i in range(120)], people, np.arange(120)[:, None] * np.ones(73))
+    nets, judges = divided_by_person(faces, 0.25, 1)
+    assert len(set(judges.people)) == 10
+    assert len(nets.people) == 90
+    assert not set(nets.people) & set(judges.people)
+    assert [int(path.split(".")[0]) for path in judges.paths] == judges.scores[:, 0].astype(int).tolist()
+    assert (divided_by_person(faces, 0.25, 1)[1].people == judges.people).all()
+    assert set(divided_by_person(faces, 0.25, 2)[1].people) != set(judges.people)
 
 
 def test_columns_are_found_by_their_names(tmp_path):

@@ -61,7 +61,7 @@ def test_lmdb_extraction_and_generation_give_the_net_the_same_blob(steps, weight
     from_lmdb = net.blobs["data"].data[0].copy()
 
     net = load(prototxt.deploy(MINI), weights)
-    next(forward_batches(net, database.images([row]), database.preprocessing))
+    next(forward_batches(net, map(database.preprocessing.to_blob, database.images([row]))))
     in_extraction = net.blobs["data"].data[0].copy()
     assert np.allclose(from_lmdb, in_extraction, atol=1e-5)
 

@@ -1,95 +1,161 @@
-"""Methods of generation, compared by a judge."""
+"""Methods of generation compared, from measures of their pictures."""
 
-from dataclasses import replace
+import json
 
 import numpy as np
 import pandas as pd
 import pytest
 from PIL import Image
 
-from attr2face.data.attributes import HEADS, INDEX
-from attr2face.data.pictures import enlarged, read_picture
-from attr2face.errors import UserError
-from attr2face.evaluation.comparison import attributes_of, draw_people, measure_pictures, read_requests, write_requests
+from attr2face.data.attributes import INDEX
+from attr2face.data.pictures import read_picture
+from attr2face.evaluation.comparison import Compared, Real, by_attribute, of_judges, of_people, of_sets
 from attr2face.evaluation.judge import load_judge, photographs
-from attr2face.settings import Evaluation
+from attr2face.evaluation.measures import read_measures
+from attr2face.evaluation.requests import read_requests
+from tests.conftest import succeed
+
+N = 5
 
 
-def test_people_are_drawn_once_before_anybody_is_drawn_twice():
-    people = np.array(["a", "a", "a", "b", "c", "c"])
-    labels = np.ones((6, 42), int)
-    labels[3] = 0
-    drawn = people[draw_people(people, labels, 4, np.random.default_rng(0))]
-    assert sorted(drawn[:2]) == ["a", "c"], "nobody is asked for without attributes"
-    assert len(drawn) == 4
+def measures(n: int = N, seed: int = 0, **given: np.ndarray) -> dict[str, np.ndarray]:
+    """Measures of some pictures, at random where they are not given."""
+    rng = np.random.default_rng(seed)
+    identity = rng.standard_normal((n, 6))
+    return {
+        "ridge": rng.random((n, 73)) < 0.5,
+        "net": rng.random((n, 73)) < 0.5,
+        "faces": np.ones(n, int),
+        "fine": np.full(n, 0.1),
+        "distance": np.full(n, 20.0),
+        "hog": rng.standard_normal((n, 64)),
+        "deep": rng.standard_normal((n, 64)),
+        "identity": identity / np.linalg.norm(identity, axis=1, keepdims=True),
+    } | given
 
 
-def test_the_attributes_of_an_image_are_one_of_each_head():
-    labels = np.zeros(42, int)
-    labels[0] = labels[6] = 1
-    assert attributes_of(labels) == [HEADS[0].attributes[0], HEADS[6].attributes[0]]
+@pytest.fixture
+def real() -> Real:
+    rng = np.random.default_rng(9)
+    requested = rng.random((N, 73)) < 0.3
+    others = measures(40, 2)
+    return Real(
+        measures(seed=1), others, measures(1, 3), rng.standard_normal((30, 64)), requested, requested | (rng.random((N, 73)) < 0.2),
+        np.array(list("abcde")), np.repeat(np.array(list("fghijklmno")), 4), np.arange(40) < 20,
+    )  # fmt: skip
 
 
-def test_requests_are_the_attributes_of_unseen_people(database, tmp_path):
-    write_requests(database, Evaluation(images=4, split="val"), 1, tmp_path)
-    requests = read_requests(tmp_path)
-    assert len(requests.rows) == len(set(requests.rows)) == 4
-    assert (database.split[requests.rows] == "val").all()
-    assert requests.sets == [attributes_of(database.labels[row]) for row in requests.rows]
+def test_what_was_requested_and_what_is_not_there_are_counted_for_each_face(real):
+    values = of_people(measures(ridge=real.requested, net=~real.positive), real, real.own["identity"])
+    assert values["requested seen, ridge"] == pytest.approx(np.ones(N))
+    assert values["not there, but seen, ridge"] == pytest.approx(np.zeros(N))
+    assert values["requested seen, net"] == pytest.approx(np.zeros(N))
+    assert values["not there, but seen, net"] == pytest.approx(np.ones(N))
 
 
-def test_a_split_without_people_is_refused(database, tmp_path):
-    nobody = replace(database, split=np.full(48, "train"))
-    with pytest.raises(UserError, match="nobody in the split test"):
-        write_requests(nobody, Evaluation(), 1, tmp_path)
+def test_detail_and_nearness_to_training_pictures_are_relative_to_photographs(real):
+    values = of_people(real.own | {"fine": real.own["fine"] / 2}, real, real.own["identity"])
+    assert values["fine detail"] == pytest.approx(np.full(N, 0.5))
+    assert values["nearest training picture"].mean() == pytest.approx(1)
+    copied = of_people(measures(hog=real.known[:N]), real, real.own["identity"])
+    assert copied["nearest training picture"] == pytest.approx(np.zeros(N), abs=1e-6)
 
 
-def test_a_row_of_the_comparison_is_what_the_judge_sees_and_how_pictures_differ():
-    """Two flat pictures, 30 and 10 grey levels from the mean; the first was requested with Male, which it has, and Bald beside it."""
-    pictures = np.stack([np.full((256, 256, 3), 130, np.uint8), np.full((256, 256, 3), 90, np.uint8)])
-    labels, positive = np.zeros((2, 42), int), np.zeros((2, 73), bool)
-    labels[0, 0] = labels[1, 0] = 1
-    positive[:, 0] = positive[0, 20] = True
-    seen = np.zeros((2, 73), bool)
-    seen[0, 0] = seen[0, 20] = seen[1, 40] = True
-    row = measure_pictures(pictures, labels, positive, lambda given: seen, np.full((256, 256, 3), 100, np.uint8))
-    assert row == pytest.approx(
-        {
-            "requested seen": 1 / 2,
-            "unrequested seen": 1 / (2 * 73 - 3),
-            "one face": 0,
-            "distance from the mean": (30 + 10) / 2,
-            "diversity": 40,
-        },
-        rel=1e-5,
-    )
-    assert INDEX[HEADS[0].attributes[0]] == 0
+def test_whom_a_face_shows_is_told_by_its_cosine_to_the_own_photograph(real):
+    own = of_people(measures(), real, real.own["identity"])
+    assert own["rank of own"] == pytest.approx(np.ones(N))
+    assert own["cosine to own"] == pytest.approx(np.ones(N))
+    others = of_people(measures(), real, np.roll(real.own["identity"], 1, axis=0))
+    assert (others["rank of own"] > 1).all()
+    nobody = of_people(measures(), real, np.full_like(real.own["identity"], np.nan))
+    assert np.isnan(nobody["rank of own"]).all()
 
 
-def test_methods_of_generation_stand_between_the_mean_face_and_photographs(steps, database):
+def test_faces_of_one_request_that_are_alike_have_no_diversity(real):
+    draws = np.repeat(np.random.default_rng(0).standard_normal((8, 1, 64)), 4, axis=1)
+    values = of_sets(measures(), draws, real)
+    assert values["diversity of one request"] == 0
+    assert values["diversity"] > 0
+
+
+def test_differences_are_paired():
+    base = np.array([[0.1, 0.5, 0.9]])
+    compared = Compared({"other": {"x": base}, "default": {"x": base + 0.1}}, {"other": {}, "default": {}})
+    (row,) = compared.differences("default").to_dict("records")
+    assert row["method"] == "other"
+    assert row["mean"] == pytest.approx(0.1)
+    assert row["low"] == pytest.approx(0.1)
+    assert row["high"] == pytest.approx(0.1)
+
+
+def test_an_attribute_stands_beside_what_the_judge_sees_in_photographs(real):
+    real.requested[:] = False
+    real.requested[:4, INDEX["Male"]] = True
+    seen, own = np.zeros((N, 73), bool), np.zeros((N, 73), bool)
+    seen[:3, INDEX["Male"]] = own[:1, INDEX["Male"]] = True
+    real.own["ridge"] = own
+    table = by_attribute([measures(ridge=seen), measures(ridge=own)], real).set_index("attribute")
+    assert table.loc["Male", ["requested", "in faces, ridge", "in photographs, ridge"]].tolist() == [4, (3 / 4 + 1 / 4) / 2, 1 / 4]
+    assert np.isnan(table.loc["Bald", "in faces, ridge"])
+
+
+def test_judges_that_agree_about_everything_have_a_kappa_of_1(real, database):
+    rows = np.arange(40)
+    real.others["rows"] = rows
+    real.others["ridge"] = real.others["net"] = database.positive[rows]
+    table = of_judges(real, database)
+    both = (table["prevalence"] > 0) & (table["prevalence"] < 1)
+    assert (table.loc[both, "kappa"] == 1).all()
+    assert (table["accuracy, net"] == 1).all()
+    assert table.loc[~both, "kappa"].isna().all()
+
+
+# The small pipeline's own comparison.
+
+
+def test_methods_stand_between_the_mean_face_and_photographs(steps):
     folder = steps.evaluation.made()
     table = pd.read_csv(folder / "table.csv").set_index("method")
     assert list(table.index) == ["mean face", "photographs of others", *steps.methods, "photographs"]
+    assert list(steps.methods) == ["class visualisation", "paper", "strength 1", "prior alone", "default"]
     assert table.loc["mean face", "distance from the mean"] == table.loc["mean face", "diversity"] == 0
-    assert table.loc["photographs", "diversity"] > 10
-    assert table["likeness"].between(0, 100).all()
-    assert {"paper", "class visualisation", "conditional eigenfaces"} == set(steps.methods)
+    assert table.loc["photographs", "fine detail"] == pytest.approx(1)
+    assert table.loc["prior alone", "diversity of one request"] == pytest.approx(0, abs=1e-6)
+    assert table.loc["default", "diversity of one request"] > 0.01
     with Image.open(folder / "paper.jpg") as sheet:
         assert sheet.width == 6 * (256 + 6) - 6
+    for factor in ("strength", "net"):
+        assert (folder / f"factor-{factor}.jpg").exists()
+    assert (folder / "plot-requested-seen-ridge.svg").exists()
     assert len(pd.read_csv(folder / "likeness.csv")) == 4
+    assert set(json.loads((folder / "floor.json").read_text())) < set(table.columns)
 
 
-def test_the_row_of_photographs_is_measured_on_the_requested_peoples_own(steps, database):
+def test_photographs_are_measured_on_the_requested_peoples_own(steps, database):
     requests = read_requests(steps.requests.made())
     own = photographs(database, requests.rows)
     for i in range(4):
-        assert (read_picture(steps.evaluation.made() / "photographs" / f"{i:03d}.png") == own[i]).all()
-    mean = np.asarray(enlarged(database.preprocessing.mean_image), float)
-    judge = load_judge(steps.judge.made() / "judge.h5")
-    seen = judge.sees(own)
-    requested = [seen[i, INDEX[name]] for i, chosen in enumerate(requests.sets) for name in chosen]
+        assert (read_picture(steps.real.made() / "photographs" / f"{i:03d}.png") == own[i]).all()
+    seen = load_judge(steps.judge.path / "judge.h5").sees(own)
+    assert (read_measures(steps.real.path / "own.npz")["ridge"] == seen).all()
+    shares = [np.mean([seen[i, INDEX[name]] for name in chosen]) for i, chosen in enumerate(requests.sets)]
     row = pd.read_csv(steps.evaluation.made() / "table.csv").set_index("method").loc["photographs"]
-    assert row["requested seen"] == pytest.approx(np.mean(requested))
-    assert row["unrequested seen"] == pytest.approx(seen[~database.positive[requests.rows]].mean())
-    distances = [np.sqrt(np.square(picture - mean).mean()) for picture in own.astype(float)]
-    assert row["distance from the mean"] == pytest.approx(np.mean(distances), rel=1e-4)
+    assert row["requested seen, ridge"] == pytest.approx(np.mean(shares))
+
+
+def test_repetitions_train_again_and_keep_faces_requests_and_judges(steps):
+    one, other = steps.varied(seeds=2).repeats
+    assert one.finetuned.key == steps.finetuned.key
+    for name in ("finetuned", "mixture", "eigenfaces", "pretrained"):
+        assert getattr(one, name).key != getattr(other, name).key
+    for name in ("lmdb", "requests", "judge", "net_judge"):
+        assert getattr(one, name).key == getattr(other, name).key
+    assert one.faces_of("default").key != other.faces_of("default").key
+
+
+def test_the_command_prints_means_and_intervals(steps):
+    given = {name: value for name, value in steps.given.items()}
+    printed = succeed("evaluate", store=steps.store.root, **given)
+    assert "| default" in printed
+    assert " to " in printed
+    assert str(steps.evaluation.path) in printed

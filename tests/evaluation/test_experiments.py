@@ -3,41 +3,11 @@
 import pandas as pd
 import pytest
 
-from attr2face.errors import UserError
-from attr2face.evaluation.experiments import read_grid, write_tables
+from attr2face.evaluation.experiments import write_tables
 from attr2face.settings import TABLES
 from tests.conftest import SMALL, succeed
 
 GRID = "name,freeze,cache,rate_decay,dropout,dropout_after,class_weights\nfc6,fc6,1,1,0.5,fc,0\nnone,none,0,0.7,0.1,all,1\n"
-
-
-def test_a_grid_has_settings_by_the_name_of_the_run(tmp_path):
-    (tmp_path / "grid.csv").write_text("name,freeze,dropout\na,fc6,0.5\nb,none,0\n")
-    assert read_grid(tmp_path / "grid.csv") == {"a": {"freeze": "fc6", "dropout": "0.5"}, "b": {"freeze": "none", "dropout": "0"}}
-
-
-@pytest.mark.parametrize(
-    ("content", "part"),
-    [
-        ("name,freeze\na,fc6\na,fc7\n", "another name"),
-        ("freeze\nfc6\n", "column name"),
-        ("name,freeze\n", "needs rows"),
-        ("\n", "not a table"),
-        ("name,people\na,3\n", "column people, which is no setting of finetuning"),
-        (None, "does not exist"),
-    ],
-)
-def test_a_grid_that_cannot_be_run_is_refused(tmp_path, content, part):
-    if content:
-        (tmp_path / "grid.csv").write_text(content)
-    with pytest.raises(UserError, match=part):
-        read_grid(tmp_path / "grid.csv")
-
-
-@pytest.mark.parametrize("table", ["experiments", "table1"])
-def test_the_projects_own_grids_have_settings_that_are_known(steps, table):
-    for row in read_grid(TABLES / f"{table}.csv").values():
-        assert steps.varied(**row).settings.finetuning.freeze == row["freeze"]
 
 
 def test_tables_have_means_by_split_and_the_papers_accuracies(tmp_path):
@@ -48,7 +18,7 @@ def test_tables_have_means_by_split_and_the_papers_accuracies(tmp_path):
         scores.loc[1, "accuracy"] += 0.02
         scores.to_csv(tmp_path / run / "scores.csv", index=False)
         scores.to_csv(tmp_path / run / "heads.csv", index=False)
-    write_tables({run: tmp_path / run for run in ("conv5", "other")}, tmp_path)
+    write_tables({run: [tmp_path / run] for run in ("conv5", "other")}, tmp_path)
     table = pd.read_csv(tmp_path / "table.csv").set_index("run")
     assert table.loc["conv5", "train accuracy"] == pytest.approx(0.51)
     assert table.loc["other", "val auc"] == pytest.approx(0.2)
@@ -58,6 +28,27 @@ def test_tables_have_means_by_split_and_the_papers_accuracies(tmp_path):
         {"train": 0.51, "test": 0.7, "majority, test": 0.6, "paper, train": 0.867, "paper, test": 0.815}
     )
     assert list(first.index) == ["conv5"]
+
+
+def test_repetitions_have_their_mean_and_the_half_width_of_its_interval(tmp_path):
+    for k, value in enumerate((0.5, 0.6)):
+        (tmp_path / str(k)).mkdir()
+        rows = [{"split": s, "majority": 0.6, "accuracy": value, "balanced_accuracy": 0.5, "auc": 0.5} for s in ("train", "val", "test")]
+        for name in ("scores", "heads"):
+            pd.DataFrame(rows).to_csv(tmp_path / str(k) / f"{name}.csv", index=False)
+    write_tables({"fc6": [tmp_path / "0", tmp_path / "1"]}, tmp_path)
+    for name, column in (("table", "val accuracy"), ("table1", "test")):
+        row = pd.read_csv(tmp_path / f"{name}.csv").iloc[0]
+        assert row[column] == pytest.approx(0.55)
+        assert row[f"{column} ±"] == pytest.approx(0.05 * 12.706, rel=1e-3), "Student's t with one degree of freedom"
+
+
+def test_rows_that_are_cached_alike_are_cached_together(steps):
+    runs = steps.experiments(TABLES / "experiments.csv")
+    caches = {run.inputs["cache"].of.key for name, run in runs.inputs.items() if name.startswith("net") and "cache" in run.inputs}
+    assert len(caches) == 1
+    repeated = steps.varied(seeds=2).experiments(TABLES / "table1.csv")
+    assert len(repeated.inputs) == 2 * len(steps.experiments(TABLES / "table1.csv").inputs)
 
 
 def test_a_grid_ends_with_tables_and_curves_and_is_not_run_twice(steps, tmp_path):

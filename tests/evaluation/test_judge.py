@@ -7,9 +7,7 @@ import pandas as pd
 import pytest
 
 from attr2face.data.database import FaceDatabase
-from attr2face.data.render import render
-from attr2face.data.render.people import picture_of
-from attr2face.evaluation.judge import Judge, count_faces, features, load_judge, photographs, train_judge
+from attr2face.evaluation.judge import Judge, features, load_judge, photographs, train_judge
 from attr2face.evaluation.scores import score
 from attr2face.parallel import Machine
 
@@ -65,8 +63,3 @@ def test_colours_and_edges_are_features_of_their_own():
     assert (features(grey)[hog] == features(blue)[hog]).all()
     assert features(edge)[hog].max() > 0.2
     assert np.abs(features(grey) - features(blue)).max() > 20
-
-
-def test_one_face_is_found_in_a_face_and_none_in_noise():
-    assert count_faces(render(picture_of(3, 1, 1), 256)) == 1
-    assert count_faces(np.random.default_rng(0).integers(0, 255, (256, 256, 3)).astype(np.uint8)) == 0

@@ -5,9 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from attr2face.evaluation.likeness import Likeness, draw_pairs, fc7, fit_likeness
-from attr2face.network.extraction import Extraction, activations
-from attr2face.parallel import Machine
+from attr2face.evaluation.likeness import Likeness, draw_pairs, fit_likeness
 
 
 @settings(max_examples=20, deadline=None)
@@ -36,9 +34,3 @@ def test_likeness_is_logistic_in_the_cosine():
     one, other = np.array([[1.0, 0.0]]), np.array([[0.6, 0.8]])
     assert Likeness(5.0, -3.0)(one, other)[0] == pytest.approx(50)
     assert Likeness(0.0, np.log(3))(one, other)[0] == pytest.approx(75)
-
-
-def test_fc7_of_pictures_is_that_of_their_images_at_length_one(database, weights):
-    (phi,) = activations(Extraction(database.folder, weights, "fc7"), np.arange(5), Machine(workers=1))
-    found = fc7(list(database.crops(range(5))), weights, database)
-    assert np.allclose(found, phi / np.linalg.norm(phi, axis=1, keepdims=True), atol=1e-5)

@@ -8,7 +8,7 @@ import pytest
 from attr2face.generation.descent import Descent
 from attr2face.generation.eigenfaces import load_eigenfaces
 from attr2face.generation.objective import Objective, activations_of
-from attr2face.generation.presets import PRESETS, Preset
+from attr2face.generation.presets import PRESETS, Preset, preset_at
 from attr2face.network import prototxt
 from attr2face.network.weights import load
 from attr2face.settings import PRESETS as CHOICES
@@ -29,6 +29,30 @@ class Bowl:
         return np.square(x - self.target).sum(axis=(1, 2, 3)), 2 * (x - self.target)
 
 
+class BowlOfPixels(Bowl):
+    """The same in pixel values, in which the prior's weight is given."""
+
+    def __call__(self, x, shift=(0, 0)):
+        loss, gradient = super().__call__(x, shift)
+        return loss / GREY.scale**2, gradient / GREY.scale**2
+
+
+class Flat(Bowl):
+    """A loss without a gradient."""
+
+    def __call__(self, x, shift=(0, 0)):
+        return np.zeros(self.n), np.zeros_like(x)
+
+
+class Slope:
+    """A loss with the same gradient everywhere."""
+
+    n = 1
+
+    def __call__(self, x, shift=(0, 0)):
+        return x.sum(axis=(1, 2, 3)), np.full_like(x, -1)
+
+
 def test_every_choice_of_the_user_is_a_preset():
     assert set(PRESETS) == set(CHOICES)
 
@@ -45,6 +69,37 @@ def test_class_visualisation_raises_the_wanted_scores(weights, wanted):
 def test_every_preset_on_pixels_gets_nearer_to_its_target(weights, name):
     _, losses = Descent(replace(PRESETS[name], steps=60), GREY).run(objective(weights, "conv3_3", 2), rng())
     assert (losses[-1] < 0.9 * losses[0]).all()
+
+
+def test_stages_have_their_own_rates_and_start_without_momentum(weights):
+    brief = replace(preset_at("mahendran", "conv3_3"), steps=60, stages=((40, 4e-3), (20, 4e-4)))
+    _, losses = Descent(brief, GREY).run(objective(weights, "conv3_3", 2), rng())
+    assert losses.shape == (60, 2)
+    assert (losses[-1] < 0.9 * losses[0]).all()
+    one, two = (Descent(Preset("momentum", 2, stages=s), GREY).run(Slope(), rng())[0].mean() for s in (((2, 1.0),), ((1, 1.0), (1, 1.0))))
+    assert one == pytest.approx(2.9 / 2 * two), "1 and 1.9 against 1 and 1"
+
+
+def test_mahendrans_preset_smooths_more_the_deeper_the_layer():
+    weights = [preset_at("mahendran", layer).smoothness for layer in ("conv1_1", "conv2_2", "conv3_3", "conv4_3", "conv5_3", "fc6")]
+    assert weights == [0.5, 0.5, 5, 5, 50, 50]
+    assert preset_at("pixels", "fc6") == PRESETS["pixels"]
+
+
+def test_what_a_preset_leaves_at_its_default_is_not_in_its_description():
+    assert Preset("adam", 5, noise=1.0).described() == {"optimiser": "adam", "steps": 5, "noise": 1.0}
+
+
+def test_coordinates_shrink_towards_the_mean_image_after_each_step(trained):
+    prior = np.full((1, 3, 88, 88), 1.0, np.float32)
+    canvas, _ = Descent(Preset("momentum", 2, shrink=(0.5, 0.2)), GREY, prior=prior).run(Flat(prior), rng())
+    assert np.allclose(canvas, 0.5 * 0.8 * prior, atol=1e-4)
+
+
+def test_the_objective_counts_by_the_squared_norm_of_a_picture_with_the_spread():
+    still = Preset("momentum", 1, rate=(1e-6, 1e-6))
+    one, spread = (Descent(replace(still, spread=s), GREY).run(Slope(), rng())[0].mean() for s in (0.0, 2.0))
+    assert spread == pytest.approx(4 * 3 * 88**2 * one, rel=1e-3)
 
 
 def test_a_photograph_is_found_by_its_activations(weights, trained, database):
@@ -75,15 +130,27 @@ def test_a_canvas_beyond_black_and_white_is_clipped():
 
 def test_the_prior_is_where_the_descent_starts_and_stays_without_a_gradient(trained):
     eigenfaces = load_eigenfaces(trained.eigenfaces)
-    prior = np.random.default_rng(2).standard_normal((2, len(eigenfaces.std)))
-
-    class Flat(Bowl):
-        def __call__(self, x, shift=(0, 0)):
-            return np.zeros(self.n), np.zeros_like(x)
+    prior = eigenfaces.canvas(np.random.default_rng(2).standard_normal((2, len(eigenfaces.std))))
 
     descent = Descent(Preset("adam", 5, decay=1.0, eigenfaces=True), GREY, eigenfaces, prior)
     canvas, _ = descent.run(Flat(np.zeros((2, 3, 88, 88))), rng())
-    assert np.allclose(canvas, np.clip(eigenfaces.canvas(prior), *GREY.bounds))
+    assert np.allclose(canvas, np.clip(prior, *GREY.bounds), atol=1e-4)
+
+
+def test_canvases_of_one_draw_start_alike_and_of_another_draw_elsewhere(trained):
+    start, _ = Descent(Preset("adam", 1, noise=5.0), GREY, draws=[0, 1, 0]).run(Flat(np.zeros((3, 3, 88, 88))), rng())
+    assert (start[0] == start[2]).all()
+    assert np.abs(start[0] - start[1]).max() > 0.1
+    alone, _ = Descent(Preset("adam", 1, noise=5.0), GREY, draws=[1]).run(Flat(np.zeros((1, 3, 88, 88))), rng())
+    assert (alone[0] == start[1]).all(), "whatever is beside it"
+
+
+def test_the_net_counts_by_its_weight_beside_the_prior():
+    prior = np.zeros((1, 3, 88, 88), np.float32)
+    for weight, pixel in ((1.0, 0.5), (3.0, 0.75)):
+        bowl = BowlOfPixels(np.full((1, 3, 88, 88), 1.0, np.float32))
+        canvas, _ = Descent(Preset("lbfgs", 50, decay=2.0), GREY, prior=prior, weight=weight).run(bowl, rng())
+        assert np.allclose(canvas, pixel, atol=1e-2)
 
 
 def test_the_canvases_on_the_way_can_be_watched(weights):

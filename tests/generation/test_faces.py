@@ -12,7 +12,8 @@ from attr2face.cgmm.mixture import load_mixture
 from attr2face.cgmm.targets import target
 from attr2face.data.attributes import ATTRIBUTES, attribute_probabilities, request
 from attr2face.data.pictures import enlarged, read_picture
-from attr2face.generation import faces
+from attr2face.generation import faces, presets
+from attr2face.generation.eigenfaces import load_eigenfaces
 from attr2face.generation.faces import attribute_objective, generate, read_attributes, write_faces
 from attr2face.generation.presets import PRESETS
 from attr2face.network import prototxt
@@ -26,7 +27,7 @@ ALONE = Machine(workers=1)
 @pytest.fixture
 def brief(monkeypatch):
     """Presets of a few steps, for tests of what is written."""
-    monkeypatch.setattr(faces, "PRESETS", {name: replace(preset, steps=4) for name, preset in PRESETS.items()})
+    monkeypatch.setattr(presets, "PRESETS", {name: replace(preset, steps=4, stages=()) for name, preset in PRESETS.items()})
 
 
 @pytest.mark.parametrize("preset", ["eigenfaces", "pixels"])
@@ -90,7 +91,8 @@ def test_the_objective_has_the_target_of_the_request(trained, database, name):
     objective = attribute_objective(trained, database, requests, Generation(target=name, strength=1.5), 3)
     mixture = load_mixture(trained.mixture)
     for i in range(2):
-        expected = target(name, mixture, requests[i], 1.5, np.random.default_rng(3))
+        rng = np.random.default_rng([3, 0, *np.flatnonzero(requests[i] == 1)])
+        expected = target(name, mixture, requests[i], 1.5, rng)
         assert np.allclose(objective.target[i].ravel(), expected, atol=1e-6)
     assert objective.layer == "conv5_3"
     assert objective.wanted is None
@@ -123,10 +125,10 @@ def test_an_interrupted_call_is_continued_with_the_batches_that_are_missing(trai
     make = faces.make_batch
     write_faces(trained, sets, Generation(), 1, tmp_path / "whole", ALONE)
 
-    def interrupted(trained, chosen, settings, seed):
-        if chosen[0] == ["Bald"]:
+    def interrupted(*task):
+        if task[1][0] == ["Bald"]:
             raise KeyboardInterrupt
-        return make(trained, chosen, settings, seed)
+        return make(*task)
 
     monkeypatch.setattr(faces, "make_batch", interrupted)
     with pytest.raises(KeyboardInterrupt):
@@ -139,6 +141,33 @@ def test_an_interrupted_call_is_continued_with_the_batches_that_are_missing(trai
     assert sorted(path.name for path in (tmp_path / "resumed").iterdir()) == files
     for name in files:
         assert (tmp_path / "resumed" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
+
+
+def test_without_the_net_a_face_is_what_regression_on_its_attributes_expects(trained, database):
+    eigenfaces = load_eigenfaces(trained.eigenfaces)
+    z = eigenfaces.of_attributes(request(["Male", "Bald"])[None])
+    for start in (1.0, 2.0):
+        for preset in ("eigenfaces", "pixels"):
+            images, losses = generate(trained, [["Male", "Bald"]], Generation(preset=preset, start=start, net_weight=0), 1)
+            assert (images == database.preprocessing.to_images(eigenfaces.canvas(start * z))).all()
+            assert losses.shape == (0, 1)
+    images, _ = generate(trained, [["Male", "Bald"]], Generation(preset="pixels", net_weight=0), 1)
+    assert (images[0] == database.preprocessing.mean_image).all(), "the paper's descent starts at the mean image"
+
+
+def test_pixels_can_start_at_what_regression_expects(trained, brief):
+    near, far = (generate(trained, [["Smiling"]], Generation(preset="pixels", start=start), 1)[0] for start in (1.0, 0.0))
+    expected, _ = generate(trained, [["Smiling"]], Generation(preset="pixels", start=1.0, net_weight=0), 1)
+    distance = [np.square(images.astype(float) - expected).mean() for images in (near, far)]
+    assert distance[0] < distance[1]
+
+
+def test_a_set_that_is_there_twice_is_drawn_twice(trained, brief, tmp_path):
+    write_faces(trained, [["Male"], ["Smiling"], ["Male"]], Generation(target="drawn"), 1, tmp_path / "three", ALONE)
+    write_faces(trained, [["Male"]], Generation(target="drawn"), 1, tmp_path / "one", ALONE)
+    first, again = (read_picture(tmp_path / "three" / f"{i:03d}.png").astype(int) for i in (0, 2))
+    assert np.abs(first - read_picture(tmp_path / "one" / "000.png")).max() <= 1
+    assert np.abs(first - again).mean() > 1
 
 
 def test_a_face_does_not_depend_on_those_beside_it(trained, brief):

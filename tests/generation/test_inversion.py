@@ -27,11 +27,14 @@ def activations(database, weights, images: np.ndarray, layer: str) -> np.ndarray
 
 def test_early_layers_give_a_photograph_back_better_than_late_ones(steps, database, trained, tmp_path):
     path = steps.faces.made() / pd.read_csv(database.folder / "index.csv")["path"][0]
-    invert_photographs(trained, path, ("conv2_1", "fc7"), 1, tmp_path)
-    table = pd.read_csv(tmp_path / "table.csv").set_index("layer")
-    assert list(table.index) == ["conv2_1", "fc7"]
-    assert table["ssim"]["conv2_1"] > table["ssim"]["fc7"]
-    assert table["psnr"]["conv2_1"] > 20
+    invert_photographs(trained, path, ("conv2_1", "fc7"), ("photograph", "icnn"), 1, tmp_path)
+    table = pd.read_csv(tmp_path / "table.csv").set_index(["layer", "preset"])
+    assert list(table.index) == [(layer, preset) for layer in ("conv2_1", "fc7") for preset in ("photograph", "icnn")]
+    assert table["ssim"]["conv2_1", "photograph"] > table["ssim"]["fc7", "photograph"]
+    assert table["psnr"]["conv2_1", "photograph"] > 20
+    assert table["feature distance"].between(0, 1).all()
+    with Image.open(tmp_path / "presets.png") as sheet:
+        assert sheet.width == 3 * (256 + 6) - 6
     with Image.open(tmp_path / "sheet.png") as sheet:
         assert sheet.width == 3 * (256 + 6) - 6
     assert np.abs(read_picture(tmp_path / "sheet.png")[-256:, :256].astype(int) - 128).max() > 50
@@ -39,12 +42,12 @@ def test_early_layers_give_a_photograph_back_better_than_late_ones(steps, databa
 
 def test_the_inversion_has_activations_near_to_the_given_ones(database, weights, trained):
     true = photograph(database)
-    phi = activations(database, weights, true, "conv3_3")
-    found, losses = invert(trained, "conv3_3", phi, "photograph", 1)
+    phi = activations(database, weights, true, "conv2_1")
+    found, losses = invert(trained, "conv2_1", phi, "photograph", 1)
     assert losses.shape == (100, 1)
-    distance = np.square(activations(database, weights, found, "conv3_3") - phi).sum() / np.square(phi).sum()
+    distance = np.square(activations(database, weights, found, "conv2_1") - phi).sum() / np.square(phi).sum()
     mean = database.preprocessing.mean_image[None]
-    away = np.square(activations(database, weights, mean, "conv3_3") - phi).sum() / np.square(phi).sum()
+    away = np.square(activations(database, weights, mean, "conv2_1") - phi).sum() / np.square(phi).sum()
     assert distance < 0.5 * away
     assert peak_signal_noise_ratio(true[0], found[0]) > peak_signal_noise_ratio(true[0], mean[0]) + 3
 
@@ -60,5 +63,5 @@ def test_an_unknown_layer_is_refused_before_any_work(trained, tmp_path):
     says(attr2face("invert", store=tmp_path / "store", layer="conv9_1"), "LAYER=conv9_1", "conv5_3")
     assert not list(tmp_path.iterdir())
     with pytest.raises(UserError, match="conv9_1"):
-        invert_photographs(trained, None, ("conv9_1",), 1, tmp_path)
+        invert_photographs(trained, None, ("conv9_1",), ("photograph",), 1, tmp_path)
     assert not list(tmp_path.iterdir())

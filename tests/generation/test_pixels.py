@@ -13,7 +13,7 @@ from tests.generation.conftest import GREY
 @given(st.integers(0, 10_000), st.sampled_from([1.0, 0.5, 0.25]))
 def test_the_gradient_that_pixels_pull_back_is_that_of_their_canvas(seed, octave):
     pixels, rng = Pixels(GREY, octave), np.random.default_rng(seed)
-    z = pixels.start(2, 5.0, rng)
+    z = np.stack([pixels.noise(5.0, rng) for _ in range(2)])
     direction = rng.standard_normal(z.shape).astype(np.float32)
     gradient = rng.standard_normal((2, 3, 88, 88)).astype(np.float32)
     change = (pixels.canvas(z + direction) - pixels.canvas(z)) * gradient
@@ -22,7 +22,7 @@ def test_the_gradient_that_pixels_pull_back_is_that_of_their_canvas(seed, octave
 
 def test_a_coarse_canvas_is_found_again_in_its_canvas():
     pixels = Pixels(GREY, 0.25)
-    z = pixels.start(1, 5.0, np.random.default_rng(0))
+    z = pixels.noise(5.0, np.random.default_rng(0))[None]
     assert z.shape == (1, 3, 22, 22)
     assert np.allclose(pixels.coordinates(pixels.canvas(z)), z, atol=1e-2)
 
@@ -40,8 +40,6 @@ def test_pixels_stay_between_black_and_white(value, bound):
     assert np.abs(constrained - bound).max() < 1e-3
 
 
-def test_all_canvases_start_from_the_same_noise():
-    z = Pixels(GREY).start(2, 5.0, np.random.default_rng(0))
-    assert (z[0] == z[1]).all()
-    assert z.std() == pytest.approx(5, rel=0.05)
-    assert not Pixels(GREY).start(1, 0.0, np.random.default_rng(0)).any()
+def test_noise_has_its_deviation_in_pixel_values():
+    assert Pixels(GREY).noise(5.0, np.random.default_rng(0)).std() == pytest.approx(5, rel=0.05)
+    assert not Pixels(GREY).noise(0.0, np.random.default_rng(0)).any()

@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from attr2face.generation.regularisers import blur, falling, jitter, total_variation
+from attr2face.generation.regularisers import blur, decay, falling, jitter, total_variation
 
 
 @settings(max_examples=20, deadline=None)
@@ -14,6 +14,13 @@ def test_the_gradient_of_total_variation_is_that_of_its_value(seed):
     x, direction = rng.standard_normal((2, 1, 3, 5, 4))
     numerical = (total_variation(x + 1e-4 * direction)[0] - total_variation(x - 1e-4 * direction)[0]) / 2e-4
     assert np.isclose(numerical, (total_variation(x)[1] * direction).sum())
+
+
+def test_the_gradient_of_the_decay_is_that_of_its_value():
+    x = np.array([-1.5, 0.5, 2.0])
+    for power in (2, 6):
+        numerical = [(decay(x + step, power)[0] - decay(x - step, power)[0]) / 2e-5 for step in 1e-5 * np.eye(3)]
+        assert np.allclose(numerical, decay(x, power)[1], rtol=1e-6)
 
 
 def test_a_flat_image_has_no_variation_and_no_blur_changes_it():

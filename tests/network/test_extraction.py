@@ -77,7 +77,7 @@ def test_linear_activations_are_those_before_the_relu(database, weights):
 def test_a_net_runs_on_batches_and_a_rest(database, weights):
     net = load(prototxt.deploy(MODELS["mini"], 5), weights)
     slices, seen = [], []
-    for rows in forward_batches(net, database.images(range(12)), database.preprocessing, "conv3_1"):
+    for rows in forward_batches(net, map(database.preprocessing.to_blob, database.images(range(12))), "conv3_1"):
         slices.append((rows.start, rows.stop))
         seen.append(net.blobs["conv3_1"].data[: rows.stop - rows.start].copy())
     assert slices == [(0, 5), (5, 10), (10, 12)]

@@ -8,11 +8,13 @@ import pandas as pd
 import pytest
 
 from attr2face.errors import UserError
-from attr2face.network import extraction, prototxt
+from attr2face.models import MODELS
+from attr2face.network import frozen, prototxt
 from attr2face.network.extraction import Extraction, activations
-from attr2face.network.frozen import build_cache
+from attr2face.network.frozen import Frozen, build_cache
 from attr2face.network.prototxt import Learning, TrainingData
 from attr2face.network.training import total_loss
+from attr2face.network.weights import load
 from attr2face.parallel import Machine
 from attr2face.pycaffe import caffe_pb2
 from tests.conftest import STILL, solver_of
@@ -41,48 +43,71 @@ def cache(tmp_path):
     return tmp_path / "cache"
 
 
+def stored(folder, name: str) -> np.ndarray:
+    datums = [caffe_pb2.Datum.FromString(record) for record in entries(folder, name).values()]
+    return np.array([np.array(datum.float_data, np.float32).reshape(datum.channels, datum.height, datum.width) for datum in datums])
+
+
 @pytest.mark.parametrize("freeze", ["conv5", "fc6", "fc7", "heads"])
-def test_losses_are_those_of_the_whole_net(still, weights, cache, tmp_path, freeze):
-    build_cache(still, weights, freeze, cache, ALONE)
+def test_losses_are_those_of_the_whole_net(still, weights, cache, tmp_path, monkeypatch, freeze):
+    monkeypatch.setitem(MODELS, "mini", STILL)
+    build_cache(Frozen(still.folder, weights, [freeze], 1, 0), cache, ALONE)
     learning = Learning(freeze)
     whole = losses(prototxt.train_val(STILL, TrainingData(still.folder, STILL.batch), learning), weights, tmp_path)
-    cached = losses(prototxt.train_val(STILL, TrainingData(cache, STILL.batch, cached=True), learning), weights, tmp_path)
+    cached = losses(prototxt.train_val(STILL, TrainingData(cache / freeze, STILL.batch, cached=True), learning), weights, tmp_path)
     assert np.allclose(whole, cached, rtol=1e-4)
     assert whole[0] != whole[-1]
 
 
-def test_training_images_are_there_a_second_time_mirrored(database, weights, cache):
-    build_cache(database, weights, "fc6", cache, ALONE)
+def test_training_images_are_there_with_several_random_crops_and_validation_images_once(database, weights, cache):
+    build_cache(Frozen(database.folder, weights, ["fc6"], 3, 5), cache, ALONE)
     training = database.rows("train")
-    for name, rows, passes in (("train", training, (False, True)), ("val", database.rows("val"), (False,))):
-        expected = np.concatenate(
-            [phi for mirror in passes for phi in activations(Extraction(database.folder, weights, "pool5", mirror), rows, ALONE)]
-        )
-        datums = [caffe_pb2.Datum.FromString(record) for record in entries(cache, f"{name}_images").values()]
-        stored = np.array([np.array(datum.float_data).reshape(datum.channels, datum.height, datum.width) for datum in datums])
-        assert (stored == expected).all()
-    images = list(entries(cache, "train_images").values())
-    assert images[:36] != images[36:]
+    net = load(prototxt.deploy(database.model, 1), weights)
+    found = stored(cache / "fc6", "train_images").reshape(3, len(training), *net.blobs["pool5"].data[0].shape)
+    for k, i in ((0, 0), (1, 0), (2, 35)):
+        image = next(database.images([training[i]]))
+        net.blobs["data"].data[0] = database.augmented(image, np.random.default_rng([5, k * len(training) + i]))
+        net.forward()
+        assert np.allclose(found[k, i], net.blobs["pool5"].data[0], atol=1e-5)
+    assert np.abs(found[0] - found[1]).max() > 1e-3, "another crop each time"
+    (expected,) = activations(Extraction(database.folder, weights, "pool5"), database.rows("val"), ALONE)
+    assert np.allclose(stored(cache / "fc6", "val_images"), expected, atol=1e-5)
     labels = list(entries(database.folder, "train_labels").values())
-    assert list(entries(cache, "train_labels").values()) == labels * 2
+    assert list(entries(cache / "fc6", "train_labels").values()) == labels * 3
 
 
-@pytest.mark.parametrize("stored", [20, 50])
-def test_an_interrupted_cache_is_continued(database, weights, cache, monkeypatch, stored):
-    """The interrupt comes in the first pass, or in the pass of mirrored images."""
-    build_cache(database, weights, "fc6", cache, ALONE)
-    whole = entries(cache, "train_images")
-    assert len(whole) == 72
-    with lmdb.open(str(cache / "train_images"), lock=False) as environment, environment.begin(write=True) as transaction:
-        for key in sorted(whole)[stored:]:
-            transaction.delete(key)
-    shutil.rmtree(cache / "val_images")
+def test_several_depths_are_stored_by_one_pass_as_each_alone(database, weights, cache, tmp_path, monkeypatch):
     computed = []
-    shard = extraction._shard
-    monkeypatch.setattr(extraction, "_shard", lambda what, rows: computed.append(len(rows)) or shard(what, rows))
-    build_cache(database, weights, "fc6", cache, ALONE)
-    assert entries(cache, "train_images") == whole
-    assert sum(computed) == 72 - stored + 6, "what was stored is not computed again"
+    shard = frozen._shard
+    monkeypatch.setattr(frozen, "_shard", lambda *task: computed.append(len(task[-1])) or shard(*task))
+    build_cache(Frozen(database.folder, weights, ["fc6", "conv4"], 2, 0), cache, ALONE)
+    assert sum(computed) == 72 + 6
+    (tmp_path / "alone").mkdir()
+    for depth in ("fc6", "conv4"):
+        build_cache(Frozen(database.folder, weights, [depth], 2, 0), tmp_path / "alone", ALONE)
+        for name in ("train_images", "val_images", "train_labels"):
+            assert entries(cache / depth, name) == entries(tmp_path / "alone" / depth, name)
+
+
+@pytest.mark.parametrize("done", [20, 50])
+def test_an_interrupted_cache_is_continued(database, weights, cache, monkeypatch, done):
+    """The interrupt comes in the first pass, or in the second; one depth was stored further than the other."""
+    monkeypatch.setattr(frozen, "SHARD", 10)
+    what = Frozen(database.folder, weights, ["fc6", "fc7"], 2, 0)
+    build_cache(what, cache, ALONE)
+    whole = {depth: entries(cache / depth, "train_images") for depth in what.depths}
+    assert len(whole["fc6"]) == 72
+    for depth, kept in (("fc6", done + 10), ("fc7", done)):
+        with lmdb.open(str(cache / depth / "train_images"), lock=False) as environment, environment.begin(write=True) as transaction:
+            for key in sorted(whole[depth])[kept:]:
+                transaction.delete(key)
+        shutil.rmtree(cache / depth / "val_images")
+    computed = []
+    shard = frozen._shard
+    monkeypatch.setattr(frozen, "_shard", lambda *task: computed.append(len(task[-1])) or shard(*task))
+    build_cache(what, cache, ALONE)
+    assert whole == {depth: entries(cache / depth, "train_images") for depth in what.depths}
+    assert sum(computed) == 72 - done + 6, "what was stored is not computed again"
 
 
 def test_finetuning_from_a_cache_gives_a_whole_net(steps, weights):
@@ -97,12 +122,26 @@ def test_finetuning_from_a_cache_gives_a_whole_net(steps, weights):
 @pytest.mark.parametrize("freeze", ["none", "conv1"])
 def test_a_cache_of_nothing_is_refused(steps, database, weights, cache, freeze):
     with pytest.raises(UserError, match=f"FREEZE={freeze}"):
-        build_cache(database, weights, freeze, cache, ALONE)
+        build_cache(Frozen(database.folder, weights, [freeze], 1, 0), cache, ALONE)
     with pytest.raises(UserError, match=f"FREEZE={freeze}"):
         _ = steps.varied(freeze=freeze, cache=True).frozen_cache
     assert not list(cache.iterdir())
 
 
-def test_a_model_that_mirrors_nothing_has_a_cache_without_mirrored_images(still, weights, cache):
-    build_cache(still, weights, "fc7", cache, ALONE)
-    assert len(entries(cache, "train_images")) == 36
+def test_a_net_from_a_cache_does_not_depend_on_what_was_cached_beside_it(steps):
+    alone, together = (steps.varied(freeze="fc6", cache=True) for _ in range(2))
+    together.cached_together = ["conv5", "fc6"]
+    assert alone.finetuned.key == together.finetuned.key
+    assert alone.frozen_cache.of.key != together.frozen_cache.of.key
+    other = steps.varied(freeze="fc6", cache=True, cache_crops=2)
+    assert alone.finetuned.key != other.finetuned.key
+    assert steps.finetuned.key == steps.varied(cache_crops=2).finetuned.key, "without a cache they mean nothing"
+
+
+def test_depths_that_are_cached_together_are_one_artefact(steps):
+    runs = [steps.varied(freeze=freeze, cache=True) for freeze in ("fc6", "conv5")]
+    for run in runs:
+        run.cached_together = ["conv5", "fc6"]
+    one, other = (run.frozen_cache for run in runs)
+    assert one.of.path == other.of.path
+    assert one.path != other.path

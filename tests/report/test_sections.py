@@ -1,6 +1,7 @@
 """The report: every figure and table of the paper, in one page."""
 
 import base64
+import json
 import re
 
 import numpy as np
@@ -11,6 +12,7 @@ from attr2face.data.attributes import ATTRIBUTES
 from attr2face.data.pictures import read_picture
 from attr2face.evaluation.diagnosis import best_targets
 from attr2face.report.page import Section, write_page
+from attr2face.report.results import tables
 from attr2face.report.sections import Results
 
 
@@ -25,7 +27,8 @@ def test_every_figure_is_in_the_page_and_beside_it(report):
     for number in numbers:
         assert (report / f"figure{number}.svg").exists()
         assert base64.b64encode((report / f"figure{number}.png").read_bytes()).decode() in page
-    assert page.count("data:image/png;base64,") == len(numbers)
+    assert page.count("data:image/png;base64,") == len(numbers) + 2, "and two plots of the comparison"
+    assert page.count("data:image/jpeg;base64,") == 2, "a sheet for each factor of the small table of methods"
     for number in (1, *range(3, 9)):
         assert f"Figure {number}" in page
     assert "Table 1" in page
@@ -41,14 +44,15 @@ def test_the_page_needs_nothing_from_the_web(report):
 
 def test_tables_are_those_of_the_stages(steps, report):
     stages = {
-        "table1": steps.experiments(steps.settings.grid.with_name("table1.csv")).path / "table1.csv",
-        "comparison": steps.evaluation.path / "table.csv",
-        "inversion": steps.inverted.path / "table.csv",
         "gaussians": steps.diagnosis.path / "numbers.csv",
     }
     for name, written in stages.items():
         assert pd.read_csv(report / f"{name}.csv").equals(pd.read_csv(written))
         assert (report / f"{name}.md").read_text().startswith("|")
+    shown = tables({"synthetic-mini": json.loads((steps.numbers.path / "numbers.json").read_text())})
+    for name, of in (("table1", "freezing"), ("inversion", "inversion"), ("seen", "seen, synthetic-mini"), ("judges", "judges")):
+        written = pd.read_csv(report / f"{name}.csv", dtype=str, keep_default_na=False)
+        assert (written == shown[of].drop(columns="data", errors="ignore").fillna("").astype(str)).all(axis=None), name
     best = best_targets(pd.read_csv(steps.diagnosis.path / "targets.csv")).reset_index()
     assert pd.read_csv(report / "targets.csv")["target"].tolist() == best["target"].tolist()
 
@@ -70,7 +74,7 @@ def test_likenesses_stand_beside_the_papers(steps, report):
     table = pd.read_csv(report / "table2.csv")
     likeness = pd.read_csv(steps.evaluation.path / "likeness.csv")
     own = list(steps.methods)[-1]
-    assert np.allclose(table["likeness, %"].dropna(), likeness[own])
+    assert np.allclose(table["likeness, %"][: len(likeness)], likeness[own], equal_nan=True)
     assert table["paper's likeness, %"].mean() == pytest.approx(325 / 9)
 
 
@@ -88,19 +92,21 @@ def test_a_page_escapes_names_and_embeds_pictures(tmp_path):
 
 def test_figure_8_shows_the_generated_faces(steps):
     """The pictures that the section reads are those of the project's own method."""
-    methods = {name: method.path for name, method in steps.methods.items()}
+    methods = {name: steps.faces_of(name).path for name in steps.methods}
     results = Results(
-        steps.trained("eigenfaces"),
+        steps.trained(),
         steps.pretrained.path / "weights.caffemodel",
         scores=steps.scores.path,
         experiments=steps.store.root,
         diagnosis=steps.diagnosis.path,
         evaluation=steps.evaluation.made(),
         inversion=steps.store.root,
+        real=steps.real.path,
+        numbers=steps.numbers.made(),
         methods=methods,
     )
-    assert results.own == "conditional eigenfaces"
-    for name, folder in (("paper", methods["paper"]), ("photographs", steps.evaluation.path / "photographs")):
+    assert results.own == "default"
+    for name, folder in (("paper", methods["paper"]), ("photographs", steps.real.path / "photographs")):
         shown = results.shown(name)
         assert len(shown) == 4
         assert all((picture == read_picture(folder / f"{i:03d}.png")).all() for i, picture in enumerate(shown))

@@ -29,7 +29,7 @@ from attr2face.data.render import render
 from attr2face.data.render.people import picture_of
 from attr2face.errors import UserError
 from attr2face.network import prototxt
-from attr2face.network.frozen import build_cache
+from attr2face.network.frozen import Frozen, build_cache
 from attr2face.network.prototxt import Learning, Schedule, TrainingData
 from attr2face.parallel import Machine, executor
 from attr2face.pipeline import Steps, weights_of
@@ -145,9 +145,7 @@ def caching(steps: Steps, freeze: str, rounds: int) -> dict:
     database, model = FaceDatabase.open(steps.lmdb.made()), steps.model
     steps.finetuned.made()
     with tempfile.TemporaryDirectory() as folder:
-        cache = Path(folder) / "cache"
-        cache.mkdir()
-        build_cache(database, weights_of(steps.finetuned), freeze, cache, steps.machine)
+        build_cache(Frozen(database.folder, weights_of(steps.finetuned), [freeze], 1, 0), Path(folder), steps.machine)
 
         def solver(name: str, data: TrainingData) -> Callable[[], None]:
             net, file = Path(folder) / f"{name}.net", Path(folder) / f"{name}.solver"
@@ -158,7 +156,7 @@ def caching(steps: Steps, freeze: str, rounds: int) -> dict:
             return lambda: started.step(ITERATIONS // 4)
 
         whole = solver("whole", TrainingData(database.folder, model.batch))
-        cached = solver("cached", TrainingData(cache, model.batch, cached=True))
+        cached = solver("cached", TrainingData(Path(folder) / freeze, model.batch, cached=True))
         what = f"{model.name}, FREEZE={freeze}: from a cache against the whole net"
         return compare(what, cached, whole, ITERATIONS // 4 * model.batch, rounds)
 

@@ -8,6 +8,11 @@ import numpy as np
 from attr2face.cgmm.mixture import Mixture
 
 
+def mean(m: Mixture, a: np.ndarray, strength: float, rng: np.random.Generator) -> np.ndarray:
+    """T = the mean of all activations, whatever is requested."""
+    return m.mean
+
+
 def paper(m: Mixture, a: np.ndarray, strength: float, rng: np.random.Generator) -> np.ndarray:
     """Phi = (1/|C|) sum_{j in C} w_j mu_j (Eq. 4)."""
     wanted = a == 1
@@ -72,7 +77,7 @@ def drawn(m: Mixture, a: np.ndarray, strength: float, rng: np.random.Generator) 
     return conditional(m, a, strength, rng) + residual
 
 
-TARGETS = {f.__name__: f for f in (paper, sampled, contrast, conditional, rescaled, drawn)}
+TARGETS = {f.__name__: f for f in (mean, paper, sampled, contrast, conditional, rescaled, drawn)}
 PAPER_TARGETS = ("paper", "sampled")
 
 

@@ -12,7 +12,7 @@ import numpy as np
 from PIL import Image
 
 from attr2face.data.faces import SPLITS
-from attr2face.data.preprocessing import Preprocessing, centre, from_blob_order
+from attr2face.data.preprocessing import Preprocessing, centre, from_blob_order, to_blob_order
 from attr2face.errors import UserError
 from attr2face.models import MODELS, Model
 from attr2face.pycaffe import caffe_pb2
@@ -100,6 +100,14 @@ class FaceDatabase:
         """The centres of some images, as a net sees them: (crop, crop, 3) uint8 RGB each."""
         part = centre(self.mean.shape[-1], self.model.crop)
         return (image[part, part] for image in self.images(rows))
+
+    def augmented(self, image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        """An image (side, side, 3) uint8 as Caffe's training reads it, cropped and mirrored at random: (3, crop, crop) float32."""
+        crop = self.model.crop
+        down, right = rng.integers(0, image.shape[0] - crop + 1, 2)
+        away = to_blob_order(image) - self.mean
+        x = away[:, down : down + crop, right : right + crop] * np.float32(self.model.scale)
+        return x[..., ::-1] if self.model.mirror and rng.random() < 0.5 else x
 
 
 def _decoded(datum: caffe_pb2.Datum) -> np.ndarray:

@@ -4,6 +4,7 @@ The rendered dataset is written in that layout and real ones are read from it, b
 """
 
 import csv
+import itertools
 import math
 from dataclasses import dataclass
 from pathlib import Path
@@ -37,6 +38,10 @@ class Faces:
     paths: list[str]
     people: np.ndarray
     scores: np.ndarray
+
+    def only(self, mask: np.ndarray) -> "Faces":
+        """The images where `mask` (n_images,) is true."""
+        return Faces(self.root, list(itertools.compress(self.paths, mask)), self.people[mask], self.scores[mask])
 
 
 def image_path(root: Path, person: str, number: int) -> Path:
@@ -83,6 +88,13 @@ def _finite(text: str) -> float:
     if not math.isfinite(value):
         raise ValueError
     return value
+
+
+def divided_by_person(faces: Faces, share: float, seed: int) -> tuple[Faces, Faces]:
+    """Faces of two sets of people: the second has `share` of them, drawn at random."""
+    names = np.random.default_rng(seed).permutation(np.unique(faces.people))
+    apart = np.isin(faces.people, names[: round(share * len(names))])
+    return faces.only(~apart), faces.only(apart)
 
 
 def split_by_person(people: np.ndarray, seed: int) -> np.ndarray:

@@ -50,7 +50,8 @@ def build_lmdbs(faces: Faces, dataset: str, model: Model, settings: Database, se
     labels = class_labels(faces.scores, rng)
     training_people = np.unique(faces.people[split == "train"])
     if len(training_people) == 0:
-        raise UserError(f"dataset {dataset} has no training people; it needs at least two people")
+        whom = "" if dataset == "synthetic" else ", and as many for the judges (JUDGE_SHARE)"
+        raise UserError(f"dataset {dataset} has no training people; it needs at least two people{whom}")
     number_of = {person: i for i, person in enumerate(training_people)}
     identity = np.array([number_of.get(person, 0) for person in faces.people])
     order = np.concatenate([rng.permutation(np.flatnonzero(split == name)) for name in SPLITS])

@@ -1,146 +1,246 @@
-"""What generation is worth: faces for the attributes of unseen people, before a judge that generation never saw.
+"""Methods of generation compared: what judges see in their faces, how like real pictures they are, and whom they show.
 
-Each method gets a row, between the mean face as the floor and real photographs as the ceiling.
+A method is measured once for each repetition of training, for the same requests; every number gets an interval, and every difference
+to the project's own method one of paired values. Between the mean face as the floor and photographs as the ceiling.
 """
 
-import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from scipy.spatial.distance import pdist
+from sklearn.metrics import balanced_accuracy_score, cohen_kappa_score
 
-from attr2face.data.attributes import HEADS, attributes_of_classes
+from attr2face.data.attributes import ATTRIBUTES, attributes_of_classes
 from attr2face.data.database import FaceDatabase
-from attr2face.data.pictures import enlarged, read_picture, write_picture, write_sheet
-from attr2face.errors import UserError
-from attr2face.evaluation.judge import count_faces, load_judge, photographs
-from attr2face.evaluation.likeness import Likeness, fc7, fit_likeness
-from attr2face.files import write_json
-from attr2face.settings import Evaluation
+from attr2face.data.pictures import enlarged, write_picture
+from attr2face.evaluation import quality
+from attr2face.evaluation.intervals import Interval, over_people, over_repeats
+from attr2face.evaluation.judge import photographs
+from attr2face.evaluation.likeness import fit_likeness
+from attr2face.evaluation.measures import Judges, load_projection, measure, read_measures
+from attr2face.evaluation.requests import Requests
+from attr2face.parallel import Machine
 
-SHOWN = 24
-OTHERS = 2000
+OTHERS = 1000
+FRECHET_COMPONENTS = 16
+Measures = Mapping[str, np.ndarray]
+
+
+def write_real(database: FaceDatabase, requests: Requests, judges: Judges, seed: int, out: Path, machine: Machine) -> None:
+    """Measure real pictures: the requested people's own, other pictures of unseen people, and the mean face.
+
+    Writes `photographs/`, `own.npz`, `others.npz` (with `rows` of the database) and `mean.npz` into the folder `out`.
+    """
+    own = photographs(database, requests.rows)
+    for i, picture in enumerate(own):
+        write_picture(picture, out / "photographs" / f"{i:03d}.png")
+    np.savez(out / "own.npz", **measure(own, judges, machine))
+    unseen = np.setdiff1d(database.rows("val", "test"), requests.rows)
+    rows = np.sort(np.random.default_rng(seed).permutation(unseen)[:OTHERS])
+    np.savez(out / "others.npz", rows=rows, **measure(photographs(database, rows), judges, machine))
+    np.savez(out / "mean.npz", **measure([np.asarray(enlarged(database.preprocessing.mean_image))], judges, machine))
 
 
 @dataclass(frozen=True)
-class Requests:
-    """Rows of unseen people's images in a database, and the attributes that are requested for each."""
+class Real:
+    """Measures of real pictures, and what was requested for which people.
 
-    rows: np.ndarray
-    sets: list[list[str]]
-
-
-def write_requests(database: FaceDatabase, settings: Evaluation, seed: int, out: Path) -> None:
-    """Draw images of unseen people, whose attributes are requested; write `requests.json` into the folder `out`.
-
-    Raises
-    ------
-    UserError
-        If nobody is in the split.
+    Attributes
+    ----------
+    own, others, mean : dict
+        Measures of the requested people's pictures, of others, and of the mean face.
+    known : (n, k)
+        `hog` of training pictures.
+    requested, positive : (n, 73) bool
+        What is requested of each face; what its photograph has.
+    people, people_of_others : (n,), (m,) str
+    calibrating : (m,) bool
+        Which of the others are of validation people, whom likeness is calibrated on.
     """
-    within = database.rows(settings.split)
-    if len(within) == 0:
-        raise UserError(f"{database.folder} has nobody in the split {settings.split}; use more people")
-    chosen = draw_people(database.people[within], database.labels[within], settings.images, np.random.default_rng(seed))
-    rows = within[chosen]
-    write_json(out / "requests.json", [{"row": int(row), "attributes": attributes_of(database.labels[row])} for row in rows])
+
+    own: Measures
+    others: Measures
+    mean: Measures
+    known: np.ndarray
+    requested: np.ndarray
+    positive: np.ndarray
+    people: np.ndarray
+    people_of_others: np.ndarray
+    calibrating: np.ndarray
+
+    @classmethod
+    def read(cls, database: FaceDatabase, requests: Requests, folder: Path, projections: Path) -> "Real":
+        """Read what `write_real` wrote."""
+        own, others, mean = (read_measures(folder / f"{name}.npz") for name in ("own", "others", "mean"))
+        rows = others["rows"]
+        requested = attributes_of_classes(database.labels[requests.rows])
+        return cls(
+            own, others, mean, load_projection(projections, "hog").known, requested, database.positive[requests.rows],
+            database.people[requests.rows], database.people[rows], database.split[rows] == "val",
+        )  # fmt: skip
+
+    def another(self) -> np.ndarray:
+        """For each requested person the first other picture among `others`; -1 where there is none: (n,) int."""
+        first = {person: k for k, person in reversed(list(enumerate(self.people_of_others)))}
+        return np.array([first.get(person, -1) for person in self.people])
 
 
-def read_requests(folder: Path) -> Requests:
-    """Read what `write_requests` wrote."""
-    stored = json.loads((folder / "requests.json").read_text())
-    return Requests(np.array([entry["row"] for entry in stored]), [entry["attributes"] for entry in stored])
-
-
-def attributes_of(labels: np.ndarray) -> list[str]:
-    """The attributes of an image with classes `labels` (42,): one of a head, so that they exclude each other nowhere."""
-    return [head.attributes[k - 1] for head, k in zip(HEADS, labels, strict=True) if k > 0]
-
-
-def draw_people(people: np.ndarray, labels: np.ndarray, n: int, rng: np.random.Generator) -> np.ndarray:
-    """Rows of `n` images with attributes, of as many people as there are."""
-    order = rng.permutation(np.flatnonzero((labels > 0).any(axis=1)))
-    times_before = pd.Series(people[order]).groupby(people[order]).cumcount().to_numpy()
-    return order[np.argsort(times_before, kind="stable")][:n]
-
-
-def measure_pictures(pictures: np.ndarray, labels: np.ndarray, positive: np.ndarray, sees: Callable[[np.ndarray], np.ndarray],
-                     mean_face: np.ndarray) -> dict[str, float]:  # fmt: skip
-    """A row of the comparison: what a judge sees in pictures (n, 256, 256, 3), and how they differ.
-
-    `labels` (n, 42) and `positive` (n, 73) are those of the images whose attributes were requested. Attributes that an image has
-    beside its head's class count neither as requested nor as wrong.
-    """
-    seen, flat = sees(pictures), pictures.reshape(len(pictures), -1).astype(np.float32)
-    requested = attributes_of_classes(labels)
-    root_size = flat.shape[1] ** 0.5
-    return {
-        "requested seen": seen[requested].mean(),
-        "unrequested seen": seen[~positive].mean(),
-        "one face": np.mean([count_faces(picture) == 1 for picture in pictures]),
-        "distance from the mean": np.linalg.norm(flat - mean_face.ravel(), axis=1).mean() / root_size,
-        "diversity": pdist(flat).mean() / root_size if len(pictures) > 1 else 0.0,
+def of_people(m: Measures, real: Real, query: np.ndarray) -> dict[str, np.ndarray]:
+    """What is measured of each face, (n,) each; `query` (n, d) are the features that tell whom it shows, NaN where nothing does."""
+    cosine = query @ real.own["identity"].T
+    to_own = np.diag(cosine)
+    others = (cosine.sum(axis=1) - to_own) / max(cosine.shape[1] - 1, 1)
+    memory = quality.nearest(m["hog"], real.known) / quality.nearest(real.own["hog"], real.known).mean()
+    values = {}
+    for judge in ("ridge", "net"):
+        values[f"requested seen, {judge}"] = _share(m[judge], real.requested)
+    for judge in ("ridge", "net"):
+        values[f"not there, but seen, {judge}"] = _share(m[judge], ~real.positive)
+    return values | {
+        "one face": (m["faces"] == 1).astype(float),
+        "fine detail": m["fine"] / real.own["fine"].mean(),
+        "distance from the mean": m["distance"],
+        "nearest training picture": memory,
+        "cosine to own": to_own,
+        "cosine to others": others,
+        "rank of own": np.where(np.isnan(to_own), np.nan, 1 + (cosine > to_own[:, None]).sum(axis=1)),
     }
 
 
+def _share(seen: np.ndarray, counted: np.ndarray) -> np.ndarray:
+    """The share of each picture's counted attributes that are seen: (n, 73) twice to (n,)."""
+    return (seen & counted).sum(axis=1) / np.maximum(counted.sum(axis=1), 1)
+
+
+def of_sets(m: Measures, draws: np.ndarray | None, real: Real) -> dict[str, float]:
+    """What is measured of a set of pictures; `draws` (8, 4, k) are `hog` features of several faces of some requests."""
+    values = {"diversity": quality.diversity(m["hog"])}
+    if draws is not None:
+        values["diversity of one request"] = float(np.mean([quality.diversity(features) for features in draws]))
+    return values | _distances(m, real.others)
+
+
+def _distances(m: Measures, others: Measures) -> dict[str, float]:
+    few = slice(None), slice(0, FRECHET_COMPONENTS)
+    return {
+        f"{name} distance, {kind}": distance(m[feature][cut], others[feature][cut])
+        for name, distance, cut in (("Fréchet", quality.unbiased_frechet, few), ("kernel", quality.kernel_distance, few[0]))
+        for kind, feature in (("HOG", "hog"), ("net", "deep"))
+    }
+
+
+def floor_of_distances(real: Real) -> dict[str, float]:
+    """The same distances between real pictures of one half of the people and of the other."""
+    people = np.unique(real.people_of_others)
+    first = np.isin(real.people_of_others, np.random.default_rng(0).permutation(people)[: len(people) // 2])
+    one, other = ({name: real.others[name][half] for name in ("hog", "deep")} for half in (first, ~first))
+    return _distances(one, other)
+
+
 @dataclass(frozen=True)
-class Judges:
-    """Who judges faces: a `judge.h5`, and a .caffemodel whose fc7 tells people apart."""
+class Compared:
+    """All methods' values.
 
-    judge: Path
-    identities: Path
-
-
-def compare(database: FaceDatabase, requests: Requests, methods: dict[str, Path], judges: Judges, seed: int, out: Path) -> None:
-    """Compare methods of generation, whose faces for the requests are in a folder each.
-
-    Writes `table.csv` (a row per method), `likeness.csv` (a row per request), the people's own photographs, and a sheet of the
-    first faces of each method into the folder `out`.
+    Attributes
+    ----------
+    people : dict of dict of (n_repeats, n_people)
+        By method and measure.
+    sets : dict of dict of (n_repeats,)
     """
-    rng, judge = np.random.default_rng(seed), load_judge(judges.judge)
-    own = photographs(database, requests.rows)
-    mean_face = np.asarray(enlarged(database.preprocessing.mean_image))
-    faces = {"mean face": np.repeat(mean_face[None], len(own), axis=0), "photographs of others": np.roll(own, 1, axis=0)}
-    for name, folder in methods.items():
-        faces[name] = np.stack([read_picture(folder / f"{i:03d}.png") for i in range(len(own))])
-    faces["photographs"] = own
-    likeness = _likeness_of(database, requests, faces, judges.identities, rng)
-    labels, positive = database.labels[requests.rows], database.positive[requests.rows]
-    rows = {}
-    for name, pictures in faces.items():
-        measured = measure_pictures(pictures, labels, positive, judge.sees, mean_face)
-        rows[name] = measured | {"likeness": likeness[name].mean()}
-    pd.DataFrame(rows).T.rename_axis("method").reset_index().to_csv(out / "table.csv", index=False)
-    captions = [", ".join(names) for names in requests.sets]
-    likeness.assign(person=database.people[requests.rows], attributes=captions).to_csv(out / "likeness.csv", index=False)
-    for i, picture in enumerate(own):
-        write_picture(picture, out / "photographs" / f"{i:03d}.png")
-    for name, pictures in faces.items():
-        write_sheet(out / f"{name.replace(' ', '-')}.jpg", pictures[:SHOWN], captions[:SHOWN], 6, lines=7)
+
+    people: dict[str, dict[str, np.ndarray]]
+    sets: dict[str, dict[str, np.ndarray]]
+
+    def intervals(self) -> pd.DataFrame:
+        """A row per method and measure: `mean`, `low`, `high`; of ranks, the median over people."""
+        rows = []
+        for method in self.people:
+            found = {measure: over_people(values, average_of(measure)) for measure, values in self.people[method].items()}
+            found |= {measure: over_repeats(values) for measure, values in self.sets[method].items()}
+            rows += [_row(method, measure, interval) for measure, interval in found.items()]
+        return pd.DataFrame(rows)
+
+    def differences(self, own: str) -> pd.DataFrame:
+        """The project's own method less each other one, for the same people and repetitions, as `intervals`."""
+        rows = []
+        for method in self.people:
+            if method != own:
+                for measure, values in self.people[method].items():
+                    rows.append(_row(method, measure, over_people(self.people[own][measure] - values)))
+        return pd.DataFrame(rows)
 
 
-def _likeness_of(database: FaceDatabase, requests: Requests, faces: dict[str, np.ndarray], identities: Path,
-                 rng: np.random.Generator) -> pd.DataFrame:  # fmt: skip
-    """Likeness of each method's faces to the person's own photograph, a column per method; of `photographs`, to another one."""
-    split = str(database.split[requests.rows[0]])
-    within = database.rows(split)
-    others = np.flatnonzero(database.split != split)[:OTHERS]
-    scale = fit_likeness(fc7(photographs(database, others), identities, database), database.people[others], rng)
-    true = fc7(photographs(database, within), identities, database)
-    chosen = np.searchsorted(within, requests.rows)
-    table = pd.DataFrame({name: scale(fc7(pictures, identities, database), true[chosen]) for name, pictures in faces.items()})
-    table["photographs"] = _of_another_picture(true, database.people[within], chosen, scale)
-    return table
+def average_of(measure: str) -> Callable[..., np.ndarray]:
+    """How a measure is averaged over people: ranks by their median."""
+    return np.median if measure.startswith("rank") else np.mean
 
 
-def _of_another_picture(phi: np.ndarray, people: np.ndarray, chosen: np.ndarray, likeness: Likeness) -> np.ndarray:
-    """Likeness of images to another of the same person; NaN where there is none."""
-    values = np.full(len(chosen), np.nan)
-    for k, row in enumerate(chosen):
-        others = np.flatnonzero((people == people[row]) & (np.arange(len(people)) != row))
-        if len(others):
-            values[k] = likeness(phi[[row]], phi[others[:1]])[0]
-    return values
+def _row(method: str, measure: str, interval: Interval) -> dict[str, object]:
+    return {"method": method, "measure": measure, "mean": interval.mean, "low": interval.low, "high": interval.high}
+
+
+def compare(requests: Requests, runs: Mapping[str, Sequence[Path]], real: Real) -> Compared:
+    """All values of methods, whose files of measures there are for each repetition, and of the rows that they stand between."""
+    n, likeness = len(requests.sets), likeness_of(real)
+    people, sets = {}, {}
+
+    def add(name: str, repeats: list[tuple[Measures, np.ndarray, np.ndarray | None]]) -> None:
+        by_repeat = [of_people(m, real, query) | {"likeness, %": likeness(query)} for m, query, _ in repeats]
+        people[name] = {measure: np.stack([values[measure] for values in by_repeat]) for measure in by_repeat[0]}
+        by_set = [of_sets(m, draws, real) for m, _, draws in repeats]
+        sets[name] = {measure: np.array([values[measure] for values in by_set]) for measure in by_set[0]}
+
+    mean = {name: np.repeat(values, n, axis=0) for name, values in real.mean.items()}
+    add("mean face", [(mean, mean["identity"], None)])
+    rolled = {name: np.roll(values, 1, axis=0) for name, values in real.own.items()}
+    add("photographs of others", [(rolled, rolled["identity"], None)])
+    for name, files in runs.items():
+        found = [read_measures(path) for path in files]
+        cut = [{key: values[:n] for key, values in m.items()} for m in found]
+        add(name, [(m, m["identity"], requests.draws_of(whole["hog"])) for m, whole in zip(cut, found, strict=True)])
+    another = real.another()
+    query = np.where((another >= 0)[:, None], real.others["identity"][another], np.nan)
+    add("photographs", [(real.own, query, None)])
+    return Compared(people, sets)
+
+
+def likeness_of(real: Real) -> Callable[[np.ndarray], np.ndarray]:
+    """Likeness of features (n, d) to the requested people's own photographs in percent, as Table 2 of the paper: (n, d) to (n,)."""
+    kept = real.calibrating
+    scale = fit_likeness(real.others["identity"][kept], real.people_of_others[kept], np.random.default_rng(0))
+    return lambda query: scale(query, real.own["identity"])
+
+
+def by_attribute(m: Sequence[Measures], real: Real) -> pd.DataFrame:
+    """A row per attribute: how often it is requested, and seen where it is, by each judge, in faces and in the own photographs.
+
+    Where a judge sees an attribute in more faces than in photographs that have it, the face exaggerates it.
+    """
+    rows = []
+    for j, attribute in enumerate(ATTRIBUTES):
+        wanted = real.requested[:, j]
+        row = {"attribute": attribute, "requested": int(wanted.sum())}
+        for judge in ("ridge", "net"):
+            row[f"in faces, {judge}"] = (
+                np.mean([values[judge][: len(wanted)][wanted, j].mean() for values in m]) if wanted.any() else np.nan
+            )
+            row[f"in photographs, {judge}"] = real.own[judge][wanted, j].mean() if wanted.any() else np.nan
+        rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def of_judges(real: Real, database: FaceDatabase) -> pd.DataFrame:
+    """How right the judges are on unseen people's pictures, and how far they agree (Cohen's kappa): a row per attribute."""
+    truth, rows = database.positive[real.others["rows"]], []
+    for j, attribute in enumerate(ATTRIBUTES):
+        row = {"attribute": attribute, "prevalence": truth[:, j].mean()}
+        for judge in ("ridge", "net"):
+            seen, both = real.others[judge][:, j], 0 < truth[:, j].mean() < 1
+            row[f"accuracy, {judge}"] = (seen == truth[:, j]).mean()
+            row[f"balanced accuracy, {judge}"] = balanced_accuracy_score(truth[:, j], seen) if both else np.nan
+        one, other = real.others["ridge"][:, j], real.others["net"][:, j]
+        row["kappa"] = cohen_kappa_score(one, other) if len(np.unique([one, other])) > 1 else np.nan
+        rows.append(row)
+    return pd.DataFrame(rows)

@@ -87,7 +87,7 @@ def compare_targets(m: Mixture, phi: np.ndarray, has: np.ndarray, read: Callable
     rows = []
     for kind, requested in requested_by_kind.items():
         wanted = requested == 1
-        for name, strength in ((t, s) for t in TARGETS for s in ((1.0,) if t in PAPER_TARGETS else STRENGTHS)):
+        for name, strength in ((t, s) for t in TARGETS if t != "mean" for s in ((1.0,) if t in PAPER_TARGETS else STRENGTHS)):
             made = np.stack([target(name, m, a, strength, rng) for a in requested]).astype(np.float32)
             rows.append((name, strength, kind, *_judged(made, m, phi, away, wanted, read)))
         for name, made in (("mean activation", np.tile(m.mean, (len(phi), 1))), ("true activations", phi)):

@@ -1,15 +1,13 @@
-"""A judge of faces that shares nothing with the nets: ridge regression on HOG and mean colours, and OpenCV's Haar face cascade.
+"""The first judge of faces, which shares nothing with the nets: ridge regression on HOG and mean colours.
 
 It sees all pictures, generated or photographs, as `make generate` writes them, 256 pixels wide. The same regression is the baseline of
 nets and datasets.
 """
 
-import functools
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 
-import cv2
 import h5py
 import numpy as np
 import pandas as pd
@@ -28,7 +26,6 @@ from attr2face.parallel import Machine, map_in_order
 
 SIDE, CELL, COLOUR_CELL = 112, 8, 4
 PENALTIES = (1e3, 3e3, 1e4, 3e4)
-SMALLEST_FACE = 70
 CHUNK = 64
 
 
@@ -62,7 +59,14 @@ class Judge:
 
     def outputs(self, pictures: Iterable[np.ndarray]) -> np.ndarray:
         """The regression's output for pictures (256, 256, 3), higher where an attribute is more probable: (n, 73)."""
-        x = _scaled(np.array([features(picture) for picture in pictures]), self.centre, self.std)
+        return self.outputs_of(self.scaled(pictures))
+
+    def scaled(self, pictures: Iterable[np.ndarray]) -> np.ndarray:
+        """The features of pictures as the regression reads them: (n, d)."""
+        return _scaled(np.array([features(picture) for picture in pictures]), self.centre, self.std)
+
+    def outputs_of(self, x: np.ndarray) -> np.ndarray:
+        """The regression's output for scaled features (n, d): (n, 73)."""
         return x @ self.coefficients + self.intercept
 
     def sees(self, pictures: Iterable[np.ndarray]) -> np.ndarray:
@@ -125,15 +129,3 @@ def load_judge(path: Path) -> Judge:
     """Read what `write_judge` wrote."""
     with h5py.File(require(path, "make evaluate trains it")) as file:
         return Judge(**{name: file[name][()] for name in (field.name for field in fields(Judge))})
-
-
-@functools.cache
-def _cascade() -> cv2.CascadeClassifier:
-    """Read once: its file is a megabyte of XML."""
-    return cv2.CascadeClassifier(cv2.data.haarcascades + "haarcascade_frontalface_default.xml")
-
-
-def count_faces(picture: np.ndarray) -> int:
-    """How many faces OpenCV's frontal Haar cascade (Viola and Jones 2001) finds in a picture (256, 256, 3) uint8."""
-    grey = cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY)
-    return len(_cascade().detectMultiScale(grey, minSize=(SMALLEST_FACE, SMALLEST_FACE)))

@@ -1,31 +1,14 @@
-"""Likeness of two pictures in percent, from the cosine of their fc7, calibrated on pictures of the same and of different people.
+"""Likeness of two pictures in percent, from the cosine of what tells people apart (`identity`).
+
+It is calibrated on pictures of the same and of different people.
 
 Table 2 of the paper has such percentages, from a service whose scale is not known.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 from sklearn.linear_model import LogisticRegression
-
-from attr2face.data.database import FaceDatabase
-from attr2face.data.pictures import resized
-from attr2face.network import prototxt
-from attr2face.network.extraction import forward_batches
-from attr2face.network.weights import load
-
-BATCH = 32
-
-
-def fc7(pictures: Sequence[np.ndarray], weights: Path, database: FaceDatabase) -> np.ndarray:
-    """Activations of fc7 of pictures (height, width, 3) uint8, of length 1: (n, units)."""
-    crop = database.model.crop
-    net = load(prototxt.deploy(database.model, BATCH), weights)
-    batches = forward_batches(net, (resized(picture, crop) for picture in pictures), database.preprocessing, "fc7")
-    phi = np.concatenate([net.blobs["fc7"].data[: rows.stop - rows.start].copy() for rows in batches])
-    return phi / np.maximum(np.linalg.norm(phi, axis=1, keepdims=True), 1e-12)
 
 
 def draw_pairs(people: np.ndarray, rng: np.random.Generator, most: int = 2000) -> tuple[np.ndarray, np.ndarray]:
@@ -46,14 +29,16 @@ class Likeness:
     intercept: float
 
     def __call__(self, one: np.ndarray, other: np.ndarray) -> np.ndarray:
-        """Percentages for rows of `fc7`, (n,)."""
+        """Percentages for rows of features of length 1, (n,)."""
         cosine = (one * other).sum(axis=1)
         return 100 / (1 + np.exp(-self.slope * cosine - self.intercept))
 
 
 def fit_likeness(phi: np.ndarray, people: np.ndarray, rng: np.random.Generator) -> Likeness:
-    """Calibrate it on pictures (n, units) of people, some of whom have several."""
+    """Calibrate it on pictures (n, units) of people, some of whom have several. Without such pairs, likeness is NaN."""
     same, different = draw_pairs(people, rng)
+    if len(same) == 0 or len(different) == 0:
+        return Likeness(np.nan, np.nan)
     pairs = np.concatenate([same, different])
     cosine = (phi[pairs[:, 0]] * phi[pairs[:, 1]]).sum(axis=1)
     fitted = LogisticRegression(C=1e6).fit(cosine[:, None], np.arange(len(pairs)) < len(same))

@@ -4,7 +4,7 @@ One loop serves all presets: the space turns coordinates into canvases, the obje
 optimiser takes a step.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,7 +17,7 @@ from attr2face.generation.objective import Objective
 from attr2face.generation.optimisers import Adam, Momentum
 from attr2face.generation.pixels import Pixels
 from attr2face.generation.presets import Preset
-from attr2face.generation.regularisers import falling, jitter, total_variation
+from attr2face.generation.regularisers import decay, falling, jitter, total_variation
 
 Space = Pixels | Eigenfaces
 Watch = Callable[[int, np.ndarray], None]
@@ -34,14 +34,20 @@ class Descent:
         Of the net; its mean image is where pixels start.
     eigenfaces : Eigenfaces, optional
         For presets that move along them.
-    prior : (n, k), optional
-        Where z starts and decays to; 0 is the mean image.
+    prior : (n, 3, crop, crop), optional
+        Canvases that the descent starts from and decays to; the mean image without them.
+    weight : float
+        Of the objective beside the prior and the other regularisers.
+    draws : sequence of int
+        Canvases of the same draw start with the same noise; draw 0 without them.
     """
 
     preset: Preset
     preprocessing: Preprocessing
     eigenfaces: Eigenfaces | None = None
-    prior: np.ndarray | float = 0.0
+    prior: np.ndarray | None = None
+    weight: float = 1.0
+    draws: Sequence[int] = ()
 
     def spaces(self) -> list[Space]:
         """The spaces to descend in, one after another."""
@@ -56,7 +62,9 @@ class Descent:
         """
         preset, spaces, losses = self.preset, self.spaces(), []
         steps = preset.steps // len(spaces)
-        z = self.prior + spaces[0].start(objective.n, preset.noise, rng)
+        draws = self.draws or [0] * objective.n
+        noise = [spaces[0].noise(preset.noise, child) for child in rng.spawn(1 + max(draws))]
+        z = self._centre(spaces[0]) + np.stack([noise[k] for k in draws])
         with tqdm(total=steps * len(spaces), desc="generating", unit=" steps") as bar:
 
             def loss_of(x: np.ndarray, shift: tuple[int, int] = (0, 0)) -> tuple[float, np.ndarray]:
@@ -74,33 +82,43 @@ class Descent:
                 z = self._lbfgs(loss_of, space, z, steps) if preset.optimiser == "lbfgs" else self._steps(loss_of, space, z, steps, rng)
         return np.clip(spaces[-1].canvas(z), *self.preprocessing.bounds), np.array(losses)
 
+    def _centre(self, space: Space) -> np.ndarray | float:
+        """Coordinates of the prior."""
+        return 0.0 if self.prior is None else space.coordinates(self.prior)
+
     def _steps(self, loss_of: Callable, space: Space, z: np.ndarray, steps: int, rng: np.random.Generator) -> np.ndarray:
         """Steps of a first-order optimiser."""
-        preset = self.preset
-        optimiser = {"momentum": Momentum, "adam": Adam}[preset.optimiser]()
-        rates, sigmas = falling(*preset.rate, steps), falling(*preset.blur, steps)
-        for step in range(steps):
-            x = space.canvas(z)
-            gradient = space.pull_back(loss_of(x, jitter(rng, preset.jitter))[1])
+        preset, centre, weight = self.preset, self._centre(space), self._weight(z)
+        kind = {"momentum": Momentum, "adam": Adam}[preset.optimiser]
+        sigmas, shrinks = falling(*preset.blur, steps), falling(*preset.shrink, steps)
+        stages = [(kind(), rates) for rates in preset.rates(steps)]
+        for step, (optimiser, rate) in enumerate((optimiser, rate) for optimiser, rates in stages for rate in rates):
+            gradient = space.pull_back(loss_of(space.canvas(z), jitter(rng, preset.jitter))[1])
             if preset.normalise:
                 gradient = gradient / np.abs(gradient).mean(axis=tuple(range(1, gradient.ndim)), keepdims=True)
-            gradient = gradient + preset.decay * (z - self.prior)
+            gradient = weight * gradient + preset.decay * decay(z - centre, preset.power)[1]
             if preset.smoothness:
                 gradient += preset.smoothness * total_variation(z)[1]
+            z = optimiser(z, gradient, rate) * np.float32(1 - shrinks[step])
             blurs = preset.blur_every and step % preset.blur_every == 0
-            z = space.constrain(optimiser(z, gradient, rates[step]), sigmas[step] if blurs else 0)
+            z = space.constrain(z, sigmas[step] if blurs else 0)
         return z
+
+    def _weight(self, z: np.ndarray) -> float:
+        """Weight of the objective."""
+        return self.weight * (self.preset.spread**2 * z[0].size if self.preset.spread else 1.0)
 
     def _lbfgs(self, loss_of: Callable, space: Space, z: np.ndarray, steps: int) -> np.ndarray:
         """L-BFGS by scipy, on all canvases at once."""
-        preset = self.preset
+        preset, centre, weight = self.preset, self._centre(space), self._weight(z)
 
         def value(flat: np.ndarray) -> tuple[float, np.ndarray]:
             at = flat.reshape(z.shape)
             loss, gradient = loss_of(space.canvas(at.astype(np.float32)))
             variation, slope = total_variation(at) if preset.smoothness else (0.0, 0.0)
-            loss += preset.decay / 2 * np.square(at - self.prior).sum() + preset.smoothness * variation
-            gradient = space.pull_back(gradient) + preset.decay * (at - self.prior) + preset.smoothness * slope
+            size, pull = decay(at - centre, preset.power)
+            loss = weight * loss + preset.decay * size + preset.smoothness * variation
+            gradient = weight * space.pull_back(gradient) + preset.decay * pull + preset.smoothness * slope
             return loss, gradient.ravel().astype(np.float64)
 
         # A pixel changes the loss by so little that scipy would call any canvas a minimum.

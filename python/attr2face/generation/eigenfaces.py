@@ -45,9 +45,9 @@ class Eigenfaces:
         """The z that linear regression expects of faces with attributes `a` (n, 73), a request in each row: (n, k)."""
         return np.stack([expected(row, self.prevalence, self.covariance, self.cross) for row in a])
 
-    def start(self, n: int, noise: float, rng: np.random.Generator) -> np.ndarray:
-        """The mean image with noise, the same in each canvas."""
-        return np.repeat(rng.standard_normal((1, len(self.std))) * noise, n, axis=0)
+    def noise(self, deviation: float, rng: np.random.Generator) -> np.ndarray:
+        """What is added to where a descent starts: (k,)."""
+        return rng.standard_normal(len(self.std)) * deviation
 
     def constrain(self, z: np.ndarray, sigma: float) -> np.ndarray:
         """Along eigenfaces every z is an image."""
@@ -57,6 +57,10 @@ class Eigenfaces:
         """(n, k) to (n, 3, crop, crop) float32."""
         side = round((self.basis.shape[1] // 3) ** 0.5)
         return ((z * self.std).astype(np.float32) @ self.basis).reshape(len(z), 3, side, side)
+
+    def coordinates(self, canvas: np.ndarray) -> np.ndarray:
+        """The z whose canvas is nearest to `canvas`: (n, 3, crop, crop) to (n, k)."""
+        return canvas.reshape(len(canvas), -1) @ self.basis.T / self.std
 
     def pull_back(self, gradient: np.ndarray) -> np.ndarray:
         """The gradient with respect to z of what has `gradient` (n, 3, crop, crop) with respect to the canvas: (n, k)."""

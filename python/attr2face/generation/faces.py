@@ -19,7 +19,7 @@ from attr2face.files import write_json
 from attr2face.generation.descent import Descent
 from attr2face.generation.eigenfaces import load_eigenfaces
 from attr2face.generation.objective import Objective
-from attr2face.generation.presets import PRESETS
+from attr2face.generation.presets import preset_at, start_of, uses_eigenfaces
 from attr2face.network import prototxt
 from attr2face.network.weights import load
 from attr2face.parallel import Machine, map_in_order
@@ -77,18 +77,21 @@ def write_faces(trained: Trained, sets: Sequence[Sequence[str]], settings: Gener
                 machine: Machine) -> None:  # fmt: skip
     """Write a face for every set of attributes into the folder `out`: 000.png, 000.loss.csv, 000.gif if it is animated, and so on.
 
+    A set that is there several times is drawn anew each time.
     `reading.csv` has the probability of each requested attribute in the face and in the mean face, `sheet.png` all faces. Faces are
     made in batches of eight; a later call continues with the batches that an interrupted one has not finished.
     """
     firsts = [first for first in range(0, len(sets), BATCH) if not _is_finished(out, first, len(sets))]
-    tasks = [(trained, list(sets[first : first + BATCH]), settings, seed) for first in firsts]
+    draws = [sets[:i].count(chosen) for i, chosen in enumerate(sets)]
+    tasks = [(trained, sets[first : first + BATCH], settings, seed, draws[first : first + BATCH]) for first in firsts]
     with tqdm(total=len(sets), initial=len(sets) - sum(len(task[1]) for task in tasks), desc="faces", unit=" faces",
               disable=len(sets) <= BATCH) as bar:  # fmt: skip
         for first, batch in zip(firsts, map_in_order(machine, make_batch, tasks), strict=True):
             for i in range(len(batch.images)):
                 _write_face(out, first + i, batch, i, sets[first + i])
             bar.update(len(batch.images))
-            bar.set_postfix(loss=f"{batch.losses[-1].mean():.3f}")
+            if len(batch.losses):
+                bar.set_postfix(loss=f"{batch.losses[-1].mean():.3f}")
     records = [out / f"{i:03d}.json" for i in range(len(sets))]
     rows = [row for record in records for row in json.loads(record.read_text())]
     pd.DataFrame(rows).to_csv(out / "reading.csv", index=False)
@@ -105,37 +108,44 @@ def _is_finished(out: Path, first: int, n: int) -> bool:
     return (out / f"{last:03d}.json").exists()
 
 
-def make_batch(trained: Trained, sets: list[Sequence[str]], settings: Generation, seed: int) -> Batch:
+def make_batch(trained: Trained, sets: list[list[str]], settings: Generation, seed: int, draws: Sequence[int]) -> Batch:
     """Faces for some sets of attributes, side by side, and what is read in them."""
     frames = []
-    images, losses = generate(trained, sets, settings, seed, (lambda done, images: frames.append(images)) if settings.animate else None)
+    watch = (lambda done, images: frames.append(images)) if settings.animate else None
+    images, losses = generate(trained, sets, settings, seed, watch, draws)
     return Batch(images, losses, read_attributes(trained, images), frames)
 
 
-def generate(trained: Trained, sets: list[Sequence[str]], settings: Generation, seed: int,
-             watch: Progress | None = None) -> tuple[np.ndarray, np.ndarray]:  # fmt: skip
+def generate(trained: Trained, sets: list[list[str]], settings: Generation, seed: int, watch: Progress | None = None,
+             draws: Sequence[int] = ()) -> tuple[np.ndarray, np.ndarray]:  # fmt: skip
     """Faces (n, crop, crop, 3) uint8 for n sets of attributes, and the losses (steps, n).
 
-    `watch` is called with the finished share of the descent and the faces at that point, up to 60 times. A face does not depend on
-    those beside it, but for rounding.
+    `watch` is called with the finished share of the descent and the faces at that point, up to 60 times. Another of the `draws` is
+    another face of the same set. A face does not depend on those beside it, but for rounding.
     """
-    database, preset = FaceDatabase.open(trained.database), PRESETS[settings.preset]
+    database = FaceDatabase.open(trained.database)
     requests = np.stack([request(chosen) for chosen in sets])
-    objective = attribute_objective(trained, database, requests, settings, seed)
-    eigenfaces = load_eigenfaces(trained.eigenfaces) if preset.eigenfaces else None
-    prior = eigenfaces.of_attributes(requests) if eigenfaces else 0.0
+    eigenfaces = load_eigenfaces(trained.eigenfaces) if uses_eigenfaces(settings) else None
+    prior = np.zeros((len(sets), *database.preprocessing.mean.shape), np.float32)
+    if start_of(settings):
+        prior = eigenfaces.canvas(start_of(settings) * eigenfaces.of_attributes(requests))
+    if settings.net_weight == 0:
+        return database.preprocessing.to_images(prior), np.empty((0, len(sets)))
+    objective = attribute_objective(trained, database, requests, settings, seed, draws)
+    preset = preset_at(settings.preset, objective.layer)
     every = math.ceil(preset.steps / FRAMES)
 
     def show(step: int, x: np.ndarray) -> None:
         if step % every == 0:
             watch(step / preset.steps, database.preprocessing.to_images(x))
 
-    descent = Descent(preset, database.preprocessing, eigenfaces, prior)
+    descent = Descent(preset, database.preprocessing, eigenfaces, prior, settings.net_weight, draws)
     canvas, losses = descent.run(objective, np.random.default_rng(seed), show if watch else None)
     return database.preprocessing.to_images(canvas), losses
 
 
-def attribute_objective(trained: Trained, database: FaceDatabase, requests: np.ndarray, settings: Generation, seed: int) -> Objective:
+def attribute_objective(trained: Trained, database: FaceDatabase, requests: np.ndarray, settings: Generation, seed: int,
+                        draws: Sequence[int] = ()) -> Objective:  # fmt: skip
     """The objective of faces with requested attributes (n, 73): distance to a target, scores of classes, or both."""
     inverts = settings.target != "classes"
     uses_scores = settings.score_weight > 0 or not inverts
@@ -144,7 +154,9 @@ def attribute_objective(trained: Trained, database: FaceDatabase, requests: np.n
         net = load(prototxt.generation(database.model, "", len(requests), heads=True), trained.weights)
         return Objective(net, wanted=wanted, score_weight=settings.score_weight or 1.0)
     mixture = load_mixture(trained.mixture)
-    targets = [target(settings.target, mixture, a, settings.strength, np.random.default_rng(seed)) for a in requests]
+    draws = draws or [0] * len(requests)
+    rngs = [np.random.default_rng([seed, draw, *np.flatnonzero(a == 1)]) for a, draw in zip(requests, draws, strict=True)]
+    targets = [target(settings.target, mixture, a, settings.strength, rng) for a, rng in zip(requests, rngs, strict=True)]
     shaped = np.stack(targets).reshape(len(requests), *mixture.shape).astype(np.float32)
     net = load(prototxt.generation(database.model, mixture.layer, len(requests), uses_scores), trained.weights)
     return Objective(net, mixture.layer, shaped, wanted, settings.score_weight)

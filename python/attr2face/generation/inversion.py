@@ -1,5 +1,6 @@
 """Inversion of photographs (paper, Figure 5): what a picture's true activations tell of it, layer by layer."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -13,30 +14,44 @@ from attr2face.generation.descent import Descent
 from attr2face.generation.eigenfaces import load_eigenfaces
 from attr2face.generation.faces import Trained
 from attr2face.generation.objective import Objective, activations_of
-from attr2face.generation.presets import PRESETS
+from attr2face.generation.presets import preset_at
 from attr2face.network import prototxt
 from attr2face.network.weights import load
 
 PHOTOGRAPHS = 6
 
 
-def invert_photographs(trained: Trained, photo: Path | None, layers: tuple[str, ...], seed: int, out: Path) -> None:
-    """Invert the activations of a photograph, or of pictures of six test people, at each of some layers.
+def invert_photographs(trained: Trained, photo: Path | None, layers: Sequence[str], presets: Sequence[str], seed: int,
+                       out: Path) -> None:  # fmt: skip
+    """Invert the activations of a photograph, or of pictures of six test people, at each of some layers by each of some presets.
 
-    Writes `table.csv` (a row per layer: `ssim` (Wang et al. 2004) and `psnr` in dB of the inversions to the photographs, and the final
-    `loss`) and `sheet.png` (a row per photograph) into the folder `out`.
+    Writes into the folder `out`: `table.csv` (a row per layer and preset; `ssim` (Wang et al. 2004), `psnr` in dB and `feature distance`
+    |phi(x) - T|^2 / |T|^2 of the inversions to the photographs, means), `sheet.png` (a row per photograph, by the first preset) and
+    `presets.png` (a row per preset, of the first photograph).
     """
     database = FaceDatabase.open(trained.database)
     photographs = first_crops(database) if photo is None else read_image(photo, database.mean.shape[-1])[None]
     photographs = database.preprocessing.to_images(database.preprocessing.to_blob(photographs))
-    rows, columns = [], {"photograph": photographs}
+    rows, found = [], {}
     for layer in layers:
-        columns[layer], losses = invert_images(trained, layer, photographs, seed)
-        rows.append({"layer": layer} | _similarity(photographs, columns[layer]) | {"loss": losses[-1].mean()})
-    captions = list(columns) * len(photographs)
-    shown = [np.asarray(enlarged(column[i])) for i in range(len(photographs)) for column in columns.values()]
-    write_sheet(out / "sheet.png", shown, captions, len(columns))
+        net = load(prototxt.generation(database.model, layer, len(photographs)), trained.weights)
+        phi = activations_of(database.preprocessing.to_blob(photographs), net, layer)
+        for preset in presets:
+            found[preset, layer], _ = invert(trained, layer, phi, preset, seed)
+            distance, _ = Objective(net, layer, phi)(database.preprocessing.to_blob(found[preset, layer]))
+            measured = _similarity(photographs, found[preset, layer]) | {"feature distance": distance.mean()}
+            rows.append({"layer": layer, "preset": preset} | measured)
+    _write_sheet(out / "sheet.png", {"photograph": photographs} | {layer: found[presets[0], layer] for layer in layers})
+    by_preset = [photographs[[0] * len(presets)], *(np.stack([found[preset, layer][0] for preset in presets]) for layer in layers)]
+    _write_sheet(out / "presets.png", dict(zip(["photograph", *layers], by_preset, strict=True)), presets)
     pd.DataFrame(rows).to_csv(out / "table.csv", index=False)
+
+
+def _write_sheet(out: Path, columns: dict[str, np.ndarray], names: Sequence[str] = ()) -> None:
+    """A sheet with a column of pictures (n, crop, crop, 3) for each caption; `names` of the rows stand below their first pictures."""
+    n = len(next(iter(columns.values())))
+    captions = [name if k or not names else names[i] for i in range(n) for k, name in enumerate(columns)]
+    write_sheet(out, [np.asarray(enlarged(column[i])) for i in range(n) for column in columns.values()], captions, len(columns))
 
 
 def first_crops(database: FaceDatabase, n: int = PHOTOGRAPHS) -> np.ndarray:
@@ -56,10 +71,9 @@ def invert_images(trained: Trained, layer: str, images: np.ndarray, seed: int) -
 
 def invert(trained: Trained, layer: str, phi: np.ndarray, preset: str, seed: int) -> tuple[np.ndarray, np.ndarray]:
     """Pictures (n, crop, crop, 3) uint8 whose activations at `layer` are near to `phi` (n, ...), and the losses (steps, n)."""
-    database = FaceDatabase.open(trained.database)
+    database, how = FaceDatabase.open(trained.database), preset_at(preset, layer)
     net = load(prototxt.generation(database.model, layer, len(phi)), trained.weights)
-    eigenfaces = load_eigenfaces(trained.eigenfaces) if PRESETS[preset].eigenfaces else None
-    descent = Descent(PRESETS[preset], database.preprocessing, eigenfaces)
+    descent = Descent(how, database.preprocessing, load_eigenfaces(trained.eigenfaces) if how.eigenfaces else None)
     canvas, losses = descent.run(Objective(net, layer, phi), np.random.default_rng(seed))
     return database.preprocessing.to_images(canvas), losses
 

@@ -1,7 +1,7 @@
 """The space of pixels: coordinates z are pixel values, at the net's resolution or a coarser one.
 
-A space turns coordinates, which generation optimises, into canvases, which the net reads. It has `start(n, noise, rng)`, `canvas(z)`,
-`pull_back(gradient)` and `constrain(z, sigma)`, which keeps z among images. `eigenfaces` has the other space.
+A space turns coordinates, which generation optimises, into canvases, which the net reads. It has `noise(deviation, rng)`, `canvas(z)`,
+`coordinates(canvas)`, `pull_back(gradient)` and `constrain(z, sigma)`, which keeps z among images. `eigenfaces` has the other space.
 """
 
 import numpy as np
@@ -23,9 +23,9 @@ class Pixels:
         self.shrink = np.linalg.pinv(self.r)
         self.low, self.high = (self.shrink @ bound @ self.shrink.T / self.scale for bound in preprocessing.bounds)
 
-    def start(self, n: int, noise: float, rng: np.random.Generator) -> np.ndarray:
-        """The mean image with noise, the same in each canvas."""
-        return np.repeat(rng.standard_normal((1, *self.low.shape)).astype(np.float32) * np.float32(noise), n, axis=0)
+    def noise(self, deviation: float, rng: np.random.Generator) -> np.ndarray:
+        """What is added to where a descent starts: (3, side, side)."""
+        return rng.standard_normal(self.low.shape).astype(np.float32) * np.float32(deviation)
 
     def canvas(self, z: np.ndarray) -> np.ndarray:
         return self.r @ z @ self.r.T * self.scale

@@ -18,6 +18,11 @@ def total_variation(x: np.ndarray) -> tuple[float, np.ndarray]:
     return float((down**2).sum() + (right**2).sum()), gradient
 
 
+def decay(x: np.ndarray, power: int = 2) -> tuple[float, np.ndarray]:
+    """|x|^p / p, summed, for an even p, and its gradient x^(p-1) (Simonyan et al. 2014; Mahendran and Vedaldi 2015)."""
+    return float((x**power).sum() / power), x ** (power - 1)
+
+
 def jitter(rng: np.random.Generator, pixels: int) -> tuple[int, int]:
     """A random shift of up to `pixels` down and right, to be undone after the gradient is taken (Mordvintsev et al. 2015)."""
     return tuple(int(shift) for shift in rng.integers(-pixels, pixels + 1, 2))

@@ -11,7 +11,6 @@ import numpy as np
 from tqdm import tqdm
 
 from attr2face.data.database import FaceDatabase
-from attr2face.data.preprocessing import Preprocessing
 from attr2face.files import write_json
 from attr2face.network import prototxt
 from attr2face.network.weights import load
@@ -22,18 +21,17 @@ BATCH = 32
 SHARD = 8 * BATCH
 
 
-def forward_batches(net: caffe.Net, images: Iterable[np.ndarray], preprocessing: Preprocessing, until: str = "",
-                    mirror: bool = False, linear: bool = False) -> Iterator[slice]:  # fmt: skip
-    """Run the net on images, batch by batch; yield the slice of the images that its blobs now hold.
+def forward_batches(net: caffe.Net, inputs: Iterable[np.ndarray], until: str = "", linear: bool = False) -> Iterator[slice]:
+    """Run the net on inputs (3, crop, crop), batch by batch; yield the slice of the inputs that its blobs now hold.
 
     Only the layers up to the last that writes blob `until` are run, if one is named; without that one, its ReLU, if `linear`.
 
     The slice is never longer than the net's batch; rows of a blob beyond its length are left over from before.
     """
     batch, end = net.blobs["data"].shape[0], _last_writer(net, until) - linear if until else len(net._layer_names) - 1
-    images, first = iter(images), 0
-    while chunk := list(islice(images, batch)):
-        net.blobs["data"].data[: len(chunk)] = preprocessing.to_blob(np.stack(chunk))[..., :: -1 if mirror else 1]
+    inputs, first = iter(inputs), 0
+    while chunk := list(islice(inputs, batch)):
+        net.blobs["data"].data[: len(chunk)] = chunk
         net._forward(0, end)
         yield slice(first, first + len(chunk))
         first += len(chunk)
@@ -77,7 +75,8 @@ def activations(what: Extraction, rows: np.ndarray, machine: Machine) -> Iterato
 def _shard(what: Extraction, rows: np.ndarray) -> np.ndarray:
     database = FaceDatabase.open(what.database)
     net = load(prototxt.deploy(database.model, BATCH), what.weights)
-    batches = forward_batches(net, database.images(rows), database.preprocessing, what.blob, what.mirror, what.linear)
+    inputs = (database.preprocessing.to_blob(image)[..., :: -1 if what.mirror else 1] for image in database.images(rows))
+    batches = forward_batches(net, inputs, what.blob, what.linear)
     return np.concatenate([net.blobs[what.blob].data[: batch.stop - batch.start].copy() for batch in batches])
 
 

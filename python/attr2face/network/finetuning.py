@@ -16,6 +16,9 @@ from attr2face.network.weights import load, write_weights
 from attr2face.parallel import Machine
 from attr2face.settings import Finetuning, Pretraining
 
+JUDGE_RATE = 1e-3
+JUDGE_DROPOUT = 0.3
+
 
 @dataclass(frozen=True)
 class Start:
@@ -62,6 +65,15 @@ def finetune(database: FaceDatabase, start: Start, settings: Finetuning, seed: i
         net.copy_from(str(trained))
         net.save(str(trained))
     _finish(out, trained)
+
+
+def train_judge(database: FaceDatabase, model: Model, start: Path | None, epochs: float, seed: int, out: Path,
+                machine: Machine) -> None:  # fmt: skip
+    """Train the net among the judges, of which `model` tells the layers, on the 42 heads, from weights if they are given."""
+    data = TrainingData(database.folder, model.batch)
+    plan = Plan(epochs, JUDGE_RATE, seed, len(database.rows("train")))
+    _Trainer(model, data, Learning(dropout=JUDGE_DROPOUT), out).run(plan, start, machine)
+    _finish(out, out / "trained.caffemodel")
 
 
 def _finish(out: Path, trained: Path) -> None:

@@ -1,9 +1,12 @@
-"""The frozen layers' output, computed once: a folder of LMDBs like the images', to train the layers above from.
+"""The frozen layers' output, computed once: for each depth a folder of LMDBs like the images', to train the layers above from.
 
-Images are cropped at the centre; each training image is there a second time, mirrored. Caffe's Data layer reads the activations as it
-reads pixels.
+Each training image is there several times, with the random crops and mirror images that training draws, validation images once, at the
+centre. One pass over the images serves all depths. Caffe's Data layer reads the activations as it reads pixels.
 """
 
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
 
 import lmdb
@@ -13,48 +16,104 @@ from tqdm import tqdm
 from attr2face.data.database import FaceDatabase
 from attr2face.data.lmdbs import open_for_writing
 from attr2face.files import require_space
+from attr2face.models import STAGES
 from attr2face.network import prototxt
-from attr2face.network.extraction import Extraction, activations
+from attr2face.network.extraction import BATCH, SHARD, forward_batches
 from attr2face.network.weights import load
-from attr2face.parallel import Machine
+from attr2face.parallel import Machine, map_in_order
 from attr2face.pycaffe import caffe_pb2
 from attr2face.settings import check_cacheable
 
 
-def build_cache(database: FaceDatabase, weights: Path, freeze: str, out: Path, machine: Machine) -> None:
-    """Fill the folder `out` with the blob below stage `freeze` for training and validation images, and their labels.
+@dataclass(frozen=True)
+class Frozen:
+    """What is cached.
+
+    Attributes
+    ----------
+    database : Path
+        Folder of LMDBs.
+    weights : Path
+    depths : sequence of str
+        Stages below which layers are frozen, such as conv5 and fc6.
+    crops : int
+        How often each training image is there.
+    seed : int
+        Of the crops.
+    """
+
+    database: Path
+    weights: Path
+    depths: Sequence[str]
+    crops: int
+    seed: int
+
+    @property
+    def blobs(self) -> dict[str, str]:
+        """The blob that the stage above reads, by depth, from the first layers to the last."""
+        return {depth: prototxt.blob_below(depth) for depth in sorted(self.depths, key=STAGES.index)}
+
+
+def build_cache(what: Frozen, out: Path, machine: Machine) -> None:
+    """Fill a folder of `out` for each depth with its blob for training and validation images, and their labels.
 
     What an interrupted call has stored is kept.
 
     Raises
     ------
     UserError
-        If `freeze` freezes nothing.
+        If a depth freezes nothing.
     """
-    check_cacheable(freeze)
-    blob = prototxt.blob_below(freeze)
-    n_values = load(prototxt.deploy(database.model), weights).blobs[blob].data[0].size
-    for split in ("train", "val"):
-        rows = database.rows(split)
-        passes = [False, True] if database.model.mirror and split == "train" else [False]
-        require_space(out, 5 * n_values * len(rows) * len(passes))
-        size = 8 * n_values * (len(rows) * len(passes) + 64) + (1 << 20)
-        with open_for_writing(out / f"{split}_images", size) as environment:
-            for number, mirror in enumerate(passes):
-                done = max(0, environment.stat()["entries"] - number * len(rows))
-                what = Extraction(database.folder, weights, blob, mirror)
-                with tqdm(total=len(rows), initial=done, desc=f"{blob} of {split}", unit=" images") as bar:
-                    for phi in activations(what, rows[done:], machine):
-                        _append(environment, phi)
-                        bar.update(len(phi))
-        _copy_labels(database.folder / f"{split}_labels", out / f"{split}_labels", len(passes))
+    for depth in what.depths:
+        check_cacheable(depth)
+    for depth in what.depths:
+        (out / depth).mkdir(exist_ok=True)
+    database, blobs = FaceDatabase.open(what.database), what.blobs
+    shapes = load(prototxt.deploy(database.model), what.weights).blobs
+    for split, passes in (("train", what.crops), ("val", 1)):
+        rows = np.tile(database.rows(split), passes)
+        sizes = {depth: shapes[blob].data[0].size for depth, blob in blobs.items()}
+        require_space(out, 5 * sum(sizes.values()) * len(rows))
+        with ExitStack() as stack:
+            open_folder = {
+                depth: stack.enter_context(open_for_writing(out / depth / f"{split}_images", 8 * size * (len(rows) + 64) + (1 << 20)))
+                for depth, size in sizes.items()
+            }
+            _fill(what, split == "train", rows, open_folder, machine)
+        for depth in blobs:
+            _copy_labels(database.folder / f"{split}_labels", out / depth / f"{split}_labels", passes)
 
 
-def _append(environment: lmdb.Environment, phi: np.ndarray) -> None:
-    """Append activations (n, ...) to an LMDB in one transaction."""
-    with environment.begin(write=True) as transaction:
-        for i, values in enumerate(phi, environment.stat()["entries"]):
-            transaction.put(f"{i:08d}".encode(), _datum(values).SerializeToString(), append=True)
+def _fill(what: Frozen, at_random: bool, rows: np.ndarray, folders: dict[str, lmdb.Environment], machine: Machine) -> None:
+    """Store the blobs of some rows, from the first that a folder lacks."""
+    done = min(environment.stat()["entries"] for environment in folders.values())
+    shards = [np.arange(first, min(first + SHARD, len(rows))) for first in range(done, len(rows), SHARD)]
+    tasks = [(what, at_random, rows[numbers], numbers) for numbers in shards]
+    with tqdm(total=len(rows), initial=done, desc=", ".join(what.blobs.values()), unit=" images") as bar:
+        for task, found in zip(tasks, map_in_order(machine, _shard, tasks), strict=True):
+            for depth, environment in folders.items():
+                with environment.begin(write=True) as transaction:
+                    for number, phi in zip(task[-1], found[depth], strict=True):
+                        transaction.put(f"{number:08d}".encode(), _datum(phi).SerializeToString())
+            bar.update(len(task[-1]))
+
+
+def _shard(what: Frozen, at_random: bool, rows: np.ndarray, numbers: np.ndarray) -> dict[str, np.ndarray]:
+    """The blobs (n, ...) of some rows by depth; the same record draws the same crop, whatever is computed beside it."""
+    database = FaceDatabase.open(what.database)
+    net = load(prototxt.deploy(database.model, BATCH), what.weights)
+
+    def read(image: np.ndarray, number: int) -> np.ndarray:
+        if not at_random:
+            return database.preprocessing.to_blob(image)
+        return database.augmented(image, np.random.default_rng([what.seed, number]))
+
+    inputs = (read(image, number) for image, number in zip(database.images(rows), numbers, strict=True))
+    found = {depth: [] for depth in what.blobs}
+    for batch in forward_batches(net, inputs, list(what.blobs.values())[-1]):
+        for depth, blob in what.blobs.items():
+            found[depth].append(net.blobs[blob].data[: batch.stop - batch.start].copy())
+    return {depth: np.concatenate(phi) for depth, phi in found.items()}
 
 
 def _datum(activations: np.ndarray) -> caffe_pb2.Datum:

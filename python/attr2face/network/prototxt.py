@@ -8,7 +8,7 @@ import numpy as np
 from attr2face.data.attributes import HEADS
 from attr2face.data.faces import SPLITS
 from attr2face.errors import UserError
-from attr2face.models import CONVOLUTIONS, LAYERS, MODELS, STAGES, Model
+from attr2face.models import CONVOLUTIONS, JUDGE, LAYERS, MODELS, STAGES, Model
 from attr2face.pycaffe import caffe, caffe_pb2, params
 from attr2face.pycaffe import layers as L
 from attr2face.settings import defaults
@@ -95,6 +95,17 @@ def trunk(n: caffe.NetSpec, bottom: caffe.net_spec.Top, model: Model, learning: 
     return top
 
 
+def judge_body(n: caffe.NetSpec, bottom: caffe.net_spec.Top, model: Model) -> caffe.net_spec.Top:
+    """Layers of the net among the judges, unlike a VGG's: wide convolutions of stride 2 without pooling, and one hidden layer, fc5."""
+    top = bottom
+    for i, width in enumerate(model.widths[:-1], 1):
+        convolution = {"num_output": width, "kernel_size": 5, "pad": 2, "stride": 2}
+        n[f"conv{i}"] = L.Convolution(top, **convolution, param=_rates(1), **FILLERS)
+        top = _activate(n, f"conv{i}", model, 1)
+    n.fc5 = L.InnerProduct(top, num_output=model.widths[-1], param=_rates(1), **FILLERS)
+    return _activate(n, "fc5", model, 1)
+
+
 def blob_below(stage: str) -> str:
     """The blob that a stage reads: what a cache of the frozen layers below it holds."""
     below = STAGES[STAGES.index(stage) - 1]
@@ -149,7 +160,10 @@ def train_val(model: Model, data: TrainingData, learning: Learning = ALL_LEARN) 
     slices = L.Slice(n.labels, ntop=43, axis=1, slice_point=list(range(1, 43)))
     for name, top in zip([*(head.name for head in HEADS), "person"], slices, strict=True):
         n[f"label_{name}"] = top
-    features = trunk(n, n.data, model, learning, learning.freeze if data.cached else "conv1")
+    if model.name == JUDGE.name:
+        features = n.drop5 = L.Dropout(judge_body(n, n.data, model), dropout_ratio=learning.dropout)
+    else:
+        features = trunk(n, n.data, model, learning, learning.freeze if data.cached else "conv1")
     classes = {"person": data.identities} if data.identities else {head.name: head.n_classes for head in HEADS}
     for name, count in classes.items():
         score = _head(n, features, name, count)
@@ -184,7 +198,7 @@ def deploy(model: Model, batch: int = 1) -> str:
     """The trained net as prototxt text: input `data`, output `prob`, the 42 softmaxes side by side (115 columns)."""
     n = caffe.NetSpec()
     n.data = L.Input(shape={"dim": [batch, 3, model.crop, model.crop]})
-    features = trunk(n, n.data, model)
+    features = judge_body(n, n.data, model) if model.name == JUDGE.name else trunk(n, n.data, model)
     probabilities = []
     for head in HEADS:
         n[f"prob_{head.name}"] = L.Softmax(_head(n, features, head.name, head.n_classes))

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import FancyBboxPatch
 from scipy import stats
 
-from attr2face.data.attributes import ATTRIBUTES, HEADS, INDEX
+from attr2face.data.attributes import ATTRIBUTES, HEADS, INDEX, file_name
 from attr2face.files import atomic_write
 from attr2face.models import CONVOLUTIONS, Model
 
@@ -149,3 +149,29 @@ def distribution(prevalence: pd.Series, paper: dict[str, float]) -> Figure:
     axes.tick_params(axis="y", labelsize=5.5)
     axes.legend(loc="center right")
     return figure
+
+
+def write_intervals(table: Path, factors: dict[str, list[str]], out: Path) -> None:
+    """A plot for each measure of a comparison (`intervals.csv`): every method's mean and interval, a panel for each factor.
+
+    The dotted lines are photographs and the mean face.
+    """
+    intervals = pd.read_csv(table)
+    for measure, of_measure in intervals.groupby("measure", sort=False):
+        found = of_measure.set_index("method")
+        figure = Figure(figsize=(COLUMN, 0.6 + 0.19 * sum(len(names) + 1 for names in factors.values())), layout="constrained")
+        panels = figure.subplots(len(factors), 1, sharex=True, squeeze=False, height_ratios=[len(names) for names in factors.values()])[
+            :, 0
+        ]
+        for axes, (factor, names) in zip(panels, factors.items(), strict=True):
+            at = found.loc[names]
+            axes.errorbar(at["mean"], names, xerr=[at["mean"] - at["low"], at["high"] - at["mean"]], fmt="o", color=BLUE, markersize=4)
+            for name, colour in (("photographs", GREEN), ("mean face", ORANGE)):
+                axes.axvline(found["mean"].get(name, np.nan), color=colour, linestyle=":", label=name)
+            axes.set_ylabel(factor, fontsize="small")
+            axes.tick_params(labelsize="x-small")
+            axes.margins(y=0.15)
+            axes.invert_yaxis()
+        panels[0].legend(fontsize="x-small")
+        panels[-1].set_xlabel(measure)
+        save(figure, out / f"plot-{file_name(measure.replace(',', '').replace('%', 'percent').split())}")

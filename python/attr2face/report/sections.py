@@ -4,6 +4,7 @@ Each section writes its figures (PNG, SVG) and tables (CSV, Markdown) into the r
 """
 
 import functools
+import json
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,12 +24,38 @@ from attr2face.network.extraction import Extraction, activations
 from attr2face.parallel import Machine
 from attr2face.report import figures
 from attr2face.report.page import Section, write_page
+from attr2face.report.results import tables
 
 # Cate, Dalvi and Hussain (2016): section 3.1, Figures 3 and 7, Table 2.
 FREQUENCY = {"White": 0.76, "Black": 0.03, "No Eyewear": 0.90}
 CLUSTERED = ("Youth", "Soft Lighting")
 LIKENESS = {"Barack Obama": 35, "Clive Owen": 27, "Cristiano Ronaldo": 45, "Jared Leto": 52, "Julia Roberts": 42, "Mickey Rourke": 22,
             "Miley Cyrus": 42, "Nicole Richie": 30, "Ryan Seacrest": 30}  # fmt: skip
+PLOTS = ("requested-seen-ridge", "Fréchet-distance-HOG")
+JUDGES = (
+    "Two judges of people whom nets and priors never saw: ridge regression on HOG and colours, and a small Caffe net. On pictures of "
+    "unseen people, means over the attributes; kappa (Cohen) is how far the two agree."
+)
+SEEN = (
+    "Faces for the attributes of unseen people. The share of requested attributes that each judge sees, and of those that the person's own "
+    "photograph does not have; mean and 95% interval over people and repetitions of training. Where a method is above photographs, it "
+    "exaggerates."
+)
+PARTS = "The default less a method that lacks one part of it, in requested attributes seen: paired, for the same people and repetitions."
+LIKE = (
+    "OpenCV finds exactly one face; fine detail is the share of spectral power above a quarter of the highest frequency, relative to "
+    "photographs. Distances to pictures of unseen people, on features that no method optimises, have halves of photographs as their floor. "
+    "Diversity is the mean distance of two faces; the nearest training picture is 1 for photographs, and lower where a face is a copy."
+)
+WHO = (
+    "Cosine, of features of a net that tells people apart, to the requested person's own photograph and to those of others, and the "
+    "rank of the own photograph among all. Of the row of photographs it is another picture of that person, where there is one."
+)
+METHODS = "Every method that was compared. The sheets show the same requests, a row per method, factor by factor."
+ATTRIBUTE = (
+    "How often each judge sees a requested attribute in faces of the default, and in the photographs that have it, which is the judge's "
+    "own ceiling. Where faces are above it, they exaggerate."
+)
 EMBEDDED = 1000
 SHOWN = 4
 BATCH = 32
@@ -43,7 +70,7 @@ class Results:
     trained : Trained
     pretrained : Path
         Weights that finetuning started from, for Figure 3's "before".
-    scores, experiments, diagnosis, evaluation, inversion : Path
+    scores, experiments, diagnosis, evaluation, inversion, real, numbers : Path
     methods : dict of Path
         Folder of faces of each method of generation; the project's own comes last.
     """
@@ -55,6 +82,8 @@ class Results:
     diagnosis: Path
     evaluation: Path
     inversion: Path
+    real: Path
+    numbers: Path
     methods: dict[str, Path]
 
     @functools.cached_property
@@ -66,9 +95,15 @@ class Results:
         """The project's own method."""
         return list(self.methods)[-1]
 
+    @functools.cached_property
+    def tables(self) -> dict[str, pd.DataFrame]:
+        """The README's tables, of this dataset and model, by the first word of their names."""
+        shown = tables({"": json.loads((self.numbers / "numbers.json").read_text())})
+        return {name.partition(",")[0]: table.drop(columns="data", errors="ignore") for name, table in shown.items()}
+
     def shown(self, method: str) -> list[np.ndarray]:
         """The first faces of a method, or the first photographs."""
-        folder = self.evaluation / "photographs" if method == "photographs" else self.methods[method]
+        folder = self.real / "photographs" if method == "photographs" else self.methods[method]
         return [read_picture(folder / f"{i:03d}.png") for i in range(SHOWN)]
 
 
@@ -89,7 +124,7 @@ def write_report(results: Results, layer: str, seed: int, out: Path, machine: Ma
         _distribution(results, out),
         _generated(results, out),
         _likeness(results, out),
-        _comparison(results, out),
+        *_comparison(results, out),
         _targets(results, out),
         _scores(results, out),
     ]
@@ -147,7 +182,7 @@ def _clusters(results: Results, seed: int, out: Path, machine: Machine) -> list[
 
 
 def _freezing(results: Results, out: Path) -> Section:
-    table = _table(pd.read_csv(results.experiments / "table1.csv"), out, "table1")
+    table = _table(results.tables["freezing"], out, "table1")
     text = "Accuracy of the heads, averaged over all 42, with the layers below fc6 or conv5 frozen, and the loss by what is frozen."
     return Section("Table 1 and Figure 4: what to freeze", text, [_copied(results.experiments / "loss.png", out, "4")], table)
 
@@ -165,9 +200,10 @@ def _inversions(results: Results, layer: str, seed: int, out: Path) -> Section:
         f"its attributes:\n{results.own}": results.shown(results.own),
     }
     figure = figures.pictures(columns, [""] * SHOWN)
-    table = _table(pd.read_csv(results.inversion / "table.csv"), out, "inversion")
+    table = _table(results.tables["inversion"], out, "inversion")
     text = (
-        "Inversion of a photograph's own activations, and of what its attributes alone tell of it. The table compares inversions by layer."
+        "Inversion of a photograph's own activations, and of what its attributes alone tell of it. The table compares inversions by layer "
+        "and by preset: SSIM / PSNR in dB / relative distance of the activations. icnn and mahendran are others' published settings."
     )
     return Section("Figure 5: inversion", text, [_figure(figure, out, "5")], table)
 
@@ -202,7 +238,7 @@ def _likeness(results: Results, out: Path) -> Section:
     table = _table(pd.concat([ours, theirs], axis=1), out, "table2")
 
     def within(column: str) -> str:
-        low, middle, high = np.nanpercentile(likeness[column], [10, 50, 90])
+        low, middle, high = likeness[column].quantile([0.1, 0.5, 0.9])
         return f"{middle:.0f}% ({low:.0f} to {high:.0f})"
 
     text = (
@@ -214,13 +250,23 @@ def _likeness(results: Results, out: Path) -> Section:
     return Section("Table 2: likeness", text, [], table)
 
 
-def _comparison(results: Results, out: Path) -> Section:
-    table = _table(pd.read_csv(results.evaluation / "table.csv"), out, "comparison")
-    text = (
-        "Faces for the attributes of unseen people, looked at by a judge that generation never saw (ridge regression on HOG "
-        "and colours) and by OpenCV's face detector. Distances are root mean squares of grey levels, of 255."
+def _comparison(results: Results, out: Path) -> list[Section]:
+    folder = results.evaluation
+    judges, seen, like, who, parts, methods = (
+        _table(results.tables[name], out, name) for name in ("judges", "seen", "like", "who", "parts", "methods")
     )
-    return Section("Methods compared", text, [], table)
+    attributes = _table(pd.read_csv(folder / "attributes.csv"), out, "attributes")
+    plots = [shutil.copy(folder / f"plot-{name}.png", out) for name in PLOTS]
+    sheets = [shutil.copy(path, out) for path in sorted(folder.glob("factor-*.jpg"))]
+    return [
+        Section("The judges", JUDGES, [], judges),
+        Section("What the judges see in faces", SEEN, [Path(plots[0])], seen),
+        Section("What each part adds", PARTS, [], parts),
+        Section("Are they pictures of faces?", LIKE, [Path(plots[1])], like),
+        Section("Whom do they show?", WHO, [], who),
+        Section("All methods, factor by factor", METHODS, [Path(sheet) for sheet in sheets], methods),
+        Section("Attribute by attribute", ATTRIBUTE, [], attributes),
+    ]
 
 
 def _targets(results: Results, out: Path) -> Section:

@@ -1,0 +1,137 @@
+"""What the judges see in a set of pictures, and features that sets are compared by.
+
+A file of measures (.npz) holds, for n pictures: `ridge` and `net` (n, 73), whether each judge sees each attribute; `faces` (n,), found by
+OpenCV; `fine` (n,), the share of fine detail; `distance` (n,) from the mean face in grey levels; `hog` (n, 64), principal components of HOG
+and colours; `deep` (n, 64), those of the net judge's last layer; `identity` (n, d), what tells people apart.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from sklearn.decomposition import PCA
+
+from attr2face.data.database import FaceDatabase
+from attr2face.data.pictures import enlarged, read_picture
+from attr2face.evaluation.identity import IdentityNet
+from attr2face.evaluation.judge import load_judge, photographs
+from attr2face.evaluation.netjudge import load_net_judge
+from attr2face.evaluation.quality import count_faces, fine_share
+from attr2face.parallel import Machine, map_in_order
+
+COMPONENTS = 64
+KNOWN = 4000
+CHUNK = 32
+
+
+@dataclass(frozen=True)
+class Judges:
+    """Who looks at pictures.
+
+    Attributes
+    ----------
+    ridge : Path
+        Written by `judge.write_judge`.
+    net : Path
+        Folder of `netjudge.write_net_judge`.
+    identity : IdentityNet
+    database : Path
+        Folder of the nets' LMDBs, for the mean face and the size of pictures.
+    projections : Path
+        Written by `write_projections`.
+    """
+
+    ridge: Path
+    net: Path
+    identity: IdentityNet
+    database: Path
+    projections: Path
+
+
+@dataclass(frozen=True)
+class Projection:
+    """Features to principal components, in units of the features' usual deviation.
+
+    Attributes
+    ----------
+    mean : (d,)
+    components : (k, d)
+    known : (n, k)
+        Those of training pictures.
+    """
+
+    mean: np.ndarray
+    components: np.ndarray
+    known: np.ndarray
+
+    def __call__(self, features: np.ndarray) -> np.ndarray:
+        """(n, d) to (n, k) float32."""
+        return ((features - self.mean) @ self.components.T).astype(np.float32)
+
+
+def fit_projection(features: np.ndarray, seed: int) -> Projection:
+    """The first principal components of features (n, d), scaled alike so that a component's mean square is 1."""
+    pca = PCA(min(COMPONENTS, *features.shape), svd_solver="randomized", random_state=seed).fit(features)
+    components = pca.components_ / np.sqrt(pca.explained_variance_.mean())
+    return Projection(pca.mean_, components, ((features - pca.mean_) @ components.T).astype(np.float32))
+
+
+def write_projections(ridge: Path, net: Path, database: FaceDatabase, seed: int, out: Path, machine: Machine) -> None:
+    """Fit `hog` and `deep` to what two judges see in pictures of training people; write `projections.npz` into the folder `out`."""
+    rows = np.random.default_rng(seed).permutation(database.rows("train"))[:KNOWN]
+    looks = map_in_order(
+        machine, _features, [(ridge, net, database.folder, rows[first : first + CHUNK]) for first in range(0, len(rows), CHUNK)]
+    )
+    hog, deep = (np.concatenate(features) for features in zip(*looks, strict=True))
+    stored = {}
+    for name, features in (("hog", hog), ("deep", deep)):
+        fitted = fit_projection(features, seed)
+        stored |= {f"{name}_mean": fitted.mean, f"{name}_components": fitted.components, f"{name}_known": fitted.known}
+    np.savez(out / "projections.npz", **stored)
+
+
+def _features(ridge: Path, net: Path, database: Path, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    pictures = photographs(FaceDatabase.open(database), rows)
+    return load_judge(ridge).scaled(pictures), load_net_judge(net).look(pictures)[1]
+
+
+def load_projection(path: Path, name: str) -> Projection:
+    """Read `hog` or `deep` of what `write_projections` wrote."""
+    with np.load(path) as stored:
+        return Projection(*(stored[f"{name}_{part}"] for part in ("mean", "components", "known")))
+
+
+def measure(pictures: Sequence[np.ndarray], judges: Judges, machine: Machine) -> dict[str, np.ndarray]:
+    """Measures of pictures (256, 256, 3) uint8, by name."""
+    tasks = [(np.stack(pictures[first : first + CHUNK]), judges) for first in range(0, len(pictures), CHUNK)]
+    chunks = list(map_in_order(machine, _measure, tasks))
+    return {name: np.concatenate([chunk[name] for chunk in chunks]) for name in chunks[0]}
+
+
+def _measure(pictures: np.ndarray, judges: Judges) -> dict[str, np.ndarray]:
+    database, ridge, net = FaceDatabase.open(judges.database), load_judge(judges.ridge), load_net_judge(judges.net)
+    mean_face = np.asarray(enlarged(database.preprocessing.mean_image), np.float32)
+    scaled, (probability, deep) = ridge.scaled(pictures), net.look(pictures)
+    return {
+        "ridge": ridge.outputs_of(scaled) >= ridge.threshold,
+        "net": probability >= net.threshold,
+        "faces": np.array([count_faces(picture) for picture in pictures]),
+        "fine": np.array([fine_share(picture, database.model.crop) for picture in pictures]),
+        "distance": np.sqrt(np.square(pictures - mean_face).mean(axis=(1, 2, 3))),
+        "hog": load_projection(judges.projections, "hog")(scaled),
+        "deep": load_projection(judges.projections, "deep")(deep),
+        "identity": judges.identity.embed(pictures),
+    }
+
+
+def write_measures(faces: Path, judges: Judges, out: Path, machine: Machine) -> None:
+    """Measure all faces of a folder (000.png and on); write `measures.npz` into the folder `out`."""
+    pictures = [read_picture(path) for path in sorted(faces.glob("[0-9]*.png"))]
+    np.savez(out / "measures.npz", **measure(pictures, judges, machine))
+
+
+def read_measures(path: Path) -> dict[str, np.ndarray]:
+    """Read a file of measures."""
+    with np.load(path) as stored:
+        return dict(stored)

@@ -1,0 +1,69 @@
+"""The second judge of faces: a small Caffe net of another kind than those that faces are made with, trained on the judges' people.
+
+Its folder holds `weights.caffemodel`, `judge.npz` (mean image and thresholds), `scores.csv` and what `network.training` writes.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from attr2face.data.attributes import attribute_probabilities
+from attr2face.data.database import FaceDatabase
+from attr2face.data.pictures import resized
+from attr2face.data.preprocessing import Preprocessing
+from attr2face.evaluation.scores import score, thresholds
+from attr2face.models import JUDGE, Model
+from attr2face.network import prototxt
+from attr2face.network.extraction import forward_batches
+from attr2face.network.finetuning import train_judge
+from attr2face.network.weights import load
+from attr2face.parallel import Machine
+
+BATCH = 32
+
+
+@dataclass(frozen=True)
+class NetJudge:
+    """The net, and the probability of each attribute above which it is seen, `threshold` (73,)."""
+
+    weights: Path
+    model: Model
+    preprocessing: Preprocessing
+    threshold: np.ndarray
+
+    def look(self, pictures: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+        """The probability of each attribute in pictures (height, width, 3) uint8, (n, 73), and the net's last features, (n, 128)."""
+        net = load(prototxt.deploy(self.model, BATCH), self.weights)
+        inputs = (self.preprocessing.to_blob(resized(picture, self.model.crop)) for picture in pictures)
+        probability, features = [], []
+        for rows in forward_batches(net, inputs):
+            n = rows.stop - rows.start
+            probability.append(attribute_probabilities(net.blobs["prob"].data[:n]))
+            features.append(net.blobs["fc5"].data[:n].copy())
+        return np.concatenate(probability), np.concatenate(features)
+
+
+def write_net_judge(database: FaceDatabase, start: Path | None, epochs: float, seed: int, out: Path, machine: Machine) -> None:
+    """Train a judge on a database's training people, from the weights `start` if they are given, into the folder `out`."""
+    model = replace(JUDGE, crop=database.model.crop)
+    train_judge(database, model, start, epochs, seed, out, machine)
+    judge = NetJudge(out / "weights.caffemodel", model, replace(database.preprocessing, scale=model.scale), np.zeros(0))
+    val, test = database.rows("val"), database.rows("test")
+    seen = {name: judge.look(list(database.crops(rows)))[0] for name, rows in (("val", val), ("test", test))}
+    np.savez(
+        out / "judge.npz",
+        mean=database.preprocessing.mean,
+        threshold=thresholds(database.positive[val], seen["val"], balanced=True),
+    )
+    table = score(database.positive[test], seen["test"], thresholds(database.positive[val], seen["val"]))
+    table.to_csv(out / "scores.csv", index=False)
+
+
+def load_net_judge(folder: Path) -> NetJudge:
+    """Read what `write_net_judge` wrote."""
+    with np.load(folder / "judge.npz") as stored:
+        mean, threshold = stored["mean"], stored["threshold"]
+    model = replace(JUDGE, crop=mean.shape[-1])
+    return NetJudge(folder / "weights.caffemodel", model, Preprocessing(mean, model.scale), threshold)

@@ -1,0 +1,69 @@
+"""Requests for evaluation: the attributes of unseen people's pictures, one picture of a person, and some of them several times."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from attr2face.data.attributes import HEADS
+from attr2face.data.database import FaceDatabase
+from attr2face.errors import UserError
+from attr2face.files import write_json
+from attr2face.settings import Evaluation
+
+REPEATED, DRAWS = 8, 4
+
+
+@dataclass(frozen=True)
+class Requests:
+    """Rows of unseen people's images in a database, and the attributes that are requested for each."""
+
+    rows: np.ndarray
+    sets: list[list[str]]
+
+    @property
+    def with_draws(self) -> list[list[str]]:
+        """All sets, and after them the first eight three times again: four faces of each of these tell how much one request varies."""
+        return self.sets + self.sets[:REPEATED] * (DRAWS - 1)
+
+    def draws_of(self, values: np.ndarray) -> np.ndarray:
+        """The values (n, ...) of `with_draws` that belong to the requests that are there several times: (8, 4, ...)."""
+        repeated = min(REPEATED, len(self.sets))
+        again = values[len(self.sets) :].reshape(DRAWS - 1, repeated, *values.shape[1:])
+        return np.concatenate([values[None, :repeated], again]).swapaxes(0, 1)
+
+
+def write_requests(database: FaceDatabase, settings: Evaluation, seed: int, out: Path) -> None:
+    """Draw images of unseen people, whose attributes are requested; write `requests.json` into the folder `out`.
+
+    Raises
+    ------
+    UserError
+        If nobody is in the split.
+    """
+    within = database.rows(settings.split)
+    if len(within) == 0:
+        raise UserError(f"{database.folder} has nobody in the split {settings.split}; use more people")
+    chosen = draw_people(database.people[within], database.labels[within], settings.images, np.random.default_rng(seed))
+    rows = within[chosen]
+    write_json(out / "requests.json", [{"row": int(row), "attributes": attributes_of(database.labels[row])} for row in rows])
+
+
+def read_requests(folder: Path) -> Requests:
+    """Read what `write_requests` wrote."""
+    stored = json.loads((folder / "requests.json").read_text())
+    return Requests(np.array([entry["row"] for entry in stored]), [entry["attributes"] for entry in stored])
+
+
+def attributes_of(labels: np.ndarray) -> list[str]:
+    """The attributes of an image with classes `labels` (42,): one of a head, so that they exclude each other nowhere."""
+    return [head.attributes[k - 1] for head, k in zip(HEADS, labels, strict=True) if k > 0]
+
+
+def draw_people(people: np.ndarray, labels: np.ndarray, n: int, rng: np.random.Generator) -> np.ndarray:
+    """Rows of `n` images with attributes, of as many people as there are."""
+    order = rng.permutation(np.flatnonzero((labels > 0).any(axis=1)))
+    times_before = pd.Series(people[order]).groupby(people[order]).cumcount().to_numpy()
+    return order[np.argsort(times_before, kind="stable")][:n]

@@ -1,0 +1,147 @@
+"""The numbers of README and report: collected from what the stages wrote, kept in docs/results.json, and shown as tables.
+
+The file has a part for each dataset and model. A table of the README stands between `<!-- results: NAME -->` and `<!-- end -->`.
+"""
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+from PIL import Image
+
+from attr2face.evaluation.intervals import with_half_width
+from attr2face.evaluation.scores import MEANS
+from attr2face.evaluation.summary import columns_of
+from attr2face.files import atomic_write, write_json
+
+MARKED = re.compile(r"(<!-- results: (.+?) -->\n).*?(<!-- end -->)", re.DOTALL)
+NAMES = {"synthetic-mini": "rendered", "lfw-mini": "LFW"}
+SHOWN = ("mean face", "class visualisation", "paper", "prior alone", "strength 1", "default", "photographs of others", "photographs")
+SEEN = ("requested seen, ridge", "requested seen, net", "not there, but seen, ridge", "not there, but seen, net")
+LIKE = ("one face", "fine detail", "Fréchet distance, HOG", "kernel distance, net", "diversity", "diversity of one request",
+        "nearest training picture")  # fmt: skip
+WHO = ("cosine to own", "cosine to others", "rank of own", "likeness, %")
+PARTS = {
+    "all: default less the mean face": "mean face",
+    "default less the paper's way": "paper",
+    "the net: default less the prior alone": "prior alone",
+    "the net, beside a prior twice as strong": "prior alone x 2",
+    "the prior: default less the same target from the mean face": "conditional target x 2",
+    "eigenfaces: default less pixels with the same start and target": "pixels from attributes x 2",
+    "strength 2 less strength 1": "strength 1",
+}
+SHEETS = ("default.jpg", "paper.jpg", "factor-target.jpg", "factor-prior.jpg", "factor-strength.jpg", "factor-net.jpg")
+
+
+@dataclass(frozen=True)
+class Stages:
+    """Folders of what the stages wrote; `scores` of each repetition."""
+
+    scores: Sequence[Path]
+    baseline: Path
+    experiments: Path
+    evaluation: Path
+    inversion: Path
+
+
+def collect(stages: Stages) -> dict[str, list[dict]]:
+    """All numbers that README and report show of one dataset and model: rows by the name of their table."""
+    floor = json.loads((stages.evaluation / "floor.json").read_text())
+    tables = {
+        "reading": pd.DataFrame([_read_by_net(stages.scores), _read_by_baseline(stages.baseline)]),
+        "freezing": pd.read_csv(stages.experiments / "table1.csv"),
+        "intervals": pd.read_csv(stages.evaluation / "intervals.csv"),
+        "differences": pd.read_csv(stages.evaluation / "differences.csv"),
+        "judges": pd.read_csv(stages.evaluation / "judges.csv").drop(columns="attribute").mean().to_frame().T,
+        "floor": pd.DataFrame(floor.items(), columns=["measure", "mean"]),
+        "inversion": pd.read_csv(stages.inversion / "table.csv"),
+    }
+    return {name: json.loads(table.round(4).to_json(orient="records")) for name, table in tables.items()}
+
+
+def _read_by_net(scores: Sequence[Path]) -> dict[str, object]:
+    """Means over the attributes of unseen people, of each repetition."""
+    tables = [pd.read_csv(folder / "scores.csv").query("split == 'test'")[MEANS].mean() for folder in scores]
+    row = {"reader": "the net", "majority": tables[0]["majority"]}
+    for measure in MEANS[1:]:
+        row |= with_half_width(measure, [means[measure] for means in tables])
+    return row
+
+
+def _read_by_baseline(folder: Path) -> dict[str, object]:
+    return {"reader": "HOG and ridge regression"} | pd.read_csv(folder / "scores.csv")[MEANS].mean().to_dict()
+
+
+def write_results(docs: Path, part: str, numbers: Path, evaluation: Path) -> None:
+    """Put the numbers of one dataset and model into results.json in the folder `docs`, and the sheets beside it, half as large."""
+    results = json.loads((docs / "results.json").read_text()) if (docs / "results.json").exists() else {}
+    results[part] = json.loads((numbers / "numbers.json").read_text())
+    write_json(docs / "results.json", dict(sorted(results.items(), reverse=True)))
+    for name in SHEETS:
+        if (evaluation / name).exists():
+            with Image.open(evaluation / name) as sheet, atomic_write(docs / f"{part}-{name}") as temporary:
+                sheet.reduce(2).save(temporary, "JPEG", quality=85)
+
+
+def tables(results: Mapping[str, Mapping[str, list[dict]]]) -> dict[str, pd.DataFrame]:
+    """The tables of README and report by name, every cell as it is shown."""
+    found = {name: rounded(_of_all(results, name)) for name in ("reading", "freezing", "judges")}
+    found["inversion"] = _inversions(_of_all(results, "inversion"))
+    for part, numbers in results.items():
+        floor = [{"method": "halves of photographs", **row} for row in numbers["floor"]]
+        intervals = pd.DataFrame([*numbers["intervals"], *floor])
+        for name, measures, rows in (("seen", SEEN, SHOWN), ("like", LIKE, (*SHOWN, "halves of photographs")), ("who", WHO, SHOWN)):
+            found[f"{name}, {part}"] = columns_of(intervals[intervals["method"].isin(rows)], measures)
+        found[f"methods, {part}"] = columns_of(pd.DataFrame(numbers["intervals"]), (*SEEN[:2], "one face", "Fréchet distance, HOG"))
+        found[f"parts, {part}"] = _parts(pd.DataFrame(numbers["differences"]))
+    return found
+
+
+def _of_all(results: Mapping, table: str) -> pd.DataFrame:
+    """A table of all parts, one below another."""
+    parts = [pd.DataFrame(numbers[table]).assign(data=NAMES.get(part, part)) for part, numbers in results.items()]
+    whole = pd.concat(parts)
+    return whole[["data", *(column for column in whole if column != "data")]]
+
+
+def rounded(table: pd.DataFrame) -> pd.DataFrame:
+    """Numbers with three digits as text, and with their half widths where there are any."""
+    shown = {}
+    for column in (name for name in table if not name.endswith(" ±")):
+        numeric = pd.api.types.is_numeric_dtype(table[column])
+        shown[column] = [f"{value:.3f}" if numeric and value == value else "" if value != value else str(value) for value in table[column]]
+        for i, half in enumerate(table.get(f"{column} ±", [])):
+            shown[column][i] += f" ± {half:.3f}" if half == half and half is not None else ""
+    return pd.DataFrame(shown)
+
+
+def _inversions(table: pd.DataFrame) -> pd.DataFrame:
+    """SSIM, PSNR in dB and feature distance in one cell: a row per layer, a column per preset."""
+    columns = zip(table["ssim"], table["psnr"], table["feature distance"], strict=True)
+    cells = [f"{ssim:.2f} / {psnr:.1f} / {distance:.3f}" for ssim, psnr, distance in columns]
+    wide = table.assign(cell=cells).pivot_table("cell", ["data", "layer"], "preset", aggfunc="first", sort=False)
+    return wide.reset_index().rename_axis(columns=None)
+
+
+def _parts(differences: pd.DataFrame) -> pd.DataFrame:
+    """What the default gains in attributes seen over methods that lack one part of it, of those that were compared."""
+    table = columns_of(differences, SEEN[:2]).set_index("method")
+    rows = {about: table.loc[method] for about, method in PARTS.items() if method in table.index}
+    return pd.DataFrame(rows, index=list(SEEN[:2])).T.rename_axis("difference").reset_index()
+
+
+def markdown(table: pd.DataFrame) -> str:
+    """A table as the README shows it."""
+    return table.to_markdown(index=False, disable_numparse=True) + "\n"
+
+
+def filled(text: str, shown: Mapping[str, pd.DataFrame]) -> str:
+    """A document with the tables between its marks renewed; what stands between marks without a table stays."""
+
+    def renewed(found: re.Match) -> str:
+        return f"{found[1]}\n{markdown(shown[found[2]])}\n{found[3]}" if found[2] in shown else found[0]
+
+    return MARKED.sub(renewed, text)

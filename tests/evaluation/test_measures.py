@@ -1,0 +1,63 @@
+"""What judges see in pictures, and the features that sets of pictures are compared by."""
+
+import numpy as np
+import pytest
+
+from attr2face.data.pictures import enlarged, read_picture
+from attr2face.evaluation.measures import fit_projection, load_projection, measure, read_measures
+from attr2face.parallel import Machine
+
+
+@pytest.fixture(scope="module")
+def pictures(steps, database) -> list[np.ndarray]:
+    return [np.asarray(enlarged(crop)) for crop in database.crops(range(3))]
+
+
+@pytest.fixture(scope="module")
+def judges(steps, tmp_path_factory):
+    for step in (steps.judge, steps.net_judge, steps.projections, steps.start):
+        step.made()
+    return steps._judges(tmp_path_factory.mktemp("judges"))
+
+
+def test_a_picture_is_measured_alike_beside_any_other(pictures, judges):
+    together, alone = measure(pictures, judges, Machine(workers=1)), measure(pictures[2:], judges, Machine(workers=1))
+    assert set(together) == {"ridge", "net", "faces", "fine", "distance", "hog", "deep", "identity"}
+    for name, values in together.items():
+        assert len(values) == 3
+        assert np.allclose(values[2], alone[name][0], atol=1e-4), name
+
+
+def test_the_mean_face_is_at_distance_0_from_itself(database, judges):
+    mean = np.asarray(enlarged(database.preprocessing.mean_image))
+    assert measure([mean], judges, Machine(workers=1))["distance"] == pytest.approx([0])
+
+
+def test_a_projection_keeps_the_components_and_their_scale():
+    x = np.random.default_rng(0).standard_normal((300, 100)) * np.linspace(5, 0.1, 100)
+    fitted = fit_projection(x, 0)
+    assert fitted.known.shape == (300, 64)
+    assert np.square(fitted.known).mean() == pytest.approx(1, rel=0.02)
+    assert np.allclose(fitted(x[:4]), fitted.known[:4], atol=1e-4)
+
+
+def test_features_are_projected_as_those_of_training_pictures(steps, judges):
+    projection = load_projection(judges.projections, "hog")
+    assert projection.known.shape[0] == (steps.lmdb.path / "labels.npz").exists() * 36
+    assert projection.known.std() > 0
+
+
+def test_all_faces_of_a_folder_are_measured_in_order(steps):
+    faces = steps.faces_of("paper")
+    m = read_measures(steps.measured(faces).made() / "measures.npz")
+    pngs = sorted(faces.path.glob("[0-9]*.png"))
+    assert len(m["ridge"]) == len(pngs) == 4 + 3 * 4
+    mean = np.asarray(enlarged(steps.measured(faces) and _mean(steps)), float)
+    distances = [np.sqrt(np.square(read_picture(png).astype(float) - mean).mean()) for png in pngs]
+    assert m["distance"] == pytest.approx(distances, rel=1e-4)
+
+
+def _mean(steps) -> np.ndarray:
+    from attr2face.data.database import FaceDatabase
+
+    return FaceDatabase.open(steps.lmdb.path).preprocessing.mean_image

@@ -1,0 +1,74 @@
+"""The numbers of README and report, in one file."""
+
+import json
+import re
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from attr2face.evaluation.scores import mean_scores
+from attr2face.report.results import MARKED, filled, markdown, rounded, tables, write_results
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="module")
+def numbers(steps) -> dict[str, list[dict]]:
+    return json.loads((steps.numbers.made() / "numbers.json").read_text())
+
+
+def test_the_readme_shows_the_numbers_of_the_file():
+    """`make results` writes both; who edits one of them by hand is told here."""
+    readme, results = (ROOT / "README.md").read_text(), json.loads((ROOT / "docs" / "results.json").read_text())
+    shown = tables(results)
+    assert {name for _, name, _ in MARKED.findall(readme)} <= set(shown)
+    assert filled(readme, shown) == readme
+    assert "<!-- results: seen, synthetic-mini -->" in readme
+
+
+def test_numbers_are_those_of_the_stages(steps, numbers):
+    reading = numbers["reading"][0]
+    means = mean_scores(steps.scores.path).loc["test"]
+    assert reading["accuracy"] == pytest.approx(means["accuracy"], abs=1e-4)
+    assert reading["majority"] == pytest.approx(means["majority"], abs=1e-4)
+    intervals = pd.read_csv(steps.evaluation.path / "intervals.csv")
+    assert len(numbers["intervals"]) == len(intervals)
+    assert numbers["intervals"][0]["mean"] == pytest.approx(intervals["mean"][0], abs=1e-4)
+    assert len(numbers["inversion"]) == len(pd.read_csv(steps.inverted.path / "table.csv"))
+
+
+def test_every_table_can_be_shown(numbers):
+    shown = tables({"synthetic-mini": numbers, "other": numbers})
+    names = {"reading", "freezing", "judges", "inversion"}
+    names |= {f"{name}, {part}" for name in ("seen", "like", "who", "parts", "methods") for part in ("synthetic-mini", "other")}
+    assert set(shown) == names
+    for name, table in shown.items():
+        text = markdown(table)
+        assert len(text.splitlines()) == len(table) + 2, name
+        assert "nan" not in text, name
+    assert list(shown["reading"]["data"]) == ["rendered"] * 2 + ["other"] * 2
+    assert shown["parts, other"]["difference"].iloc[0].startswith("all")
+
+
+def test_a_table_between_marks_is_renewed_and_nothing_else():
+    text = "before\n<!-- results: a -->\nold\n<!-- end -->\nafter\n"
+    once = filled(text, {"a": pd.DataFrame({"x": ["1"]})})
+    assert once == "before\n<!-- results: a -->\n\n| x   |\n|:----|\n| 1   |\n\n<!-- end -->\nafter\n"
+    assert filled(once, {"a": pd.DataFrame({"x": ["1"]})}) == once
+    assert filled(text, {"b": pd.DataFrame({"x": ["1"]})}) == text
+
+
+def test_half_widths_stand_beside_their_numbers():
+    table = pd.DataFrame({"what": ["a", "b"], "x": [0.12345, None], "x ±": [0.01, None]})
+    assert rounded(table).to_dict("list") == {"what": ["a", "b"], "x": ["0.123 ± 0.010", ""]}
+
+
+def test_a_part_is_renewed_and_the_others_stay(steps, numbers, tmp_path):
+    (tmp_path / "results.json").write_text(json.dumps({"lfw-mini": {"reading": []}}))
+    write_results(tmp_path, "synthetic-mini", steps.numbers.path, steps.evaluation.path)
+    stored = json.loads((tmp_path / "results.json").read_text())
+    assert list(stored) == ["synthetic-mini", "lfw-mini"]
+    assert stored["synthetic-mini"] == numbers
+    assert (tmp_path / "synthetic-mini-default.jpg").exists()
+    assert not re.findall(r"/[a-z]+/", (tmp_path / "results.json").read_text()), "no path of a machine"
