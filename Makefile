@@ -56,7 +56,7 @@ invert: $(READY)  ## photographs from their activations, layer by layer; of test
 	@$(ATTR2FACE) invert $(GIVEN)
 baseline: $(READY)  ## ridge regression on HOG and colours, on the same unseen people
 	@$(ATTR2FACE) baseline $(GIVEN)
-evaluate: $(READY)  ## methods of generation, before a judge
+evaluate: $(READY)  ## methods of generation, before two judges
 	@$(ATTR2FACE) evaluate $(GIVEN)
 experiments: $(READY)  ## the finetuning experiments of GRID, in a table
 	@$(ATTR2FACE) experiments $(GIVEN)

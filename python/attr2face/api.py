@@ -172,8 +172,9 @@ class Pipeline:
     def invert(self, activations: np.ndarray, layer: str, preset: str = "photograph") -> np.ndarray:
         """Pictures whose activations at a layer are near to the given ones, (n, ...): (n, crop, crop, 3) uint8."""
         from attr2face.generation.inversion import invert
+        from attr2face.generation.presets import PRESETS
 
-        trained = self.steps.trained(mixture=False)
+        trained = self.steps.trained(mixture=False, eigenfaces=PRESETS[preset].eigenfaces)
         return invert(trained, layer, activations, preset, self.steps.settings.seed)[0]
 
     def read(self, images: np.ndarray) -> pd.DataFrame:

@@ -171,7 +171,7 @@ def baseline(run: Run) -> None:
 
 
 def evaluate(run: Run) -> None:
-    """compare methods of generation for unseen people's attributes, before a judge"""
+    """compare methods of generation for unseen people's attributes, before two judges"""
     import pandas as pd
 
     from attr2face.evaluation.summary import columns_of
@@ -205,6 +205,9 @@ def results(run: Run) -> None:
     from attr2face.files import atomic_write
     from attr2face.report.results import filled, tables, write_results
 
+    other = [name.upper() for name in run.steps.given if name not in ("dataset", "model", "seeds", "lfw_root", "pubfig_root", "identity")]
+    if other:
+        raise UserError(f"make results shows the defaults in the README, and takes no {other[0]}; make paper takes all settings")
     docs, readme, steps = CHECKOUT / "docs", CHECKOUT / "README.md", run.steps
     if not readme.exists():
         raise UserError(f"{readme} does not exist; make results works in a clone of the project")

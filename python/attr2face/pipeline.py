@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -34,6 +35,7 @@ PAPERS = {
     "paper": conf.Generation(target="paper", preset="pixels"),
 }
 OWN = "default"  # the method of the settings, among the methods compared
+RESERVED = {OWN, "mean face", "photographs", "photographs of others"}  # rows of the comparison that are no methods of the table
 PRETRAINING_SEED, JUDGE_SEED = 1000, 2000  # added to SEED for people, and for training, of their own
 INVERTED_LAYERS = ("conv3_3", "conv4_3", "conv5_3", "fc6", "fc7")
 INVERTING = ("photograph", "pixels", "icnn", "mahendran")  # presets: the project's, the paper's, and others' to compare with
@@ -402,7 +404,11 @@ class Steps:
         """The settings of each method, and the names of those that differ in one factor, by the factor."""
         from attr2face.evaluation.grids import read_grid
 
-        table = read_grid(self.settings.evaluation.methods, conf.Generation, "METHODS", also=("factor",))
+        path = self.settings.evaluation.methods
+        table = read_grid(path, conf.Generation, "METHODS", also=("factor",))
+        for name in table:
+            if name in RESERVED or not re.fullmatch(r"[\w .+-]+", name):
+                raise UserError(f"{path} names a method {name!r}; choose another name, of letters, digits, spaces and .+-")
         kinds = {f.name: f for f in dataclasses.fields(conf.Generation)}
         factors: dict[str, list[str]] = {}
         for name, row in table.items():
@@ -436,7 +442,7 @@ class Steps:
         given = self.settings.evaluation.identity
         if not given:
             vgg_face = self._source(self.vgg_face, "make weights downloads it")
-            return {"identity": vgg_face if self.vgg_face.exists() else self.start}
+            return {"identity": vgg_face if self.vgg_face.exists() else self.varied(repeat=0).start}
         from attr2face.evaluation.identity import read_identity
 
         net = read_identity(given)
@@ -454,10 +460,10 @@ class Steps:
         given, net = self.settings.evaluation.identity, self.identity["identity"]
         if given:
             tells = identity.read_identity(given)
-        elif net is self.start:
-            tells = identity.own_net(database_of(self.lmdb), weights_of(net), out)
-        else:
+        elif self.vgg_face.exists():
             tells = identity.vgg_face_net(net.path, out)
+        else:
+            tells = identity.own_net(database_of(self.lmdb), weights_of(net), out)
         projections = self.projections.path / "projections.npz"
         return Judges(self.judge.path / "judge.h5", self.net_judge.path, tells, self.lmdb.path, projections)
 

@@ -115,7 +115,7 @@ class Generation:
 class Judging:
     """The judges of generated faces. They learn from people of their own, whom nets and priors never see."""
 
-    judge_people: int = _setting(1500, "rendered people that the judges learn from", within=(3, 1e6))
+    judge_people: int = _setting(1500, "rendered people that the judges learn from", within=(8, 1e6))
     judge_pictures: int = _setting(6, "pictures of each rendered person that the judges learn from", within=(1, 1e4))
     judge_epochs: float = _setting(10.0, "epochs of the net among the judges", within=(1e-6, 1e6))
     judge_share: float = _setting(0.25, "share of photographed people who are kept for the judges", within=(0.05, 0.9))

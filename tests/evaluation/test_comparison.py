@@ -1,6 +1,7 @@
 """Methods of generation compared, from measures of their pictures."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -80,12 +81,25 @@ def test_faces_of_one_request_that_are_alike_have_no_diversity(real):
 
 def test_differences_are_paired():
     base = np.array([[0.1, 0.5, 0.9]])
-    compared = Compared({"other": {"x": base}, "default": {"x": base + 0.1}}, {"other": {}, "default": {}})
+    compared = Compared({"other": {"x": base}, "default": {"x": base + 0.1}}, {"other": {}, "default": {}}, np.array(["a", "b", "c"]))
     (row,) = compared.differences("default").to_dict("records")
     assert row["method"] == "other"
     assert row["mean"] == pytest.approx(0.1)
     assert row["low"] == pytest.approx(0.1)
     assert row["high"] == pytest.approx(0.1)
+
+
+def test_several_requests_of_a_person_count_as_one():
+    compared = Compared({"m": {"x": np.array([[0.0, 1.0, 2.0]])}}, {"m": {}}, np.array(["a", "a", "b"]))
+    (row,) = compared.intervals().to_dict("records")
+    assert row["mean"] == pytest.approx((0.5 + 2.0) / 2)
+
+
+def test_sets_are_compared_to_one_picture_of_each_person_of_whom_nothing_is_requested(real):
+    chosen = real.reference()
+    assert sorted(real.people_of_others[chosen]) == sorted(set(real.people_of_others))
+    asked = replace(real, people=np.array(list("abcfg")))
+    assert sorted(asked.people_of_others[asked.reference()]) == sorted(set(real.people_of_others) - {"f", "g"})
 
 
 def test_an_attribute_stands_beside_what_the_judge_sees_in_photographs(real):
@@ -148,7 +162,7 @@ def test_repetitions_train_again_and_keep_faces_requests_and_judges(steps):
     assert one.finetuned.key == steps.finetuned.key
     for name in ("finetuned", "mixture", "eigenfaces", "pretrained"):
         assert getattr(one, name).key != getattr(other, name).key
-    for name in ("lmdb", "requests", "judge", "net_judge"):
+    for name in ("lmdb", "requests", "judge", "net_judge", "real"):
         assert getattr(one, name).key == getattr(other, name).key
     assert one.faces_of("default").key != other.faces_of("default").key
 
@@ -157,5 +171,5 @@ def test_the_command_prints_means_and_intervals(steps):
     given = {name: value for name, value in steps.given.items()}
     printed = succeed("evaluate", store=steps.store.root, **given)
     assert "| default" in printed
-    assert " to " in printed
+    assert "| prior alone" in printed
     assert str(steps.evaluation.path) in printed

@@ -56,6 +56,13 @@ def test_the_projects_methods_are_known_and_each_is_another_one(steps):
     assert len({repr(method) for method in methods.values()}) == len(methods)
 
 
+@pytest.mark.parametrize("name", ["default", "photographs", "a/b"])
+def test_a_name_that_the_comparison_needs_or_no_file_may_have_is_refused(steps, tmp_path, name):
+    (tmp_path / "methods.csv").write_text(f"name,target\n{name},paper\n")
+    with pytest.raises(UserError, match="choose another name"):
+        _ = steps.varied(methods=tmp_path / "methods.csv").methods
+
+
 def test_a_method_with_a_value_that_is_unknown_is_refused_in_a_sentence(tmp_path):
     (tmp_path / "methods.csv").write_text("name,target\na,median\n")
     given = {**SMALL, "methods": tmp_path / "methods.csv"}

@@ -93,6 +93,7 @@ def test_files_that_are_no_net_are_refused(folder, changes, parts):
         ({"face": 9}, "face=9 must be 1 to side=4"),
         ({"mean": [1, 2]}, "mean one number or three"),
         ({"scale": "much"}, "are numbers"),
+        ({"bgr": "no"}, 'bgr="no" is neither true nor false'),
     ],
 )
 def test_descriptions_that_cannot_be_read_are_refused(folder, changes, part):

@@ -1,13 +1,15 @@
 """The judge of faces."""
 
-from dataclasses import fields
+from dataclasses import fields, replace
 
 import numpy as np
 import pandas as pd
 import pytest
 
 from attr2face.data.database import FaceDatabase
-from attr2face.evaluation.judge import Judge, features, load_judge, photographs, train_judge
+from attr2face.errors import UserError
+from attr2face.evaluation.judge import Judge, features, load_judge, photographs, train_judge, write_judge
+from attr2face.evaluation.netjudge import write_net_judge
 from attr2face.evaluation.scores import score
 from attr2face.parallel import Machine
 
@@ -32,6 +34,13 @@ def test_a_judge_knows_the_pictures_it_learned_from(learned, judge):
 def test_the_judge_of_rendered_faces_learns_from_other_people(learned, database):
     assert not (learned.scores == database.scores).all()
     assert learned.folder != database.folder
+
+
+def test_too_few_people_are_refused_in_a_sentence(learned, tmp_path):
+    few = replace(learned, split=np.where(learned.split == "val", "train", learned.split))
+    for write in (lambda: write_judge(few, tmp_path, Machine(workers=1)), lambda: write_net_judge(few, None, 1, 1, tmp_path, Machine())):
+        with pytest.raises(UserError, match="nobody in the split val; use more people"):
+            write()
 
 
 def test_an_attribute_is_seen_above_its_threshold(learned, judge):

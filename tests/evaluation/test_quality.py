@@ -65,6 +65,7 @@ def test_the_kernel_distance_grows_with_the_difference():
 
 def test_fewer_than_four_pictures_have_no_unbiased_distance():
     assert np.isnan(unbiased_frechet(normal(3), normal(100)))
+    assert np.isnan(kernel_distance(normal(1), normal(100)))
 
 
 def test_diversity_is_the_mean_distance_and_0_of_one_alone():

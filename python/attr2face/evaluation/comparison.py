@@ -15,6 +15,7 @@ from sklearn.metrics import balanced_accuracy_score, cohen_kappa_score
 from attr2face.data.attributes import ATTRIBUTES, attributes_of_classes
 from attr2face.data.database import FaceDatabase
 from attr2face.data.pictures import enlarged, write_picture
+from attr2face.errors import UserError
 from attr2face.evaluation import quality
 from attr2face.evaluation.intervals import Interval, over_people, over_repeats
 from attr2face.evaluation.judge import photographs
@@ -32,12 +33,19 @@ def write_real(database: FaceDatabase, requests: Requests, judges: Judges, seed:
     """Measure real pictures: the requested people's own, other pictures of unseen people, and the mean face.
 
     Writes `photographs/`, `own.npz`, `others.npz` (with `rows` of the database) and `mean.npz` into the folder `out`.
+
+    Raises
+    ------
+    UserError
+        If there are no other pictures.
     """
     own = photographs(database, requests.rows)
     for i, picture in enumerate(own):
         write_picture(picture, out / "photographs" / f"{i:03d}.png")
     np.savez(out / "own.npz", **measure(own, judges, machine))
     unseen = np.setdiff1d(database.rows("val", "test"), requests.rows)
+    if len(unseen) == 0:
+        raise UserError(f"all pictures of unseen people are requested; lower IMAGES below {len(requests.rows)}, or use more people")
     rows = np.sort(np.random.default_rng(seed).permutation(unseen)[:OTHERS])
     np.savez(out / "others.npz", rows=rows, **measure(photographs(database, rows), judges, machine))
     np.savez(out / "mean.npz", **measure([np.asarray(enlarged(database.preprocessing.mean_image))], judges, machine))
@@ -50,14 +58,14 @@ class Real:
     Attributes
     ----------
     own, others, mean : dict
-        Measures of the requested people's pictures, of others, and of the mean face.
+        Measures of the requested people's pictures, of other pictures of unseen people, and of the mean face.
     known : (n, k)
-        `hog` of training pictures.
+        `hog` of 4,000 training pictures.
     requested, positive : (n, 73) bool
         What is requested of each face; what its photograph has.
     people, people_of_others : (n,), (m,) str
     calibrating : (m,) bool
-        Which of the others are of validation people, whom likeness is calibrated on.
+        Which of the others are of the split that nothing is requested of, which likeness is calibrated on.
     """
 
     own: Measures
@@ -78,7 +86,7 @@ class Real:
         requested = attributes_of_classes(database.labels[requests.rows])
         return cls(
             own, others, mean, load_projection(projections, "hog").known, requested, database.positive[requests.rows],
-            database.people[requests.rows], database.people[rows], database.split[rows] == "val",
+            database.people[requests.rows], database.people[rows], database.split[rows] != database.split[requests.rows[0]],
         )  # fmt: skip
 
     def another(self) -> np.ndarray:
@@ -86,12 +94,17 @@ class Real:
         first = {person: k for k, person in reversed(list(enumerate(self.people_of_others)))}
         return np.array([first.get(person, -1) for person in self.people])
 
+    def reference(self) -> np.ndarray:
+        """The first picture among `others` of each person of whom nothing is requested: what sets of pictures are compared to."""
+        _, first = np.unique(self.people_of_others, return_index=True)
+        return first[~np.isin(self.people_of_others[first], self.people)]
+
 
 def of_people(m: Measures, real: Real, query: np.ndarray) -> dict[str, np.ndarray]:
     """What is measured of each face, (n,) each; `query` (n, d) are the features that tell whom it shows, NaN where nothing does."""
     cosine = query @ real.own["identity"].T
-    to_own = np.diag(cosine)
-    others = (cosine.sum(axis=1) - to_own) / max(cosine.shape[1] - 1, 1)
+    to_own, stranger = np.diag(cosine), real.people[:, None] != real.people
+    others = (cosine * stranger).sum(axis=1) / np.maximum(stranger.sum(axis=1), 1)
     memory = quality.nearest(m["hog"], real.known) / quality.nearest(real.own["hog"], real.known).mean()
     values = {}
     for judge in ("ridge", "net"):
@@ -105,7 +118,7 @@ def of_people(m: Measures, real: Real, query: np.ndarray) -> dict[str, np.ndarra
         "nearest training picture": memory,
         "cosine to own": to_own,
         "cosine to others": others,
-        "rank of own": np.where(np.isnan(to_own), np.nan, 1 + (cosine > to_own[:, None]).sum(axis=1)),
+        "rank of own": np.where(np.isnan(to_own), np.nan, 1 + (stranger & (cosine > to_own[:, None])).sum(axis=1)),
     }
 
 
@@ -119,10 +132,11 @@ def of_sets(m: Measures, draws: np.ndarray | None, real: Real) -> dict[str, floa
     values = {"diversity": quality.diversity(m["hog"])}
     if draws is not None:
         values["diversity of one request"] = float(np.mean([quality.diversity(features) for features in draws]))
-    return values | _distances(m, real.others)
+    return values | _distances(m, {name: real.others[name][real.reference()] for name in ("hog", "deep")})
 
 
 def _distances(m: Measures, others: Measures) -> dict[str, float]:
+    """Distances of two sets with a picture of each person: several of one would bias what is estimated from few."""
     few = slice(None), slice(0, FRECHET_COMPONENTS)
     return {
         f"{name} distance, {kind}": distance(m[feature][cut], others[feature][cut])
@@ -133,9 +147,9 @@ def _distances(m: Measures, others: Measures) -> dict[str, float]:
 
 def floor_of_distances(real: Real) -> dict[str, float]:
     """The same distances between real pictures of one half of the people and of the other."""
-    people = np.unique(real.people_of_others)
-    first = np.isin(real.people_of_others, np.random.default_rng(0).permutation(people)[: len(people) // 2])
-    one, other = ({name: real.others[name][half] for name in ("hog", "deep")} for half in (first, ~first))
+    reference = np.random.default_rng(0).permutation(real.reference())
+    halves = np.array_split(reference, 2)
+    one, other = ({name: real.others[name][half] for name in ("hog", "deep")} for half in halves)
     return _distances(one, other)
 
 
@@ -145,19 +159,22 @@ class Compared:
 
     Attributes
     ----------
-    people : dict of dict of (n_repeats, n_people)
+    people : dict of dict of (n_repeats, n_requests)
         By method and measure.
     sets : dict of dict of (n_repeats,)
+    names : (n_requests,) str
+        The person of each request.
     """
 
     people: dict[str, dict[str, np.ndarray]]
     sets: dict[str, dict[str, np.ndarray]]
+    names: np.ndarray
 
     def intervals(self) -> pd.DataFrame:
         """A row per method and measure: `mean`, `low`, `high`; of ranks, the median over people."""
         rows = []
         for method in self.people:
-            found = {measure: over_people(values, average_of(measure)) for measure, values in self.people[method].items()}
+            found = {measure: over_people(self._by_person(values), average_of(measure)) for measure, values in self.people[method].items()}
             found |= {measure: over_repeats(values) for measure, values in self.sets[method].items()}
             rows += [_row(method, measure, interval) for measure, interval in found.items()]
         return pd.DataFrame(rows)
@@ -168,8 +185,12 @@ class Compared:
         for method in self.people:
             if method != own:
                 for measure, values in self.people[method].items():
-                    rows.append(_row(method, measure, over_people(self.people[own][measure] - values)))
+                    rows.append(_row(method, measure, over_people(self._by_person(self.people[own][measure] - values))))
         return pd.DataFrame(rows)
+
+    def _by_person(self, values: np.ndarray) -> np.ndarray:
+        """Means over the requests of each person: (n_repeats, n_requests) to (n_repeats, n_people)."""
+        return np.stack([values[:, self.names == name].mean(axis=1) for name in pd.unique(self.names)], axis=1)
 
 
 def average_of(measure: str) -> Callable[..., np.ndarray]:
@@ -203,7 +224,7 @@ def compare(requests: Requests, runs: Mapping[str, Sequence[Path]], real: Real) 
     another = real.another()
     query = np.where((another >= 0)[:, None], real.others["identity"][another], np.nan)
     add("photographs", [(real.own, query, None)])
-    return Compared(people, sets)
+    return Compared(people, sets, real.people)
 
 
 def likeness_of(real: Real) -> Callable[[np.ndarray], np.ndarray]:

@@ -22,7 +22,8 @@ class Interval:
 def over_people(values: np.ndarray, average: Callable[..., np.ndarray] = np.mean) -> Interval:
     """The average over people, of which the mean over repetitions, and what other people and other repetitions might have given.
 
-    A percentile bootstrap that resamples both factors, each on its own (Owen 2007, "The pigeonhole bootstrap").
+    The percentile bootstrap over people and Student's interval over repetitions, whose half widths are added as squares. To resample
+    three repetitions would not do: such intervals are too narrow. An average is never outside the range of the values.
 
     Parameters
     ----------
@@ -32,22 +33,21 @@ def over_people(values: np.ndarray, average: Callable[..., np.ndarray] = np.mean
         np.mean or np.median.
     """
     values = values[:, ~np.isnan(values).any(axis=0)]
-    repeats, people = values.shape
-    if people == 0:
+    if values.shape[1] == 0:
         return Interval(np.nan)
-    found = float(average(values, axis=1).mean())
-    if people == 1:
-        return Interval(found)
-    rng = np.random.default_rng(0)
+    by_repeat = average(values, axis=1)
+    mean, repeats = float(by_repeat.mean()), over_repeats(by_repeat)
+    if values.shape[1] == 1:
+        return Interval(mean)
 
     def resampled(chosen: np.ndarray, axis: int) -> np.ndarray:
-        by_repeat = np.moveaxis(average(values[:, chosen], axis=-1), 0, -1)
-        weight = rng.multinomial(repeats, np.full(repeats, 1 / repeats), size=by_repeat.shape[:-1]) / repeats
-        return (weight * by_repeat).sum(axis=-1)
+        return average(values[:, chosen], axis=-1).mean(axis=0)
 
     settings = {"n_resamples": RESAMPLES, "confidence_level": CONFIDENCE, "method": "percentile", "random_state": 0}
-    interval = stats.bootstrap((np.arange(people),), resampled, vectorized=True, **settings).confidence_interval
-    return Interval(found, float(interval.low), float(interval.high))
+    people = stats.bootstrap((np.arange(values.shape[1]),), resampled, vectorized=True, **settings).confidence_interval
+    of_repeats = 0.0 if np.isnan(repeats.low) else mean - repeats.low
+    low, high = mean - np.hypot(mean - people.low, of_repeats), mean + np.hypot(people.high - mean, of_repeats)
+    return Interval(mean, float(max(low, values.min())), float(min(high, values.max())))
 
 
 def over_repeats(values: np.ndarray) -> Interval:

@@ -19,7 +19,9 @@ from sklearn.preprocessing import StandardScaler
 from tqdm import tqdm
 
 from attr2face.data.database import FaceDatabase
+from attr2face.data.faces import SPLITS
 from attr2face.data.pictures import enlarged
+from attr2face.errors import UserError
 from attr2face.evaluation.scores import score, thresholds
 from attr2face.files import require
 from attr2face.parallel import Machine, map_in_order
@@ -79,6 +81,14 @@ def _scaled(x: np.ndarray, centre: np.ndarray, std: np.ndarray) -> np.ndarray:
     return np.clip((x - centre) / std, -6, 6)
 
 
+def check_people(database: FaceDatabase) -> None:
+    """Raise a UserError if there are people missing to train a judge, to set its thresholds, or to test it."""
+    for split in SPLITS:
+        if len(database.rows(split)) == 0:
+            remedy = "use more people (PEOPLE; JUDGE_PEOPLE and JUDGE_SHARE for judges)"
+            raise UserError(f"{database.folder} has nobody in the split {split}; {remedy}")
+
+
 def train_judge(database: FaceDatabase, machine: Machine) -> tuple[Judge, pd.DataFrame]:
     """Fit a judge to a database's training people; the penalty is the best of a few on validation people.
 
@@ -118,6 +128,7 @@ def _features_of(folder: Path, rows: np.ndarray) -> np.ndarray:
 
 def write_judge(database: FaceDatabase, out: Path, machine: Machine) -> None:
     """Train a judge; write `judge.h5`, and its scores on test people as `scores.csv`, into the folder `out`."""
+    check_people(database)
     judge, table = train_judge(database, machine)
     with h5py.File(out / "judge.h5", "w") as file:
         for name, value in asdict(judge).items():

@@ -127,7 +127,8 @@ def _measure(pictures: np.ndarray, judges: Judges) -> dict[str, np.ndarray]:
 
 def write_measures(faces: Path, judges: Judges, out: Path, machine: Machine) -> None:
     """Measure all faces of a folder (000.png and on); write `measures.npz` into the folder `out`."""
-    pictures = [read_picture(path) for path in sorted(faces.glob("[0-9]*.png"))]
+    paths = sorted(faces.glob("[0-9]*.png"), key=lambda path: int(path.stem))
+    pictures = [read_picture(path) for path in paths]
     np.savez(out / "measures.npz", **measure(pictures, judges, machine))
 
 

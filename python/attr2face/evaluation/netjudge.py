@@ -13,11 +13,12 @@ from attr2face.data.attributes import attribute_probabilities
 from attr2face.data.database import FaceDatabase
 from attr2face.data.pictures import resized
 from attr2face.data.preprocessing import Preprocessing
+from attr2face.evaluation.judge import check_people
 from attr2face.evaluation.scores import score, thresholds
 from attr2face.models import JUDGE, Model
 from attr2face.network import prototxt
 from attr2face.network.extraction import forward_batches
-from attr2face.network.finetuning import train_judge
+from attr2face.network.finetuning import train_net_judge
 from attr2face.network.weights import load
 from attr2face.parallel import Machine
 
@@ -47,8 +48,9 @@ class NetJudge:
 
 def write_net_judge(database: FaceDatabase, start: Path | None, epochs: float, seed: int, out: Path, machine: Machine) -> None:
     """Train a judge on a database's training people, from the weights `start` if they are given, into the folder `out`."""
+    check_people(database)
     model = replace(JUDGE, crop=database.model.crop)
-    train_judge(database, model, start, epochs, seed, out, machine)
+    train_net_judge(database, model, start, epochs, seed, out, machine)
     judge = NetJudge(out / "weights.caffemodel", model, replace(database.preprocessing, scale=model.scale), np.zeros(0))
     val, test = database.rows("val"), database.rows("test")
     seen = {name: judge.look(list(database.crops(rows)))[0] for name, rows in (("val", val), ("test", test))}

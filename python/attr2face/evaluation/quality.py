@@ -63,8 +63,10 @@ def nearest(features: np.ndarray, known: np.ndarray) -> np.ndarray:
 def kernel_distance(x: np.ndarray, y: np.ndarray) -> float:
     """Squared maximum mean discrepancy of two sets of features, kernel (x y / d + 1)^3; unbiased, so that it may be below 0.
 
-    The kernel inception distance of Binkowski et al. (2018), on other features.
+    The kernel inception distance of Binkowski et al. (2018), on other features. Of fewer than two pictures it is NaN.
     """
+    if min(len(x), len(y)) < 2:
+        return np.nan
     within = []
     for a in (x, y):
         k = polynomial_kernel(a, degree=3, gamma=1 / a.shape[1], coef0=1)

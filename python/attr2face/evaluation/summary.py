@@ -81,8 +81,8 @@ def columns_of(intervals: pd.DataFrame, measures: Sequence[str]) -> pd.DataFrame
     """Some measures with their intervals as text, `mean (low to high)`: a row per method, a column per measure."""
     rows = {}
     for method, of_method in intervals.groupby("method", sort=False):
-        found = of_method.set_index("measure")
-        rows[method] = {measure: text_of(*found.loc[measure, ["mean", "low", "high"]]) for measure in measures if measure in found.index}
+        found = of_method.set_index("measure")[["mean", "low", "high"]].astype(float)
+        rows[method] = {measure: text_of(*found.loc[measure]) for measure in measures if measure in found.index}
     return pd.DataFrame(rows).T.reindex(columns=list(measures)).fillna("").rename_axis("method").reset_index()
 
 

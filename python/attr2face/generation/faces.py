@@ -130,7 +130,10 @@ def generate(trained: Trained, sets: list[list[str]], settings: Generation, seed
     if start_of(settings):
         prior = eigenfaces.canvas(start_of(settings) * eigenfaces.of_attributes(requests))
     if settings.net_weight == 0:
-        return database.preprocessing.to_images(prior), np.empty((0, len(sets)))
+        images = database.preprocessing.to_images(prior)
+        if watch:
+            watch(1.0, images)
+        return images, np.empty((0, len(sets)))
     objective = attribute_objective(trained, database, requests, settings, seed, draws)
     preset = preset_at(settings.preset, objective.layer)
     every = math.ceil(preset.steps / FRAMES)

@@ -67,7 +67,7 @@ def finetune(database: FaceDatabase, start: Start, settings: Finetuning, seed: i
     _finish(out, trained)
 
 
-def train_judge(database: FaceDatabase, model: Model, start: Path | None, epochs: float, seed: int, out: Path,
+def train_net_judge(database: FaceDatabase, model: Model, start: Path | None, epochs: float, seed: int, out: Path,
                 machine: Machine) -> None:  # fmt: skip
     """Train the net among the judges, of which `model` tells the layers, on the 42 heads, from weights if they are given."""
     data = TrainingData(database.folder, model.batch)

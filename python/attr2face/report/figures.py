@@ -160,12 +160,12 @@ def write_intervals(table: Path, factors: dict[str, list[str]], out: Path) -> No
     for measure, of_measure in intervals.groupby("measure", sort=False):
         found = of_measure.set_index("method")
         figure = Figure(figsize=(COLUMN, 0.6 + 0.19 * sum(len(names) + 1 for names in factors.values())), layout="constrained")
-        panels = figure.subplots(len(factors), 1, sharex=True, squeeze=False, height_ratios=[len(names) for names in factors.values()])[
-            :, 0
-        ]
+        heights = [len(names) for names in factors.values()]
+        panels = figure.subplots(len(factors), 1, sharex=True, squeeze=False, height_ratios=heights).ravel()
         for axes, (factor, names) in zip(panels, factors.items(), strict=True):
             at = found.loc[names]
-            axes.errorbar(at["mean"], names, xerr=[at["mean"] - at["low"], at["high"] - at["mean"]], fmt="o", color=BLUE, markersize=4)
+            below, above = (at["mean"] - at["low"]).clip(0), (at["high"] - at["mean"]).clip(0)
+            axes.errorbar(at["mean"], names, xerr=[below, above], fmt="o", color=BLUE, markersize=4)
             for name, colour in (("photographs", GREEN), ("mean face", ORANGE)):
                 axes.axvline(found["mean"].get(name, np.nan), color=colour, linestyle=":", label=name)
             axes.set_ylabel(factor, fontsize="small")

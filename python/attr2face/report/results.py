@@ -28,9 +28,9 @@ PARTS = {
     "all: default less the mean face": "mean face",
     "default less the paper's way": "paper",
     "the net: default less the prior alone": "prior alone",
-    "the net, beside a prior twice as strong": "prior alone x 2",
-    "the prior: default less the same target from the mean face": "conditional target x 2",
-    "eigenfaces: default less pixels with the same start and target": "pixels from attributes x 2",
+    "default less the prior alone at START=2": "prior alone x 2",
+    "the start: default less START=0": "conditional target x 2",
+    "default less PRESET=pixels, START=1": "pixels from attributes x 2",
     "strength 2 less strength 1": "strength 1",
 }
 SHEETS = ("default.jpg", "paper.jpg", "factor-target.jpg", "factor-prior.jpg", "factor-strength.jpg", "factor-net.jpg")
@@ -115,7 +115,7 @@ def rounded(table: pd.DataFrame) -> pd.DataFrame:
         shown[column] = [f"{value:.3f}" if numeric and value == value else "" if value != value else str(value) for value in table[column]]
         for i, half in enumerate(table.get(f"{column} ±", [])):
             shown[column][i] += f" ± {half:.3f}" if half == half and half is not None else ""
-    return pd.DataFrame(shown)
+    return pd.DataFrame(shown).rename(columns={"balanced_accuracy": "balanced accuracy", "auc": "AUC"})
 
 
 def _inversions(table: pd.DataFrame) -> pd.DataFrame:

@@ -41,7 +41,7 @@ SEEN = (
     "photograph does not have; mean and 95% interval over people and repetitions of training. Where a method is above photographs, it "
     "exaggerates."
 )
-PARTS = "The default less a method that lacks one part of it, in requested attributes seen: paired, for the same people and repetitions."
+PARTS = "The default less other methods, in requested attributes seen: paired, for the same people and repetitions."
 LIKE = (
     "OpenCV finds exactly one face; fine detail is the share of spectral power above a quarter of the highest frequency, relative to "
     "photographs. Distances to pictures of unseen people, on features that no method optimises, have halves of photographs as their floor. "
