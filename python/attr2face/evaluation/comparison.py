@@ -180,11 +180,13 @@ class Compared:
         return pd.DataFrame(rows)
 
     def differences(self, own: str) -> pd.DataFrame:
-        """The project's own method less each other one, for the same people and repetitions, as `intervals`."""
+        """The project's own method less each other one, for the same people and repetitions, as `intervals`, but for medians."""
         rows = []
         for method in self.people:
             if method != own:
                 for measure, values in self.people[method].items():
+                    if average_of(measure) is np.median:
+                        continue
                     rows.append(_row(method, measure, over_people(self._by_person(self.people[own][measure] - values))))
         return pd.DataFrame(rows)
 

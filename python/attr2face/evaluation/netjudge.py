@@ -13,7 +13,7 @@ from attr2face.data.attributes import attribute_probabilities
 from attr2face.data.database import FaceDatabase
 from attr2face.data.pictures import resized
 from attr2face.data.preprocessing import Preprocessing
-from attr2face.evaluation.judge import check_people
+from attr2face.evaluation.judge import check_people, photographs
 from attr2face.evaluation.scores import score, thresholds
 from attr2face.models import JUDGE, Model
 from attr2face.network import prototxt
@@ -53,7 +53,8 @@ def write_net_judge(database: FaceDatabase, start: Path | None, epochs: float, s
     train_net_judge(database, model, start, epochs, seed, out, machine)
     judge = NetJudge(out / "weights.caffemodel", model, replace(database.preprocessing, scale=model.scale), np.zeros(0))
     val, test = database.rows("val"), database.rows("test")
-    seen = {name: judge.look(list(database.crops(rows)))[0] for name, rows in (("val", val), ("test", test))}
+    # As it will see pictures: enlarged, and reduced again.
+    seen = {name: judge.look(photographs(database, rows))[0] for name, rows in (("val", val), ("test", test))}
     np.savez(
         out / "judge.npz",
         mean=database.preprocessing.mean,

@@ -24,6 +24,8 @@ from attr2face.parallel import Machine, map_in_order
 from attr2face.pycaffe import caffe_pb2
 from attr2face.settings import check_cacheable
 
+PAGES = 3 * 4096  # bytes that LMDB may need for a record beside its content
+
 
 @dataclass(frozen=True)
 class Frozen:
@@ -76,7 +78,7 @@ def build_cache(what: Frozen, out: Path, machine: Machine) -> None:
         require_space(out, 5 * sum(sizes.values()) * len(rows))
         with ExitStack() as stack:
             open_folder = {
-                depth: stack.enter_context(open_for_writing(out / depth / f"{split}_images", 8 * size * (len(rows) + 64) + (1 << 20)))
+                depth: stack.enter_context(open_for_writing(out / depth / f"{split}_images", (8 * size + PAGES) * (len(rows) + 64)))
                 for depth, size in sizes.items()
             }
             _fill(what, split == "train", rows, open_folder, machine)
