@@ -200,8 +200,6 @@ def report(run: Run) -> None:
 
 def results(run: Run) -> None:
     """write the numbers of one dataset into docs/results.json, and the README's tables from that file"""
-    import json
-
     from attr2face.files import atomic_write
     from attr2face.report.results import filled, tables, write_results
 
@@ -212,8 +210,8 @@ def results(run: Run) -> None:
     if not readme.exists():
         raise UserError(f"{readme} does not exist; make results works in a clone of the project")
     numbers = steps.numbers.made()
-    write_results(docs, steps.numbers.group, numbers, steps.evaluation.path)
-    text = filled(readme.read_text(), tables(json.loads((docs / "results.json").read_text())))
+    shown = write_results(docs, steps.numbers.group, numbers, steps.evaluation.path)
+    text = filled(readme.read_text(), tables(shown))
     with atomic_write(readme) as temporary:
         temporary.write_text(text)
     print(numbers / "numbers.json")

@@ -44,6 +44,7 @@ class Model:
     single_thread: bool = False
 
 
+ADAM = 'type: "Adam"\nlr_policy: "poly"\npower: 1\nmomentum: 0.9\nmomentum2: 0.999\n'
 MODELS = {
     "mini": Model(
         name="mini",
@@ -52,7 +53,7 @@ MODELS = {
         crop=88,
         scale=1 / 64,
         batch=16,
-        solver='type: "Adam"\nlr_policy: "poly"\npower: 1\nmomentum: 0.9\nmomentum2: 0.999\nweight_decay: 1e-4\n',
+        solver=ADAM + "weight_decay: 1e-4\n",
         single_thread=True,
     ),
     "vgg_face": Model(
@@ -74,6 +75,6 @@ JUDGE = Model(
     crop=88,
     scale=1 / 64,
     batch=32,
-    solver='type: "Adam"\nlr_policy: "poly"\npower: 1\nmomentum: 0.9\nmomentum2: 0.999\nweight_decay: 1e-3\n',
+    solver=ADAM + "weight_decay: 1e-3\n",
     single_thread=True,
 )

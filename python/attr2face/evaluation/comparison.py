@@ -99,6 +99,10 @@ class Real:
         _, first = np.unique(self.people_of_others, return_index=True)
         return first[~np.isin(self.people_of_others[first], self.people)]
 
+    def features_of(self, rows: np.ndarray) -> Measures:
+        """What distances compare, of some of the others."""
+        return {name: self.others[name][rows] for name in ("hog", "deep")}
+
 
 def of_people(m: Measures, real: Real, query: np.ndarray) -> dict[str, np.ndarray]:
     """What is measured of each face, (n,) each; `query` (n, d) are the features that tell whom it shows, NaN where nothing does."""
@@ -132,7 +136,7 @@ def of_sets(m: Measures, draws: np.ndarray | None, real: Real) -> dict[str, floa
     values = {"diversity": quality.diversity(m["hog"])}
     if draws is not None:
         values["diversity of one request"] = float(np.mean([quality.diversity(features) for features in draws]))
-    return values | _distances(m, {name: real.others[name][real.reference()] for name in ("hog", "deep")})
+    return values | _distances(m, real.features_of(real.reference()))
 
 
 def _distances(m: Measures, others: Measures) -> dict[str, float]:
@@ -147,10 +151,8 @@ def _distances(m: Measures, others: Measures) -> dict[str, float]:
 
 def floor_of_distances(real: Real) -> dict[str, float]:
     """The same distances between real pictures of one half of the people and of the other."""
-    reference = np.random.default_rng(0).permutation(real.reference())
-    halves = np.array_split(reference, 2)
-    one, other = ({name: real.others[name][half] for name in ("hog", "deep")} for half in halves)
-    return _distances(one, other)
+    halves = np.array_split(np.random.default_rng(0).permutation(real.reference()), 2)
+    return _distances(*(real.features_of(half) for half in halves))
 
 
 @dataclass(frozen=True)

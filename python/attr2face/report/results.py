@@ -75,15 +75,20 @@ def _read_by_baseline(folder: Path) -> dict[str, object]:
     return {"reader": "HOG and ridge regression"} | pd.read_csv(folder / "scores.csv")[MEANS].mean().to_dict()
 
 
-def write_results(docs: Path, part: str, numbers: Path, evaluation: Path) -> None:
-    """Put the numbers of one dataset and model into results.json in the folder `docs`, and the sheets beside it, half as large."""
+def write_results(docs: Path, part: str, numbers: Path, evaluation: Path) -> dict[str, dict[str, list[dict]]]:
+    """Put the numbers of one dataset and model into results.json in the folder `docs`, and the sheets beside it, half as large.
+
+    Returns what the file holds now.
+    """
     results = json.loads((docs / "results.json").read_text()) if (docs / "results.json").exists() else {}
     results[part] = json.loads((numbers / "numbers.json").read_text())
-    write_json(docs / "results.json", dict(sorted(results.items(), reverse=True)))
+    results = dict(sorted(results.items(), reverse=True))
+    write_json(docs / "results.json", results)
     for name in SHEETS:
         if (evaluation / name).exists():
             with Image.open(evaluation / name) as sheet, atomic_write(docs / f"{part}-{name}") as temporary:
                 sheet.reduce(2).save(temporary, "JPEG", quality=85)
+    return results
 
 
 def tables(results: Mapping[str, Mapping[str, list[dict]]]) -> dict[str, pd.DataFrame]:
