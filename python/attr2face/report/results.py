@@ -132,7 +132,7 @@ def _inversions(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def _parts(differences: pd.DataFrame) -> pd.DataFrame:
-    """What the default gains in attributes seen over methods that lack one part of it, of those that were compared."""
+    """What the default gains in attributes seen over some other methods, of those that were compared."""
     table = columns_of(differences, SEEN[:2]).set_index("method")
     rows = {about: table.loc[method] for about, method in PARTS.items() if method in table.index}
     return pd.DataFrame(rows, index=list(SEEN[:2])).T.rename_axis("difference").reset_index()

@@ -49,7 +49,7 @@ LIKE = (
 )
 WHO = (
     "Cosine, of features of a net that tells people apart, to the requested person's own photograph and to those of others, and the "
-    "rank of the own photograph among all. Of the row of photographs it is another picture of that person, where there is one."
+    "median rank of the own photograph among all. Of the row of photographs it is another picture of that person, where there is one."
 )
 METHODS = "Every method that was compared. The sheets show the same requests, a row per method, factor by factor."
 ATTRIBUTE = (
