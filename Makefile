@@ -19,7 +19,7 @@ VENV := .venv
 READY := $(VENV)/ready$(subst /,_,$(CAFFE_ROOT))
 ATTR2FACE := $(VENV)/bin/attr2face
 
-.PHONY: help config status setup data lmdb weights pretrain finetune activations cgmm gradcheck diagnose generate invert baseline \
+.PHONY: help config status setup data lmdb weights pretrain finetune activations cgmm gradcheck diagnose generator generate edit invert retrain baseline \
 	evaluate experiments paper results sheet nets bench notebooks jupyter demo test lint clean distclean
 
 help:  ## this list
@@ -52,6 +52,12 @@ diagnose: $(READY)  ## what activations, attributes and targets are like
 	@$(ATTR2FACE) diagnose $(GIVEN)
 generate: $(READY)  ## a face with the attributes ATTRS, in results/ or OUT
 	@$(ATTR2FACE) generate $(GIVEN)
+generator: $(READY)  ## the network that turns activations into pictures
+	@$(ATTR2FACE) generator $(GIVEN)
+edit: $(READY)  ## a photograph PHOTO with attributes ATTRS given, or taken away: Smiling,!Eyeglasses
+	@$(ATTR2FACE) edit $(GIVEN)
+retrain: $(READY)  ## the committed nets again, beside those that are there
+	@$(ATTR2FACE) retrain $(GIVEN)
 invert: $(READY)  ## photographs from their activations, layer by layer; of test people, or PHOTO
 	@$(ATTR2FACE) invert $(GIVEN)
 baseline: $(READY)  ## ridge regression on HOG and colours, on the same unseen people

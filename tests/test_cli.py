@@ -197,6 +197,18 @@ def test_faces_of_other_settings_have_other_names(steps):
     assert len({places(faces, [["Male"]], "")["000.png"].name for faces in named}) == 5
 
 
+def test_n_asks_for_several_faces_of_each_set():
+    run = parse(["generate", "N=3", "ATTRS=Male,Bald"])
+    assert run.sets == [["Male", "Bald"]] * 3
+    for words in (["generate", "N=0"], ["generate", "N=1001"], ["lmdb", "N=2"]):
+        with pytest.raises(UserError, match=r"^N="):
+            parse(words)
+
+
+def test_an_edit_is_told_what_to_give_and_what_to_take_away(tmp_path):
+    assert parse(["edit", "PHOTO=me.jpg", "ATTRS=Smiling,!Eyeglasses"]).changes == {"Smiling": True, "Eyeglasses": False}
+
+
 def test_status_lists_what_there_is_and_what_it_was_made_from(steps, face):
     printed = succeed("status", store=steps.store.root)
     assert f"synthetic-mini/{face.path.name}" in printed
@@ -208,7 +220,7 @@ def test_status_lists_what_there_is_and_what_it_was_made_from(steps, face):
 def test_clean_removes_what_no_settings_lead_to_after_saying_so(steps, face, tmp_path):
     store = tmp_path / "store"
     shutil.copytree(steps.store.root, store)
-    stale = next(store.glob("synthetic-mini/Male-*"))
+    stale = store / "synthetic-mini" / face.path.name
     manifest = stale / "manifest.json"
     manifest.write_text(manifest.read_text().replace(face.key, "0" * 16))
     (store / ".resumable" / ("1" * 16)).mkdir(parents=True)

@@ -173,7 +173,7 @@ def test_an_edited_row_of_a_grid_is_another_run_and_the_others_are_kept(tmp_path
 def test_the_report_is_of_the_frozen_layers_and_the_layer_that_are_asked_for(tmp_path):
     report = Steps({"freeze": "fc6", "layer": "fc6"}, tmp_path).report
     assert report.inputs["net"].settings["freeze"] == "fc6"
-    assert report.inputs["cgmm"].inputs["activations"].settings["layer"] == "fc6"
+    assert report.inputs["mixture"].inputs["activations"].settings["layer"] == "fc6"
     assert report.settings["layer"] == "fc6"
 
 

@@ -110,13 +110,14 @@ class Pipeline:
     def target(self, attributes: str) -> np.ndarray:
         """Target activations for a face with some attributes, in the shape of the layer's blob, float32."""
         from attr2face.cgmm.targets import target
+        from attr2face.generation.presets import variety_of
 
         settings = self.steps.settings
         if settings.generation.target == "classes":
             raise UserError("TARGET=classes raises scores and has no target activations; choose another target")
         rng = np.random.default_rng(settings.seed)
         a = request(parse_attributes(attributes))
-        t = target(settings.generation.target, self.mixture, a, settings.generation.strength, rng)
+        t = target(settings.generation.target, self.mixture, a, settings.generation.strength, rng, variety_of(settings.generation))
         return t.reshape(self.mixture.shape).astype(np.float32)
 
     def activations(self, images: np.ndarray, layer: str) -> np.ndarray:
@@ -174,7 +175,12 @@ class Pipeline:
         from attr2face.generation.inversion import invert
         from attr2face.generation.presets import PRESETS
 
-        trained = self.steps.trained(mixture=False, eigenfaces=PRESETS[preset].eigenfaces)
+        if preset not in PRESETS:
+            raise UserError(f"unknown preset {preset!r}; choose {', '.join(PRESETS)}")
+        if PRESETS[preset].generator and layer != self.steps.settings.layer:
+            raise UserError(f"there is no generator for {layer}; make a pipeline with layer={layer!r}, or choose another preset")
+        needs = ("mixture", "generator") if PRESETS[preset].generator else ("eigenfaces",) if PRESETS[preset].eigenfaces else ()
+        trained = self.steps.trained(*needs)
         return invert(trained, layer, activations, preset, self.steps.settings.seed)[0]
 
     def read(self, images: np.ndarray) -> pd.DataFrame:
@@ -186,7 +192,7 @@ class Pipeline:
 
         from attr2face.generation.faces import read_attributes
 
-        trained = self.steps.trained(mixture=False, eigenfaces=False)
+        trained = self.steps.trained()
         return pd.DataFrame(read_attributes(trained, self._crops(images))[:-1], columns=ATTRIBUTES)
 
     def _crops(self, images: np.ndarray) -> np.ndarray:

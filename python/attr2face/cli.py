@@ -12,18 +12,19 @@ from pathlib import Path
 
 from attr2face import settings as conf
 from attr2face.api import ENVIRONMENT
-from attr2face.data.attributes import file_name, parse_sets
+from attr2face.data.attributes import file_name, parse_changes, parse_sets
 from attr2face.errors import UserError
-from attr2face.pipeline import CHECKOUT, Steps, machine, reachable
+from attr2face.pipeline import BUNDLE, CHECKOUT, Steps, machine, reachable
 from attr2face.store import MANIFEST, Artefact
 
 
 @dataclass(frozen=True)
 class Run:
-    """A command with what the user gave: the steps of the pipeline, sets of attributes, and options that are no settings."""
+    """A command with what the user gave: the steps of the pipeline, attributes, and options that are no settings."""
 
     steps: Steps
     sets: list[list[str]]
+    changes: dict[str, bool]
     options: argparse.Namespace
 
 
@@ -153,8 +154,41 @@ def generate(run: Run) -> None:
         print(faces.store.export(faces.path / name, place))
 
 
+def generator(run: Run) -> None:
+    """train the network that turns activations into pictures"""
+    print(run.steps.generator.made() / "sheet.png")
+
+
+def edit(run: Run) -> None:
+    """give the face in a photograph attributes, or take some away, such as Smiling,!Eyeglasses"""
+    import json
+
+    edited = run.steps.edited(run.changes)
+    _check_photo(run.steps)
+    _print_table(edited.made() / "reading.csv")
+    others = json.loads((edited.path / "others.json").read_text())
+    print(f"the judge sees {others['as before']} of the {others['others']} other attributes as before")
+    print(edited.path / "sheet.png")
+    place = _place(run.options.out, f"{edited.path.name}.png", results_folder() / edited.group)
+    print(edited.store.export(edited.path / "edited.png", place))
+
+
+def retrain(run: Run) -> None:
+    """make the committed nets again, and compare them"""
+    from attr2face.generation.bundle import compare_bundles
+
+    bundle = run.steps.bundle.made() / "default.h5"
+    print(bundle)
+    if not BUNDLE.exists():
+        print("no nets are committed to compare them with")
+        return
+    for name, difference in compare_bundles(BUNDLE, bundle).items():
+        print(f"{name}: relative difference {difference:.2g}")
+
+
 def invert(run: Run) -> None:
     """make photographs from their activations, layer by layer"""
+    _check_photo(run.steps)
     _print_table(run.steps.inverted.made() / "table.csv")
     print(run.steps.inverted.path)
 
@@ -203,14 +237,15 @@ def results(run: Run) -> None:
     from attr2face.files import atomic_write
     from attr2face.report.results import filled, tables, write_results
 
-    other = [name.upper() for name in run.steps.given if name not in ("dataset", "model", "seeds", "lfw_root", "pubfig_root", "identity")]
+    taken = ("dataset", "model", "seeds", "lfw_root", "pubfig_root", "identity", "preset", "methods")
+    other = [name.upper() for name in run.steps.given if name not in taken]
     if other:
         raise UserError(f"make results shows the defaults in the README, and takes no {other[0]}; make paper takes all settings")
     docs, readme, steps = CHECKOUT / "docs", CHECKOUT / "README.md", run.steps
     if not readme.exists():
         raise UserError(f"{readme} does not exist; make results works in a clone of the project")
     numbers = steps.numbers.made()
-    shown = write_results(docs, steps.numbers.group, numbers, steps.evaluation.path)
+    shown = write_results(docs, f"{steps.numbers.group}-{steps.own}", numbers, steps.evaluation.path)
     text = filled(readme.read_text(), tables(shown))
     with atomic_write(readme) as temporary:
         temporary.write_text(text)
@@ -228,9 +263,10 @@ def sheet(run: Run) -> None:
 
 def nets(run: Run) -> None:
     """write the committed prototxt files again"""
-    from attr2face.network.prototxt import write_prototxts
+    from attr2face.network import generator, prototxt
 
-    write_prototxts(CHECKOUT / "prototxt")
+    prototxt.write_prototxts(CHECKOUT / "prototxt")
+    generator.write_prototxts(CHECKOUT / "prototxt")
 
 
 def bench(run: Run) -> None:
@@ -261,8 +297,9 @@ def demo(run: Run) -> None:
     _jupyter(run, "voila", page, "--Voila.ip=127.0.0.1", f"--port={run.options.port}", "--no-browser")
 
 
-COMMANDS = (config, status, clean, data, lmdb, weights, pretrain, finetune, activations, cgmm, gradcheck, diagnose, generate, invert,
-            baseline, evaluate, experiments, report, results, sheet, nets, bench, notebooks, jupyter, demo)  # fmt: skip
+COMMANDS = (config, status, clean, data, lmdb, weights, pretrain, finetune, activations, cgmm, gradcheck, diagnose, generator, generate,
+            edit, invert, retrain, baseline, evaluate, experiments, report, results, sheet, nets, bench, notebooks, jupyter,
+            demo)  # fmt: skip
 
 
 # What commands share.
@@ -291,13 +328,13 @@ def _check_out(run: Run) -> None:
     out, command = run.options.out, run.options.command
     if not out:
         return
-    if command not in (generate, report):
+    if command not in (generate, edit, report):
         raise UserError(f"OUT={out} has no effect on {command.__name__}, which prints where its output is; leave it out")
     file, wanted = Path(out).suffix and not out.endswith("/"), ".html" if command is report else ".png"
     if file and not Path(out).is_dir() and Path(out).suffix.lower() != wanted:
         raise UserError(f"OUT={out} does not end with {wanted}; change its name, or name a folder")
-    if command is report:
-        run.steps.store.check_place(_place(out, "report.html", Path()))
+    if command in (edit, report):
+        run.steps.store.check_place(_place(out, f"{command.__name__}{wanted}", Path()))
         return
     if file and not Path(out).is_dir() and len(run.sets) > 1:
         raise UserError(f"OUT={out} is one picture, but {len(run.sets)} faces are requested; name a folder")
@@ -312,6 +349,14 @@ def _place(out: str, name: str, usual: Path) -> Path:
     return (path / name if inside else path).resolve()
 
 
+def _check_photo(steps: Steps) -> None:
+    """Refuse a PHOTO that cannot be read, before anything is made for it."""
+    from attr2face.data.images import read_image
+
+    if steps.settings.photo and steps.settings.photo.exists():
+        read_image(steps.settings.photo, steps.model.crop)
+
+
 def _agreed() -> bool:
     try:
         return input("remove them? [y/N] ").strip().lower() in ("y", "yes")
@@ -321,7 +366,10 @@ def _agreed() -> bool:
 
 def _prepare(steps: Steps) -> None:
     """Make what the notebooks and the demo read."""
-    for step in (steps.mixture, steps.scores, steps.eigenfaces, steps.judge):
+    from attr2face.generation.presets import needed
+
+    steps.trained("mixture", "eigenfaces", *needed(steps.settings.generation) - {"mixture", "eigenfaces"})
+    for step in (steps.scores, steps.judge):
         step.made()
 
 
@@ -355,10 +403,13 @@ def _made_from(manifest: dict, most: int = 6) -> str:
 
 # Parsing.
 
+MOST = 1000  # faces at once
+
 # What is no setting: none of it is part of an output's key.
 OPTIONS = {
-    "attrs": "attributes of the face, separated by commas, or @file with a set in each line",
-    "out": "of generate: a .png, or a folder; of report: an .html, or a folder; results/ without it",
+    "attrs": "attributes of the face, separated by commas, or @file with a set in each line; for edit, ! takes one away",
+    "n": "different faces of each set of attributes",
+    "out": "of generate and edit: a .png, or a folder; of report: an .html, or a folder; results/ without it",
     "store": "folder of artefacts; data/store without it",
     "workers": "processes on the CPU; 0 for one per processor",
     "gpu": "cards to run Caffe on, such as 0 or 0,1; the CPU without it",
@@ -390,7 +441,7 @@ def parser() -> argparse.ArgumentParser:
         group.add_argument(*names, dest=f.name, help=f.metadata["help"] + choices, metavar="VALUE", **bare)
     other = options.add_argument_group("Machine and places.")
     for name, about in OPTIONS.items():
-        value = {"workers": 0, "attrs": "Male,Smiling,Eyeglasses", "port": "8866"}.get(name, "")
+        value = {"workers": 0, "n": 1, "attrs": "Male,Smiling,Eyeglasses", "port": "8866"}.get(name, "")
         other.add_argument(f"--{name}", default=value, type=type(value), help=about)
     top = Parser("attr2face", description=__doc__, epilog="attr2face config lists the settings and their values.")
     commands = top.add_subparsers(required=True, metavar="command")
@@ -398,7 +449,7 @@ def parser() -> argparse.ArgumentParser:
         about = {"help": command.__doc__, "description": command.__doc__, "parents": [options], "allow_abbrev": False}
         sub = commands.add_parser(command.__name__, **about)
         sub.set_defaults(command=command)
-        if command is generate:
+        if command in (generate, edit):
             sub.add_argument("attributes", nargs="?", default="", help='such as "Male, Smiling", or @file with a set in each line')
         if command is clean:
             sub.add_argument("--yes", type=conf.switch, nargs="?", const=True, help="do not ask")
@@ -412,12 +463,26 @@ def parse(arguments: list[str]) -> Run:
     options = parser().parse_args(words)
     names = [f.name for _, f in conf.leaves(conf.Settings())]
     given = {name: getattr(options, name) for name in names if getattr(options, name) is not None}
-    sets = parse_sets(getattr(options, "attributes", "") or options.attrs)
+    attributes, edits = getattr(options, "attributes", "") or options.attrs, options.command is edit
+    sets = [] if edits else [chosen for chosen in parse_sets(attributes) for _ in range(options.n)]
     options.out = str(Path(options.out).expanduser()) + "/" * options.out.endswith("/") if options.out else ""
     store = Path(options.store).expanduser() if options.store else None
-    run = Run(Steps(given, store, machine(options.gpu, options.workers)), sets, options)
+    if edits and attributes.startswith("@"):
+        raise UserError(f"{attributes} cannot be a list of edits; give one, such as 'Smiling,!Eyeglasses'")
+    changes = parse_changes(attributes) if edits else {}
+    run = Run(Steps(given, store, machine(options.gpu, options.workers)), sets, changes, options)
+    _check_number(run)
     _check_out(run)
     return run
+
+
+def _check_number(run: Run) -> None:
+    """Refuse an N that is out of range, or has no effect."""
+    n, command = run.options.n, run.options.command
+    if n != 1 and command is not generate:
+        raise UserError(f"N={n} has no effect on {command.__name__}; leave it out")
+    if not 1 <= n <= MOST or len(run.sets) > MOST:
+        raise UserError(f"N={n} makes {len(run.sets)} faces; choose 1 to {MOST}")
 
 
 def main() -> int:

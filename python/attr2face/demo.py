@@ -16,6 +16,7 @@ from attr2face.data.pictures import enlarged
 from attr2face.errors import UserError
 from attr2face.evaluation.judge import load_judge
 from attr2face.generation.faces import generate
+from attr2face.generation.presets import needed
 
 STYLE = """<style>
 .face-page {font-family: system-ui, sans-serif; max-width: 1180px; margin: auto}
@@ -49,7 +50,7 @@ class Page:
     def __init__(self, pipeline: Pipeline) -> None:
         self.pipeline = pipeline
         self.generation = pipeline.steps.settings.generation
-        self.trained = pipeline.steps.trained()
+        self.trained = pipeline.steps.trained(*needed(self.generation))
         self.judge = load_judge(pipeline.steps.judge.made() / "judge.h5")
         self.boxes = {name: widgets.Checkbox(description=name, indent=False, layout={"width": "auto"}) for name in ATTRIBUTES}
         self.heads = [widgets.VBox([self.boxes[name] for name in head.attributes]).add_class("face-head") for head in HEADS]

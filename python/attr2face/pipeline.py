@@ -1,4 +1,4 @@
-"""The pipeline from top to bottom: faces, LMDBs, nets, activations, mixture, eigenfaces, pictures, judgement.
+"""The pipeline from top to bottom: faces, LMDBs, nets, activations, mixture, eigenfaces, generator, pictures, judgement.
 
 Each step names its inputs, its settings and the function that does the work. It is an `Artefact` of the store, which is made when
 `made()` is called for the first time. Functions are imported where they are used, so that what is already made is found without
@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 from attr2face import settings as conf
 from attr2face.data.attributes import ATTRIBUTES, file_name
 from attr2face.errors import UserError
-from attr2face.generation.presets import preset_at, uses_eigenfaces
+from attr2face.generation.presets import needed, preset_at
 from attr2face.models import JUDGE, MODELS
 from attr2face.parallel import Machine
 from attr2face.settings import Settings
@@ -34,13 +34,17 @@ PAPERS = {
     "class visualisation": conf.Generation(target="classes", preset="pixels"),
     "paper": conf.Generation(target="paper", preset="pixels"),
 }
-OWN = "default"  # the method of the settings, among the methods compared
-RESERVED = {OWN, "mean face", "photographs", "photographs of others"}  # rows of the comparison that are no methods of the table
+BUNDLE = Path(__file__).with_name("zoo") / "mini" / "default.h5"  # the committed nets for rendered faces
+RESERVED = {"mean face", "photographs", "photographs of others"}  # rows of the comparison that are no methods of the table
 PRETRAINING_SEED, JUDGE_SEED = 1000, 2000  # added to SEED for people, and for training, of their own
 INVERTED_LAYERS = ("conv3_3", "conv4_3", "conv5_3", "fc6", "fc7")
 INVERTING = ("photograph", "pixels", "icnn", "mahendran")  # presets: the project's, the paper's, and others' to compare with
 # Of a stage whose code gives another output for the same settings than before. To be raised with the code.
 VERSIONS: dict[str, int] = {}
+
+# Settings that have no influence on what is trained.
+AFTER_TRAINING = {f.name for group in (conf.Generation, conf.Judging, conf.Evaluation) for f in dataclasses.fields(group)}
+AFTER_TRAINING |= {"train", "photo", "grid"}
 
 Input = Artefact | Part | Source
 Inputs = Mapping[str, Input]
@@ -253,7 +257,7 @@ class Steps:
 
         return self._step("scores", measure, {}, {"lmdb": self.lmdb, "net": self.finetuned})
 
-    # The cGMM and eigenfaces.
+    # The cGMM, eigenfaces and the generator.
 
     @functools.cached_property
     def activations(self) -> Artefact:
@@ -292,6 +296,24 @@ class Steps:
 
         return self._step("eigenfaces", compute, {**asdict(s.eigenface_basis), **self._drawn}, {"lmdb": self.lmdb})
 
+    @functools.cached_property
+    def generator(self) -> Artefact:
+        """The learned generator, for codes of the cGMM's layer."""
+        s = self.settings
+
+        def train(out: Path) -> None:
+            from attr2face.cgmm.mixture import load_mixture
+            from attr2face.generation.adversarial import train_generator
+            from attr2face.generation.batches import Material
+
+            mixture = load_mixture(self.mixture.path / "cgmm.h5")
+            material = Material(database_of(self.lmdb), weights_of(self.finetuned), mixture)
+            card = self.machine.cards[0] if self.machine.cards else None
+            train_generator(material, s.learned_generator, s.training_seed, card, out)
+
+        inputs = {"lmdb": self.lmdb, "net": self.finetuned, "cgmm": self.mixture}
+        return self._step("generator", train, {**asdict(s.learned_generator), **self._drawn}, inputs, resumable=True)
+
     # Pictures.
 
     def generated(self, sets: list[list[str]]) -> Artefact:
@@ -301,48 +323,86 @@ class Steps:
         def generate(out: Path) -> None:
             from attr2face.generation.faces import write_faces
 
-            write_faces(self.trained(eigenfaces=uses_eigenfaces(s.generation)), sets, s.generation, s.training_seed, out, self.machine)
+            write_faces(trained_of(inputs), sets, s.generation, s.training_seed, out, self.machine)
 
+        inputs = self._for_faces(*needed(s.generation))
         name = file_name(sets[0]) if len(sets) == 1 else f"{len(sets)}-faces"
-        settings = {**self._generation(s.generation), "sets": sets}
-        return self._step(name, generate, settings, self._trained_from(eigenfaces=uses_eigenfaces(s.generation)), resumable=True)
+        return self._step(name, generate, {**self._generation(s.generation), "sets": sets}, inputs, resumable=True)
+
+    def edited(self, changes: Mapping[str, bool]) -> Artefact:
+        """A photograph with some attributes given or taken away."""
+        s = self.settings
+        if not s.photo:
+            raise UserError("no photograph to edit; name one with PHOTO=me.jpg")
+
+        def edit(out: Path) -> None:
+            from attr2face.evaluation.edits import write_edit
+            from attr2face.generation.editing import edit_photograph
+
+            made_with = trained_of({name: step for name, step in inputs.items() if name not in ("photo", "judge")})
+            made = edit_photograph(made_with, s.photo, changes, s.generation.strength, s.training_seed)
+            write_edit(made, changes, made_with, self.judge.path / "judge.h5", out)
+
+        inputs = {"photo": self._source(s.photo, "set PHOTO to a picture"), **self._for_faces("mixture", "generator"), "judge": self.judge}
+        settings = {"changes": dict(changes), "strength": s.generation.strength, **self._drawn}
+        name = file_name([*(name if wanted else f"no-{name}" for name, wanted in changes.items())])
+        return self._step(f"edited-{name}", edit, settings, inputs)
 
     @functools.cached_property
     def inverted(self) -> Artefact:
         """Photographs, from their activations at several layers."""
         s = self.settings
+        learned = "generator" in needed(s.generation) and s.layer in INVERTED_LAYERS
+        used = ("eigenfaces", "mixture", "generator") if learned else ("eigenfaces",)
+        presets = ("generator", *INVERTING) if learned else INVERTING
 
         def invert(out: Path) -> None:
             from attr2face.generation.inversion import invert_photographs
 
-            invert_photographs(self.trained(mixture=False), s.photo, INVERTED_LAYERS, INVERTING, s.training_seed, out)
+            invert_photographs(self.trained(*used), s.photo, INVERTED_LAYERS, presets, s.training_seed, out)
 
-        inputs = self._trained_from(mixture=False)
-        if s.photo:
-            inputs["photo"] = self._source(s.photo, "set PHOTO to a picture")
-        descents = [preset_at(name, layer).described() for layer in INVERTED_LAYERS for name in INVERTING]
-        settings = {**self._drawn, "layers": INVERTED_LAYERS, "presets": INVERTING, "descents": descents}
+        inputs = {"photo": self._source(s.photo, "set PHOTO to a picture")} if s.photo else {}
+        inputs |= self._trained_from(*used)
+        descents = [preset_at(name, layer).described() for layer in INVERTED_LAYERS for name in presets]
+        settings = {**self._drawn, "layers": INVERTED_LAYERS, "presets": presets, "descents": descents}
         return self._step("inversion", invert, settings, inputs)
 
-    def trained(self, mixture: bool = True, eigenfaces: bool = True) -> Trained:
-        """Paths of what faces are made from, once it is made."""
-        from attr2face.generation.faces import Trained
+    def trained(self, *names: str) -> Trained:
+        """Paths of the net and of what else faces are made from, "mixture", "eigenfaces" and "generator", once it is made."""
+        return trained_of(self._trained_from(*names))
 
-        folders = {name: step.made() for name, step in self._trained_from(mixture, eigenfaces).items()}
-        return Trained(
-            folders["lmdb"],
-            folders["net"] / "weights.caffemodel",
-            folders["cgmm"] / "cgmm.h5" if mixture else None,
-            folders["eigenfaces"] / "eigenfaces.h5" if "eigenfaces" in folders else None,
-        )
+    def _trained_from(self, *names: str) -> dict[str, Input]:
+        return {"lmdb": self.lmdb, "net": self.finetuned} | {name: getattr(self, name) for name in sorted(names)}
 
-    def _trained_from(self, mixture: bool = True, eigenfaces: bool = True) -> dict[str, Input]:
-        steps = {"lmdb": self.lmdb, "net": self.finetuned}
-        if mixture:
-            steps["cgmm"] = self.mixture
-        if eigenfaces:
-            steps["eigenfaces"] = self.eigenfaces
-        return steps
+    def _for_faces(self, *names: str) -> dict[str, Input]:
+        """The committed nets, if the settings of training are the defaults, whatever the seed; otherwise what the settings make."""
+        if not self._committed_will_do(names):
+            return self._trained_from(*names)
+        whole = self._step("committed", self._unpack, {}, {"bundle": self._source(BUNDLE, "restore it, or set TRAIN=yes")})
+        return {name: Part(whole, name, f"{whole.key}/{name}") for name in ("lmdb", "net", *sorted(names))}
+
+    def _committed_will_do(self, names: tuple[str, ...]) -> bool:
+        mine, usual = conf.as_dict(self.settings), conf.as_dict(Settings())
+        same = all(mine[name] == usual[name] for name in mine.keys() - AFTER_TRAINING - {"seed"})
+        return BUNDLE.exists() and same and not self.settings.train and {"mixture", "generator"}.issuperset(names)
+
+    def _unpack(self, out: Path) -> None:
+        from attr2face.generation.bundle import unpack
+
+        unpack(BUNDLE, out)
+
+    @functools.cached_property
+    def bundle(self) -> Artefact:
+        """Net, cGMM and generator in one small file, and what made them."""
+        values = conf.as_dict(self.settings)
+        settings = {name: conf.as_text(value) for name, value in values.items() if name not in AFTER_TRAINING and value is not None}
+
+        def write(out: Path) -> None:
+            from attr2face.generation.bundle import write_bundle
+
+            write_bundle(self.trained("mixture", "generator"), settings, out / "default.h5")
+
+        return self._step("bundle", write, {"settings": settings}, self._trained_from("mixture", "generator"))
 
     # Judgement.
 
@@ -393,11 +453,17 @@ class Steps:
         settings = {"images": s.evaluation.images, "split": s.evaluation.split, "seed": s.seed}
         return self._step("requests", draw, settings, {"lmdb": self.lmdb})
 
+    @property
+    def own(self) -> str:
+        """The name of the settings' own method, among the methods compared: that of its preset, if no other has it."""
+        preset = self.settings.generation.preset
+        return preset if preset not in self._table_of_methods[0] else f"{preset} own"
+
     @functools.cached_property
     def methods(self) -> dict[str, conf.Generation]:
         """Methods of generation to compare: the paper's, those of the table METHODS, and the one of the settings, which comes last."""
         table = {name: conf.replaced(conf.Generation(), row) for name, row in self._table_of_methods[0].items()}
-        return PAPERS | table | {OWN: replace(self.settings.generation, animate=False)}
+        return PAPERS | table | {self.own: replace(self.settings.generation, animate=False)}
 
     @functools.cached_property
     def _table_of_methods(self) -> tuple[dict[str, dict[str, object]], dict[str, list[str]]]:
@@ -414,7 +480,7 @@ class Steps:
         for name, row in table.items():
             factors.setdefault(row.pop("factor", "method"), []).append(name)
         checked = {name: {key: conf.check(kinds[key], value) for key, value in row.items()} for name, row in table.items()}
-        return checked, {factor: [*names, OWN] for factor, names in factors.items()}
+        return checked, factors
 
     def faces_of(self, method: str) -> Artefact:
         """A method's faces for the requests."""
@@ -424,10 +490,10 @@ class Steps:
             from attr2face.evaluation.requests import read_requests
             from attr2face.generation.faces import write_faces
 
-            sets, trained = read_requests(self.requests.path).with_draws, self.trained(eigenfaces=uses_eigenfaces(generation))
+            sets, trained = read_requests(self.requests.path).with_draws, self.trained(*needed(generation))
             write_faces(trained, sets, generation, self.settings.training_seed, out, self.machine)
 
-        inputs = self._trained_from(eigenfaces=uses_eigenfaces(generation)) | {"requests": self.requests}
+        inputs = self._trained_from(*needed(generation)) | {"requests": self.requests}
         name = f"requested-{generation.target}-{generation.preset}"
         return self._step(name, generate, self._generation(generation), inputs, resumable=True)
 
@@ -517,13 +583,14 @@ class Steps:
         """The methods of generation, compared by judges."""
         faces = {name: [steps.faces_of(name) for steps in self.repeats] for name in self.methods}
         measures = {name: [self.measured(made) for made in of_method] for name, of_method in faces.items()}
+        factors = {factor: [*names, self.own] for factor, names in self._table_of_methods[1].items()}
 
         def write(out: Path) -> None:
             from attr2face.evaluation.summary import Runs, write_comparison
             from attr2face.report import figures
 
             files = {name: [made.path / "measures.npz" for made in of_method] for name, of_method in measures.items()}
-            runs = Runs(files, {name: of_method[0].path for name, of_method in faces.items()}, self._table_of_methods[1])
+            runs = Runs(files, {name: of_method[0].path for name, of_method in faces.items()}, factors)
             projections = self.projections.path / "projections.npz"
             write_comparison(database_of(self.lmdb), self.requests.path, runs, self.real.path, projections, out)
             figures.write_intervals(out / "intervals.csv", runs.factors, out)
@@ -532,7 +599,7 @@ class Steps:
         for name in self.methods:
             for k, (made, measured) in enumerate(zip(faces[name], measures[name], strict=True)):
                 inputs |= {f"faces of {name}, {k}": made, f"measures of {name}, {k}": measured}
-        settings = {"methods": list(self.methods), "factors": self._table_of_methods[1], "seeds": self.settings.evaluation.seeds}
+        settings = {"methods": list(self.methods), "factors": factors, "seeds": self.settings.evaluation.seeds}
         return self._step("evaluation", write, settings, inputs)
 
     def experiments(self, grid: Path) -> Artefact:
@@ -569,11 +636,11 @@ class Steps:
             from attr2face.evaluation.diagnosis import write_diagnosis
             from attr2face.report import figures
 
-            trained, activations = self.trained(eigenfaces=False), self.activations.path / "activations.h5"
+            trained, activations = self.trained("mixture"), self.activations.path / "activations.h5"
             kinds, has = write_diagnosis(trained, activations, seed, out, self.machine)
             figures.save(figures.activations(kinds, has, seed), out / "histograms")
 
-        inputs = self._trained_from(eigenfaces=False) | {"activations": self.activations}
+        inputs = self._trained_from("mixture") | {"activations": self.activations}
         return self._step("diagnosis", diagnose, {"seed": seed}, inputs)
 
     @functools.cached_property
@@ -599,8 +666,8 @@ class Steps:
     @functools.cached_property
     def report(self) -> Artefact:
         """Every figure and table of the paper, in one page."""
-        s = self.settings
-        shown = {name: self.faces_of(name) for name in (*PAPERS, OWN)}
+        s, used = self.settings, {"mixture", "eigenfaces"} | needed(self.settings.generation)
+        shown = {name: self.faces_of(name) for name in (*PAPERS, self.own)}
         stages = {
             "scores": self.scores,
             "experiments": self.experiments(conf.TABLES / "table1.csv"),
@@ -616,10 +683,10 @@ class Steps:
 
             folders = {name: stage.path for name, stage in stages.items()}
             faces = {name: method.path for name, method in shown.items()}
-            results = Results(self.trained(), weights_of(self.start), methods=faces, **folders)
+            results = Results(self.trained(*used), weights_of(self.start), methods=faces, **folders)
             write_report(results, s.layer, s.seed, out, self.machine)
 
-        inputs = self._trained_from() | {"start": self.start} | stages | shown
+        inputs = self._trained_from(*used) | {"start": self.start} | stages | shown
         return self._step("report", write, {"layer": s.layer, "seed": s.seed}, inputs)
 
     # What a step is.
@@ -650,7 +717,7 @@ class Steps:
     @functools.cached_property
     def keys(self) -> set[str]:
         """The keys of all steps, but for faces of requested attributes."""
-        return keys_of(self.report, self.baseline, self.experiments(self.settings.grid))
+        return keys_of(self.report, self.baseline, self.experiments(self.settings.grid), self.bundle)
 
 
 def database_of(lmdb: Artefact) -> FaceDatabase:
@@ -658,6 +725,16 @@ def database_of(lmdb: Artefact) -> FaceDatabase:
     from attr2face.data.database import FaceDatabase
 
     return FaceDatabase.open(lmdb.path)
+
+
+def trained_of(inputs: Inputs) -> Trained:
+    """Paths of what faces are made from, once it is made."""
+    from attr2face.generation.faces import Trained
+
+    files = {"mixture": "cgmm.h5", "eigenfaces": "eigenfaces.h5", "generator": "weights.caffemodel"}
+    folders = {name: step.made() for name, step in inputs.items()}
+    others = {name: folders[name] / file for name, file in files.items() if name in folders}
+    return Trained(folders["lmdb"], folders["net"] / "weights.caffemodel", **others)
 
 
 def weights_of(net: Input) -> Path:
@@ -695,6 +772,13 @@ def reachable(store: Store) -> set[str]:
             keys |= steps_of[given].keys
             if "sets" in record.get("settings", {}):
                 keys |= keys_of(steps_of[given].generated(record["settings"]["sets"]))
+            if "changes" in record.get("settings", {}):
+                keys |= keys_of(steps_of[given].edited(record["settings"]["changes"]))
         except UserError:
+            keys.add(record["key"])
+    for record in records:
+        # A cache is known by its parts: other depths may have been cached beside those that are asked for.
+        given, depths = tuple(sorted(record["given"].items())), record.get("settings", {}).get("depths", ())
+        if given in steps_of and keys & {steps_of[given]._caches([depth]).key for depth in depths}:
             keys.add(record["key"])
     return keys

@@ -18,8 +18,8 @@ from attr2face.models import LAYERS, MODELS, STAGES
 
 DATASETS = ("synthetic", "lfw", "pubfig")
 TARGETS = ("conditional", "contrast", "rescaled", "drawn", "mean", "paper", "sampled")
-PRESETS = ("eigenfaces", "photograph", "pixels", "octaves", "lbfgs", "icnn", "mahendran")
-RENAMED = {"liking": "score_weight", "fall": "rate_decay"}
+PRESETS = ("generator", "codes", "eigenfaces", "photograph", "pixels", "octaves", "lbfgs", "icnn", "mahendran")
+RENAMED = {"liking": "score_weight", "fall": "rate_decay", "prior": "preset"}
 TABLES = Path(__file__).with_name("tables")
 
 
@@ -93,12 +93,27 @@ class EigenfaceBasis:
 
 
 @dataclass(frozen=True)
+class LearnedGenerator:
+    """The generator that turns activations into pictures, and its discriminator."""
+
+    generator_iterations: int = _setting(5000, "iterations of the generator's training, of 16 pictures each", within=(5, 1e7))
+    adversarial_weight: float = _setting(0.08, "weight of looking real beside being like the original", within=(0, 1e3))
+
+
+@dataclass(frozen=True)
 class Generation:
     """How a face is made from attributes (paper, section 3.3)."""
 
-    preset: str = _setting("eigenfaces", "optimise along eigenfaces, or pixels", choices=PRESETS)
+    preset: str = _setting("eigenfaces", "what faces are made of: the learned generator, eigenfaces or pixels", choices=PRESETS)
     target: str = _setting("conditional", "target activations; classes is class visualisation", choices=(*TARGETS, "classes"))
     strength: float = _setting(2.0, "distance of the target from the mean; 1 is where such images are", within=(0, 1e3))
+    variety: float | None = _setting(
+        None,
+        "share of what attributes do not explain that is drawn for each face, so that faces of one request differ; the preset's own "
+        "without it",
+        within=(0, 10),
+        none="preset",
+    )
     start: float | None = _setting(
         None,
         "where the descent starts and is pulled to, along the regression of pixels on attributes: 0 is the mean image, "
@@ -141,10 +156,11 @@ class Settings:
     seed: int = _setting(1, "seed of everything random", within=(0, 2**31))
     repeat: int = _setting(0, "another number repeats training, fitting and generation on the same faces", within=(0, 1000))
     layer: str = _setting("conv5_3", "layer of the cGMM and of inversion", choices=LAYERS)
+    train: bool = _setting(False, "make nets of one's own where the committed ones would do")
     weights: Path | None = _setting(None, ".caffemodel to finetune from")
     lfw_root: Path | None = _setting(None, "folder with lfw_attributes.txt and lfw/; without it, LFW is downloaded")
     pubfig_root: Path | None = _setting(None, "folder with PubFig's index files; without it, they are downloaded")
-    photo: Path | None = _setting(None, "picture to invert; without it, pictures of six test people")
+    photo: Path | None = _setting(None, "picture to invert or to edit; without it, pictures of six test people are inverted")
     grid: Path = _setting(TABLES / "experiments.csv", "table of finetuning experiments")
     rendering: Rendering = Rendering()
     database: Database = Database()
@@ -152,6 +168,7 @@ class Settings:
     finetuning: Finetuning = Finetuning()
     mixture: Mixture = Mixture()
     eigenface_basis: EigenfaceBasis = EigenfaceBasis()
+    learned_generator: LearnedGenerator = LearnedGenerator()
     generation: Generation = Generation()
     judging: Judging = Judging()
     evaluation: Evaluation = Evaluation()

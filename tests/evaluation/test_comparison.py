@@ -131,11 +131,11 @@ def test_methods_stand_between_the_mean_face_and_photographs(steps):
     folder = steps.evaluation.made()
     table = pd.read_csv(folder / "table.csv").set_index("method")
     assert list(table.index) == ["mean face", "photographs of others", *steps.methods, "photographs"]
-    assert list(steps.methods) == ["class visualisation", "paper", "strength 1", "prior alone", "default"]
+    assert list(steps.methods) == ["class visualisation", "paper", "strength 1", "prior alone", steps.own]
     assert table.loc["mean face", "distance from the mean"] == table.loc["mean face", "diversity"] == 0
     assert table.loc["photographs", "fine detail"] == pytest.approx(1)
     assert table.loc["prior alone", "diversity of one request"] == pytest.approx(0, abs=1e-6)
-    assert table.loc["default", "diversity of one request"] > 0.01
+    assert table.loc[steps.own, "diversity of one request"] > 0.01
     with Image.open(folder / "paper.jpg") as sheet:
         assert sheet.width == 6 * (256 + 6) - 6
     for factor in ("strength", "net"):
@@ -164,12 +164,12 @@ def test_repetitions_train_again_and_keep_faces_requests_and_judges(steps):
         assert getattr(one, name).key != getattr(other, name).key
     for name in ("lmdb", "requests", "judge", "net_judge", "real"):
         assert getattr(one, name).key == getattr(other, name).key
-    assert one.faces_of("default").key != other.faces_of("default").key
+    assert one.faces_of(one.own).key != other.faces_of(one.own).key
 
 
 def test_the_command_prints_means_and_intervals(steps):
     given = {name: value for name, value in steps.given.items()}
     printed = succeed("evaluate", store=steps.store.root, **given)
-    assert "| default" in printed
+    assert f"| {steps.own}" in printed
     assert "| prior alone" in printed
     assert str(steps.evaluation.path) in printed

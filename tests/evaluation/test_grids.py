@@ -52,11 +52,11 @@ def test_an_empty_cell_leaves_a_setting_at_its_default(tmp_path):
 def test_the_projects_methods_are_known_and_each_is_another_one(steps):
     methods = steps.varied(methods=TABLES / "methods.csv").methods
     assert len(methods) > 15
-    assert list(methods)[-1] == "default"
+    assert list(methods)[-1] == Generation().preset
     assert len({repr(method) for method in methods.values()}) == len(methods)
 
 
-@pytest.mark.parametrize("name", ["default", "photographs", "a/b"])
+@pytest.mark.parametrize("name", ["mean face", "photographs", "a/b"])
 def test_a_name_that_the_comparison_needs_or_no_file_may_have_is_refused(steps, tmp_path, name):
     (tmp_path / "methods.csv").write_text(f"name,target\n{name},paper\n")
     with pytest.raises(UserError, match="choose another name"):

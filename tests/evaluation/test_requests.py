@@ -5,9 +5,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from attr2face.data.attributes import HEADS
+from attr2face.data.attributes import HEADS, attributes_of
 from attr2face.errors import UserError
-from attr2face.evaluation.requests import Requests, attributes_of, draw_people, read_requests, write_requests
+from attr2face.evaluation.requests import Requests, draw_people, read_requests, write_requests
 from attr2face.settings import Evaluation
 
 

@@ -85,13 +85,17 @@ def test_the_same_seed_gives_the_same_bytes_and_another_seed_others(trained, bri
     assert one != other
 
 
+def rngs(requests: np.ndarray, seed: int) -> list[np.random.Generator]:
+    """What is drawn at random for each request."""
+    return [np.random.default_rng([seed, 0, *np.flatnonzero(a == 1)]) for a in requests]
+
+
 @pytest.mark.parametrize("name", ["conditional", "paper", "drawn"])
 def test_the_objective_has_the_target_of_the_request(trained, database, name):
     requests = np.stack([request(["Male"]), request(["Smiling", "Bald"])])
-    objective = attribute_objective(trained, database, requests, Generation(target=name, strength=1.5), 3)
+    objective = attribute_objective(trained, database, requests, Generation(target=name, strength=1.5), rngs(requests, 3))
     mixture = load_mixture(trained.mixture)
-    for i in range(2):
-        rng = np.random.default_rng([3, 0, *np.flatnonzero(requests[i] == 1)])
+    for i, rng in enumerate(rngs(requests, 3)):
         expected = target(name, mixture, requests[i], 1.5, rng)
         assert np.allclose(objective.target[i].ravel(), expected, atol=1e-6)
     assert objective.layer == "conv5_3"
@@ -100,8 +104,8 @@ def test_the_objective_has_the_target_of_the_request(trained, database, name):
 
 def test_scores_are_weighed_beside_the_target_and_alone_for_classes(trained, database):
     requests = request(["Male", "Smiling"])[None]
-    both = attribute_objective(trained, database, requests, Generation(score_weight=0.25), 1)
-    alone = attribute_objective(trained, database, requests, Generation(target="classes"), 1)
+    both = attribute_objective(trained, database, requests, Generation(score_weight=0.25), rngs(requests, 1))
+    alone = attribute_objective(trained, database, requests, Generation(target="classes"), [])
     assert both.target is not None
     assert alone.target is None
     assert both.net.blobs["wanted"].data.sum() * both.scale[0] == pytest.approx(2 * 0.25, rel=1e-5)

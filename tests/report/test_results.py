@@ -24,7 +24,7 @@ def test_the_readme_shows_the_numbers_of_the_file():
     shown = tables(results)
     assert {name for _, name, _ in MARKED.findall(readme)} <= set(shown)
     assert filled(readme, shown) == readme
-    assert "<!-- results: seen, synthetic-mini -->" in readme
+    assert "<!-- results: seen, synthetic-mini-eigenfaces -->" in readme
 
 
 def test_numbers_are_those_of_the_stages(steps, numbers):
@@ -39,16 +39,17 @@ def test_numbers_are_those_of_the_stages(steps, numbers):
 
 
 def test_every_table_can_be_shown(numbers):
-    shown = tables({"synthetic-mini": numbers, "other": numbers})
+    shown = tables({"synthetic-mini-generator": numbers, "other-generator": numbers})
     names = {"reading", "freezing", "judges", "inversion"}
-    names |= {f"{name}, {part}" for name in ("seen", "like", "who", "parts", "methods") for part in ("synthetic-mini", "other")}
+    parts = ("synthetic-mini-generator", "other-generator")
+    names |= {f"{name}, {part}" for name in ("seen", "like", "who", "parts", "methods") for part in parts}
     assert set(shown) == names
     for name, table in shown.items():
         text = markdown(table)
         assert len(text.splitlines()) == len(table) + 2, name
         assert "nan" not in text, name
     assert list(shown["reading"]["data"]) == ["rendered"] * 2 + ["other"] * 2
-    assert shown["parts, other"]["difference"].iloc[0].startswith("all")
+    assert shown["parts, other-generator"]["difference"].iloc[0].startswith("all")
 
 
 def test_a_table_between_marks_is_renewed_and_nothing_else():
@@ -65,10 +66,10 @@ def test_half_widths_stand_beside_their_numbers():
 
 
 def test_a_part_is_renewed_and_the_others_stay(steps, numbers, tmp_path):
-    (tmp_path / "results.json").write_text(json.dumps({"lfw-mini": {"reading": []}}))
-    write_results(tmp_path, "synthetic-mini", steps.numbers.path, steps.evaluation.path)
+    (tmp_path / "results.json").write_text(json.dumps({"lfw-mini-x": {"reading": []}}))
+    write_results(tmp_path, f"synthetic-mini-{steps.own}", steps.numbers.path, steps.evaluation.path)
     stored = json.loads((tmp_path / "results.json").read_text())
-    assert list(stored) == ["synthetic-mini", "lfw-mini"]
-    assert stored["synthetic-mini"] == numbers
-    assert (tmp_path / "synthetic-mini-default.jpg").exists()
+    assert list(stored) == [f"synthetic-mini-{steps.own}", "lfw-mini-x"]
+    assert stored[f"synthetic-mini-{steps.own}"] == numbers
+    assert (tmp_path / f"synthetic-mini-{steps.own}.jpg").exists()
     assert not re.findall(r"/[a-z]+/", (tmp_path / "results.json").read_text()), "no path of a machine"

@@ -94,7 +94,7 @@ def test_figure_8_shows_the_generated_faces(steps):
     """The pictures that the section reads are those of the project's own method."""
     methods = {name: steps.faces_of(name).path for name in steps.methods}
     results = Results(
-        steps.trained(),
+        steps.trained("mixture", "eigenfaces"),
         steps.pretrained.path / "weights.caffemodel",
         scores=steps.scores.path,
         experiments=steps.store.root,
@@ -105,7 +105,7 @@ def test_figure_8_shows_the_generated_faces(steps):
         numbers=steps.numbers.made(),
         methods=methods,
     )
-    assert results.own == "default"
+    assert results.own == steps.own
     for name, folder in (("paper", methods["paper"]), ("photographs", steps.real.path / "photographs")):
         shown = results.shown(name)
         assert len(shown) == 4

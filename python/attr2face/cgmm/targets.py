@@ -73,15 +73,23 @@ def rescaled(m: Mixture, a: np.ndarray, strength: float, rng: np.random.Generato
 
 def drawn(m: Mixture, a: np.ndarray, strength: float, rng: np.random.Generator) -> np.ndarray:
     """`conditional` plus a draw of what attributes do not explain: Gaussian, its covariance of low rank plus a diagonal."""
-    residual = rng.standard_normal(len(m.factors)) @ m.factors + rng.standard_normal(len(m.rest)) * m.rest
-    return conditional(m, a, strength, rng) + residual
+    return conditional(m, a, strength, rng) + unexplained(m, rng)
+
+
+def unexplained(m: Mixture, rng: np.random.Generator) -> np.ndarray:
+    """A draw of what attributes do not explain, about zero."""
+    return rng.standard_normal(len(m.factors)) @ m.factors + rng.standard_normal(len(m.rest)) * m.rest
 
 
 TARGETS = {f.__name__: f for f in (mean, paper, sampled, contrast, conditional, rescaled, drawn)}
 PAPER_TARGETS = ("paper", "sampled")
 
 
-def target(name: str, m: Mixture, a: np.ndarray, strength: float, rng: np.random.Generator) -> np.ndarray:
-    """The target `name`. Those that are not the paper's are clipped at zero, as activations after a ReLU are."""
+def target(name: str, m: Mixture, a: np.ndarray, strength: float, rng: np.random.Generator, variety: float = 0.0) -> np.ndarray:
+    """The target `name`. Those that are not the paper's, or `drawn` already, get `variety` times a draw of what attributes do not explain;
+    those that are not the paper's are clipped at zero, as activations after a ReLU are.
+    """
     t = TARGETS[name](m, a, strength, rng)
-    return t if name in PAPER_TARGETS else np.maximum(t, 0)
+    if name in PAPER_TARGETS:
+        return t
+    return np.maximum(t + variety * unexplained(m, rng) if variety and name != "drawn" else t, 0)

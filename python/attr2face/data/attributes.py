@@ -60,6 +60,26 @@ def parse_attributes(text: str) -> list[str]:
     return chosen
 
 
+def parse_changes(text: str) -> dict[str, bool]:
+    """Read a comma-separated list of attributes to give to a face, and, with "!" before them, to take away: True or False by name.
+
+    Raises
+    ------
+    UserError
+        As `parse_attributes` does, or if an attribute is both to be given and taken away.
+    """
+    words = [word.strip() for word in text.split(",") if word.strip()]
+    given = [word for word in words if not word.startswith("!")]
+    taken = [word.removeprefix("!").strip() for word in words if word.startswith("!")]
+    wanted = dict.fromkeys(parse_attributes(",".join(given)), True) if given or not taken else {}
+    for name in taken:
+        (attribute,) = parse_attributes(name)
+        if wanted.get(attribute):
+            raise UserError(f"'{attribute}' is both to be given and taken away; choose one")
+        wanted[attribute] = False
+    return wanted
+
+
 def parse_sets(text: str) -> list[list[str]]:
     """The different sets of attributes that a user requests: one comma-separated list, or `@file` with one in each line.
 
@@ -117,6 +137,11 @@ def class_labels(scores: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         labels[:, i] = np.where(highest[:, 0] > 0, best + 1, 0)
         start = block.stop
     return labels
+
+
+def attributes_of(labels: np.ndarray) -> list[str]:
+    """The attributes of an image with classes `labels` (42,): one of a head, so that they exclude each other nowhere."""
+    return [head.attributes[k - 1] for head, k in zip(HEADS, labels, strict=True) if k > 0]
 
 
 def attribute_probabilities(prob: np.ndarray) -> np.ndarray:

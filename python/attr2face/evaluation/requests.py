@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from attr2face.data.attributes import HEADS
+from attr2face.data.attributes import attributes_of
 from attr2face.data.database import FaceDatabase
 from attr2face.errors import UserError
 from attr2face.files import write_json
@@ -55,11 +55,6 @@ def read_requests(folder: Path) -> Requests:
     """Read what `write_requests` wrote."""
     stored = json.loads((folder / "requests.json").read_text())
     return Requests(np.array([entry["row"] for entry in stored]), [entry["attributes"] for entry in stored])
-
-
-def attributes_of(labels: np.ndarray) -> list[str]:
-    """The attributes of an image with classes `labels` (42,): one of a head, so that they exclude each other nowhere."""
-    return [head.attributes[k - 1] for head, k in zip(HEADS, labels, strict=True) if k > 0]
 
 
 def draw_people(people: np.ndarray, labels: np.ndarray, n: int, rng: np.random.Generator) -> np.ndarray:

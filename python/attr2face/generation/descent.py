@@ -12,6 +12,7 @@ from scipy.optimize import minimize
 from tqdm import tqdm
 
 from attr2face.data.preprocessing import Preprocessing
+from attr2face.generation.codes import Codes
 from attr2face.generation.eigenfaces import Eigenfaces
 from attr2face.generation.objective import Objective
 from attr2face.generation.optimisers import Adam, Momentum
@@ -19,7 +20,7 @@ from attr2face.generation.pixels import Pixels
 from attr2face.generation.presets import Preset
 from attr2face.generation.regularisers import decay, falling, jitter, total_variation
 
-Space = Pixels | Eigenfaces
+Space = Pixels | Eigenfaces | Codes
 Watch = Callable[[int, np.ndarray], None]
 
 
@@ -32,8 +33,8 @@ class Descent:
     preset : Preset
     preprocessing : Preprocessing
         Of the net; its mean image is where pixels start.
-    eigenfaces : Eigenfaces, optional
-        For presets that move along them.
+    space : Eigenfaces or Codes, optional
+        For presets that move along these; the others move pixels.
     prior : (n, 3, crop, crop), optional
         Canvases that the descent starts from and decays to; the mean image without them.
     weight : float
@@ -44,15 +45,15 @@ class Descent:
 
     preset: Preset
     preprocessing: Preprocessing
-    eigenfaces: Eigenfaces | None = None
+    space: Eigenfaces | Codes | None = None
     prior: np.ndarray | None = None
     weight: float = 1.0
     draws: Sequence[int] = ()
 
     def spaces(self) -> list[Space]:
         """The spaces to descend in, one after another."""
-        if self.preset.eigenfaces:
-            return [self.eigenfaces]
+        if self.space:
+            return [self.space]
         return [Pixels(self.preprocessing, octave) for octave in self.preset.octaves]
 
     def run(self, objective: Objective, rng: np.random.Generator, watch: Watch | None = None) -> tuple[np.ndarray, np.ndarray]:
@@ -65,7 +66,7 @@ class Descent:
         draws = self.draws or [0] * objective.n
         noise = [spaces[0].noise(preset.noise, child) for child in rng.spawn(1 + max(draws))]
         z = self._centre(spaces[0]) + np.stack([noise[k] for k in draws])
-        with tqdm(total=steps * len(spaces), desc="generating", unit=" steps") as bar:
+        with tqdm(total=steps * len(spaces), desc="generating", unit=" steps", disable=not steps) as bar:
 
             def loss_of(x: np.ndarray, shift: tuple[int, int] = (0, 0)) -> tuple[float, np.ndarray]:
                 loss, gradient = objective(x, shift)
@@ -80,7 +81,7 @@ class Descent:
                 if k:
                     z = space.coordinates(spaces[k - 1].canvas(z))
                 z = self._lbfgs(loss_of, space, z, steps) if preset.optimiser == "lbfgs" else self._steps(loss_of, space, z, steps, rng)
-        return np.clip(spaces[-1].canvas(z), *self.preprocessing.bounds), np.array(losses)
+        return np.clip(spaces[-1].canvas(z), *self.preprocessing.bounds), np.reshape(losses, (-1, objective.n))
 
     def _centre(self, space: Space) -> np.ndarray | float:
         """Coordinates of the prior."""

@@ -16,10 +16,11 @@ from attr2face.data.attributes import ATTRIBUTES, INDEX, attribute_probabilities
 from attr2face.data.database import FaceDatabase
 from attr2face.data.pictures import enlarged, read_picture, write_animation, write_picture, write_sheet
 from attr2face.files import write_json
+from attr2face.generation.codes import Codes, load_generator
 from attr2face.generation.descent import Descent
 from attr2face.generation.eigenfaces import load_eigenfaces
 from attr2face.generation.objective import Objective
-from attr2face.generation.presets import preset_at, start_of, uses_eigenfaces
+from attr2face.generation.presets import PRESETS, preset_at, start_of, variety_of
 from attr2face.network import prototxt
 from attr2face.network.weights import load
 from attr2face.parallel import Machine, map_in_order
@@ -45,12 +46,15 @@ class Trained:
         The cGMM; not needed to invert given activations.
     eigenfaces : Path, optional
         Not needed by presets on pixels.
+    generator : Path, optional
+        Of the cGMM's layer; needed by presets of the learned generator.
     """
 
     database: Path
     weights: Path
     mixture: Path | None = None
     eigenfaces: Path | None = None
+    generator: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -97,7 +101,8 @@ def write_faces(trained: Trained, sets: Sequence[Sequence[str]], settings: Gener
     pd.DataFrame(rows).to_csv(out / "reading.csv", index=False)
     if len(sets) > 1:
         pictures = [read_picture(out / f"{i:03d}.png") for i in range(len(sets))]
-        write_sheet(out / "sheet.png", pictures, [", ".join(chosen) for chosen in sets], min(6, len(sets)), lines=2)
+        columns = min(6 if any(chosen != sets[0] for chosen in sets) else BATCH, len(sets))
+        write_sheet(out / "sheet.png", pictures, [", ".join(chosen) for chosen in sets], columns, lines=2)
     for record in records:
         record.unlink()
 
@@ -123,18 +128,19 @@ def generate(trained: Trained, sets: list[list[str]], settings: Generation, seed
     `watch` is called with the finished share of the descent and the faces at that point, up to 60 times. Another of the `draws` is
     another face of the same set. A face does not depend on those beside it, but for rounding.
     """
-    database = FaceDatabase.open(trained.database)
-    requests = np.stack([request(chosen) for chosen in sets])
-    eigenfaces = load_eigenfaces(trained.eigenfaces) if uses_eigenfaces(settings) else None
-    prior = np.zeros((len(sets), *database.preprocessing.mean.shape), np.float32)
-    if start_of(settings):
-        prior = eigenfaces.canvas(start_of(settings) * eigenfaces.of_attributes(requests))
-    if settings.net_weight == 0:
+    database, requests = FaceDatabase.open(trained.database), np.stack([request(chosen) for chosen in sets])
+    draws = draws or [0] * len(sets)
+    start, prior = start_of(settings), np.zeros((len(sets), *database.preprocessing.mean.shape), np.float32)
+    eigenfaces = load_eigenfaces(trained.eigenfaces) if trained.eigenfaces else None
+    if start:
+        prior = eigenfaces.canvas(start * eigenfaces.of_attributes(requests))
+    if settings.net_weight == 0 and not PRESETS[settings.preset].generator:
         images = database.preprocessing.to_images(prior)
         if watch:
             watch(1.0, images)
         return images, np.empty((0, len(sets)))
-    objective = attribute_objective(trained, database, requests, settings, seed, draws)
+    rngs = [np.random.default_rng([seed, draw, *np.flatnonzero(a == 1)]) for a, draw in zip(requests, draws, strict=True)]
+    objective = attribute_objective(trained, database, requests, settings, rngs)
     preset = preset_at(settings.preset, objective.layer)
     every = math.ceil(preset.steps / FRAMES)
 
@@ -142,13 +148,17 @@ def generate(trained: Trained, sets: list[list[str]], settings: Generation, seed
         if step % every == 0:
             watch(step / preset.steps, database.preprocessing.to_images(x))
 
-    descent = Descent(preset, database.preprocessing, eigenfaces, prior, settings.net_weight, draws)
+    space = codes_about(trained, database, objective.target, rngs) if preset.generator else eigenfaces if preset.eigenfaces else None
+    descent = Descent(preset, database.preprocessing, space, None if preset.generator else prior, settings.net_weight, draws)
     canvas, losses = descent.run(objective, np.random.default_rng(seed), show if watch else None)
-    return database.preprocessing.to_images(canvas), losses
+    images = database.preprocessing.to_images(canvas)
+    if watch and not preset.steps:
+        watch(1.0, images)
+    return images, losses
 
 
-def attribute_objective(trained: Trained, database: FaceDatabase, requests: np.ndarray, settings: Generation, seed: int,
-                        draws: Sequence[int] = ()) -> Objective:  # fmt: skip
+def attribute_objective(trained: Trained, database: FaceDatabase, requests: np.ndarray, settings: Generation,
+                        rngs: Sequence[np.random.Generator]) -> Objective:  # fmt: skip
     """The objective of faces with requested attributes (n, 73): distance to a target, scores of classes, or both."""
     inverts = settings.target != "classes"
     uses_scores = settings.score_weight > 0 or not inverts
@@ -156,13 +166,19 @@ def attribute_objective(trained: Trained, database: FaceDatabase, requests: np.n
     if not inverts:
         net = load(prototxt.generation(database.model, "", len(requests), heads=True), trained.weights)
         return Objective(net, wanted=wanted, score_weight=settings.score_weight or 1.0)
-    mixture = load_mixture(trained.mixture)
-    draws = draws or [0] * len(requests)
-    rngs = [np.random.default_rng([seed, draw, *np.flatnonzero(a == 1)]) for a, draw in zip(requests, draws, strict=True)]
-    targets = [target(settings.target, mixture, a, settings.strength, rng) for a, rng in zip(requests, rngs, strict=True)]
+    mixture, how = load_mixture(trained.mixture), (settings.target, settings.strength, variety_of(settings))
+    targets = [target(how[0], mixture, a, how[1], rng, how[2]) for a, rng in zip(requests, rngs, strict=True)]
     shaped = np.stack(targets).reshape(len(requests), *mixture.shape).astype(np.float32)
     net = load(prototxt.generation(database.model, mixture.layer, len(requests), uses_scores), trained.weights)
     return Objective(net, mixture.layer, shaped, wanted, settings.score_weight)
+
+
+def codes_about(trained: Trained, database: FaceDatabase, targets: np.ndarray, rngs: Sequence[np.random.Generator]) -> Codes:
+    """The learned generator's codes about some targets (n, ...), with noise of each face's own."""
+    mixture = load_mixture(trained.mixture)
+    net = load_generator(database.model, mixture.layer, len(targets), trained.generator)
+    noise = [rng.standard_normal(net.blobs["noise"].data.shape[1:]) for rng in rngs]
+    return Codes(net, targets, np.stack(noise), mixture.factors, mixture.rest)
 
 
 def read_attributes(trained: Trained, images: np.ndarray) -> np.ndarray:

@@ -7,14 +7,15 @@ import numpy as np
 import pandas as pd
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
+from attr2face.cgmm.mixture import load_mixture
 from attr2face.data.database import FaceDatabase
 from attr2face.data.images import read_image
 from attr2face.data.pictures import enlarged, write_sheet
 from attr2face.generation.descent import Descent
 from attr2face.generation.eigenfaces import load_eigenfaces
-from attr2face.generation.faces import Trained
+from attr2face.generation.faces import Trained, codes_about
 from attr2face.generation.objective import Objective, activations_of
-from attr2face.generation.presets import preset_at
+from attr2face.generation.presets import PRESETS, preset_at
 from attr2face.network import prototxt
 from attr2face.network.weights import load
 
@@ -25,9 +26,11 @@ def invert_photographs(trained: Trained, photo: Path | None, layers: Sequence[st
                        out: Path) -> None:  # fmt: skip
     """Invert the activations of a photograph, or of pictures of six test people, at each of some layers by each of some presets.
 
+    Presets of the learned generator are left out at other layers than its own.
+
     Writes into the folder `out`: `table.csv` (a row per layer and preset; `ssim` (Wang et al. 2004), `psnr` in dB and `feature distance`
-    |phi(x) - T|^2 / |T|^2 of the inversions to the photographs, means), `sheet.png` (a row per photograph, by the first preset) and
-    `presets.png` (a row per preset, of the first photograph).
+    |phi(x) - T|^2 / |T|^2 of the inversions to the photographs, means), `sheet.png` (a row per photograph, by the first descent, and by the
+    generator) and `presets.png` (a row per descent, of the first photograph).
     """
     database = FaceDatabase.open(trained.database)
     photographs = first_crops(database) if photo is None else read_image(photo, database.mean.shape[-1])[None]
@@ -36,15 +39,25 @@ def invert_photographs(trained: Trained, photo: Path | None, layers: Sequence[st
     for layer in layers:
         net = load(prototxt.generation(database.model, layer, len(photographs)), trained.weights)
         phi = activations_of(database.preprocessing.to_blob(photographs), net, layer)
-        for preset in presets:
+        for preset in presets_at(presets, layer, trained):
             found[preset, layer], _ = invert(trained, layer, phi, preset, seed)
             distance, _ = Objective(net, layer, phi)(database.preprocessing.to_blob(found[preset, layer]))
             measured = _similarity(photographs, found[preset, layer]) | {"feature distance": distance.mean()}
             rows.append({"layer": layer, "preset": preset} | measured)
-    _write_sheet(out / "sheet.png", {"photograph": photographs} | {layer: found[presets[0], layer] for layer in layers})
-    by_preset = [photographs[[0] * len(presets)], *(np.stack([found[preset, layer][0] for preset in presets]) for layer in layers)]
-    _write_sheet(out / "presets.png", dict(zip(["photograph", *layers], by_preset, strict=True)), presets)
+    descents = [preset for preset in presets if not PRESETS[preset].generator]
+    by_layer = {layer: found[descents[0], layer] for layer in layers}
+    by_generator = {f"{layer}, {preset}": pictures for (preset, layer), pictures in found.items() if PRESETS[preset].generator}
+    _write_sheet(out / "sheet.png", {"photograph": photographs} | by_layer | by_generator)
+    by_preset = [photographs[[0] * len(descents)]]
+    by_preset += [np.stack([found[preset, layer][0] for preset in descents]) for layer in layers]
+    _write_sheet(out / "presets.png", dict(zip(["photograph", *layers], by_preset, strict=True)), descents)
     pd.DataFrame(rows).to_csv(out / "table.csv", index=False)
+
+
+def presets_at(presets: Sequence[str], layer: str, trained: Trained) -> list[str]:
+    """Those presets that there are for a layer."""
+    own = load_mixture(trained.mixture).layer if trained.generator else ""
+    return [preset for preset in presets if not PRESETS[preset].generator or layer == own]
 
 
 def _write_sheet(out: Path, columns: dict[str, np.ndarray], names: Sequence[str] = ()) -> None:
@@ -66,14 +79,17 @@ def invert_images(trained: Trained, layer: str, images: np.ndarray, seed: int) -
     database = FaceDatabase.open(trained.database)
     net = load(prototxt.generation(database.model, layer, len(images)), trained.weights)
     phi = activations_of(database.preprocessing.to_blob(images), net, layer)
-    return invert(trained, layer, phi, "photograph", seed)
+    return invert(trained, layer, phi, "generator" if trained.generator else "photograph", seed)
 
 
 def invert(trained: Trained, layer: str, phi: np.ndarray, preset: str, seed: int) -> tuple[np.ndarray, np.ndarray]:
     """Pictures (n, crop, crop, 3) uint8 whose activations at `layer` are near to `phi` (n, ...), and the losses (steps, n)."""
     database, how = FaceDatabase.open(trained.database), preset_at(preset, layer)
     net = load(prototxt.generation(database.model, layer, len(phi)), trained.weights)
-    descent = Descent(how, database.preprocessing, load_eigenfaces(trained.eigenfaces) if how.eigenfaces else None)
+    space = load_eigenfaces(trained.eigenfaces) if how.eigenfaces else None
+    if how.generator:
+        space = codes_about(trained, database, phi, [np.random.default_rng([seed, i]) for i in range(len(phi))])
+    descent = Descent(how, database.preprocessing, space)
     canvas, losses = descent.run(Objective(net, layer, phi), np.random.default_rng(seed))
     return database.preprocessing.to_images(canvas), losses
 

@@ -1,6 +1,7 @@
-"""Presets of the descent: `pixels` is the paper's inversion, `eigenfaces`, the default, moves along eigenfaces.
+"""Presets of the descent: `pixels` is the paper's inversion; `eigenfaces` moves along eigenfaces.
 
-`photograph` does too, with a weaker prior, for activations of an image. `octaves` and `lbfgs` are other ways on pixels. `icnn` and
+`generator` takes the learned generator's picture of the target, and `codes` goes on from there, along its codes. `photograph` moves
+along eigenfaces too, with a weaker prior, for activations of an image. `octaves` and `lbfgs` are other ways on pixels. `icnn` and
 `mahendran` are others' published settings, to compare with: icnn's gradient descent (Shen et al. 2019), and Mahendran and Vedaldi (2015).
 """
 
@@ -8,6 +9,7 @@ from dataclasses import asdict, dataclass, fields, replace
 
 import numpy as np
 
+from attr2face.errors import UserError
 from attr2face.settings import Generation
 
 
@@ -51,6 +53,10 @@ class Preset:
         Exponent of the decay, |z - z_a|^power / power.
     shrink : (float, float)
         First and last share of z that is taken away after a step.
+    generator : bool
+        Whether to move along codes of the learned generator instead of pixels.
+    variety : float
+        Share of what attributes do not explain that is drawn into a target.
     """
 
     optimiser: str
@@ -70,6 +76,8 @@ class Preset:
     spread: float = 0.0
     power: int = 2
     shrink: tuple[float, float] = (0.0, 0.0)
+    generator: bool = False
+    variety: float = 0.0
 
     def rates(self, steps: int) -> list[np.ndarray]:
         """The rate of each step, in an array for each stage."""
@@ -81,6 +89,8 @@ class Preset:
 
 
 PRESETS = {
+    "generator": Preset("adam", 0, generator=True),
+    "codes": Preset("adam", 40, rate=(0.1, 0.02), jitter=2, decay=1e-4, generator=True),
     "eigenfaces": Preset("adam", 100, rate=(0.1, 0.01), noise=0.3, jitter=2, decay=3e-3, eigenfaces=True, start=1.0),
     "photograph": Preset("adam", 100, rate=(0.1, 0.01), noise=0.3, jitter=2, decay=3e-4, eigenfaces=True, start=1.0),
     "pixels": Preset("momentum", 200, rate=(2.0, 0.1), noise=8.0, jitter=2, normalise=True, decay=1e-3, smoothness=0.01, blur=(1.2, 0.35),
@@ -109,6 +119,32 @@ def start_of(settings: Generation) -> float:
     return PRESETS[settings.preset].start if settings.start is None else settings.start
 
 
-def uses_eigenfaces(settings: Generation) -> bool:
-    """Whether faces are made from eigenfaces: the descent moves along them, or starts at what they expect."""
-    return PRESETS[settings.preset].eigenfaces or start_of(settings) > 0
+def variety_of(settings: Generation) -> float:
+    """How much of what attributes do not explain is drawn: the user's choice, or the preset's."""
+    return PRESETS[settings.preset].variety if settings.variety is None else settings.variety
+
+
+def needed(settings: Generation) -> set[str]:
+    """What faces are made from beside the net: "mixture", "eigenfaces" and "generator", or some of these.
+
+    Raises
+    ------
+    UserError
+        If the settings do not go together.
+    """
+    preset, names = PRESETS[settings.preset], set()
+    if settings.variety and settings.target in ("classes", "paper", "sampled", "drawn"):
+        raise UserError(f"VARIETY={settings.variety:g} has no effect with TARGET={settings.target}; leave one of the two out")
+    if not preset.steps and (settings.net_weight, settings.score_weight, settings.animate) != (1.0, 0.0, False):
+        raise UserError(f"PRESET={settings.preset} has no descent; leave NET_WEIGHT, SCORE_WEIGHT and ANIMATE out, or choose codes")
+    if preset.generator and settings.target == "classes":
+        raise UserError(f"TARGET=classes has no activations that PRESET={settings.preset} could start from; choose another of the two")
+    if preset.generator and start_of(settings) > 0:
+        raise UserError(f"START={settings.start:g} has no effect with PRESET={settings.preset}, which has no prior in pixels; leave it out")
+    if settings.target != "classes":
+        names.add("mixture")
+    if preset.eigenfaces or start_of(settings) > 0:
+        names.add("eigenfaces")
+    if preset.generator:
+        names.add("generator")
+    return names

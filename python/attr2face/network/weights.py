@@ -44,13 +44,18 @@ def _shape(blob: caffe_pb2.BlobProto) -> tuple[int, ...]:
 
 def load(prototxt: str, weights: Path) -> caffe.Net:
     """A net in phase TEST from prototxt text, with checked weights."""
-    with tempfile.NamedTemporaryFile("w", suffix=".prototxt") as file:
-        file.write(prototxt)
-        file.flush()
-        net = caffe.Net(file.name, caffe.TEST)
+    net = unfilled(prototxt)
     check_weights(weights, net)
     net.copy_from(str(weights))
     return net
+
+
+def unfilled(prototxt: str, phase: int = caffe.TEST) -> caffe.Net:
+    """A net from prototxt text, with the weights of its fillers."""
+    with tempfile.NamedTemporaryFile("w", suffix=".prototxt") as file:
+        file.write(prototxt)
+        file.flush()
+        return caffe.Net(file.name, phase)
 
 
 def write_weights(source: Path, out: Path) -> None:

@@ -1,6 +1,7 @@
 """The numbers of README and report: collected from what the stages wrote, kept in docs/results.json, and shown as tables.
 
-The file has a part for each dataset and model. A table of the README stands between `<!-- results: NAME -->` and `<!-- end -->`.
+The file has a part for each dataset, model and preset of generation. A table of the README stands
+between `<!-- results: NAME -->` and `<!-- end -->`.
 """
 
 import json
@@ -19,21 +20,27 @@ from attr2face.files import atomic_write, write_json
 
 MARKED = re.compile(r"(<!-- results: (.+?) -->\n).*?(<!-- end -->)", re.DOTALL)
 NAMES = {"synthetic-mini": "rendered", "lfw-mini": "LFW"}
-SHOWN = ("mean face", "class visualisation", "paper", "prior alone", "strength 1", "default", "photographs of others", "photographs")
+# Rows of methods in the README's tables. The others are in the sheets, and in the table `methods` of the report.
+SHOWN = ("mean face", "photographs of others", "class visualisation", "paper", "strength 1", "prior alone", "eigenfaces", "one pass",
+         "drawn", "generator", "codes", "photographs")  # fmt: skip
 SEEN = ("requested seen, ridge", "requested seen, net", "not there, but seen, ridge", "not there, but seen, net")
 LIKE = ("one face", "fine detail", "Fréchet distance, HOG", "kernel distance, net", "diversity", "diversity of one request",
         "nearest training picture")  # fmt: skip
 WHO = ("cosine to own", "cosine to others", "rank of own", "likeness, %")
 PARTS = {
-    "all: default less the mean face": "mean face",
-    "default less the paper's way": "paper",
-    "the net: default less the prior alone": "prior alone",
-    "default less the prior alone at START=2": "prior alone x 2",
-    "the start: default less START=0": "conditional target x 2",
-    "default less PRESET=pixels, START=1": "pixels from attributes x 2",
+    "all: {own} less the mean face": "mean face",
+    "{own} less the paper's way": "paper",
+    "{own} less eigenfaces": "eigenfaces",
+}
+# Of the method on eigenfaces, whose parts the rows of methods.csv leave out.
+PARTS_OF_EIGENFACES = {
+    "the net: {own} less the prior alone": "prior alone",
+    "{own} less the prior alone at START=2": "prior alone x 2",
+    "the start: {own} less START=0": "conditional target x 2",
+    "{own} less PRESET=pixels, START=1": "pixels from attributes x 2",
     "strength 2 less strength 1": "strength 1",
 }
-SHEETS = ("default.jpg", "paper.jpg", "factor-target.jpg", "factor-prior.jpg", "factor-strength.jpg", "factor-net.jpg")
+SHEETS = ("paper.jpg", "factor-target.jpg", "factor-prior.jpg", "factor-strength.jpg", "factor-net.jpg")
 
 
 @dataclass(frozen=True)
@@ -76,17 +83,20 @@ def _read_by_baseline(folder: Path) -> dict[str, object]:
 
 
 def write_results(docs: Path, part: str, numbers: Path, evaluation: Path) -> dict[str, dict[str, list[dict]]]:
-    """Put the numbers of one dataset and model into results.json in the folder `docs`, and the sheets beside it, half as large.
+    """Put the numbers of one dataset, model and preset into results.json in the folder `docs`, and the sheets beside it, half as large.
 
     Returns what the file holds now.
     """
     results = json.loads((docs / "results.json").read_text()) if (docs / "results.json").exists() else {}
     results[part] = json.loads((numbers / "numbers.json").read_text())
-    results = dict(sorted(results.items(), reverse=True))
+    groups = sorted({_group(name) for name in results}, reverse=True)
+    results = {name: results[name] for group in groups for name in sorted(results) if _group(name) == group}
     write_json(docs / "results.json", results)
-    for name in SHEETS:
+    own = f"{part.rpartition('-')[2].replace(' ', '-')}.jpg"
+    for name in (own, *SHEETS):
         if (evaluation / name).exists():
-            with Image.open(evaluation / name) as sheet, atomic_write(docs / f"{part}-{name}") as temporary:
+            shown = docs / (f"{part}.jpg" if name == own else f"{part}-{name}")
+            with Image.open(evaluation / name) as sheet, atomic_write(shown) as temporary:
                 sheet.reduce(2).save(temporary, "JPEG", quality=85)
     return results
 
@@ -94,21 +104,27 @@ def write_results(docs: Path, part: str, numbers: Path, evaluation: Path) -> dic
 def tables(results: Mapping[str, Mapping[str, list[dict]]]) -> dict[str, pd.DataFrame]:
     """The tables of README and report by name, every cell as it is shown."""
     found = {name: rounded(_of_all(results, name)) for name in ("reading", "freezing", "judges")}
-    found["inversion"] = _inversions(_of_all(results, "inversion"))
+    found["inversion"] = _inversions(_of_all(results, "inversion", last=True))
     for part, numbers in results.items():
         floor = [{"method": "halves of photographs", **row} for row in numbers["floor"]]
         intervals = pd.DataFrame([*numbers["intervals"], *floor])
         for name, measures, rows in (("seen", SEEN, SHOWN), ("like", LIKE, (*SHOWN, "halves of photographs")), ("who", WHO, SHOWN)):
             found[f"{name}, {part}"] = columns_of(intervals[intervals["method"].isin(rows)], measures)
         found[f"methods, {part}"] = columns_of(pd.DataFrame(numbers["intervals"]), (*SEEN[:2], "one face", "Fréchet distance, HOG"))
-        found[f"parts, {part}"] = _parts(pd.DataFrame(numbers["differences"]))
+        found[f"parts, {part}"] = _parts(pd.DataFrame(numbers["differences"]), part.rpartition("-")[2])
     return found
 
 
-def _of_all(results: Mapping, table: str) -> pd.DataFrame:
-    """A table of all parts, one below another."""
-    parts = [pd.DataFrame(numbers[table]).assign(data=NAMES.get(part, part)) for part, numbers in results.items()]
-    whole = pd.concat(parts)
+def _group(part: str) -> str:
+    """Dataset and model of a part."""
+    return part.rpartition("-")[0]
+
+
+def _of_all(results: Mapping, table: str, last: bool = False) -> pd.DataFrame:
+    """A table of all datasets, one below another: of the first part of each, or the last."""
+    of_group = {_group(part): part for part in (results if last else reversed(results))}
+    groups = dict.fromkeys(map(_group, results))
+    whole = pd.concat([pd.DataFrame(results[of_group[group]][table]).assign(data=NAMES.get(group, group)) for group in groups])
     return whole[["data", *(column for column in whole if column != "data")]]
 
 
@@ -128,13 +144,14 @@ def _inversions(table: pd.DataFrame) -> pd.DataFrame:
     columns = zip(table["ssim"], table["psnr"], table["feature distance"], strict=True)
     cells = [f"{ssim:.2f} / {psnr:.1f} / {distance:.3f}" for ssim, psnr, distance in columns]
     wide = table.assign(cell=cells).pivot_table("cell", ["data", "layer"], "preset", aggfunc="first", sort=False)
-    return wide.reset_index().rename_axis(columns=None)
+    return wide.fillna("").reset_index().rename_axis(columns=None)
 
 
-def _parts(differences: pd.DataFrame) -> pd.DataFrame:
-    """What the default gains in attributes seen over some other methods, of those that were compared."""
+def _parts(differences: pd.DataFrame, own: str) -> pd.DataFrame:
+    """What the method `own` gains in attributes seen over some other methods, of those that were compared."""
     table = columns_of(differences, SEEN[:2]).set_index("method")
-    rows = {about: table.loc[method] for about, method in PARTS.items() if method in table.index}
+    parts = PARTS | (PARTS_OF_EIGENFACES if own == "eigenfaces" else {})
+    rows = {about.format(own=own): table.loc[method] for about, method in parts.items() if method in table.index}
     return pd.DataFrame(rows, index=list(SEEN[:2])).T.rename_axis("difference").reset_index()
 
 

@@ -98,7 +98,7 @@ class Results:
     @functools.cached_property
     def tables(self) -> dict[str, pd.DataFrame]:
         """The README's tables, of this dataset and model, by the first word of their names."""
-        shown = tables({"": json.loads((self.numbers / "numbers.json").read_text())})
+        shown = tables({f"-{self.own}": json.loads((self.numbers / "numbers.json").read_text())})
         return {name.partition(",")[0]: table.drop(columns="data", errors="ignore") for name, table in shown.items()}
 
     def shown(self, method: str) -> list[np.ndarray]:

@@ -1,0 +1,117 @@
+"""All that faces are made from in one small file: net, cGMM, generator and the mean image, in half precision.
+
+Numbers of which there are few, such as biases and batch statistics, keep single precision. `unpack` writes the files that `Trained` names.
+"""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+import h5py
+import numpy as np
+
+from attr2face.data.database import FaceDatabase
+from attr2face.errors import UserError
+from attr2face.files import atomic_write, require, sha256, write_json
+from attr2face.generation.faces import Trained
+from attr2face.provenance import environment
+from attr2face.pycaffe import caffe_pb2
+
+FEW = 4096  # numbers
+LARGEST = 6e4  # of half precision
+
+
+def write_bundle(trained: Trained, settings: Mapping[str, str], out: Path) -> None:
+    """Write net, cGMM, generator and mean image of `trained` as HDF5 into the file `out`, and what made them beside it as JSON."""
+    database = FaceDatabase.open(trained.database)
+    with atomic_write(out) as temporary, h5py.File(temporary, "w", track_order=True) as file:
+        file.attrs["dataset"], file.attrs["model"] = database.dataset, database.model.name
+        _put(file, "mean", database.mean)
+        for name, weights in (("net", trained.weights), ("generator", trained.generator)):
+            stored = caffe_pb2.NetParameter.FromString(weights.read_bytes())
+            for layer in stored.layer:
+                for k, blob in enumerate(layer.blobs):
+                    _put(file, f"{name}/{layer.name}/{k}", np.array(blob.data, np.float32).reshape(blob.shape.dim))
+        with h5py.File(trained.mixture) as mixture:
+            group = file.create_group("mixture")
+            group.attrs.update(mixture.attrs)
+            for name, values in mixture.items():
+                _put(file, f"mixture/{name}", values[()])
+    about = {"file": out.name, "bytes": out.stat().st_size, "sha256": sha256(out), "settings": dict(settings), "made by": environment()}
+    write_json(out.with_suffix(".json"), about)
+
+
+def _put(file: h5py.File, name: str, values: np.ndarray) -> None:
+    half = np.size(values) > FEW and np.abs(values).max() < LARGEST
+    # HDF5 notes the time at which a dataset is made unless it is told not to; the same content is to be the same bytes.
+    file.create_dataset(name, data=np.asarray(values, np.float16 if half else None), track_times=False)
+
+
+def unpack(bundle: Path, out: Path) -> None:
+    """Write `lmdb` (the mean image, without pictures), `net`, `mixture` and `generator` into folders of `out`.
+
+    Raises
+    ------
+    UserError
+        If the file is not the one that the JSON beside it describes.
+    """
+    with h5py.File(checked(bundle)) as file:
+        for name in ("lmdb", "net", "mixture", "generator"):
+            (out / name).mkdir()
+        _write_input(file, out / "lmdb")
+        for name in ("net", "generator"):
+            net = caffe_pb2.NetParameter(name=name)
+            for layer in file[name]:
+                blobs = net.layer.add(name=layer).blobs
+                for values in file[name][layer].values():
+                    blobs.add(shape={"dim": values.shape}, data=values[()].astype(np.float32).ravel())
+            (out / name / "weights.caffemodel").write_bytes(net.SerializeToString())
+        with h5py.File(out / "mixture" / "cgmm.h5", "w") as mixture:
+            mixture.attrs.update(file["mixture"].attrs)
+            for name, values in file["mixture"].items():
+                mixture.create_dataset(name, data=values[()].astype(np.float32) if values.dtype == np.float16 else values[()])
+
+
+def checked(bundle: Path) -> Path:
+    """The bundle, if it is what was written."""
+    remedy, record = "restore both files, or set TRAIN=yes", bundle.with_suffix(".json")
+    try:
+        known = json.loads(require(record, remedy).read_text())["sha256"]
+    except (ValueError, KeyError, TypeError):
+        raise UserError(f"{record} does not say what {bundle.name} is; {remedy}") from None
+    if sha256(require(bundle, remedy)) != known:
+        raise UserError(f"{bundle} is not the file that {record.name} describes; {remedy}")
+    return bundle
+
+
+def _write_input(file: h5py.File, out: Path) -> None:
+    """A face database of no faces: it tells what the net reads."""
+    np.save(out / "mean.npy", file["mean"][()].astype(np.float32))
+    columns = {"split": np.zeros(0, "U5"), "people": np.zeros(0, "U5"), "labels": np.zeros((0, 42), np.uint8)}
+    np.savez(out / "labels.npz", scores=np.zeros((0, 73), np.float32), **columns)
+    write_json(out / "lmdb.json", {"dataset": file.attrs["dataset"], "model": file.attrs["model"], "training_people": 0})
+
+
+def compare_bundles(one: Path, other: Path) -> dict[str, float]:
+    """The distance of the numbers of two bundles, relative to those of the first, for each of their parts.
+
+    Raises
+    ------
+    UserError
+        If a part has not as many numbers in both.
+    """
+    found = {}
+    with h5py.File(one) as a, h5py.File(other) as b:
+        for part in a:
+            x, y = _numbers(a[part]), _numbers(b[part])
+            if x.shape != y.shape:
+                raise UserError(f"{other} has another {part} than {one}; they are of other nets and cannot be compared")
+            found[part] = float(np.linalg.norm(x - y) / np.linalg.norm(x))
+    return found
+
+
+def _numbers(part: h5py.Group | h5py.Dataset) -> np.ndarray:
+    """All numbers of a part, one after another."""
+    if isinstance(part, h5py.Dataset):
+        return part[()].astype(float).ravel()
+    return np.concatenate([_numbers(inner) for inner in part.values()])

@@ -1,0 +1,83 @@
+"""Attributes changed on a photograph: its own code moved along the attributes' directions (Upchurch et al. 2017), the rest kept."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from attr2face.cgmm.mixture import Mixture, load_mixture
+from attr2face.data.attributes import HEADS, INDEX
+from attr2face.data.database import FaceDatabase
+from attr2face.data.images import read_image
+from attr2face.generation.codes import load_generator
+from attr2face.generation.faces import Trained, read_attributes
+from attr2face.generation.objective import activations_of
+from attr2face.network import prototxt
+from attr2face.network.weights import load
+
+RIDGE = 0.01  # added to the attributes' covariance
+
+
+@dataclass(frozen=True)
+class Edit:
+    """A photograph before and after, each picture (crop, crop, 3) uint8.
+
+    Attributes
+    ----------
+    photograph : as the net sees it
+    inverted : the generator's picture of its activations
+    moved : the generator's picture of the moved activations
+    edited : the photograph plus what the move has changed
+    """
+
+    photograph: np.ndarray
+    inverted: np.ndarray
+    moved: np.ndarray
+    edited: np.ndarray
+
+
+def edit_photograph(trained: Trained, photo: Path, changes: Mapping[str, bool], strength: float, seed: int) -> Edit:
+    """Give the face in a photograph some attributes and take others away.
+
+    Parameters
+    ----------
+    changes : mapping
+        Attributes by name: True for those to have, False for those to lose.
+    strength : float
+        1 moves by as much as regression expects of the difference between what the net reads and what is wanted.
+    """
+    database, mixture = FaceDatabase.open(trained.database), load_mixture(trained.mixture)
+    preprocessing = database.preprocessing
+    photograph = preprocessing.to_blob(read_image(photo, database.mean.shape[-1])[None])
+    image = preprocessing.to_images(photograph)
+    phi = activations_of(photograph, load(prototxt.generation(database.model, mixture.layer), trained.weights), mixture.layer)
+    away = strength * direction(mixture, read_attributes(trained, image)[0], changes)
+    codes = np.concatenate([phi, np.maximum(phi + away.reshape(mixture.shape), 0)])
+    net = load_generator(database.model, mixture.layer, 2, trained.generator)
+    net.blobs["code"].data[...] = codes
+    net.blobs["noise"].data[...] = np.random.default_rng(seed).standard_normal(net.blobs["noise"].data.shape[1:])
+    inverted, moved = net.forward()["pictures"]
+    pictures = np.stack([photograph[0], inverted, moved, photograph[0] + moved - inverted])
+    return Edit(*preprocessing.to_images(pictures))
+
+
+def direction(mixture: Mixture, present: np.ndarray, changes: Mapping[str, bool]) -> np.ndarray:
+    """Where activations go if some attributes change and all others stay: (d,), by linear regression of activations on attributes.
+
+    Parameters
+    ----------
+    present : (73,)
+        What the photograph shows, as probabilities.
+    changes : mapping
+        As of `edit_photograph`. An attribute to have excludes the others of its head.
+    """
+    change = np.zeros(len(present))
+    for name, wanted in changes.items():
+        if wanted:
+            (head,) = (head for head in HEADS if name in head.attributes)
+            for other in head.attributes:
+                change[INDEX[other]] = -present[INDEX[other]]
+        change[INDEX[name]] = wanted - present[INDEX[name]]
+    covariance = mixture.covariance + RIDGE * np.eye(len(present))
+    return np.linalg.solve(covariance, change) @ mixture.cross

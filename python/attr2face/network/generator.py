@@ -1,0 +1,207 @@
+"""The learned generator and its discriminator, written with NetSpec like the nets of `prototxt`.
+
+The generator turns activations of one layer, the code, back into a picture (Dosovitskiy and Brox 2016), by convolutions at each of the
+VGG's resolutions. Between them the side doubles by linear interpolation, as a deconvolution that learns leaves a grid.
+"""
+
+from pathlib import Path
+
+import numpy as np
+
+from attr2face.models import CONVOLUTIONS, MODELS, Model
+from attr2face.network.prototxt import FILLERS, Learning, Schedule, feature_shape, trunk
+from attr2face.pycaffe import caffe, params
+from attr2face.pycaffe import layers as L
+
+# Channels at the picture's resolution, at half of it, and so on down to the resolution of conv5.
+WIDTHS = {"mini": (16, 32, 64, 96, 128), "vgg_face": (32, 64, 128, 256, 512)}
+TWICE = 2  # the depth with two convolutions
+DISCRIMINATOR = (16, 32, 64, 128)
+NOISE_CHANNELS = 4
+LEAK = 0.2
+FEATURES = ("conv3_3", "conv4_3", "conv5_3")  # layers in whose activations a picture should be like the original
+UNIT = 64  # grey levels: what generator and discriminator count in, whatever the model's scale
+SHIFT = 2  # pixels
+PICTURE_NOISE = 0.1  # standard deviation of what is added to the pictures that the discriminator reads, in those units
+PER_LOGIT = {"normalization": params.Loss.VALID}
+LEARNS, FROZEN = [{"lr_mult": 1, "decay_mult": 0}] * 2, [{"lr_mult": 0, "decay_mult": 0}] * 2
+
+
+def first_depth(layer: str) -> int:
+    """How many times the picture is halved down to the resolution at which the generator starts for codes of `layer`."""
+    stages = list(CONVOLUTIONS)
+    return min(stages.index(layer.partition("_")[0]) if layer.startswith("conv") else len(stages), len(stages) - 1)
+
+
+def noise_shape(model: Model, layer: str) -> tuple[int, int, int]:
+    """Shape of the noise for one picture: it tells the generator what the code does not."""
+    side = _sides(model)[first_depth(layer)]
+    return (NOISE_CHANNELS, side, side)
+
+
+def _sides(model: Model) -> list[int]:
+    """Sides of the picture, halved again and again; rounded up, as pooling does."""
+    return [-(-model.crop // 2**depth) for depth in range(len(CONVOLUTIONS))]
+
+
+def _leaky(n: caffe.NetSpec, top: caffe.net_spec.Top, name: str) -> caffe.net_spec.Top:
+    n[f"{name}_relu"] = L.ReLU(top, in_place=True, negative_slope=LEAK)
+    return n[f"{name}_relu"]
+
+
+def _normalised(n: caffe.NetSpec, top: caffe.net_spec.Top, name: str) -> caffe.net_spec.Top:
+    constant = [{"lr_mult": 0, "decay_mult": 0}] * 3
+    top = n[f"{name}_bn"] = L.BatchNorm(top, in_place=True, param=constant, batch_norm_param={"moving_average_fraction": 0.99})
+    top = n[f"{name}_scale"] = L.Scale(top, in_place=True, param=LEARNS, scale_param={"bias_term": True})
+    return _leaky(n, top, name)
+
+
+def _doubled(n: caffe.NetSpec, top: caffe.net_spec.Top, name: str, channels: int, odd: bool) -> caffe.net_spec.Top:
+    """Twice the side, less one where it is `odd`, by linear interpolation. The layer's weights have to be filled (`fill_constants`)."""
+    convolution = {"num_output": channels, "group": channels, "kernel_size": 3 if odd else 4, "stride": 2, "pad": 1, "bias_term": False}
+    n[name] = L.Deconvolution(top, param=FROZEN[:1], convolution_param=convolution)
+    return n[name]
+
+
+def generator_body(n: caffe.NetSpec, code: caffe.net_spec.Top, noise: caffe.net_spec.Top, model: Model, layer: str) -> caffe.net_spec.Top:
+    """Add the layers from code and noise to pictures, in the units of the net's input; return the pictures."""
+    widths, sides, depth = WIDTHS[model.name], _sides(model), first_depth(layer)
+    if layer.startswith("fc"):
+        shape = {"dim": [0, widths[depth] // 2, sides[depth], sides[depth]]}
+        units = shape["dim"][1] * sides[depth] ** 2
+        n.g_unfolded = L.InnerProduct(code, num_output=units, param=LEARNS, **FILLERS)
+        code = n.g_code = L.Reshape(n.g_unfolded, shape=shape)
+    top = n.g_joined = L.Concat(code, noise, axis=1)
+    for d in range(depth, -1, -1):
+        for name in (f"g{d}_1", f"g{d}_2")[: 2 if d == TWICE else 1]:
+            n[name] = L.Convolution(top, num_output=widths[d], kernel_size=3, pad=1, bias_term=False, param=LEARNS[:1],
+                                    weight_filler=FILLERS["weight_filler"])  # fmt: skip
+            top = _normalised(n, n[name], name)
+        if d:
+            top = _doubled(n, top, f"g{d}_doubled", widths[d], odd=sides[d - 1] % 2 == 1)
+    n.g_pictures = L.Convolution(top, num_output=3, kernel_size=3, pad=1, param=LEARNS, weight_filler={"type": "gaussian", "std": 0.02},
+                                 bias_filler={"type": "constant"})  # fmt: skip
+    n.pictures = L.Power(n.g_pictures, scale=UNIT * model.scale)
+    return n.pictures
+
+
+def discriminator_body(n: caffe.NetSpec, pictures: caffe.net_spec.Top, batch: int, model: Model, learns: bool) -> caffe.net_spec.Top:
+    """Add the layers from noisy pictures to a map of logits, positive where a picture looks real; return the map."""
+    param = LEARNS if learns else FROZEN
+    filler = {"type": "gaussian", "std": PICTURE_NOISE}
+    n.d_noise = L.DummyData(shape={"dim": [batch, 3, model.crop, model.crop]}, data_filler=filler)
+    n.d_scaled = L.Power(pictures, scale=1 / (UNIT * model.scale))
+    top = n.d_pictures = L.Eltwise(n.d_scaled, n.d_noise, operation=params.Eltwise.SUM)
+    for i, width in enumerate(DISCRIMINATOR, 1):
+        n[f"d_conv{i}"] = L.Convolution(top, num_output=width, kernel_size=4, stride=2, pad=1, param=param, **FILLERS)
+        top = _leaky(n, n[f"d_conv{i}"], f"d_conv{i}")
+    n.d_logits = L.Convolution(top, num_output=1, kernel_size=3, pad=1, param=param, **FILLERS)
+    return n.d_logits
+
+
+def generator(model: Model, layer: str, batch: int = 1) -> str:
+    """The generator as prototxt text: inputs `code` and `noise`, output `pictures`. Backward gives the gradient of the code."""
+    n = caffe.NetSpec()
+    n.code = L.Input(shape={"dim": [batch, *feature_shape(model, layer)]})
+    n.noise = L.Input(shape={"dim": [batch, *noise_shape(model, layer)]})
+    generator_body(n, n.code, n.noise, model, layer)
+    return f'name: "{model.name}_generator"\nforce_backward: true\n{n.to_proto()}'
+
+
+def generator_losses(model: Model, layer: str, batch: int) -> str:
+    """The net that trains the generator, as prototxt text. The layers of `model` and of the discriminator are frozen in it.
+
+    The first half of the codes are of images, `originals`, of which `loss_pixels` is the mean absolute difference and `loss_<layer>` the
+    squared one of activations; the other half is drawn from the cGMM. The activations of all pictures at `layer` should be `wanted_code`
+    (`loss_code`), and all should look real (`loss_adversarial`). Pictures of images are moved by some pixels before their activations are
+    compared (`shift`): pooling prefers some pixels to others, and would draw a grid.
+    """
+    n, images = caffe.NetSpec(), batch // 2
+    n.code = L.Input(shape={"dim": [batch, *feature_shape(model, layer)]})
+    n.noise = L.Input(shape={"dim": [batch, *noise_shape(model, layer)]})
+    n.originals = L.Input(shape={"dim": [images, 3, model.crop, model.crop]})
+    n.real = L.Input(shape={"dim": list(_logits_shape(model, batch))})
+    pictures = generator_body(n, n.code, n.noise, model, layer)
+    convolution = {"num_output": 3, "group": 3, "kernel_size": 2 * SHIFT + 1, "pad": SHIFT, "bias_term": False}
+    n.of_images, n.drawn = L.Slice(pictures, ntop=2, axis=0, slice_point=images)
+    n.g_shifted = L.Convolution(n.of_images, param=FROZEN[:1], convolution_param=convolution)
+    n.compared = L.Concat(n.g_shifted, n.drawn, axis=0)
+    trunk(n, n.compared, model, Learning(freeze="heads"), until=deepest_feature(layer))
+    n.difference = L.Eltwise(n.of_images, n.originals, coeff=[1, -1])
+    n.distance = L.AbsVal(n.difference)
+    n.loss_pixels = L.Reduction(n.distance, coeff=1 / (images * 3 * model.crop**2 * UNIT * model.scale), loss_weight=1)
+    for name in compared_features(layer):
+        n[f"original_{name}"] = L.Input(shape={"dim": [images, *feature_shape(model, name)]})
+        n[f"{name}_of_images"], n[f"{name}_drawn"] = L.Slice(n[name], ntop=2, axis=0, slice_point=images)
+        n[f"{name}_silence"] = L.Silence(n[f"{name}_drawn"], ntop=0)
+        n[f"loss_{name}"] = L.EuclideanLoss(n[f"{name}_of_images"], n[f"original_{name}"])
+    n.wanted_code = L.Input(shape={"dim": [batch, *feature_shape(model, layer)]})
+    n.loss_code = L.EuclideanLoss(n[layer], n.wanted_code)
+    logits = discriminator_body(n, pictures, batch, model, learns=False)
+    n.loss_adversarial = L.SigmoidCrossEntropyLoss(logits, n.real, loss_param=PER_LOGIT)
+    return f'name: "{model.name}_generator"\n{n.to_proto()}'
+
+
+def deepest_feature(layer: str) -> str:
+    """The last layer in whose activations pictures are compared."""
+    return layer if layer in ("fc6", "fc7") else FEATURES[-1]
+
+
+def shift(net: caffe.Net, down: int, right: int) -> None:
+    """Let the net of `generator_losses` move its pictures of images by up to `SHIFT` pixels before their activations are compared."""
+    weights = net.params["g_shifted"][0].data
+    weights[...] = 0
+    weights[..., SHIFT - down, SHIFT - right] = 1
+
+
+def shifted(pictures: np.ndarray, down: int, right: int) -> np.ndarray:
+    """Pictures (n, 3, side, side), moved, with zeros where nothing is known."""
+    side = pictures.shape[-1]
+    padded = np.pad(pictures, ((0, 0), (0, 0), (SHIFT, SHIFT), (SHIFT, SHIFT)))
+    return padded[:, :, SHIFT - down : SHIFT - down + side, SHIFT - right : SHIFT - right + side]
+
+
+def compared_features(layer: str) -> tuple[str, ...]:
+    """Layers at which images are compared beside the code's own."""
+    return tuple(name for name in FEATURES if name != layer)
+
+
+def _logits_shape(model: Model, batch: int) -> tuple[int, int, int, int]:
+    side = model.crop
+    for _ in DISCRIMINATOR:
+        side = side // 2
+    return (batch, 1, side, side)
+
+
+def discriminator(model: Model, batch: int = 1) -> str:
+    """The net that trains the discriminator, as prototxt text: `d_input` are pictures, `real` is 1 for real ones and 0 for others."""
+    n = caffe.NetSpec()
+    n.d_input = L.Input(shape={"dim": [batch, 3, model.crop, model.crop]})
+    n.d_real = L.Input(shape={"dim": list(_logits_shape(model, batch))})
+    logits = discriminator_body(n, n.d_input, batch, model, learns=True)
+    n.loss_discriminator = L.SigmoidCrossEntropyLoss(logits, n.d_real, loss_param=PER_LOGIT)
+    return f'name: "{model.name}_discriminator"\n{n.to_proto()}'
+
+
+def solver(net: Path, prefix: Path, schedule: Schedule) -> str:
+    """A solver's prototxt text: Adam, with little memory, as adversaries move, and a rate that falls linearly."""
+    mode = "CPU" if schedule.card is None else f"GPU\ndevice_id: {schedule.card}"
+    return (
+        f'net: "{net}"\nbase_lr: {schedule.rate}\ntype: "Adam"\nlr_policy: "poly"\npower: 1\nmomentum: 0.5\nmomentum2: 0.99\n'
+        f'max_iter: {schedule.iterations}\ndisplay: 0\nsnapshot_prefix: "{prefix}"\nrandom_seed: {schedule.seed}\nsolver_mode: {mode}\n'
+    )
+
+
+def fill_constants(net: caffe.Net) -> None:
+    """Give the layers that double the side the weights of linear interpolation."""
+    for name in (name for name in net.params if name.endswith("_doubled")):
+        weights = net.params[name][0].data
+        line = np.array({3: [0.5, 1, 0.5], 4: [0.25, 0.75, 0.75, 0.25]}[weights.shape[-1]])
+        weights[...] = np.outer(line, line)
+
+
+def write_prototxts(folder: Path) -> None:
+    """Write the committed prototxt files of the generator and the discriminator at the default layer."""
+    for model in MODELS.values():
+        (folder / model.name / "generator.prototxt").write_text(generator(model, "conv5_3"))
+        (folder / model.name / "discriminator.prototxt").write_text(discriminator(model))

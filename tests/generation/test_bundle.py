@@ -1,0 +1,81 @@
+"""The small file of all that faces are made from."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from attr2face.cgmm.mixture import load_mixture
+from attr2face.errors import UserError
+from attr2face.generation.bundle import compare_bundles, unpack, write_bundle
+from attr2face.generation.faces import Trained, generate, read_attributes
+from attr2face.pipeline import BUNDLE, Steps
+from attr2face.settings import Generation, Settings, as_dict, as_text
+from tests.conftest import SMALL
+
+
+@pytest.fixture(scope="module")
+def unpacked(trained, tmp_path_factory) -> Trained:
+    folder = tmp_path_factory.mktemp("bundle")
+    write_bundle(trained, {}, folder / "small.h5")
+    (folder / "unpacked").mkdir()
+    unpack(folder / "small.h5", folder / "unpacked")
+    names = {"weights": "net/weights.caffemodel", "mixture": "mixture/cgmm.h5", "generator": "generator/weights.caffemodel"}
+    return Trained(folder / "unpacked" / "lmdb", **{name: folder / "unpacked" / path for name, path in names.items()})
+
+
+@pytest.mark.parametrize("preset", ["generator", "codes"])
+def test_faces_from_a_bundle_are_those_of_the_nets_but_for_rounding(trained, unpacked, preset):
+    settings = Generation(preset=preset)
+    faces = [generate(made_with, [["Male", "Smiling"]], settings, 1)[0].astype(float) for made_with in (trained, unpacked)]
+    assert np.abs(faces[0] - faces[1]).mean() < 2
+
+
+def test_the_net_of_a_bundle_reads_as_before(trained, unpacked, database):
+    images = np.stack(list(database.crops(range(4))))
+    assert np.allclose(read_attributes(trained, images), read_attributes(unpacked, images), atol=0.02)
+
+
+def test_the_same_nets_make_the_same_bytes_and_a_copy_is_equal(trained, tmp_path):
+    for name in ("one.h5", "again.h5"):
+        write_bundle(trained, {}, tmp_path / name)
+    assert (tmp_path / "one.h5").read_bytes() == (tmp_path / "again.h5").read_bytes()
+    assert set(compare_bundles(tmp_path / "one.h5", tmp_path / "again.h5").values()) == {0.0}
+
+
+def test_a_cgmm_keeps_layer_and_shape(trained, unpacked):
+    before, after = load_mixture(trained.mixture), load_mixture(unpacked.mixture)
+    assert (before.layer, before.shape) == (after.layer, after.shape)
+    assert np.allclose(before.mean, after.mean)
+    assert np.allclose(before.cross, after.cross, atol=1e-3 * np.abs(before.cross).max())
+
+
+def test_a_bundle_that_was_damaged_is_refused(trained, tmp_path):
+    write_bundle(trained, {}, tmp_path / "small.h5")
+    content = bytearray((tmp_path / "small.h5").read_bytes())
+    content[-100] ^= 1
+    (tmp_path / "small.h5").write_bytes(content)
+    with pytest.raises(UserError, match=r"small\.h5 is not the file that small\.json describes; .*TRAIN=yes"):
+        unpack(tmp_path / "small.h5", tmp_path)
+
+
+def inputs_of(store: Path, **given: object) -> set[str]:
+    """What a face is made from."""
+    return {step.path.parent.name.partition("-")[0] for step in Steps(given, store).generated([["Male"]]).inputs.values()}
+
+
+@pytest.mark.skipif(not BUNDLE.exists(), reason="no nets are committed")
+def test_the_committed_nets_were_made_with_the_defaults():
+    made_with = json.loads(BUNDLE.with_suffix(".json").read_text())["settings"]
+    usual = as_dict(Settings())
+    assert {name: as_text(usual[name]) for name in made_with} == made_with
+
+
+@pytest.mark.skipif(not BUNDLE.exists(), reason="no nets are committed")
+def test_the_committed_nets_make_faces_unless_a_setting_of_training_is_another(tmp_path):
+    one_pass = {"preset": "generator"}
+    for given in (one_pass, {**one_pass, "strength": 1.0}, {**one_pass, "seed": 2}):
+        assert inputs_of(tmp_path, **given) == {"committed"}
+    for given in ({"train": True}, SMALL, {"epochs": 3}, {"layer": "fc6"}, {"repeat": 1}, {"preset": "eigenfaces"}):
+        assert inputs_of(tmp_path, **one_pass | given) != {"committed"}

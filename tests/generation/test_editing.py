@@ -1,0 +1,74 @@
+"""Attributes changed on a photograph."""
+
+import numpy as np
+import pytest
+
+from attr2face.cgmm.mixture import load_mixture
+from attr2face.data.attributes import ATTRIBUTES, INDEX, parse_changes
+from attr2face.data.pictures import write_picture
+from attr2face.errors import UserError
+from attr2face.generation.editing import direction, edit_photograph
+from tests.conftest import attr2face, says
+
+
+@pytest.fixture(scope="module")
+def photo(database, tmp_path_factory):
+    """A picture of a training person."""
+    path = tmp_path_factory.mktemp("photo") / "face.png"
+    write_picture(next(database.images([0])), path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def varying(trained) -> str:
+    """The attribute that most nearly half of the few pictures have."""
+    return ATTRIBUTES[np.abs(load_mixture(trained.mixture).prevalence - 0.5).argmin()]
+
+
+def test_an_exclamation_mark_takes_an_attribute_away():
+    assert parse_changes("smiling, !Eyeglasses") == {"Smiling": True, "Eyeglasses": False}
+    assert parse_changes("!eyeglasses") == {"Eyeglasses": False}
+
+
+@pytest.mark.parametrize(
+    ("text", "says"), [("Smiling,!Smiling", "both"), ("!Smilling", "did you mean Smiling"), ("", "no attribute given")]
+)
+def test_changes_that_cannot_be_are_refused(text, says):
+    with pytest.raises(UserError, match=says):
+        parse_changes(text)
+
+
+def test_a_photograph_that_is_as_wanted_stays_as_it_is(trained, varying):
+    mixture, present = load_mixture(trained.mixture), np.zeros(73)
+    away = direction(mixture, present, {varying: False})
+    other = direction(mixture, present, {varying: True})
+    assert np.abs(away).max() < 1e-6 * np.abs(other).max()
+
+
+def test_an_attribute_to_have_takes_the_place_of_the_others_of_its_head(trained):
+    mixture, present = load_mixture(trained.mixture), np.zeros(73)
+    present[INDEX["Black Hair"]] = 1
+    both = direction(mixture, present, {"Blond Hair": True, "Black Hair": False})
+    assert np.allclose(direction(mixture, present, {"Blond Hair": True}), both)
+
+
+def test_the_opposite_edits_move_a_code_in_opposite_directions(trained, varying):
+    mixture, present = load_mixture(trained.mixture), np.zeros(73)
+    present[INDEX[varying]] = 0.5
+    given, taken = (direction(mixture, present, {varying: wanted}) for wanted in (True, False))
+    assert np.abs(given).max() > 0
+    assert np.allclose(given, -taken)
+
+
+def test_an_edit_keeps_what_the_generator_does_not_show(trained, photo, varying):
+    edit = edit_photograph(trained, photo, {varying: True}, 1.0, 1)
+    difference = edit.edited.astype(int) - edit.photograph
+    expected = edit.moved.astype(int) - edit.inverted
+    inside = (edit.edited > 0) & (edit.edited < 255) & (edit.moved > 0) & (edit.moved < 255) & (edit.inverted > 0) & (edit.inverted < 255)
+    assert np.abs(difference - expected)[inside].max() <= 2
+    same = edit_photograph(trained, photo, {varying: True}, 0.0, 1)
+    assert (same.edited == same.photograph).all()
+
+
+def test_an_edit_without_a_photograph_says_what_is_missing(tmp_path):
+    says(attr2face("edit", store=tmp_path, attrs="Smiling"), "no photograph", "PHOTO=")
