@@ -19,8 +19,8 @@ VENV := .venv
 READY := $(VENV)/ready$(subst /,_,$(CAFFE_ROOT))
 ATTR2FACE := $(VENV)/bin/attr2face
 
-.PHONY: help config status setup data lmdb weights pretrain finetune activations cgmm gradcheck diagnose generator generate edit invert retrain baseline \
-	evaluate experiments paper results sheet nets bench notebooks jupyter demo test lint clean distclean
+.PHONY: help config status setup data lmdb weights pretrain finetune activations cgmm gradcheck diagnose generator generate edit \
+	invert retrain baseline evaluate experiments paper results sheet nets bench notebooks jupyter demo test lint clean distclean
 
 help:  ## this list
 	@echo "usage: make TARGET [VARIABLE=value ...]"; echo
@@ -56,7 +56,7 @@ generator: $(READY)  ## the network that turns activations into pictures
 	@$(ATTR2FACE) generator $(GIVEN)
 edit: $(READY)  ## a photograph PHOTO with attributes ATTRS given, or taken away: Smiling,!Eyeglasses
 	@$(ATTR2FACE) edit $(GIVEN)
-retrain: $(READY)  ## the committed nets again, beside those that are there
+retrain: $(READY)  ## nets for rendered faces in one small file, compared with models/mini/default.h5 if that is there
 	@$(ATTR2FACE) retrain $(GIVEN)
 invert: $(READY)  ## photographs from their activations, layer by layer; of test people, or PHOTO
 	@$(ATTR2FACE) invert $(GIVEN)

@@ -179,8 +179,7 @@ class Pipeline:
             raise UserError(f"unknown preset {preset!r}; choose {', '.join(PRESETS)}")
         if PRESETS[preset].generator and layer != self.steps.settings.layer:
             raise UserError(f"there is no generator for {layer}; make a pipeline with layer={layer!r}, or choose another preset")
-        needs = ("mixture", "generator") if PRESETS[preset].generator else ("eigenfaces",) if PRESETS[preset].eigenfaces else ()
-        trained = self.steps.trained(*needs)
+        trained = self.steps.trained(*PRESETS[preset].needs)
         return invert(trained, layer, activations, preset, self.steps.settings.seed)[0]
 
     def read(self, images: np.ndarray) -> pd.DataFrame:

@@ -174,7 +174,7 @@ def edit(run: Run) -> None:
 
 
 def retrain(run: Run) -> None:
-    """make the committed nets again, and compare them"""
+    """make nets for rendered faces in one small file, and compare it with models/mini/default.h5"""
     from attr2face.generation.bundle import compare_bundles
 
     bundle = run.steps.bundle.made() / "default.h5"

@@ -339,7 +339,7 @@ class Steps:
             from attr2face.evaluation.edits import write_edit
             from attr2face.generation.editing import edit_photograph
 
-            made_with = trained_of({name: step for name, step in inputs.items() if name not in ("photo", "judge")})
+            made_with = trained_of(inputs)
             made = edit_photograph(made_with, s.photo, changes, s.generation.strength, s.training_seed)
             write_edit(made, changes, made_with, self.judge.path / "judge.h5", out)
 
@@ -743,14 +743,17 @@ def weights_of(net: Input) -> Path:
 
 
 def keys_of(*steps: Input) -> set[str]:
-    """The keys of artefacts and of all that they are made from."""
-    keys, found = set(), list(steps)
+    """The keys of artefacts and of all that they are made from.
+
+    Steps of one key may be made from different ones: a part does not tell what is made beside it.
+    """
+    visited, found = {}, list(steps)
     while found:
         step = found.pop()
-        if step.key not in keys:
-            keys.add(step.key)
+        if id(step) not in visited:
+            visited[id(step)] = step
             found += getattr(step, "inputs", {}).values()
-    return keys
+    return {step.key for step in visited.values()}
 
 
 def reachable(store: Store) -> set[str]:
@@ -775,10 +778,5 @@ def reachable(store: Store) -> set[str]:
             if "changes" in record.get("settings", {}):
                 keys |= keys_of(steps_of[given].edited(record["settings"]["changes"]))
         except UserError:
-            keys.add(record["key"])
-    for record in records:
-        # A cache is known by its parts: other depths may have been cached beside those that are asked for.
-        given, depths = tuple(sorted(record["given"].items())), record.get("settings", {}).get("depths", ())
-        if given in steps_of and keys & {steps_of[given]._caches([depth]).key for depth in depths}:
             keys.add(record["key"])
     return keys

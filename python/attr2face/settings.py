@@ -156,7 +156,7 @@ class Settings:
     seed: int = _setting(1, "seed of everything random", within=(0, 2**31))
     repeat: int = _setting(0, "another number repeats training, fitting and generation on the same faces", within=(0, 1000))
     layer: str = _setting("conv5_3", "layer of the cGMM and of inversion", choices=LAYERS)
-    train: bool = _setting(False, "make nets of one's own where the committed ones would do")
+    train: bool = _setting(False, "train, even if models/mini/default.h5 has nets for these settings")
     weights: Path | None = _setting(None, ".caffemodel to finetune from")
     lfw_root: Path | None = _setting(None, "folder with lfw_attributes.txt and lfw/; without it, LFW is downloaded")
     pubfig_root: Path | None = _setting(None, "folder with PubFig's index files; without it, they are downloaded")

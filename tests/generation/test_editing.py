@@ -2,13 +2,14 @@
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from attr2face.cgmm.mixture import load_mixture
 from attr2face.data.attributes import ATTRIBUTES, INDEX, parse_changes
 from attr2face.data.pictures import write_picture
 from attr2face.errors import UserError
 from attr2face.generation.editing import direction, edit_photograph
-from tests.conftest import attr2face, says
+from tests.conftest import attr2face, says, succeed
 
 
 @pytest.fixture(scope="module")
@@ -72,3 +73,17 @@ def test_an_edit_keeps_what_the_generator_does_not_show(trained, photo, varying)
 
 def test_an_edit_without_a_photograph_says_what_is_missing(tmp_path):
     says(attr2face("edit", store=tmp_path, attrs="Smiling"), "no photograph", "PHOTO=")
+
+
+def test_the_command_writes_the_edited_photograph_and_what_is_read_in_it(steps, photo, tmp_path):
+    printed = succeed("edit", store=steps.store.root, photo=photo, attrs="Smiling,!Male", out=tmp_path / "edited.png", **steps.given)
+    assert "Smiling" in printed
+    assert "of the 71 other attributes as before" in printed
+    with Image.open(tmp_path / "edited.png") as picture:
+        assert picture.size == (256, 256)
+
+
+def test_a_photograph_that_cannot_be_read_is_refused_before_any_work(tmp_path):
+    (tmp_path / "me.jpg").write_text("no picture")
+    says(attr2face("edit", store=tmp_path / "store", photo=tmp_path / "me.jpg", attrs="Smiling"), "me.jpg", "not a readable image")
+    assert not list(tmp_path.glob("store/synthetic-mini/*"))

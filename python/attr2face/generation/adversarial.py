@@ -65,13 +65,14 @@ def _train(training: "Training", total: int, monitor: Monitor) -> None:
             bar.update(steps * BATCH)
             bar.set_postfix({name: f"{value:.2f}" for name, value in losses.items()})
             if training.iteration % SNAPSHOT == 0:
-                monitor.check_variety(training.faces, training.iteration)
+                monitor.check_variety(training.faces(monitor.pictures, monitor.codes), training.iteration)
                 training.snapshot()
             if time.monotonic() - shown > SHEET_SECONDS:
-                monitor.write_sheet(training.faces)
+                monitor.write_sheet(training.faces(monitor.pictures, monitor.codes))
                 shown = time.monotonic()
-    monitor.check_variety(training.faces, training.iteration)
-    monitor.write_sheet(training.faces)
+    faces = training.faces(monitor.pictures, monitor.codes)
+    monitor.check_variety(faces, training.iteration)
+    monitor.write_sheet(faces)
     training.write()
 
 
@@ -85,7 +86,8 @@ class Training:
     """
 
     def __init__(self, material: Material, settings: LearnedGenerator, seed: int, card: int | None, out: Path) -> None:
-        self.material, self.settings, self.seed, self.card, self.out = material, settings, seed, card, out
+        self.material, self.settings = material, settings
+        self.seed, self.card, self.out = seed, card, out
         self.layer, self.model = material.mixture.layer, material.database.model
         self.batches = Batches(material, seed)
         self.iteration, self.won, self.history = 0, 0, []

@@ -24,7 +24,7 @@ LARGEST = 6e4  # of half precision
 def write_bundle(trained: Trained, settings: Mapping[str, str], out: Path) -> None:
     """Write net, cGMM, generator and mean image of `trained` as HDF5 into the file `out`, and what made them beside it as JSON."""
     database = FaceDatabase.open(trained.database)
-    with atomic_write(out) as temporary, h5py.File(temporary, "w", track_order=True) as file:
+    with atomic_write(out) as temporary, h5py.File(temporary, "w") as file:
         file.attrs["dataset"], file.attrs["model"] = database.dataset, database.model.name
         _put(file, "mean", database.mean)
         for name, weights in (("net", trained.weights), ("generator", trained.generator)):

@@ -166,8 +166,8 @@ def attribute_objective(trained: Trained, database: FaceDatabase, requests: np.n
     if not inverts:
         net = load(prototxt.generation(database.model, "", len(requests), heads=True), trained.weights)
         return Objective(net, wanted=wanted, score_weight=settings.score_weight or 1.0)
-    mixture, how = load_mixture(trained.mixture), (settings.target, settings.strength, variety_of(settings))
-    targets = [target(how[0], mixture, a, how[1], rng, how[2]) for a, rng in zip(requests, rngs, strict=True)]
+    mixture, variety = load_mixture(trained.mixture), variety_of(settings)
+    targets = [target(settings.target, mixture, a, settings.strength, rng, variety) for a, rng in zip(requests, rngs, strict=True)]
     shaped = np.stack(targets).reshape(len(requests), *mixture.shape).astype(np.float32)
     net = load(prototxt.generation(database.model, mixture.layer, len(requests), uses_scores), trained.weights)
     return Objective(net, mixture.layer, shaped, wanted, settings.score_weight)

@@ -35,11 +35,12 @@ def invert_photographs(trained: Trained, photo: Path | None, layers: Sequence[st
     database = FaceDatabase.open(trained.database)
     photographs = first_crops(database) if photo is None else read_image(photo, database.mean.shape[-1])[None]
     photographs = database.preprocessing.to_images(database.preprocessing.to_blob(photographs))
+    own = load_mixture(trained.mixture).layer if trained.generator else ""
     rows, found = [], {}
     for layer in layers:
         net = load(prototxt.generation(database.model, layer, len(photographs)), trained.weights)
         phi = activations_of(database.preprocessing.to_blob(photographs), net, layer)
-        for preset in presets_at(presets, layer, trained):
+        for preset in (name for name in presets if not PRESETS[name].generator or layer == own):
             found[preset, layer], _ = invert(trained, layer, phi, preset, seed)
             distance, _ = Objective(net, layer, phi)(database.preprocessing.to_blob(found[preset, layer]))
             measured = _similarity(photographs, found[preset, layer]) | {"feature distance": distance.mean()}
@@ -52,12 +53,6 @@ def invert_photographs(trained: Trained, photo: Path | None, layers: Sequence[st
     by_preset += [np.stack([found[preset, layer][0] for preset in descents]) for layer in layers]
     _write_sheet(out / "presets.png", dict(zip(["photograph", *layers], by_preset, strict=True)), descents)
     pd.DataFrame(rows).to_csv(out / "table.csv", index=False)
-
-
-def presets_at(presets: Sequence[str], layer: str, trained: Trained) -> list[str]:
-    """Those presets that there are for a layer."""
-    own = load_mixture(trained.mixture).layer if trained.generator else ""
-    return [preset for preset in presets if not PRESETS[preset].generator or layer == own]
 
 
 def _write_sheet(out: Path, columns: dict[str, np.ndarray], names: Sequence[str] = ()) -> None:

@@ -1,7 +1,7 @@
 """What is watched while the learned generator is trained: losses, and faces of validation people's attributes."""
 
 import csv
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -17,8 +17,6 @@ SHOWN = 6  # people
 STRENGTH = 1.5
 # A discriminator whose loss stays so low for so many iterations has won, and faces that vary so much less than photographs have collapsed.
 LOWEST_LOSS, PATIENCE, LEAST_VARIETY = 0.1, 400, 0.1
-# Pictures from the activations of pictures, and from codes.
-Faces = Callable[[np.ndarray, np.ndarray], np.ndarray]
 
 
 class Monitor:
@@ -44,16 +42,16 @@ class Monitor:
         targets = [target("conditional", mixture, a, STRENGTH, rng, variety) for variety in (0.0, 1.0) for a in requests]
         self.codes = np.stack(targets).reshape(-1, *mixture.shape).astype(np.float32)
 
-    def write_sheet(self, faces: Faces) -> None:
+    def write_sheet(self, faces: np.ndarray) -> None:
         """Write `sheet.png`: the people's pictures, and faces from their activations, for their attributes, and drawn for these."""
-        images = self.preprocessing.to_images(np.concatenate([self.pictures, faces(self.pictures, self.codes)]))
+        images = self.preprocessing.to_images(np.concatenate([self.pictures, faces]))
         captions = ("photograph", "from its activations", "from its attributes", "drawn for its attributes")
         shown = [np.asarray(enlarged(image)) for image in images]
         write_sheet(self.out / "sheet.png", shown, [caption for caption in captions for _ in range(self.n)], self.n)
 
-    def check_variety(self, faces: Faces, iteration: int) -> None:
-        """Raise a UserError if the drawn faces hardly differ beside the people's pictures."""
-        drawn = faces(self.pictures, self.codes)[-self.n :]
+    def check_variety(self, faces: np.ndarray, iteration: int) -> None:
+        """Raise a UserError if the drawn faces, which come last, hardly differ beside the people's pictures."""
+        drawn = faces[-self.n :]
         if self.n > 1 and drawn.std(axis=0).mean() < LEAST_VARIETY * self.pictures.std(axis=0).mean():
             raise UserError(
                 f"the generator's faces are all alike at iteration {iteration}; lower ADVERSARIAL_WEIGHT, or try another REPEAT"

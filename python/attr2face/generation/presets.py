@@ -79,6 +79,13 @@ class Preset:
     generator: bool = False
     variety: float = 0.0
 
+    @property
+    def needs(self) -> set[str]:
+        """What it moves along is made from: "mixture" and "generator", "eigenfaces", or nothing."""
+        if self.generator:
+            return {"mixture", "generator"}
+        return {"eigenfaces"} if self.eigenfaces else set()
+
     def rates(self, steps: int) -> list[np.ndarray]:
         """The rate of each step, in an array for each stage."""
         return [np.full(n, rate) for n, rate in self.stages] or [np.linspace(*self.rate, steps)]
@@ -132,7 +139,7 @@ def needed(settings: Generation) -> set[str]:
     UserError
         If the settings do not go together.
     """
-    preset, names = PRESETS[settings.preset], set()
+    preset = PRESETS[settings.preset]
     if settings.variety and settings.target in ("classes", "paper", "sampled", "drawn"):
         raise UserError(f"VARIETY={settings.variety:g} has no effect with TARGET={settings.target}; leave one of the two out")
     if not preset.steps and (settings.net_weight, settings.score_weight, settings.animate) != (1.0, 0.0, False):
@@ -141,10 +148,9 @@ def needed(settings: Generation) -> set[str]:
         raise UserError(f"TARGET=classes has no activations that PRESET={settings.preset} could start from; choose another of the two")
     if preset.generator and start_of(settings) > 0:
         raise UserError(f"START={settings.start:g} has no effect with PRESET={settings.preset}, which has no prior in pixels; leave it out")
+    names = preset.needs
     if settings.target != "classes":
         names.add("mixture")
-    if preset.eigenfaces or start_of(settings) > 0:
+    if start_of(settings) > 0:
         names.add("eigenfaces")
-    if preset.generator:
-        names.add("generator")
     return names
