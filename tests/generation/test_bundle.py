@@ -26,11 +26,11 @@ def unpacked(trained, tmp_path_factory) -> Trained:
     return Trained(folder / "unpacked" / "lmdb", **{name: folder / "unpacked" / path for name, path in names.items()})
 
 
-@pytest.mark.parametrize("preset", ["generator", "codes"])
-def test_faces_from_a_bundle_are_those_of_the_nets_but_for_rounding(trained, unpacked, preset):
+@pytest.mark.parametrize(("preset", "most"), [("generator", 2), ("codes", 8)])  # a descent goes on from what is rounded
+def test_faces_from_a_bundle_are_those_of_the_nets_but_for_rounding(trained, unpacked, preset, most):
     settings = Generation(preset=preset)
     faces = [generate(made_with, [["Male", "Smiling"]], settings, 1)[0].astype(float) for made_with in (trained, unpacked)]
-    assert np.abs(faces[0] - faces[1]).mean() < 2
+    assert np.abs(faces[0] - faces[1]).mean() < most
 
 
 def test_the_net_of_a_bundle_reads_as_before(trained, unpacked, database):

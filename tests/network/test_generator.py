@@ -19,6 +19,17 @@ def test_codes_of_any_layer_become_pictures(layer):
     assert net.blobs["pictures"].data.shape == (2, 3, MINI.crop, MINI.crop)
 
 
+def test_the_linear_part_is_added_to_what_the_convolutions_say():
+    net = unfilled(nets.generator(MINI, "conv5_3", 2))
+    nets.fill_constants(net)
+    net.params["g_linear2"][1].data[...] = 0.5
+    alone = net.forward()["pictures"].copy()
+    sums = net.blobs["g_pictures"].data + net.blobs["g_linear_doubled"].data
+    assert np.allclose(alone, nets.UNIT * MINI.scale * sums, atol=1e-4)
+    assert np.allclose(net.blobs["g_linear_doubled"].data[..., 1:-1, 1:-1], 0.5)
+    assert "g_linear1" not in unfilled(nets.generator(MINI, "conv4_3", 2)).params, "near the pixels there is none"
+
+
 @pytest.mark.parametrize("layer", ["conv3_3", "conv5_3"])
 def test_there_is_a_generator_for_vgg_face(layer):
     model = MODELS["vgg_face"]
@@ -49,7 +60,7 @@ def test_a_constant_stays_constant_where_its_side_is_doubled():
         assert net.blobs[name].data.shape[-1] in (2 * net.blobs[bottom].data.shape[-1] - 1, 2 * net.blobs[bottom].data.shape[-1])
 
 
-def test_losses_are_of_images_in_the_first_half_and_of_codes_in_both(weights):
+def test_losses_are_of_images_in_the_first_codes_and_of_activations_in_all(weights):
     net = unfilled(nets.generator_losses(MINI, "conv5_3", 4))
     net.copy_from(str(weights))
     nets.fill_constants(net)
@@ -59,9 +70,12 @@ def test_losses_are_of_images_in_the_first_half_and_of_codes_in_both(weights):
         net.blobs[name].data[...] = rng.standard_normal(net.blobs[name].data.shape)
     net.forward()
     blobs = {name: blob.data.copy() for name, blob in net.blobs.items()}
-    assert blobs["loss_pixels"] == pytest.approx(np.abs(blobs["pictures"][:2] - blobs["originals"]).mean(), rel=1e-4)
-    difference = blobs["conv3_3"][:2] - blobs["original_conv3_3"]
-    assert blobs["loss_conv3_3"] == pytest.approx(np.square(difference).sum() / 4, rel=1e-4)
+    assert blobs["loss_pixels"] == pytest.approx(np.abs(blobs["pictures"][:3] - blobs["originals"]).mean(), rel=1e-4)
+    difference = blobs["conv3_3"][:3] - blobs["original_conv3_3"]
+    assert blobs["loss_conv3_3"] == pytest.approx(np.square(difference).sum() / 6, rel=1e-4)
+    seen = blobs["d_conv2"]
+    assert blobs["loss_d_conv2"] == pytest.approx(np.abs(seen[:3] - seen[4:]).mean(), rel=1e-4)
+    assert blobs["logits"].shape == blobs["real"].shape
     assert blobs["loss_code"] == pytest.approx(np.square(blobs["conv5_3"] - blobs["wanted_code"]).sum() / 8, rel=1e-4)
 
 
@@ -72,7 +86,7 @@ def test_pictures_are_compared_at_the_features_that_are_not_the_codes_own(layer)
     assert net.blobs["wanted_code"].data.shape == net.blobs[layer].data.shape
 
 
-@pytest.mark.parametrize(("down", "right"), [(0, 0), (2, -1), (-2, 2)])
+@pytest.mark.parametrize(("down", "right"), [(0, 0), (3, -1), (-4, 2)])
 def test_pictures_of_images_are_moved_as_their_originals_are(down, right):
     net = unfilled(nets.generator_losses(MINI, "conv5_3", 2), caffe.TRAIN)
     nets.fill_constants(net)

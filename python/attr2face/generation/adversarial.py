@@ -1,8 +1,9 @@
 """Training of the learned generator by two of Caffe's solvers in turn. The discriminator's joins after a tenth of the iterations.
 
-Half of a batch are activations of training pictures, which the generator turns back into the pictures. The other half are drawn from the
-cGMM for the attributes of training people, as targets of requests will be. The discriminator sees pictures of both halves beside real
-ones. What faces are made with is a running mean of the generator's weights.
+The generator's linear part is fitted first. Then three quarters of a batch are codes of training pictures, which the generator turns back
+into the pictures: activations, or what the cGMM knows of them. The others are drawn from the cGMM for the attributes of training people, as
+targets of requests will be. The discriminator sees pictures of all codes beside real ones. What faces are made with is a running mean of
+the generator's weights.
 
 All that is random in an iteration depends on its number, so that a resumed training ends as an uninterrupted one.
 """
@@ -15,8 +16,9 @@ import numpy as np
 from tqdm import tqdm
 
 from attr2face.files import atomic_write, require_space, write_json
-from attr2face.generation.batches import BATCH, Batch, Batches, Material
+from attr2face.generation.batches import BATCH, IMAGES, Batch, Batches, Material
 from attr2face.generation.codes import load_generator
+from attr2face.generation.linear import fit_linear, halved
 from attr2face.generation.monitor import Monitor, check_losses, write_losses
 from attr2face.network import generator as nets
 from attr2face.network import prototxt
@@ -26,12 +28,13 @@ from attr2face.network.weights import load, unfilled, write_weights
 from attr2face.pycaffe import caffe
 from attr2face.settings import LearnedGenerator
 
-RATE, DISCRIMINATOR_RATE = 2e-3, 4e-4
+RATE, DISCRIMINATOR_RATE = 6e-4, 3e-4
 # Of the losses, those of activations relative to the activations' squared norm.
-WEIGHTS = {"pixels": 1.0, "conv3_3": 0.3, "conv4_3": 0.3, "conv5_3": 0.1, "code": 0.1}
-ALONE = 0.1  # share of the iterations before the discriminator joins
+WEIGHTS = {"pixels": 1.0, "conv3_3": 0.3, "conv5_3": 0.02, "code": 0.02, "d_conv2": 0.25, "d_conv3": 0.25}
+ALONE = 0.06  # share of the iterations before the discriminator joins
 REMEMBERED = 0.999  # of the running mean, in an iteration
-MEASURED = 128  # pictures that norms of activations are averaged over
+LINEAR_IMAGES = 6000  # that the linear part is fitted to, or twice the training images
+MEASURED = 10 * IMAGES  # pictures that norms of activations are averaged over
 CALIBRATING = 8  # batches that the statistics of batch normalisation are taken from, for the running mean of the weights
 DISPLAY, SNAPSHOT, SHEET_SECONDS = 20, 500, 60
 OUTPUTS = {"weights.caffemodel", "losses.csv", "sheet.png"}
@@ -99,7 +102,8 @@ class Training:
         net.share_with(judged)
         net.blobs["real"].data[...] = 1
         judged.blobs["d_real"].data[:BATCH], judged.blobs["d_real"].data[BATCH:] = 1, 0
-        self.features = load(prototxt.generation(self.model, nets.deepest_feature(self.layer), BATCH // 2), material.weights)
+        self.features = load(prototxt.generation(self.model, nets.deepest_feature(self.layer), IMAGES), material.weights)
+        self._fit_linear()
         self.names = list(unfilled(nets.generator(self.model, self.layer)).params)
         self.mean = {name: [blob.data.copy() for blob in net.params[name]] for name in self.names}
         self.power = self._power()
@@ -118,21 +122,39 @@ class Training:
         rows = np.random.default_rng(self.seed).choice(self.batches.rows, MEASURED)
         pictures = database.preprocessing.to_blob(np.stack(list(database.crops(rows))))
         power = dict.fromkeys((*compared, self.layer), 0.0)
-        for first in range(0, MEASURED, BATCH // 2):
-            self._read(pictures[first : first + BATCH // 2])
+        for first in range(0, MEASURED, IMAGES):
+            self._read(pictures[first : first + IMAGES])
             for name in power:
                 power[name] += float(np.square(self.features.blobs[name].data).sum()) / MEASURED
         return {name: max(power[name], 1e-12) for name in compared} | {"code": max(power[self.layer], 1e-12)}
 
+    def _fit_linear(self) -> None:
+        """Fill the generator's linear part, where it has one and its training does not go on."""
+        shape = nets.linear_shape(self.model, self.layer)
+        if not shape or (self.out / "snapshot.json").exists():
+            return
+        rng = np.random.default_rng([self.seed, 0, 2])
+        batches = min(LINEAR_IMAGES, 2 * len(self.batches.rows)) // IMAGES + 1
+        codes = np.empty((batches, IMAGES, *self.material.mixture.shape), np.float32)
+        small = np.empty((batches, IMAGES, *shape), np.float32)
+        for i in tqdm(range(batches), "linear part", unit_scale=IMAGES, unit=" images"):
+            _, pictures = self.batches.pictures(IMAGES, rng)
+            codes[i] = self._read(pictures)
+            small[i] = halved(pictures) / (nets.UNIT * self.model.scale)
+        codes, small = (x.reshape(batches * IMAGES, -1) for x in (codes, small))
+        for name, filled in zip(("g_linear1", "g_linear2"), fit_linear(codes, small, nets.COMPONENTS, rng), strict=True):
+            for blob, values in zip(self.generator.net.params[name], filled, strict=True):
+                blob.data[...] = values
+
     def _read(self, pictures: np.ndarray) -> np.ndarray:
-        """The activations of half a batch of pictures at the generator's layer, by the finetuned net."""
+        """The activations of `IMAGES` pictures at the generator's layer, by the finetuned net."""
         self.features.params["canvas"][0].data[...] = pictures
         self.features.forward()
         return self.features.blobs[self.layer].data
 
     def codes(self, batch: Batch) -> np.ndarray:
-        """Activations of the first half of a batch's pictures, and drawn ones: (16, ...)."""
-        return np.concatenate([self._read(batch.pictures[: BATCH // 2]), batch.drawn])
+        """Codes of the pictures of a batch that are to be made again, and drawn ones: (BATCH, ...)."""
+        return self.batches.codes(batch, self._read(batch.pictures[:IMAGES]))
 
     @property
     def adversarial(self) -> bool:
@@ -165,18 +187,20 @@ class Training:
         return losses
 
     def _step_of_generator(self, batch: Batch) -> dict[str, float]:
-        blobs, half = self.generator.net.blobs, BATCH // 2
+        blobs = self.generator.net.blobs
         blobs["code"].data[...] = self.codes(batch)
         blobs["noise"].data[...] = batch.noise
-        blobs["originals"].data[...] = batch.pictures[:half]
+        blobs["originals"].data[...] = batch.pictures[:IMAGES]
         nets.shift(self.generator.net, *batch.shift)
-        blobs["wanted_code"].data[:half] = self._read(nets.shifted(batch.pictures[:half], *batch.shift))
-        blobs["wanted_code"].data[half:] = batch.drawn
+        blobs["wanted_code"].data[:IMAGES] = self._read(nets.shifted(batch.pictures[:IMAGES], *batch.shift))
+        blobs["wanted_code"].data[IMAGES:] = batch.drawn
         for name in nets.compared_features(self.layer):
             blobs[f"original_{name}"].data[...] = self.features.blobs[name].data
         # Caffe's distance of activations is half of a squared one. The diff of a loss is its weight.
-        unit = {name: 2 / power for name, power in self.power.items()} | {"pixels": 1.0, "adversarial": 1.0}
-        weights = WEIGHTS | {"adversarial": self.settings.adversarial_weight * self.adversarial}
+        unit = {name: 2 / power for name, power in self.power.items()} | dict.fromkeys(("pixels", "adversarial", *nets.COMPARED), 1.0)
+        weights = WEIGHTS | {"adversarial": self.settings.adversarial_weight}
+        if not self.adversarial:
+            weights |= dict.fromkeys(("adversarial", *nets.COMPARED), 0.0)
         for name in unit:
             blobs[f"loss_{name}"].diff[...] = weights[name] * unit[name]
         self.generator.step(1)
@@ -199,7 +223,7 @@ class Training:
 
     def faces(self, pictures: np.ndarray, codes: np.ndarray) -> np.ndarray:
         """Pictures by the running mean, from the activations of up to 8 pictures and from codes: (n, 3, crop, crop) float32."""
-        read = self._read(np.resize(pictures, (BATCH // 2, *pictures.shape[1:])))[: len(pictures)]
+        read = self._read(np.resize(pictures, (IMAGES, *pictures.shape[1:])))[: len(pictures)]
         codes = np.concatenate([read, codes])
         net = self.averaged(len(codes))
         net.blobs["code"].data[...] = codes

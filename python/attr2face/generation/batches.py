@@ -9,13 +9,13 @@ from pathlib import Path
 import numpy as np
 
 from attr2face.cgmm.mixture import Mixture
-from attr2face.cgmm.targets import target
+from attr2face.cgmm.targets import explained, target
 from attr2face.data.attributes import attributes_of, request
 from attr2face.data.database import FaceDatabase
-from attr2face.generation.regularisers import jitter
 from attr2face.network import generator as nets
 
 BATCH = 16
+IMAGES = nets.images_of(BATCH)
 STRONGEST = 2.0  # strength of the cGMM's targets; the weakest is 1
 
 
@@ -43,16 +43,22 @@ class Batch:
 
     Attributes
     ----------
-    pictures : (2n, 3, crop, crop)
-        In the net's units. The first n are to be made again; the discriminator sees all.
-    drawn : (n, ...)
+    number : int
+        Of the iteration.
+    pictures : (n, 3, crop, crop)
+        In the net's units. The first m are to be made again; the discriminator sees all.
+    labels : (m, 73)
+        Whether the pictures to be made again have each attribute.
+    drawn : (n - m, ...)
         Codes from the cGMM.
-    noise : (2n, ...)
+    noise : (n, ...)
     shift : (int, int)
         By which pictures are moved before activations are compared.
     """
 
+    number: int
     pictures: np.ndarray
+    labels: np.ndarray
     drawn: np.ndarray
     noise: np.ndarray
     shift: tuple[int, int]
@@ -72,10 +78,28 @@ class Batches:
     def at(self, iteration: int) -> Batch:
         """The batch of an iteration, always the same."""
         database, rng = self.material.database, np.random.default_rng([self.seed, iteration])
-        pictures = [database.augmented(image, rng) for image in database.images(rng.choice(self.rows, BATCH))]
-        drawn = [self._drawn(row, rng) for row in rng.choice(self.rows, BATCH // 2)]
+        rows, pictures = self.pictures(BATCH, rng)
+        drawn = [self._drawn(row, rng) for row in rng.choice(self.rows, BATCH - IMAGES)]
         noise = rng.standard_normal((BATCH, *nets.noise_shape(database.model, self.material.mixture.layer)), np.float32)
-        return Batch(np.stack(pictures), np.stack(drawn), noise, jitter(rng, nets.SHIFT))
+        labels = database.positive[rows[:IMAGES]]
+        down, right = (int(pixels) for pixels in rng.integers(-nets.SHIFT, nets.SHIFT, 2))
+        return Batch(iteration, pictures, labels, np.stack(drawn), noise, (down, right))
+
+    def pictures(self, n: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+        """Rows (n,) of random training pictures, and these, cropped and mirrored at random: (n, 3, crop, crop) float32."""
+        database, rows = self.material.database, rng.choice(self.rows, n)
+        return rows, np.stack([database.augmented(image, rng) for image in database.images(rows)])
+
+    def codes(self, batch: Batch, read: np.ndarray) -> np.ndarray:
+        """Codes for a batch, `read` (m, ...) being the activations of its pictures: (n, ...).
+
+        Every second picture's are replaced with what the cGMM knows of them, so that codes from the cGMM have pictures, too.
+        """
+        mixture, rng = self.material.mixture, np.random.default_rng([self.seed, batch.number, 1])
+        known = read.copy()
+        for i in range(1, len(read), 2):
+            known[i] = explained(mixture, read[i].ravel(), batch.labels[i].astype(float), rng).reshape(mixture.shape)
+        return np.concatenate([known, batch.drawn])
 
     def _drawn(self, row: int, rng: np.random.Generator) -> np.ndarray:
         """A target for some of the attributes of a picture, more or less far from the mean and from what the attributes explain."""

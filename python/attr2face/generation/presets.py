@@ -96,7 +96,7 @@ class Preset:
 
 
 PRESETS = {
-    "generator": Preset("adam", 0, generator=True),
+    "generator": Preset("adam", 0, generator=True, variety=1.0),
     "codes": Preset("adam", 40, rate=(0.1, 0.02), jitter=2, decay=1e-4, generator=True),
     "eigenfaces": Preset("adam", 100, rate=(0.1, 0.01), noise=0.3, jitter=2, decay=3e-3, eigenfaces=True, start=1.0),
     "photograph": Preset("adam", 100, rate=(0.1, 0.01), noise=0.3, jitter=2, decay=3e-4, eigenfaces=True, start=1.0),

@@ -16,14 +16,16 @@ from attr2face.pycaffe import layers as L
 # Channels at the picture's resolution, at half of it, and so on down to the resolution of conv5.
 WIDTHS = {"mini": (16, 32, 64, 96, 128), "vgg_face": (32, 64, 128, 256, 512)}
 TWICE = 2  # the depth with two convolutions
+COMPONENTS, LINEAR = 128, 1  # coordinates of the linear part, and the depth at whose resolution it ends
 DISCRIMINATOR = (16, 32, 64, 128)
 NOISE_CHANNELS = 4
 LEAK = 0.2
-FEATURES = ("conv3_3", "conv4_3", "conv5_3")  # layers in whose activations a picture should be like the original
+FEATURES = ("conv3_3", "conv5_3")  # layers in whose activations a picture should be like the original
 UNIT = 64  # grey levels: what generator and discriminator count in, whatever the model's scale
-SHIFT = 2  # pixels
+SHIFT = 4  # pixels, by less than which pictures are moved down and right, and at most up and left: all places of a pooling's windows
 PICTURE_NOISE = 0.1  # standard deviation of what is added to the pictures that the discriminator reads, in those units
 PER_LOGIT = {"normalization": params.Loss.VALID}
+COMPARED = ("d_conv2", "d_conv3")  # layers of the discriminator in which a picture should be like the original
 LEARNS, FROZEN = [{"lr_mult": 1, "decay_mult": 0}] * 2, [{"lr_mult": 0, "decay_mult": 0}] * 2
 
 
@@ -31,6 +33,17 @@ def first_depth(layer: str) -> int:
     """How many times the picture is halved down to the resolution at which the generator starts for codes of `layer`."""
     stages = list(CONVOLUTIONS)
     return min(stages.index(layer.partition("_")[0]) if layer.startswith("conv") else len(stages), len(stages) - 1)
+
+
+def linear_shape(model: Model, layer: str) -> tuple[int, int, int] | None:
+    """Shape of the linear part's picture. Codes of layers before conv5 have none: they are many numbers, and near the pixels."""
+    side = _sides(model)[LINEAR]
+    return (3, side, side) if first_depth(layer) == len(CONVOLUTIONS) - 1 else None
+
+
+def images_of(batch: int) -> int:
+    """How many codes of a training batch, the first ones, are of images; the others are drawn from the cGMM."""
+    return batch * 3 // 4
 
 
 def noise_shape(model: Model, layer: str) -> tuple[int, int, int]:
@@ -64,8 +77,12 @@ def _doubled(n: caffe.NetSpec, top: caffe.net_spec.Top, name: str, channels: int
 
 
 def generator_body(n: caffe.NetSpec, code: caffe.net_spec.Top, noise: caffe.net_spec.Top, model: Model, layer: str) -> caffe.net_spec.Top:
-    """Add the layers from code and noise to pictures, in the units of the net's input; return the pictures."""
+    """Add the layers from code and noise to pictures, in the units of the net's input; return the pictures.
+
+    What the linear part says (`generation.linear`) is read by the convolutions, and added to what they say.
+    """
     widths, sides, depth = WIDTHS[model.name], _sides(model), first_depth(layer)
+    linear = _linear(n, code, linear_shape(model, layer)) if linear_shape(model, layer) else None
     if layer.startswith("fc"):
         shape = {"dim": [0, widths[depth] // 2, sides[depth], sides[depth]]}
         units = shape["dim"][1] * sides[depth] ** 2
@@ -73,6 +90,8 @@ def generator_body(n: caffe.NetSpec, code: caffe.net_spec.Top, noise: caffe.net_
         code = n.g_code = L.Reshape(n.g_unfolded, shape=shape)
     top = n.g_joined = L.Concat(code, noise, axis=1)
     for d in range(depth, -1, -1):
+        if linear and d == LINEAR:
+            top = n.g_with_linear = L.Concat(top, linear, axis=1)
         for name in (f"g{d}_1", f"g{d}_2")[: 2 if d == TWICE else 1]:
             n[name] = L.Convolution(top, num_output=widths[d], kernel_size=3, pad=1, bias_term=False, param=LEARNS[:1],
                                     weight_filler=FILLERS["weight_filler"])  # fmt: skip
@@ -81,8 +100,19 @@ def generator_body(n: caffe.NetSpec, code: caffe.net_spec.Top, noise: caffe.net_
             top = _doubled(n, top, f"g{d}_doubled", widths[d], odd=sides[d - 1] % 2 == 1)
     n.g_pictures = L.Convolution(top, num_output=3, kernel_size=3, pad=1, param=LEARNS, weight_filler={"type": "gaussian", "std": 0.02},
                                  bias_filler={"type": "constant"})  # fmt: skip
-    n.pictures = L.Power(n.g_pictures, scale=UNIT * model.scale)
+    top = n.g_pictures
+    if linear:
+        top = n.g_sum = L.Eltwise(top, _doubled(n, linear, "g_linear_doubled", 3, odd=False), operation=params.Eltwise.SUM)
+    n.pictures = L.Power(top, scale=UNIT * model.scale)
     return n.pictures
+
+
+def _linear(n: caffe.NetSpec, code: caffe.net_spec.Top, shape: tuple[int, int, int]) -> caffe.net_spec.Top:
+    """Two linear layers from codes to small pictures. Their weights have to be filled."""
+    n.g_linear1 = L.InnerProduct(code, num_output=COMPONENTS, param=FROZEN)
+    n.g_linear2 = L.InnerProduct(n.g_linear1, num_output=int(np.prod(shape)), param=FROZEN)
+    n.g_linear = L.Reshape(n.g_linear2, shape={"dim": [0, *shape]})
+    return n.g_linear
 
 
 def discriminator_body(n: caffe.NetSpec, pictures: caffe.net_spec.Top, batch: int, model: Model, learns: bool) -> caffe.net_spec.Top:
@@ -111,25 +141,26 @@ def generator(model: Model, layer: str, batch: int = 1) -> str:
 def generator_losses(model: Model, layer: str, batch: int) -> str:
     """The net that trains the generator, as prototxt text. The layers of `model` and of the discriminator are frozen in it.
 
-    The first half of the codes are of images, `originals`, of which `loss_pixels` is the mean absolute difference and `loss_<layer>` the
-    squared one of activations; the other half is drawn from the cGMM. The activations of all pictures at `layer` should be `wanted_code`
+    The first codes are of images, `originals`, of which `loss_pixels` is the mean absolute difference and `loss_<layer>` the squared one
+    of activations; the others are drawn from the cGMM. The activations of all pictures at `layer` should be `wanted_code`
     (`loss_code`), and all should look real (`loss_adversarial`). Pictures of images are moved by some pixels before their activations are
     compared (`shift`): pooling prefers some pixels to others, and would draw a grid.
     """
-    n, images = caffe.NetSpec(), batch // 2
+    n, images = caffe.NetSpec(), images_of(batch)
     n.code = L.Input(shape={"dim": [batch, *feature_shape(model, layer)]})
     n.noise = L.Input(shape={"dim": [batch, *noise_shape(model, layer)]})
     n.originals = L.Input(shape={"dim": [images, 3, model.crop, model.crop]})
     n.real = L.Input(shape={"dim": list(_logits_shape(model, batch))})
     pictures = generator_body(n, n.code, n.noise, model, layer)
-    convolution = {"num_output": 3, "group": 3, "kernel_size": 2 * SHIFT + 1, "pad": SHIFT, "bias_term": False}
     n.of_images, n.drawn = L.Slice(pictures, ntop=2, axis=0, slice_point=images)
-    n.g_shifted = L.Convolution(n.of_images, param=FROZEN[:1], convolution_param=convolution)
+    moving = {"num_output": 3, "group": 3, "bias_term": False}
+    down = moving | {"kernel_h": 2 * SHIFT + 1, "kernel_w": 1, "pad_h": SHIFT, "pad_w": 0}
+    right = moving | {"kernel_h": 1, "kernel_w": 2 * SHIFT + 1, "pad_h": 0, "pad_w": SHIFT}
+    n.g_down = L.Convolution(n.of_images, param=FROZEN[:1], convolution_param=down)
+    n.g_shifted = L.Convolution(n.g_down, param=FROZEN[:1], convolution_param=right)
     n.compared = L.Concat(n.g_shifted, n.drawn, axis=0)
     trunk(n, n.compared, model, Learning(freeze="heads"), until=deepest_feature(layer))
-    n.difference = L.Eltwise(n.of_images, n.originals, coeff=[1, -1])
-    n.distance = L.AbsVal(n.difference)
-    n.loss_pixels = L.Reduction(n.distance, coeff=1 / (images * 3 * model.crop**2 * UNIT * model.scale), loss_weight=1)
+    _mean_distance(n, "pixels", n.of_images, n.originals, 1 / (UNIT * model.scale))
     for name in compared_features(layer):
         n[f"original_{name}"] = L.Input(shape={"dim": [images, *feature_shape(model, name)]})
         n[f"{name}_of_images"], n[f"{name}_drawn"] = L.Slice(n[name], ntop=2, axis=0, slice_point=images)
@@ -137,9 +168,33 @@ def generator_losses(model: Model, layer: str, batch: int) -> str:
         n[f"loss_{name}"] = L.EuclideanLoss(n[f"{name}_of_images"], n[f"original_{name}"])
     n.wanted_code = L.Input(shape={"dim": [batch, *feature_shape(model, layer)]})
     n.loss_code = L.EuclideanLoss(n[layer], n.wanted_code)
-    logits = discriminator_body(n, pictures, batch, model, learns=False)
-    n.loss_adversarial = L.SigmoidCrossEntropyLoss(logits, n.real, loss_param=PER_LOGIT)
+    _adversarial_losses(n, pictures, model, batch)
     return f'name: "{model.name}_generator"\n{n.to_proto()}'
+
+
+def _adversarial_losses(n: caffe.NetSpec, pictures: caffe.net_spec.Top, model: Model, batch: int) -> None:
+    """Add the discriminator, which reads the pictures and the originals, and what it says of the pictures.
+
+    Its activations measure how like an original a picture is where it looks (Larsen et al. 2016).
+    """
+    images = images_of(batch)
+    n.judged = L.Concat(pictures, n.originals, axis=0)
+    logits = discriminator_body(n, n.judged, batch + images, model, learns=False)
+    n.logits, n.logits_of_originals = L.Slice(logits, ntop=2, axis=0, slice_point=batch)
+    n.logits_silence = L.Silence(n.logits_of_originals, ntop=0)
+    n.loss_adversarial = L.SigmoidCrossEntropyLoss(n.logits, n.real, loss_param=PER_LOGIT)
+    for name in COMPARED:
+        tops = L.Slice(n[f"{name}_relu"], ntop=3, axis=0, slice_point=[images, batch])
+        n[f"{name}_of_images"], n[f"{name}_of_drawn"], n[f"{name}_of_originals"] = tops
+        n[f"{name}_silence"] = L.Silence(n[f"{name}_of_drawn"], ntop=0)
+        _mean_distance(n, name, n[f"{name}_of_images"], n[f"{name}_of_originals"])
+
+
+def _mean_distance(n: caffe.NetSpec, name: str, one: caffe.net_spec.Top, other: caffe.net_spec.Top, scale: float = 1) -> None:
+    """Add `loss_<name>`, the mean absolute difference of two blobs, times `scale`."""
+    n[f"{name}_difference"] = L.Eltwise(one, other, coeff=[1, -1])
+    n[f"{name}_distance"] = L.AbsVal(n[f"{name}_difference"])
+    n[f"loss_{name}"] = L.Reduction(n[f"{name}_distance"], operation=params.Reduction.MEAN, coeff=scale, loss_weight=1)
 
 
 def deepest_feature(layer: str) -> str:
@@ -149,9 +204,10 @@ def deepest_feature(layer: str) -> str:
 
 def shift(net: caffe.Net, down: int, right: int) -> None:
     """Let the net of `generator_losses` move its pictures of images by up to `SHIFT` pixels before their activations are compared."""
-    weights = net.params["g_shifted"][0].data
-    weights[...] = 0
-    weights[..., SHIFT - down, SHIFT - right] = 1
+    for name, pixels in (("g_down", down), ("g_shifted", right)):
+        weights = net.params[name][0].data.reshape(3, -1)
+        weights[...] = 0
+        weights[:, SHIFT - pixels] = 1
 
 
 def shifted(pictures: np.ndarray, down: int, right: int) -> np.ndarray:
