@@ -129,7 +129,7 @@ class Training:
         return {name: max(power[name], 1e-12) for name in compared} | {"code": max(power[self.layer], 1e-12)}
 
     def _fit_linear(self) -> None:
-        """Fill the generator's linear part, where it has one and its training does not go on."""
+        """Fill the generator's linear part, if it has one and no snapshot holds it already."""
         shape = nets.linear_shape(self.model, self.layer)
         if not shape or (self.out / "snapshot.json").exists():
             return
@@ -222,7 +222,7 @@ class Training:
                 mean += np.float32(1 - share) * (blob.data - mean)
 
     def faces(self, pictures: np.ndarray, codes: np.ndarray) -> np.ndarray:
-        """Pictures by the running mean, from the activations of up to 8 pictures and from codes: (n, 3, crop, crop) float32."""
+        """Pictures by the running mean, from the activations of up to `IMAGES` pictures and from codes: (n, 3, crop, crop) float32."""
         read = self._read(np.resize(pictures, (IMAGES, *pictures.shape[1:])))[: len(pictures)]
         codes = np.concatenate([read, codes])
         net = self.averaged(len(codes))
@@ -245,7 +245,7 @@ class Training:
         return averaged
 
     def snapshot(self) -> None:
-        """Write all that the training goes on from, and then forget older snapshots."""
+        """Write all that the training continues from, and then forget older snapshots."""
         sizes = [blob.count for net in (self.generator.net, self.discriminator.net) for blobs in net.params.values() for blob in blobs]
         require_space(self.out, 16 * sum(sizes))
         self.generator.snapshot()

@@ -1,6 +1,6 @@
 """Presets of the descent: `pixels` is the paper's inversion; `eigenfaces` moves along eigenfaces.
 
-`generator` takes the learned generator's picture of the target, and `codes` goes on from there, along its codes. `photograph` moves
+`generator` takes the learned generator's picture of the target, and `codes` continues from there, along its codes. `photograph` moves
 along eigenfaces too, with a weaker prior, for activations of an image. `octaves` and `lbfgs` are other ways on pixels. `icnn` and
 `mahendran` are others' published settings, to compare with: icnn's gradient descent (Shen et al. 2019), and Mahendran and Vedaldi (2015).
 """

@@ -22,7 +22,7 @@ NOISE_CHANNELS = 4
 LEAK = 0.2
 FEATURES = ("conv3_3", "conv5_3")  # layers in whose activations a picture should be like the original
 UNIT = 64  # grey levels: what generator and discriminator count in, whatever the model's scale
-SHIFT = 4  # pixels, by less than which pictures are moved down and right, and at most up and left: all places of a pooling's windows
+SHIFT = 4  # pixels; moves of -4 to 3 reach every place in the 8 x 8 pixels that three poolings join
 PICTURE_NOISE = 0.1  # standard deviation of what is added to the pictures that the discriminator reads, in those units
 PER_LOGIT = {"normalization": params.Loss.VALID}
 COMPARED = ("d_conv2", "d_conv3")  # layers of the discriminator in which a picture should be like the original
@@ -82,7 +82,8 @@ def generator_body(n: caffe.NetSpec, code: caffe.net_spec.Top, noise: caffe.net_
     What the linear part says (`generation.linear`) is read by the convolutions, and added to what they say.
     """
     widths, sides, depth = WIDTHS[model.name], _sides(model), first_depth(layer)
-    linear = _linear(n, code, linear_shape(model, layer)) if linear_shape(model, layer) else None
+    shape_of_linear = linear_shape(model, layer)
+    linear = _linear(n, code, shape_of_linear) if shape_of_linear else None
     if layer.startswith("fc"):
         shape = {"dim": [0, widths[depth] // 2, sides[depth], sides[depth]]}
         units = shape["dim"][1] * sides[depth] ** 2
