@@ -1,16 +1,20 @@
 #!/usr/bin/env bash
-# Build BVLC Caffe 1.0 with pycaffe from Debian's source package into the cache and link it into a virtual environment.
+# Build BVLC Caffe 1.0 with pycaffe, as of commit 99bd997, into the cache and link it into a virtual environment.
 # Usage: caffe.sh VENV. With CUDA=1 it runs on GPUs, too: on those of this machine, or of CUDA_ARCH ("8.6 9.0"), or from 7.5 on.
-# CAFFE_ROOT=/path takes a Caffe that is already built; CAFFE_SOURCE=/path takes a folder with the source package's .dsc and
-# tarballs instead of asking the machine's package mirror.
+# CAFFE_ROOT=/path takes a Caffe that is already built; CAFFE_SOURCE takes the source from a tar.gz, of which it is the path or the
+# URL, or from a folder with Debian's, instead of asking for it where it is known to be.
 set -euo pipefail
 
 venv=$(realpath "$1")
 here=$(realpath "$(dirname "$0")")
 python=$venv/bin/python
 cache=${XDG_CACHE_HOME:-$HOME/.cache}/attr2face
+# Debian's archive, made by git of this commit, which is written in it; and its files, which upstream's archive of the commit has, too.
+commit=99bd99795dcdf0b1d3086a8d67ab1782a8a08383
 orig=caffe_1.0.0+git20180821.99bd997.orig.tar.gz
+orig_sha1=4061e9b6915b7507ff30f83c1d1b74346fe026e2
 orig_sha256=e0eb3f06794f7402c77b7dec8e8480273ee1a1bb192e9122b621a69d4147ad0c
+contents_sha256=97503a0f09eabe5a4646e2aeba9d14773023509e472c3ab684b68967bee105fe
 options=(
     -DCMAKE_BUILD_TYPE=Release "-DCMAKE_CXX_FLAGS=-O3 -march=native -fno-math-errno -w" -DCMAKE_CXX_STANDARD=17
     -DBLAS=Open -DUSE_OPENMP=ON -DUSE_LMDB=ON -DUSE_LEVELDB=OFF -DUSE_OPENCV=ON
@@ -40,51 +44,45 @@ cuda_options() {
 key() {
     {
         echo "${options[@]}"
-        cat "$here/caffe.sh" "$here/caffe.patch" /etc/os-release
+        cat "$here/caffe.sh" "$here/debian.patch" "$here/caffe.patch" /etc/os-release
         "$python" -c 'import numpy, sys; print(sys.version, numpy.__version__)'
         g++ -march=native -Q --help=target --version
         dpkg-query -W libboost-python-dev libprotobuf-dev libhdf5-dev libopencv-dev libgoogle-glog-dev libopenblas-pthread-dev
     } | sha256sum | cut -c1-16
 }
 
-# A sources list of our own, made from the machine's mirrors: the system's configuration stays as it is.
-fetch_from_mirror() {
-    local suites component uri suite
-    . /etc/os-release
-    case $ID in
-        debian) suites=bullseye component=main ;;
-        ubuntu) suites="$VERSION_CODENAME jammy focal" component=universe ;;
-        *) fail "no source package is known for $ID; set CAFFE_SOURCE or CAFFE_ROOT" ;;
-    esac
-    local mirrors
-    mirrors=$(cat /etc/apt/sources.list /etc/apt/sources.list.d/*.{list,sources} 2>/dev/null |
-        grep -v '^ *#' | grep -oE '(https?|mirror\+[a-z]+|file):/[^] ]+' | grep -v security | sort -u || true)
-    for uri in $mirrors; do
-        for suite in $suites; do
-            rm -rf apt && mkdir -p apt/lists/partial apt/parts
-            echo "deb-src $uri $suite $component" >apt/sources.list
-            local apt=(apt-get -q -o Dir::Etc::SourceList="$PWD/apt/sources.list" -o Dir::Etc::SourceParts="$PWD/apt/parts"
-                -o Dir::State::Lists="$PWD/apt/lists" -o APT::Sandbox::User=root)
-            "${apt[@]}" update >apt.log 2>&1 && "${apt[@]}" source --download-only caffe >>apt.log 2>&1 && return
-        done
-    done
-    fail "none of this machine's package mirrors has Caffe's source; set CAFFE_SOURCE to a folder with its .dsc and tarballs"
+# Where the source is, a place a line: CAFFE_SOURCE alone, or this machine's package mirrors, the archives of old releases, upstream.
+places() {
+    if [[ ${CAFFE_SOURCE:-} == *:/* ]]; then
+        echo "$CAFFE_SOURCE"
+        return
+    elif [ -n "${CAFFE_SOURCE:-}" ]; then
+        realpath -m "$CAFFE_SOURCE$([ ! -d "$CAFFE_SOURCE" ] || echo "/$orig")"
+        return
+    fi
+    local component=main
+    ! grep -qx ID=ubuntu /etc/os-release || component=universe
+    # Some name a file of mirrors instead of one.
+    local apt=(/etc/apt/sources.list /etc/apt/sources.list.d/*.{list,sources})
+    { cat "${apt[@]}"; grep -hoP 'mirror\+file:\K[^][:space:]]+' "${apt[@]}" | xargs -rd '\n' cat; } 2>/dev/null |
+        grep -v '^\s*#' | grep -oP '(?<![+\w])(https?|file):/[^][:space:]]+' | grep -v security | sort -u |
+        sed "s|/*\$|/pool/$component/c/caffe/$orig#$orig_sha256|" || true
+    echo "http://archive.debian.org/debian/pool/main/c/caffe/$orig#$orig_sha256"
+    echo "http://old-releases.ubuntu.com/ubuntu/pool/universe/c/caffe/$orig#$orig_sha256"
+    echo "https://snapshot.debian.org/file/$orig_sha1#$orig_sha256"
+    echo "https://github.com/BVLC/caffe/archive/$commit.tar.gz"
 }
 
 # Compile in a scratch folder and move the result into place whole, so that an interrupted build leaves nothing.
 build() {
     local prefix=$1
     echo "Caffe 1/4: fetching the source"
-    if [ -n "${CAFFE_SOURCE:-}" ]; then
-        cp "$CAFFE_SOURCE"/caffe_* . || fail "CAFFE_SOURCE=$CAFFE_SOURCE holds no source package of caffe"
-    else
-        fetch_from_mirror
-    fi
-    echo "$orig_sha256  $orig" | sha256sum --check --status - || fail "$orig is not the expected source; remove it and try again"
+    bash "$here/source.sh" src "$contents_sha256" "${source[@]}"
 
-    echo "Caffe 2/4: verifying the .dsc's checksums and patching"
-    dpkg-source --extract caffe_*.dsc src >dpkg.log 2>&1 || fail "the source package does not match its .dsc: $(tail -n 1 dpkg.log)"
-    patch -d src -p1 <"$here/caffe.patch" >patch.log || fail "caffe.patch does not apply: $(tail -n 1 patch.log)"
+    echo "Caffe 2/4: patching"
+    for patch in debian caffe; do
+        patch -d src -p1 <"$here/$patch.patch" >patch.log || fail "$patch.patch does not apply: $(tail -n 1 patch.log)"
+    done
 
     echo "Caffe 3/4: configuring"
     cmake -S src -B build -G Ninja "${options[@]}" -DPYTHON_EXECUTABLE="$python" -DCMAKE_INSTALL_PREFIX="$prefix" \
@@ -110,6 +108,7 @@ else
     else
         options+=(-DCPU_ONLY=ON)
     fi
+    mapfile -t source < <(places)
     root=$cache/caffe-$(key)
     if [ ! -d "$root" ]; then
         mkdir -p "$cache"

@@ -124,7 +124,7 @@ class Pipeline:
         """Activations of images (n, side, side, 3) uint8 at a layer: (n, ...) float32. See `gradient` for their size."""
         from attr2face.generation.objective import activations_of
 
-        crops = self._crops(images)
+        crops = _crops(images, self.database)
         return activations_of(self.database.preprocessing.to_blob(crops), self._net(layer, len(crops)), layer)
 
     def extract(self, rows: np.ndarray, layer: str, finetuned: bool = True, linear: bool = False) -> np.ndarray:
@@ -164,7 +164,7 @@ class Pipeline:
         from attr2face.data.preprocessing import from_blob_order
         from attr2face.generation.objective import Objective
 
-        crops = self._crops(images)
+        crops = _crops(images, self.database)
         net = self._net(layer, len(crops))
         targets = np.broadcast_to(target, net.blobs[layer].data.shape)
         losses, gradient = Objective(net, layer, targets)(self.database.preprocessing.to_blob(crops))
@@ -183,29 +183,19 @@ class Pipeline:
         return invert(trained, layer, activations, preset, self.steps.settings.seed)[0]
 
     def read(self, images: np.ndarray) -> pd.DataFrame:
-        """The net's reading of images (n, side, side, 3) uint8: a row per image, a column per attribute, probabilities.
+        """The reading of images (n, side, side, 3) uint8 by the net that faces are made with: a row per image, a column per attribute.
 
         See `gradient` for the size of images.
         """
         import pandas as pd
 
+        from attr2face.data.database import FaceDatabase
         from attr2face.generation.faces import read_attributes
+        from attr2face.generation.presets import needed
 
-        trained = self.steps.trained()
-        return pd.DataFrame(read_attributes(trained, self._crops(images))[:-1], columns=ATTRIBUTES)
-
-    def _crops(self, images: np.ndarray) -> np.ndarray:
-        """Images as the net's input shows them: (n, crop, crop, 3) uint8."""
-        from attr2face.data.pictures import resized
-        from attr2face.data.preprocessing import centre
-
-        images, crop = np.asarray(images), self.database.model.crop
-        if images.ndim != 4 or images.shape[-1] != 3 or len(images) == 0:
-            raise UserError(f"images of shape {images.shape} cannot be read; give (n, side, side, 3)")
-        if images.shape[1:3] == self.database.mean.shape[1:]:
-            part = centre(images.shape[1], crop)
-            return images[:, part, part]
-        return np.stack([resized(image, crop) for image in images])
+        trained = self.steps.for_faces(*needed(self.steps.settings.generation))
+        crops = _crops(images, FaceDatabase.open(trained.database))
+        return pd.DataFrame(read_attributes(trained, crops)[:-1], columns=ATTRIBUTES)
 
     def _net(self, layer: str, n: int) -> caffe.Net:
         """The net up to a layer, for n images; the last one is kept."""
@@ -218,3 +208,17 @@ class Pipeline:
             net = load(prototxt.generation(self.database.model, layer, n), weights_of(self.steps.finetuned))
             self._loaded = ((layer, n), net)
         return self._loaded[1]
+
+
+def _crops(images: np.ndarray, database: FaceDatabase) -> np.ndarray:
+    """Images as the net's input shows them: (n, crop, crop, 3) uint8."""
+    from attr2face.data.pictures import resized
+    from attr2face.data.preprocessing import centre
+
+    images, crop = np.asarray(images), database.model.crop
+    if images.ndim != 4 or images.shape[-1] != 3 or len(images) == 0:
+        raise UserError(f"images of shape {images.shape} cannot be read; give (n, side, side, 3)")
+    if images.shape[1:3] == database.mean.shape[1:]:
+        part = centre(images.shape[1], crop)
+        return images[:, part, part]
+    return np.stack([resized(image, crop) for image in images])

@@ -292,7 +292,10 @@ def jupyter(run: Run) -> None:
 
 def demo(run: Run) -> None:
     """serve a page to tick attributes on, at 127.0.0.1:PORT"""
-    _prepare(run.steps)
+    from attr2face.generation.presets import needed
+
+    run.steps.for_faces(*needed(run.steps.settings.generation))
+    run.steps.judge.made()
     page = str(CHECKOUT / "notebooks" / "demo.ipynb")
     _jupyter(run, "voila", page, "--Voila.ip=127.0.0.1", f"--port={run.options.port}", "--no-browser")
 
@@ -365,10 +368,11 @@ def _agreed() -> bool:
 
 
 def _prepare(steps: Steps) -> None:
-    """Make what the notebooks and the demo read."""
+    """Make what the notebooks read."""
     from attr2face.generation.presets import needed
 
-    steps.trained("mixture", "eigenfaces", *needed(steps.settings.generation) - {"mixture", "eigenfaces"})
+    steps.trained("mixture", "eigenfaces")
+    steps.for_faces(*needed(steps.settings.generation))
     for step in (steps.scores, steps.judge):
         step.made()
 

@@ -12,6 +12,7 @@ import numpy as np
 
 from attr2face.api import Pipeline
 from attr2face.data.attributes import ATTRIBUTES, HEADS, INDEX, file_name, parse_attributes
+from attr2face.data.database import FaceDatabase
 from attr2face.data.pictures import enlarged
 from attr2face.errors import UserError
 from attr2face.evaluation.judge import load_judge
@@ -50,11 +51,11 @@ class Page:
     def __init__(self, pipeline: Pipeline) -> None:
         self.pipeline = pipeline
         self.generation = pipeline.steps.settings.generation
-        self.trained = pipeline.steps.trained(*needed(self.generation))
+        self.trained = pipeline.steps.for_faces(*needed(self.generation))
         self.judge = load_judge(pipeline.steps.judge.made() / "judge.h5")
         self.boxes = {name: widgets.Checkbox(description=name, indent=False, layout={"width": "auto"}) for name in ATTRIBUTES}
         self.heads = [widgets.VBox([self.boxes[name] for name in head.attributes]).add_class("face-head") for head in HEADS]
-        self.face = widgets.Image(value=_png(pipeline.database.preprocessing.mean_image), width=320, height=320)
+        self.face = widgets.Image(value=_png(FaceDatabase.open(self.trained.database).preprocessing.mean_image), width=320, height=320)
         self.progress = widgets.FloatProgress(0.0, max=1.0, layout={"width": "320px"})
         self.message = widgets.HTML()
         self.seed = widgets.BoundedIntText(pipeline.steps.settings.seed, max=2**31, description="Seed", layout={"width": "150px"})

@@ -40,7 +40,7 @@ PRETRAINING_SEED, JUDGE_SEED = 1000, 2000  # added to SEED for people, and for t
 INVERTED_LAYERS = ("conv3_3", "conv4_3", "conv5_3", "fc6", "fc7")
 INVERTING = ("photograph", "pixels", "icnn", "mahendran")  # presets: the project's, the paper's, and others' to compare with
 # Of a stage whose code gives another output for the same settings than before. To be raised with the code.
-VERSIONS = {"generator": 3}
+VERSIONS = {"generator": 4}
 
 # Settings that have no influence on what is trained.
 AFTER_TRAINING = {f.name for group in (conf.Generation, conf.Judging, conf.Evaluation) for f in dataclasses.fields(group)}
@@ -370,6 +370,10 @@ class Steps:
     def trained(self, *names: str) -> Trained:
         """Paths of the net and of what else faces are made from, "mixture", "eigenfaces" and "generator", once it is made."""
         return trained_of(self._trained_from(*names))
+
+    def for_faces(self, *names: str) -> Trained:
+        """The same of the committed nets, where these will do."""
+        return trained_of(self._for_faces(*names))
 
     def _trained_from(self, *names: str) -> dict[str, Input]:
         return {"lmdb": self.lmdb, "net": self.finetuned} | {name: getattr(self, name) for name in sorted(names)}

@@ -96,7 +96,7 @@ class EigenfaceBasis:
 class LearnedGenerator:
     """The generator that turns activations into pictures, and its discriminator."""
 
-    generator_iterations: int = _setting(5000, "iterations of the generator's training, of 16 pictures each", within=(5, 1e7))
+    generator_iterations: int = _setting(4000, "iterations of the generator's training, of 16 pictures each", within=(5, 1e7))
     adversarial_weight: float = _setting(0.05, "weight of looking real beside being like the original", within=(0, 1e3))
 
 
@@ -122,7 +122,12 @@ class Generation:
         none="preset",
     )
     net_weight: float = _setting(1.0, "weight of the net beside the prior; 0 is the prior's own face, without a net", within=(0, 1e6))
-    score_weight: float = _setting(0.0, "weight of the scores of the requested classes beside the target", within=(0, 1e6))
+    score_weight: float | None = _setting(
+        None,
+        "weight of the scores of the requested classes beside the target; the preset's own without it",
+        within=(0, 1e6),
+        none="preset",
+    )
     animate: bool = _setting(False, "write the descent as a GIF, too")
 
 

@@ -20,6 +20,9 @@ def web():
             start = 0
             if status == 200 and self.headers.get("Range") and "no-range" not in headers:
                 status, start = 206, int(self.headers["Range"].removeprefix("bytes=").rstrip("-"))
+                headers = {"Content-Range": f"bytes {start}-{len(body) - 1}/{len(body)}"} | headers
+                if start >= len(body):
+                    status, headers, body, start = 416, {"Content-Range": f"bytes */{len(body)}"}, b"", 0
             self.send_response(status)
             headers = {"Content-Length": str(len(body) - start)} | headers
             for name, value in headers.items():
@@ -34,6 +37,7 @@ def web():
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     server.daemon_threads = True
+    server.handle_error = lambda *_: None
     threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
     w.url = f"http://127.0.0.1:{server.server_port}"
     yield w

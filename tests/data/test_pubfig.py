@@ -2,6 +2,7 @@
 
 import hashlib
 import io
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -94,6 +95,42 @@ def test_a_second_run_asks_only_for_what_may_still_be_had(web, tmp_path):
     assert [path for path, _ in web.asked] == ["/3"]
 
 
+def test_broken_rows_have_outcomes_and_are_not_met_again(web, tmp_path):
+    good = photograph()
+    web.pages = {"/1": (200, {"Content-Length": f"{len(good)}, 5"}, good), "/2": (200, {}, good), "/4": (200, {}, good)}
+    entries = [entry(web, n, good) for n in (1, 2, 3, 4, 5)]
+    entries[1] = replace(entries[1], rect=(0, 0, 10**400, 10**400))
+    entries[2] = replace(entries[2], url="http://[broken")
+    entries[4] = replace(entries[4], url="ftp://127.0.0.1/a.jpg")
+    for _ in range(2):
+        table = download_images(entries, tmp_path, pause=0, private=True)
+        assert table.to_dict() == {"broken URL": 2, "broken headers": 1, "rectangle outside": 1, "downloaded": 1}
+        assert sorted(path for path, _ in web.asked) == ["/1", "/2", "/4"]
+
+
+def test_a_dead_host_is_left_alone_until_the_next_run(web, tmp_path):
+    dead = [replace(entry(web, n, b""), url=f"http://127.0.0.1:1/{n}") for n in range(9)]
+    for _ in range(2):
+        assert download_images(dead, tmp_path, private=True).to_dict() == {"host is silent": 7, "no connection": 2}
+
+
+def test_images_that_never_come_do_not_keep_those_behind_them_from_being_asked_for(web, tmp_path, monkeypatch):
+    monkeypatch.setattr(pubfig, "MAX_SECONDS", 0.1)
+    good = photograph()
+    web.pages = {f"/{n}": (200, {"slow": "0.3"}, bytes(9999)) for n in range(4)} | {"/4": (200, {}, good)}
+    entries = [entry(web, n, good) for n in range(5)]
+    tables = [download_images(entries, tmp_path, pause=0, private=True).to_dict() for _ in range(3)]
+    assert tables[:2] == [{"host is silent": 3, "too slow": 2}] * 2
+    assert tables[2]["downloaded"] == 1
+
+
+def test_a_host_that_sends_to_a_dead_one_is_not_silent(web, tmp_path):
+    web.pages = {f"/{n}": (302, {"Location": url}, b"") for n, url in enumerate(["http://localhost:1/", "http://[broken"])}
+    web.pages["/2"] = (200, {}, photograph())
+    entries = [entry(web, n, photograph()) for n in range(3)]
+    assert download_images(entries, tmp_path, pause=0, private=True).to_dict() == {"no connection": 2, "downloaded": 1}
+
+
 def test_a_private_address_is_not_asked(web, tmp_path):
     web.pages = {"/1": (200, {}, photograph())}
     assert download_images([entry(web, 1, photograph())], tmp_path, pause=0)["private address"] == 1
@@ -116,6 +153,7 @@ def test_a_wrong_row_of_the_index_is_named_and_a_torn_last_one_left_out(tmp_path
     index.write_text("# PubFig\n" + row + row[:30])
     assert len(read_index(index)) == 1
     assert "line 3" in capsys.readouterr().err
-    index.write_text(row.replace("Ada Lovelace", "../Ada"))
-    with pytest.raises(UserError, match="line 1"):
-        read_index(index)
+    for wrong in (row.replace("Ada Lovelace", "../Ada"), row.replace("\t1\t", f"\t{'1' * 300}\t"), row.replace("1,2", "3,2")):
+        index.write_text(wrong)
+        with pytest.raises(UserError, match="line 1"):
+            read_index(index)

@@ -12,6 +12,7 @@ from attr2face.errors import UserError
 from attr2face.generation import adversarial, monitor
 from attr2face.generation.adversarial import Training, train_generator
 from attr2face.generation.batches import BATCH, IMAGES, Batches, Material
+from attr2face.network import generator as nets
 from attr2face.settings import LearnedGenerator
 from tests.network.conftest import blobs
 
@@ -105,6 +106,25 @@ def test_a_training_that_was_interrupted_at_its_very_end_is_whole(material, tmp_
     (tmp_path / "generator_iter_10.solverstate").touch()
     train_generator(material, BRIEF, 1, None, tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["weights.caffemodel"]
+
+
+def test_what_all_pictures_have_wrong_is_taken_away(material, tmp_path, monkeypatch):
+    """The loss of the shared error falls where pictures are darker if the error is that they are too bright."""
+    training = Training(material, BRIEF, 1, None, tmp_path)
+    blobs = training.generator.net.blobs
+    training.step()
+    unit, share = nets.UNIT * training.model.scale, 1 - adversarial.REMEMBERED_ERROR
+    error = (blobs["of_images"].data - blobs["originals"].data).mean(axis=0) / unit
+    assert np.allclose(training.shared_errors[0], share * error, atol=1e-6)
+    error = (blobs["drawn"].data / unit - blobs["g_linear_doubled"].data[IMAGES:]).mean(axis=0)
+    assert np.allclose(training.shared_errors[1, :, 1:-1, 1:-1], share * error[:, 1:-1, 1:-1], atol=1e-6)
+    monkeypatch.setattr(adversarial, "WEIGHTS", dict.fromkeys(adversarial.WEIGHTS, 0.0) | {"shared": 1.0})
+    training.shared_errors[...] = 1
+    first = training.step()["shared"]
+    for _ in range(5):
+        training.shared_errors[...] = 1
+        last = training.step()["shared"]
+    assert last < first
 
 
 def test_without_its_weight_there_is_no_discriminator(material, tmp_path):

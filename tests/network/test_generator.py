@@ -66,17 +66,35 @@ def test_losses_are_of_images_in_the_first_codes_and_of_activations_in_all(weigh
     nets.fill_constants(net)
     nets.shift(net, 0, 0)
     rng = np.random.default_rng(0)
-    for name in ("code", "noise", "originals", "original_conv3_3", "wanted_code"):
+    for name in ("code", "noise", "originals", "original_conv3_3", "shared_error", "wanted_code"):
         net.blobs[name].data[...] = rng.standard_normal(net.blobs[name].data.shape)
     net.forward()
     blobs = {name: blob.data.copy() for name, blob in net.blobs.items()}
     assert blobs["loss_pixels"] == pytest.approx(np.abs(blobs["pictures"][:3] - blobs["originals"]).mean(), rel=1e-4)
+    of_shared_error = (blobs["pictures"] * blobs["shared_error"]).mean() / (nets.UNIT * MINI.scale)
+    assert blobs["loss_shared"] == pytest.approx(of_shared_error, rel=1e-3)
     difference = blobs["conv3_3"][:3] - blobs["original_conv3_3"]
     assert blobs["loss_conv3_3"] == pytest.approx(np.square(difference).sum() / 6, rel=1e-4)
     seen = blobs["d_conv2"]
     assert blobs["loss_d_conv2"] == pytest.approx(np.abs(seen[:3] - seen[4:]).mean(), rel=1e-4)
     assert blobs["logits"].shape == blobs["real"].shape
     assert blobs["loss_code"] == pytest.approx(np.square(blobs["conv5_3"] - blobs["wanted_code"]).sum() / 8, rel=1e-4)
+
+
+def test_pictures_of_drawn_codes_are_held_to_the_linear_part_where_they_are_coarse():
+    net = unfilled(nets.generator_losses(MINI, "conv5_3", 4))
+    nets.fill_constants(net)
+    rng = np.random.default_rng(0)
+    for blob in (net.blobs["code"], net.params["g_linear1"][0], net.params["g_linear2"][1]):
+        blob.data[...] = rng.standard_normal(blob.data.shape)
+    net.forward()
+    side = MINI.crop // nets.ANCHORED
+    coarse, linear = (
+        net.blobs[name].data[3:].reshape(1, 3, side, -1, side, net.blobs[name].data.shape[-1] // side).mean(axis=(3, 5))
+        for name in ("pictures", "g_linear")
+    )
+    assert net.blobs["loss_anchor"].data == pytest.approx(np.abs(coarse / (nets.UNIT * MINI.scale) - linear).mean(), rel=1e-4)
+    assert "loss_anchor" not in unfilled(nets.generator_losses(MINI, "conv4_2", 4)).blobs, "without a linear part there is none"
 
 
 @pytest.mark.parametrize("layer", ["conv3_3", "conv4_2", "fc6"])

@@ -1,109 +1,220 @@
-"""Files from the web, taken on no trust: bounded size, time and redirects, no private addresses, checksums before use."""
+"""Files from the web, taken on no trust: bounded size, time and redirects, no private addresses, checksums before use.
 
+Behind a proxy, which looks names up itself, hosts that are written as addresses are checked, and the proxy is trusted with names.
+"""
+
+import contextlib
+import functools
+import gzip
 import ipaddress
+import re
 import socket
 import tarfile
-import time
-from collections.abc import Iterator
+import threading
+import zlib
+from collections.abc import Callable, Iterator
+from http.client import HTTPException, HTTPResponse
+from http.cookiejar import DefaultCookiePolicy
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import requests
 from requests.adapters import HTTPAdapter
+from requests.utils import select_proxy
 from tqdm import tqdm
-from urllib3.connection import HTTPConnection, HTTPSConnection
-from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
+from urllib3.exceptions import DecodeError, HTTPError, ProtocolError
+from urllib3.poolmanager import PoolManager
 
 from attr2face.errors import UserError
 from attr2face.files import atomic_write, sha256
 
-TIMEOUT = 20
+CONNECT_SECONDS = 5
+# Until the headers are there, and between two pieces of the body.
+ANSWER_SECONDS = 20
+# For the whole of a file; the next run goes on with what is missing.
+DOWNLOAD_SECONDS = 6 * 3600
 REDIRECTS = 5
 BLOCK = 1 << 16
+# The last 32 bits of these addresses are one of IPv4, to which a network of IPv6 alone translates them.
+NAT64 = ipaddress.ip_network("64:ff9b::/96")
 
 
 class Refused(Exception):
     """A download that was refused; the message is a word or two for a table."""
 
 
-def _public(connection: HTTPConnection, opened: socket.socket) -> socket.socket:
-    """The socket, unless it leads into a private network: checked after name lookup, for every redirect."""
-    if connection.proxy is None and not ipaddress.ip_address(opened.getpeername()[0].split("%")[0]).is_global:
-        opened.close()
+def _refuse_private(address: str) -> None:
+    ip = ipaddress.ip_address(address.split("%")[0])
+    if ip in NAT64:
+        ip = ipaddress.IPv4Address(ip.packed[-4:])
+    if not ip.is_global:
         raise Refused("private address")
-    return opened
 
 
-class _PublicHTTP(HTTPConnection):
-    def _new_conn(self) -> socket.socket:
-        return _public(self, super()._new_conn())
+def _refuse_private_host(host: str) -> None:
+    """Refuse a host that is this machine or is written as a private address, in whatever form, without looking up a name."""
+    host = host.rstrip(".")
+    if host == "localhost" or host.endswith(".localhost"):
+        raise Refused("private address")
+    with contextlib.suppress(OSError, UnicodeError):
+        for found in socket.getaddrinfo(host, None, flags=socket.AI_NUMERICHOST):
+            _refuse_private(found[4][0])
 
 
-class _PublicHTTPS(HTTPSConnection):
-    def _new_conn(self) -> socket.socket:
-        return _public(self, super()._new_conn())
+@contextlib.contextmanager
+def _cut_after(seconds: float, shutdown: Callable[[], None]) -> Iterator[None]:
+    """Shut a socket down and refuse after `seconds`: one that sends a byte now and then never times out."""
+    late = threading.Event()
+
+    def cut() -> None:
+        late.set()
+        # It may be closed by now.
+        with contextlib.suppress(OSError, ValueError, RuntimeError):
+            shutdown()
+
+    timer = threading.Timer(seconds, cut)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
+        if late.is_set():
+            raise Refused("too slow")
 
 
-class _PublicHTTPPool(HTTPConnectionPool):
-    ConnectionCls = _PublicHTTP
+@functools.cache
+def _pool(base: type, private: bool) -> type:
+    """Connections that wait for headers only so long and, unless `private`, lead to public addresses, checked after name lookup."""
+
+    class Connection(base.ConnectionCls):
+        def _new_conn(self) -> socket.socket:
+            opened = super()._new_conn()
+            try:
+                if not private:
+                    _refuse_private(opened.getpeername()[0])
+            except Refused:
+                opened.close()
+                raise
+            return opened
+
+        def connect(self) -> None:
+            super().connect()
+            # TLS within a proxy's TLS has none.
+            if not hasattr(self.sock, "shutdown"):
+                self.sock.shutdown = self.sock.socket.shutdown
+
+        def getresponse(self) -> HTTPResponse:
+            with _cut_after(ANSWER_SECONDS, functools.partial(self.sock.shutdown, socket.SHUT_RDWR)):
+                return super().getresponse()
+
+    return type(base.__name__, (base,), {"ConnectionCls": Connection})
 
 
-class _PublicHTTPSPool(HTTPSConnectionPool):
-    ConnectionCls = _PublicHTTPS
+def _guard(manager: PoolManager, private: bool) -> None:
+    manager.pool_classes_by_scheme = {scheme: _pool(base, private) for scheme, base in manager.pool_classes_by_scheme.items()}
 
 
-class _PublicAdapter(HTTPAdapter):
+class _Adapter(HTTPAdapter):
+    """Notes in `host` which host was asked last, or None after its redirect."""
+
+    def __init__(self, private: bool) -> None:
+        self.private = private
+        self.host = None
+        super().__init__()
+
     def init_poolmanager(self, *args: object, **kwargs: object) -> None:
         super().init_poolmanager(*args, **kwargs)
-        self.poolmanager.pool_classes_by_scheme = {"http": _PublicHTTPPool, "https": _PublicHTTPSPool}
+        _guard(self.poolmanager, self.private)
+
+    def proxy_manager_for(self, proxy: str, **kwargs: object) -> PoolManager:
+        if proxy not in self.proxy_manager:
+            # A proxy's own address may be private.
+            _guard(super().proxy_manager_for(proxy, **kwargs), private=True)
+        return self.proxy_manager[proxy]
+
+    def send(self, request: requests.PreparedRequest, **kwargs: object) -> requests.Response:
+        self.host = urlsplit(request.url).hostname
+        if not self.private and select_proxy(request.url, kwargs.get("proxies")):
+            _refuse_private_host(self.host or "")
+        response = super().send(request, **kwargs)
+        if response.is_redirect:
+            self.host = None
+            # Nobody wants its body, which may be endless and would be read before the next request.
+            response.close()
+        return response
 
 
 def session(private: bool = False) -> requests.Session:
-    """A session that follows few redirects and, unless `private`, connects to public addresses only."""
+    """A session that follows few redirects, has no cookies or passwords and, unless `private`, connects to public addresses only."""
     s = requests.Session()
     s.max_redirects = REDIRECTS
-    s.headers["User-Agent"] = "attr2face"
-    if not private:
-        s.mount("http://", _PublicAdapter())
-        s.mount("https://", _PublicAdapter())
+    s.headers.update({"User-Agent": "attr2face", "Accept-Encoding": "identity"})
+    s.cookies.set_policy(DefaultCookiePolicy(allowed_domains=()))
+    # Otherwise passwords of ~/.netrc are sent, after redirects, too.
+    s.auth = lambda request: request
+    s.rebuild_auth = lambda request, response: None
+    adapter = _Adapter(private)
+    for scheme in ("http://", "https://"):
+        s.mount(scheme, adapter)
     return s
 
 
-def blocks(response: requests.Response, limit: int, seconds: float) -> Iterator[bytes]:
-    """The body, block by block.
+def last_host(s: requests.Session) -> str | None:
+    """The host that was asked last and did not send elsewhere."""
+    return s.get_adapter("http://").host
+
+
+def _length(response: requests.Response) -> int:
+    """The Content-Length, or 0 where there is none, or one that is no number."""
+    length = response.headers.get("Content-Length", "")
+    return int(length) if re.fullmatch("[0-9]{1,18}", length) else 0
+
+
+def blocks(response: requests.Response, limit: int, seconds: float, decode: bool = True) -> Iterator[bytes]:
+    """The body, block by block, in its Content-Encoding unless `decode`.
 
     Raises
     ------
     Refused
         If it is longer than `limit` bytes, takes longer than `seconds`, or ends early.
     """
-    if int(response.headers.get("Content-Length", 0)) > limit:
+    if _length(response) > limit:
         raise Refused("too large")
-    start, size = time.monotonic(), 0
+    size = 0
     try:
-        for block in response.iter_content(BLOCK):
-            size += len(block)
-            if size > limit:
-                raise Refused("too large")
-            if time.monotonic() - start > seconds:
-                raise Refused("too slow")
-            yield block
-    except (requests.exceptions.ChunkedEncodingError, requests.exceptions.ContentDecodingError):
+        with _cut_after(seconds, response.raw.shutdown):
+            for block in response.raw.stream(BLOCK, decode_content=decode):
+                size += len(block)
+                if size > limit:
+                    raise Refused("too large")
+                yield block
+    except (ProtocolError, DecodeError):
         raise Refused("truncated") from None
-    except (requests.exceptions.ConnectionError, requests.exceptions.Timeout):
+    except (OSError, ValueError, HTTPError, HTTPException):
         raise Refused("too slow") from None
 
 
-def get(s: requests.Session, url: str, **options: object) -> requests.Response:
-    """Open `url`; every failure is a Refused."""
+def get(s: requests.Session, url: str, start: int = 0) -> requests.Response:
+    """Open `url` from byte `start` on, in an answer of status 206, or 416 where it has no such byte, or else from the beginning.
+
+    Raises
+    ------
+    Refused
+        If there is no answer, or one of an error.
+    """
     try:
-        response = s.get(url, stream=True, timeout=TIMEOUT, **options)
+        headers = {"Range": f"bytes={start}-"} if start else {}
+        response = s.get(url, stream=True, timeout=(CONNECT_SECONDS, ANSWER_SECONDS), headers=headers)
     except requests.exceptions.TooManyRedirects:
         raise Refused("too many redirects") from None
-    except requests.exceptions.Timeout:
+    except requests.exceptions.InvalidHeader:
+        raise Refused("broken headers") from None
+    except requests.exceptions.ReadTimeout:
         raise Refused("too slow") from None
-    except (requests.exceptions.RequestException, ValueError):
+    except (OSError, ValueError, HTTPError, HTTPException):
         raise Refused("no connection") from None
-    if response.status_code >= 400:
+    if response.status_code >= 400 and not (start and response.status_code == 416):
         response.close()
         raise Refused(f"status {response.status_code}")
     return response
@@ -112,37 +223,70 @@ def get(s: requests.Session, url: str, **options: object) -> requests.Response:
 def download(url: str, out: Path, limit: int, checksum: str | None = None, private: bool = False) -> Path:
     """Fetch `url` to `out`, going on from where an interrupted download stopped.
 
-    The file takes its name only when its SHA-256 is `checksum`. Where none is known, the first download's is kept in
-    `<out>.sha256`, and later ones are held to it.
+    The file takes its name only when its SHA-256 is `checksum`. Where none is known, that of the first download which is no web page
+    and, if its name says gzip, is whole, is kept in `<out>.sha256`, and later ones are held to it.
 
     Raises
     ------
     UserError
-        If it cannot be downloaded, is larger than `limit` bytes, or is another file.
+        If it cannot be downloaded, takes longer than `DOWNLOAD_SECONDS`, is larger than `limit` bytes, or is another file.
     """
     if out.exists():
         return out
     out.parent.mkdir(parents=True, exist_ok=True)
     part, record = out.with_name(out.name + ".part"), out.with_name(out.name + ".sha256")
-    checksum = checksum or (record.read_text().split()[0] if record.exists() else None)
-    have = part.stat().st_size if part.exists() else 0
+    recorded = next(iter(record.read_text().split()), None) if record.exists() else None
     try:
-        with session(private) as s, get(s, url, headers={"Range": f"bytes={have}-"} if have else {}) as response:
-            have = have if response.status_code == 206 else 0
-            total = have + int(response.headers.get("Content-Length", 0))
-            with part.open("ab" if have else "wb") as file, tqdm(None, out.name, total, initial=have, unit="B", unit_scale=True) as bar:
-                for block in blocks(response, limit - have, float("inf")):
-                    file.write(block)
-                    bar.update(len(block))
+        with session(private) as s:
+            _complete(s, url, part, limit, part.stat().st_size if part.exists() else 0)
+        if not (checksum or recorded):
+            _validate(part, out.suffix in (".gz", ".tgz"))
     except Refused as refused:
         raise UserError(f"{url} could not be downloaded ({refused}); run the same command again, or fetch it yourself to {out}") from None
-    found = sha256(part)
-    if checksum and found != checksum:
+    found, expected = sha256(part), checksum or recorded
+    if expected and found != expected:
         part.unlink()
-        raise UserError(f"{url} has SHA-256 {found}, not {checksum}; it is another file and was removed")
-    if not record.exists():
-        record.write_text(f"{found}  {out.name}\n")
+        remedy = "it is another file and was removed"
+        if not checksum:
+            remedy += f"; {record} has the first download's, remove that file if it is rightly another by now"
+        raise UserError(f"{url} has SHA-256 {found}, not {expected}; {remedy}")
+    if not expected:
+        with atomic_write(record) as temporary:
+            temporary.write_text(f"{found}  {out.name}\n")
     return part.replace(out)
+
+
+def _complete(s: requests.Session, url: str, part: Path, limit: int, have: int) -> None:
+    """Write `url` to `part`, which has its first `have` bytes; where that does not fit what the server has, from the beginning."""
+    with get(s, url, have) as response:
+        span = response.headers.get("Content-Range", "")
+        if have and response.status_code == 416 and span == f"bytes */{have}":
+            return
+        begin = 0 if response.status_code == 200 else have
+        if not begin or span.startswith(f"bytes {begin}-"):
+            total = begin + _length(response)
+            with part.open("ab" if begin else "wb") as file, tqdm(None, part.stem, total, initial=begin, unit="B", unit_scale=True) as bar:
+                for block in blocks(response, limit - begin, DOWNLOAD_SECONDS, decode=False):
+                    file.write(block)
+                    bar.update(len(block))
+            return
+    _complete(s, url, part, limit, 0)
+
+
+def _validate(part: Path, zipped: bool) -> None:
+    """Remove and refuse what cannot be the file, whatever its checksum."""
+    with part.open("rb") as file:
+        wrong = {b"": "empty", b"<": "a web page", b"\x1f": "" if zipped else "a gzip file"}.get(file.read(1000).lstrip()[:1])
+    if zipped and not wrong:
+        try:
+            with gzip.open(part) as file:
+                while file.read(1 << 20):
+                    pass
+        except (OSError, EOFError, zlib.error):
+            wrong = "not a whole gzip file"
+    if wrong:
+        part.unlink()
+        raise Refused(wrong)
 
 
 def unpack_file(archive: Path, name: str, out: Path, limit: int) -> Path:

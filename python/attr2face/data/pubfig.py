@@ -12,7 +12,7 @@ import re
 import sys
 import threading
 import warnings
-from collections import defaultdict
+from collections import Counter, defaultdict
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,7 +23,7 @@ import requests
 from PIL import Image
 from tqdm import tqdm
 
-from attr2face.data.downloads import Refused, blocks, get, session
+from attr2face.data.downloads import Refused, blocks, get, last_host, session
 from attr2face.data.faces import image_path
 from attr2face.errors import UserError
 from attr2face.files import atomic_write, require
@@ -36,7 +36,13 @@ MARGIN = 0.4
 SIDE = 256
 HOSTS_AT_ONCE = 16
 # These do not get better by trying again.
-FINAL = ("downloaded", "another file", "not an image", "too large", "too many pixels", "rectangle outside", "status 404", "status 410")
+FINAL = (
+    *("downloaded", "another file", "not an image", "too large", "too many pixels", "rectangle outside", "broken URL", "broken headers"),
+    *("status 404", "status 410"),
+)
+# After so many of these, one after another, a host is left alone until the next run.
+SILENCE = ("no connection", "too slow")
+SILENCES = 2
 
 
 @dataclass(frozen=True)
@@ -85,7 +91,8 @@ def _entry(line: str) -> Entry | None:
         entry = Entry(person, int(image), url, (x0, y0, x1, y1), md5)
     except ValueError:
         return None
-    valid = re.fullmatch(r"\w[\w .'-]*", person) and re.fullmatch(r"[0-9a-f]{32}", md5) and x0 < x1 and y0 < y1
+    named = re.fullmatch(r"\w[\w .'-]{,99}", person) and re.fullmatch(r"[0-9]{1,6}", image)
+    valid = named and re.fullmatch(r"[0-9a-f]{32}", md5) and x0 < x1 and y0 < y1
     return entry if valid else None
 
 
@@ -106,10 +113,13 @@ def crop_face(content: bytes, rect: tuple[int, int, int, int]) -> Image.Image:
         image = image.convert("RGB")
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
         raise Refused("too many pixels") from None
-    except (OSError, SyntaxError, ValueError, EOFError):
+    except Refused:
+        raise
+    except Exception:  # Pillow says in many ways, IndexError and struct.error among them, that a file is broken.
         raise Refused("not an image") from None
     x0, y0, x1, y1 = rect
-    if x0 >= image.width or y0 >= image.height or x1 <= 0 or y1 <= 0:
+    # A wide and flat image may have a wide face, but not the square around it.
+    if x0 >= image.width or y0 >= image.height or x1 <= 0 or y1 <= 0 or (2 * max(x1 - x0, y1 - y0)) ** 2 > MAX_PIXELS:
         raise Refused("rectangle outside")
     half, cx, cy = (0.5 + MARGIN) * max(x1 - x0, y1 - y0), (x0 + x1) / 2, (y0 + y1) / 2
     face = image.crop(tuple(round(v) for v in (cx - half, cy - half, cx + half, cy + half)))
@@ -117,12 +127,23 @@ def crop_face(content: bytes, rect: tuple[int, int, int, int]) -> Image.Image:
     return face
 
 
+def _host(url: str) -> str | None:
+    """The host of a URL of the web; None where it is no such URL."""
+    try:
+        split = urlsplit(requests.Request("GET", url).prepare().url)
+    except (requests.RequestException, ValueError):
+        return None
+    return split.hostname if split.scheme in ("http", "https") else None
+
+
 def fetch(s: requests.Session, entry: Entry, images: Path) -> str:
     """Download one entry and write its face; return "downloaded", or why not."""
+    if _host(entry.url) is None:
+        return "broken URL"
     try:
         with get(s, entry.url) as response:
             content = b"".join(blocks(response, MAX_BYTES, MAX_SECONDS))
-        if content.lstrip()[:1] == b"<":
+        if content[:1000].lstrip()[:1] == b"<":
             raise Refused("not an image")
         if hashlib.md5(content, usedforsecurity=False).hexdigest() != entry.md5:
             raise Refused("another file")
@@ -151,19 +172,24 @@ def download_images(entries: list[Entry], root: Path, pause: float = 0.5, privat
     """
     root.mkdir(parents=True, exist_ok=True)
     images, log = root / "images", root / "downloads.csv"
-    result, hosts = _read_log(log), defaultdict(list)
+    rows, hosts = _read_log(log), defaultdict(list)
+    result, silent = dict(rows), Counter(key for key, outcome in rows if outcome in SILENCE)
     for entry in entries:
         outcome = result.get(entry.key)
         if outcome not in FINAL or (outcome == "downloaded" and not image_path(images, *entry.key).exists()):
-            hosts[urlsplit(entry.url).hostname].append(entry)
+            hosts[_host(entry.url)].append(entry)
     outcomes, stopped = queue.Queue(), threading.Event()
 
-    def ask(of_host: list[Entry]) -> None:
+    def ask(host: str | None) -> None:
         try:
             with session(private) as s:
-                for entry in of_host:
-                    outcomes.put((entry, fetch(s, entry, images)))
-                    if stopped.wait(pause):
+                silences = 0
+                # What earlier runs asked for in vain is not in the way of the rest.
+                for entry in sorted(hosts[host], key=lambda entry: silent[entry.key]):
+                    outcome = fetch(s, entry, images) if silences < SILENCES else "host is silent"
+                    outcomes.put((entry, outcome))
+                    silences = silences + 1 if outcome in (*SILENCE, "host is silent") and last_host(s) == host else 0
+                    if stopped.wait(pause if silences < SILENCES else 0):
                         return
         except Exception as error:
             outcomes.put((None, error))
@@ -171,7 +197,7 @@ def download_images(entries: list[Entry], root: Path, pause: float = 0.5, privat
     with log.open("a", newline="") as file, ThreadPoolExecutor(HOSTS_AT_ONCE) as pool:
         try:
             for host in sorted(hosts, key=lambda host: -len(hosts[host])):
-                pool.submit(ask, hosts[host])
+                pool.submit(ask, host)
             for _ in tqdm(range(sum(map(len, hosts.values()))), "PubFig", unit=" images"):
                 entry, outcome = outcomes.get()
                 if entry is None:
@@ -185,12 +211,12 @@ def download_images(entries: list[Entry], root: Path, pause: float = 0.5, privat
     return pd.Series([result[entry.key] for entry in entries], name="images").value_counts()
 
 
-def _read_log(log: Path) -> dict[tuple[str, int], str]:
-    """The newest outcome of every entry. A line that a kill cut short is nobody's."""
+def _read_log(log: Path) -> list[tuple[tuple[str, int], str]]:
+    """Keys and outcomes, the newest last. A line that a kill cut short is nobody's."""
     if not log.exists():
-        return {}
+        return []
     with log.open(newline="") as file:
-        return {(row[0], int(row[1])): row[2] for row in csv.reader(file) if len(row) == 3 and row[1].isdigit()}
+        return [((row[0], int(row[1])), row[2]) for row in csv.reader(file) if len(row) == 3 and row[1].isdecimal()]
 
 
 def join_attributes(attribute_file: Path, root: Path) -> int:

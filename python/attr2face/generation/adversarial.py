@@ -1,9 +1,13 @@
-"""Training of the learned generator by two of Caffe's solvers in turn. The discriminator's joins after a tenth of the iterations.
+"""Training of the learned generator by two of Caffe's solvers in turn. The discriminator's joins later.
 
 The generator's linear part is fitted first. Then three quarters of a batch are codes of training pictures, which the generator turns back
 into the pictures: activations, or what the cGMM knows of them. The others are drawn from the cGMM for the attributes of training people, as
-targets of requests will be. The discriminator sees pictures of all codes beside real ones. What faces are made with is a running mean of
-the generator's weights.
+targets of requests will be. These have no pictures, and are held to the linear part's where they are coarse. The discriminator sees
+pictures of all codes beside real ones. What faces are made with is a running mean of the generator's weights.
+
+A generator that follows a discriminator draws the same wrong detail into all faces, another one every few hundred iterations: an eye that
+is too dark, a line along the nose. So the mean of what pictures have too much, pixel by pixel, is remembered over some iterations and taken
+away: its product with the pictures is a loss, `shared`. Those of images have originals, those of drawn codes the linear part's pictures.
 
 All that is random in an iteration depends on its number, so that a resumed training ends as an uninterrupted one.
 """
@@ -28,11 +32,11 @@ from attr2face.network.weights import load, unfilled, write_weights
 from attr2face.pycaffe import caffe
 from attr2face.settings import LearnedGenerator
 
-RATE, DISCRIMINATOR_RATE = 6e-4, 3e-4
+RATE, DISCRIMINATOR_RATE = 1e-3, 3e-4  # the generator's falls to zero, so that the discriminator has the last word on what all faces share
 # Of the losses, those of activations relative to the activations' squared norm.
-WEIGHTS = {"pixels": 1.0, "conv3_3": 0.3, "conv5_3": 0.02, "code": 0.02, "d_conv2": 0.25, "d_conv3": 0.25}
-ALONE = 0.06  # share of the iterations before the discriminator joins
-REMEMBERED = 0.999  # of the running mean, in an iteration
+WEIGHTS = {"pixels": 1.0, "conv3_3": 0.15, "conv5_3": 0.02, "code": 0.02, "anchor": 0.5, "shared": 5.0, "d_conv2": 0.25, "d_conv3": 0.25}
+ALONE = 0.15  # share of the iterations before the discriminator joins
+REMEMBERED, REMEMBERED_ERROR = 0.999, 0.98  # of the running means of weights and of the error that all faces share, in an iteration
 LINEAR_IMAGES = 6000  # that the linear part is fitted to, or twice the training images
 MEASURED = 10 * IMAGES  # pictures that norms of activations are averaged over
 CALIBRATING = 8  # batches that the statistics of batch normalisation are taken from, for the running mean of the weights
@@ -94,8 +98,8 @@ class Training:
         self.layer, self.model = material.mixture.layer, material.database.model
         self.batches = Batches(material, seed)
         self.iteration, self.won, self.history = 0, 0, []
-        self.generator = self._solver("generator", nets.generator_losses(self.model, self.layer, BATCH), RATE)
-        self.discriminator = self._solver("discriminator", nets.discriminator(self.model, 2 * BATCH), DISCRIMINATOR_RATE)
+        self.generator = self._solver("generator", nets.generator_losses(self.model, self.layer, BATCH), RATE, "poly")
+        self.discriminator = self._solver("discriminator", nets.discriminator(self.model, 2 * BATCH), DISCRIMINATOR_RATE, "fixed")
         net, judged = self.generator.net, self.discriminator.net
         net.copy_from(str(material.weights))
         nets.fill_constants(net)
@@ -106,14 +110,15 @@ class Training:
         self._fit_linear()
         self.names = list(unfilled(nets.generator(self.model, self.layer)).params)
         self.mean = {name: [blob.data.copy() for blob in net.params[name]] for name in self.names}
+        self.shared_errors = np.zeros_like(net.blobs["originals"].data[:2])
         self.power = self._power()
         self._restore()
 
-    def _solver(self, name: str, net: str, rate: float) -> Solver:
+    def _solver(self, name: str, net: str, rate: float, policy: str) -> Solver:
         (self.out / f"{name}.prototxt").write_text(net)
         schedule = Schedule(rate, self.settings.generator_iterations, self.seed, self.card)
         path = self.out / f"{name}_solver.prototxt"
-        path.write_text(nets.solver(self.out / f"{name}.prototxt", self.out / name, schedule))
+        path.write_text(nets.solver(self.out / f"{name}.prototxt", self.out / name, schedule, policy))
         return caffe.get_solver(str(path))
 
     def _power(self) -> dict[str, float]:
@@ -191,25 +196,44 @@ class Training:
         blobs["code"].data[...] = self.codes(batch)
         blobs["noise"].data[...] = batch.noise
         blobs["originals"].data[...] = batch.pictures[:IMAGES]
+        blobs["shared_error"].data[:IMAGES], blobs["shared_error"].data[IMAGES:] = self.shared_errors
         nets.shift(self.generator.net, *batch.shift)
         blobs["wanted_code"].data[:IMAGES] = self._read(nets.shifted(batch.pictures[:IMAGES], *batch.shift))
         blobs["wanted_code"].data[IMAGES:] = batch.drawn
         for name in nets.compared_features(self.layer):
             blobs[f"original_{name}"].data[...] = self.features.blobs[name].data
+        weights = self._weights()
         # Caffe's distance of activations is half of a squared one. The diff of a loss is its weight.
-        unit = {name: 2 / power for name, power in self.power.items()} | dict.fromkeys(("pixels", "adversarial", *nets.COMPARED), 1.0)
-        weights = WEIGHTS | {"adversarial": self.settings.adversarial_weight}
+        unit = {name: 2 / self.power[name] if name in self.power else 1.0 for name in weights}
+        for name, weight in weights.items():
+            blobs[f"loss_{name}"].diff[...] = weight * unit[name]
+        self.generator.step(1)
+        self._remember_errors()
+        return {name: float(blobs[f"loss_{name}"].data) * unit[name] for name in weights}
+
+    def _weights(self) -> dict[str, float]:
+        """Of the losses that there are. Those of the discriminator are 0 before it joins."""
+        weights = WEIGHTS | {"adversarial": self.settings.adversarial_weight, "code": WEIGHTS.get(self.layer, WEIGHTS["code"])}
         if not self.adversarial:
             weights |= dict.fromkeys(("adversarial", *nets.COMPARED), 0.0)
-        for name in unit:
-            blobs[f"loss_{name}"].diff[...] = weights[name] * unit[name]
-        self.generator.step(1)
-        return {name: float(blobs[f"loss_{name}"].data) * unit[name] for name in unit}
+        return {name: weight for name, weight in weights.items() if f"loss_{name}" in self.generator.net.blobs}
+
+    def _remember_errors(self) -> None:
+        """Move the means of what pictures of images have more than the originals, and drawn ones more than the linear part's."""
+        blobs, unit = self.generator.net.blobs, nets.UNIT * self.model.scale
+        errors = [(blobs["of_images"].data - blobs["originals"].data).mean(axis=0) / unit, 0]
+        if nets.linear_shape(self.model, self.layer):
+            # The linear part is dimmed where it ends.
+            inner = np.s_[:, :, 1:-1, 1:-1]
+            more = blobs["drawn"].data[inner] / unit - blobs["g_linear_doubled"].data[IMAGES:][inner]
+            errors[1] = np.pad(more.mean(axis=0), ((0, 0), (1, 1), (1, 1)))
+        for remembered, error in zip(self.shared_errors, errors, strict=True):
+            remembered += np.float32(1 - REMEMBERED_ERROR) * (error - remembered)
 
     def _step_of_discriminator(self, batch: Batch) -> dict[str, float]:
         blobs = self.discriminator.net.blobs
-        blobs["d_input"].data[:BATCH] = batch.pictures
-        blobs["d_input"].data[BATCH:] = self.generator.net.blobs["pictures"].data
+        for half, pictures in enumerate((batch.pictures, self.generator.net.blobs["pictures"].data)):
+            blobs["d_input"].data[half * BATCH : (half + 1) * BATCH] = nets.shifted(pictures, *batch.shift)
         self.discriminator.step(1)
         accuracy = ((blobs["d_logits"].data > 0) == (blobs["d_real"].data > 0)).mean()
         return {"discriminator": 2 * float(blobs["loss_discriminator"].data), "accuracy": float(accuracy)}
@@ -252,7 +276,7 @@ class Training:
         if self.discriminator.iter:
             self.discriminator.snapshot()
         arrays = {f"{name} {k}": mean for name in self.names for k, mean in enumerate(self.mean[name])}
-        np.savez(self.out / f"mean_iter_{self.iteration}.npz", **arrays)
+        np.savez(self.out / f"mean_iter_{self.iteration}.npz", **arrays, shared_errors=self.shared_errors)
         state = {"iteration": self.iteration, "discriminator": self.discriminator.iter, "won": self.won, "history": self.history}
         write_json(self.out / "snapshot.json", state)
         newest = {f"{name}_iter_{solver.iter}" for name, solver in (("generator", self.generator), ("discriminator", self.discriminator))}
@@ -271,6 +295,7 @@ class Training:
             self.discriminator.restore(str(self.out / f"discriminator_iter_{state['discriminator']}.solverstate"))
         with np.load(self.out / f"mean_iter_{self.iteration}.npz") as stored:
             self.mean = {name: [stored[f"{name} {k}"] for k in range(len(self.mean[name]))] for name in self.names}
+            self.shared_errors = stored["shared_errors"]
 
     def write(self) -> None:
         """Write the losses, and then the running mean of the weights."""

@@ -53,7 +53,7 @@ class Batch:
         Codes from the cGMM.
     noise : (n, ...)
     shift : (int, int)
-        By which pictures are moved before activations are compared.
+        By which pictures are moved before activations are compared, and before the discriminator reads them.
     """
 
     number: int

@@ -20,7 +20,7 @@ from attr2face.generation.codes import Codes, load_generator
 from attr2face.generation.descent import Descent
 from attr2face.generation.eigenfaces import load_eigenfaces
 from attr2face.generation.objective import Objective
-from attr2face.generation.presets import PRESETS, preset_at, start_of, variety_of
+from attr2face.generation.presets import PRESETS, preset_at, score_weight_of, start_of, variety_of
 from attr2face.network import prototxt
 from attr2face.network.weights import load
 from attr2face.parallel import Machine, map_in_order
@@ -161,16 +161,17 @@ def attribute_objective(trained: Trained, database: FaceDatabase, requests: np.n
                         rngs: Sequence[np.random.Generator]) -> Objective:  # fmt: skip
     """The objective of faces with requested attributes (n, 73): distance to a target, scores of classes, or both."""
     inverts = settings.target != "classes"
-    uses_scores = settings.score_weight > 0 or not inverts
+    score_weight = score_weight_of(settings)
+    uses_scores = score_weight > 0 or not inverts
     wanted = requests == 1 if uses_scores else None
     if not inverts:
         net = load(prototxt.generation(database.model, "", len(requests), heads=True), trained.weights)
-        return Objective(net, wanted=wanted, score_weight=settings.score_weight or 1.0)
+        return Objective(net, wanted=wanted, score_weight=score_weight or 1.0)
     mixture, variety = load_mixture(trained.mixture), variety_of(settings)
     targets = [target(settings.target, mixture, a, settings.strength, rng, variety) for a, rng in zip(requests, rngs, strict=True)]
     shaped = np.stack(targets).reshape(len(requests), *mixture.shape).astype(np.float32)
     net = load(prototxt.generation(database.model, mixture.layer, len(requests), uses_scores), trained.weights)
-    return Objective(net, mixture.layer, shaped, wanted, settings.score_weight)
+    return Objective(net, mixture.layer, shaped, wanted, score_weight)
 
 
 def codes_about(trained: Trained, database: FaceDatabase, targets: np.ndarray, rngs: Sequence[np.random.Generator]) -> Codes:

@@ -57,6 +57,8 @@ class Preset:
         Whether to move along codes of the learned generator instead of pixels.
     variety : float
         Share of what attributes do not explain that is drawn into a target.
+    score_weight : float
+        Of the requested classes beside the target.
     """
 
     optimiser: str
@@ -78,6 +80,7 @@ class Preset:
     shrink: tuple[float, float] = (0.0, 0.0)
     generator: bool = False
     variety: float = 0.0
+    score_weight: float = 0.0
 
     @property
     def needs(self) -> set[str]:
@@ -97,7 +100,7 @@ class Preset:
 
 PRESETS = {
     "generator": Preset("adam", 0, generator=True, variety=1.0),
-    "codes": Preset("adam", 40, rate=(0.1, 0.02), jitter=2, decay=1e-4, generator=True),
+    "codes": Preset("adam", 40, rate=(0.1, 0.02), jitter=2, decay=2e-3, generator=True, variety=0.5, score_weight=0.03),
     "eigenfaces": Preset("adam", 100, rate=(0.1, 0.01), noise=0.3, jitter=2, decay=3e-3, eigenfaces=True, start=1.0),
     "photograph": Preset("adam", 100, rate=(0.1, 0.01), noise=0.3, jitter=2, decay=3e-4, eigenfaces=True, start=1.0),
     "pixels": Preset("momentum", 200, rate=(2.0, 0.1), noise=8.0, jitter=2, normalise=True, decay=1e-3, smoothness=0.01, blur=(1.2, 0.35),
@@ -131,6 +134,11 @@ def variety_of(settings: Generation) -> float:
     return PRESETS[settings.preset].variety if settings.variety is None else settings.variety
 
 
+def score_weight_of(settings: Generation) -> float:
+    """The weight of the requested classes: the user's choice, or the preset's."""
+    return PRESETS[settings.preset].score_weight if settings.score_weight is None else settings.score_weight
+
+
 def needed(settings: Generation) -> set[str]:
     """What faces are made from beside the net: "mixture", "eigenfaces" and "generator", or some of these.
 
@@ -142,7 +150,7 @@ def needed(settings: Generation) -> set[str]:
     preset = PRESETS[settings.preset]
     if settings.variety and settings.target in ("classes", "paper", "sampled", "drawn"):
         raise UserError(f"VARIETY={settings.variety:g} has no effect with TARGET={settings.target}; leave one of the two out")
-    if not preset.steps and (settings.net_weight, settings.score_weight, settings.animate) != (1.0, 0.0, False):
+    if not preset.steps and (settings.net_weight, score_weight_of(settings), settings.animate) != (1.0, 0.0, False):
         raise UserError(f"PRESET={settings.preset} has no descent; leave NET_WEIGHT, SCORE_WEIGHT and ANIMATE out, or choose codes")
     if preset.generator and settings.target == "classes":
         raise UserError(f"TARGET=classes has no activations that PRESET={settings.preset} could start from; choose another of the two")

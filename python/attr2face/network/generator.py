@@ -25,6 +25,7 @@ UNIT = 64  # grey levels: what generator and discriminator count in, whatever th
 SHIFT = 4  # pixels; moves of -4 to 3 reach every place in the 8 x 8 pixels that three poolings join
 PICTURE_NOISE = 0.1  # standard deviation of what is added to the pictures that the discriminator reads, in those units
 PER_LOGIT = {"normalization": params.Loss.VALID}
+ANCHORED = 2  # by how much pictures of drawn codes are reduced before they are compared with the linear part's
 COMPARED = ("d_conv2", "d_conv3")  # layers of the discriminator in which a picture should be like the original
 LEARNS, FROZEN = [{"lr_mult": 1, "decay_mult": 0}] * 2, [{"lr_mult": 0, "decay_mult": 0}] * 2
 
@@ -144,8 +145,9 @@ def generator_losses(model: Model, layer: str, batch: int) -> str:
 
     The first codes are of images, `originals`, of which `loss_pixels` is the mean absolute difference and `loss_<layer>` the squared one
     of activations; the others are drawn from the cGMM. The activations of all pictures at `layer` should be `wanted_code`
-    (`loss_code`), and all should look real (`loss_adversarial`). Pictures of images are moved by some pixels before their activations are
-    compared (`shift`): pooling prefers some pixels to others, and would draw a grid.
+    (`loss_code`), and all should look real (`loss_adversarial`). `loss_anchor` holds pictures of drawn codes to the linear part,
+    `loss_shared` takes away the `shared_error` of each picture. Pictures are moved by some pixels before activations are compared and
+    before the discriminator reads them (`shift`): pooling and strides prefer some pixels to others, and would draw a grid.
     """
     n, images = caffe.NetSpec(), images_of(batch)
     n.code = L.Input(shape={"dim": [batch, *feature_shape(model, layer)]})
@@ -154,23 +156,51 @@ def generator_losses(model: Model, layer: str, batch: int) -> str:
     n.real = L.Input(shape={"dim": list(_logits_shape(model, batch))})
     pictures = generator_body(n, n.code, n.noise, model, layer)
     n.of_images, n.drawn = L.Slice(pictures, ntop=2, axis=0, slice_point=images)
-    moving = {"num_output": 3, "group": 3, "bias_term": False}
-    down = moving | {"kernel_h": 2 * SHIFT + 1, "kernel_w": 1, "pad_h": SHIFT, "pad_w": 0}
-    right = moving | {"kernel_h": 1, "kernel_w": 2 * SHIFT + 1, "pad_h": 0, "pad_w": SHIFT}
-    n.g_down = L.Convolution(n.of_images, param=FROZEN[:1], convolution_param=down)
-    n.g_shifted = L.Convolution(n.g_down, param=FROZEN[:1], convolution_param=right)
-    n.compared = L.Concat(n.g_shifted, n.drawn, axis=0)
+    n.compared = L.Concat(_moved(n, n.of_images, "images"), n.drawn, axis=0)
     trunk(n, n.compared, model, Learning(freeze="heads"), until=deepest_feature(layer))
     _mean_distance(n, "pixels", n.of_images, n.originals, 1 / (UNIT * model.scale))
+    n.shared_error = L.Input(shape={"dim": [batch, 3, model.crop, model.crop]})
+    n.shared = L.Eltwise(pictures, n.shared_error, operation=params.Eltwise.PROD)
+    n.loss_shared = L.Reduction(n.shared, operation=params.Reduction.MEAN, coeff=1 / (UNIT * model.scale), loss_weight=1)
     for name in compared_features(layer):
         n[f"original_{name}"] = L.Input(shape={"dim": [images, *feature_shape(model, name)]})
         n[f"{name}_of_images"], n[f"{name}_drawn"] = L.Slice(n[name], ntop=2, axis=0, slice_point=images)
         n[f"{name}_silence"] = L.Silence(n[f"{name}_drawn"], ntop=0)
         n[f"loss_{name}"] = L.EuclideanLoss(n[f"{name}_of_images"], n[f"original_{name}"])
+    if linear_shape(model, layer):
+        _anchor_loss(n, model, images)
     n.wanted_code = L.Input(shape={"dim": [batch, *feature_shape(model, layer)]})
     n.loss_code = L.EuclideanLoss(n[layer], n.wanted_code)
     _adversarial_losses(n, pictures, model, batch)
     return f'name: "{model.name}_generator"\n{n.to_proto()}'
+
+
+def _moved(n: caffe.NetSpec, pictures: caffe.net_spec.Top, name: str) -> caffe.net_spec.Top:
+    """Pictures, moved by what `shift` says."""
+    moving = {"num_output": 3, "group": 3, "bias_term": False}
+    down = moving | {"kernel_h": 2 * SHIFT + 1, "kernel_w": 1, "pad_h": SHIFT, "pad_w": 0}
+    right = moving | {"kernel_h": 1, "kernel_w": 2 * SHIFT + 1, "pad_h": 0, "pad_w": SHIFT}
+    n[f"{name}_down"] = L.Convolution(pictures, param=FROZEN[:1], convolution_param=down)
+    n[f"{name}_right"] = L.Convolution(n[f"{name}_down"], param=FROZEN[:1], convolution_param=right)
+    return n[f"{name}_right"]
+
+
+def _anchor_loss(n: caffe.NetSpec, model: Model, images: int) -> None:
+    """Add `loss_anchor`, the mean absolute difference between pictures of drawn codes and the linear part's, both reduced to `ANCHORED`.
+
+    No original holds them, and what the discriminator does not see would drift: colours, and eyes that all faces share.
+    """
+    n.linear_of_images, n.linear_of_drawn = L.Slice(n.g_linear, ntop=2, axis=0, slice_point=images)
+    n.linear_silence = L.Silence(n.linear_of_images, ntop=0)
+    n.drawn_reduced = _reduced(n.drawn, ANCHORED)
+    n.linear_reduced = _reduced(n.linear_of_drawn, ANCHORED // 2**LINEAR)
+    n.anchor = L.Power(n.drawn_reduced, scale=1 / (UNIT * model.scale))
+    _mean_distance(n, "anchor", n.anchor, n.linear_reduced)
+
+
+def _reduced(top: caffe.net_spec.Top, factor: int) -> caffe.net_spec.Top:
+    """Means of squares of pixels."""
+    return L.Pooling(top, pool=params.Pooling.AVE, kernel_size=factor, stride=factor)
 
 
 def _adversarial_losses(n: caffe.NetSpec, pictures: caffe.net_spec.Top, model: Model, batch: int) -> None:
@@ -180,7 +210,7 @@ def _adversarial_losses(n: caffe.NetSpec, pictures: caffe.net_spec.Top, model: M
     """
     images = images_of(batch)
     n.judged = L.Concat(pictures, n.originals, axis=0)
-    logits = discriminator_body(n, n.judged, batch + images, model, learns=False)
+    logits = discriminator_body(n, _moved(n, n.judged, "judged"), batch + images, model, learns=False)
     n.logits, n.logits_of_originals = L.Slice(logits, ntop=2, axis=0, slice_point=batch)
     n.logits_silence = L.Silence(n.logits_of_originals, ntop=0)
     n.loss_adversarial = L.SigmoidCrossEntropyLoss(n.logits, n.real, loss_param=PER_LOGIT)
@@ -204,11 +234,11 @@ def deepest_feature(layer: str) -> str:
 
 
 def shift(net: caffe.Net, down: int, right: int) -> None:
-    """Let the net of `generator_losses` move its pictures of images by up to `SHIFT` pixels before their activations are compared."""
-    for name, pixels in (("g_down", down), ("g_shifted", right)):
+    """Let the net of `generator_losses` move pictures by up to `SHIFT` pixels before it or the discriminator reads them."""
+    for name in (name for name in net.params if name.endswith(("_down", "_right"))):
         weights = net.params[name][0].data.reshape(3, -1)
         weights[...] = 0
-        weights[:, SHIFT - pixels] = 1
+        weights[:, SHIFT - (down if name.endswith("_down") else right)] = 1
 
 
 def shifted(pictures: np.ndarray, down: int, right: int) -> np.ndarray:
@@ -240,11 +270,11 @@ def discriminator(model: Model, batch: int = 1) -> str:
     return f'name: "{model.name}_discriminator"\n{n.to_proto()}'
 
 
-def solver(net: Path, prefix: Path, schedule: Schedule) -> str:
-    """A solver's prototxt text: Adam, with little memory, as adversaries move, and a rate that falls linearly."""
+def solver(net: Path, prefix: Path, schedule: Schedule, policy: str) -> str:
+    """A solver's prototxt text: Adam, with little memory, as adversaries move; `policy` "poly" is a rate that falls linearly to zero."""
     mode = "CPU" if schedule.card is None else f"GPU\ndevice_id: {schedule.card}"
     return (
-        f'net: "{net}"\nbase_lr: {schedule.rate}\ntype: "Adam"\nlr_policy: "poly"\npower: 1\nmomentum: 0.5\nmomentum2: 0.99\n'
+        f'net: "{net}"\nbase_lr: {schedule.rate}\ntype: "Adam"\nlr_policy: "{policy}"\npower: 1\nmomentum: 0.5\nmomentum2: 0.99\n'
         f'max_iter: {schedule.iterations}\ndisplay: 0\nsnapshot_prefix: "{prefix}"\nrandom_seed: {schedule.seed}\nsolver_mode: {mode}\n'
     )
 
