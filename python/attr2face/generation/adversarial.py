@@ -212,7 +212,7 @@ class Training:
         return {name: float(blobs[f"loss_{name}"].data) * unit[name] for name in weights}
 
     def _weights(self) -> dict[str, float]:
-        """Of the losses that there are. Those of the discriminator are 0 before it joins."""
+        """Weights of the losses. Those of the discriminator are 0 before it joins."""
         weights = WEIGHTS | {"adversarial": self.settings.adversarial_weight, "code": WEIGHTS.get(self.layer, WEIGHTS["code"])}
         if not self.adversarial:
             weights |= dict.fromkeys(("adversarial", *nets.COMPARED), 0.0)
