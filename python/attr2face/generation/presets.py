@@ -126,17 +126,22 @@ def preset_at(name: str, layer: str) -> Preset:
 
 def start_of(settings: Generation) -> float:
     """Where the descent starts along the regression of pixels on attributes: the user's choice, or the preset's."""
-    return PRESETS[settings.preset].start if settings.start is None else settings.start
+    return _chosen(settings, "start")
 
 
 def variety_of(settings: Generation) -> float:
     """How much of what attributes do not explain is drawn: the user's choice, or the preset's."""
-    return PRESETS[settings.preset].variety if settings.variety is None else settings.variety
+    return _chosen(settings, "variety")
 
 
 def score_weight_of(settings: Generation) -> float:
     """The weight of the requested classes: the user's choice, or the preset's."""
-    return PRESETS[settings.preset].score_weight if settings.score_weight is None else settings.score_weight
+    return _chosen(settings, "score_weight")
+
+
+def _chosen(settings: Generation, name: str) -> float:
+    value = getattr(settings, name)
+    return getattr(PRESETS[settings.preset], name) if value is None else value
 
 
 def needed(settings: Generation) -> set[str]:

@@ -199,7 +199,7 @@ def _anchor_loss(n: caffe.NetSpec, model: Model, images: int) -> None:
 
 
 def _reduced(top: caffe.net_spec.Top, factor: int) -> caffe.net_spec.Top:
-    """Means of squares of pixels."""
+    """Pictures at 1 / `factor` of the side: means over blocks of pixels."""
     return L.Pooling(top, pool=params.Pooling.AVE, kernel_size=factor, stride=factor)
 
 
