@@ -97,7 +97,7 @@ class LearnedGenerator:
     """The generator that turns activations into pictures, and its discriminator."""
 
     generator_iterations: int = _setting(4000, "iterations of the generator's training, of 16 pictures each", within=(5, 1e7))
-    adversarial_weight: float = _setting(0.05, "weight of looking real beside being like the original", within=(0, 1e3))
+    adversarial_weight: float = _setting(0.02, "weight of looking real beside being like the original", within=(0, 1e3))
 
 
 @dataclass(frozen=True)

@@ -9,9 +9,10 @@ import pytest
 
 from attr2face.cgmm.mixture import load_mixture
 from attr2face.errors import UserError
-from attr2face.generation import adversarial, monitor
+from attr2face.generation import adversarial, monitor, shared
 from attr2face.generation.adversarial import Training, train_generator
 from attr2face.generation.batches import BATCH, IMAGES, Batches, Material
+from attr2face.generation.shared import SharedErrors
 from attr2face.network import generator as nets
 from attr2face.settings import LearnedGenerator
 from tests.network.conftest import blobs
@@ -108,23 +109,26 @@ def test_a_training_that_was_interrupted_at_its_very_end_is_whole(material, tmp_
     assert [path.name for path in tmp_path.iterdir()] == ["weights.caffemodel"]
 
 
-def test_what_all_pictures_have_wrong_is_taken_away(material, tmp_path, monkeypatch):
-    """The loss of the shared error falls where pictures are darker if the error is that they are too bright."""
+def test_errors_of_images_are_those_beside_the_originals_and_errors_of_drawn_codes_those_beside_the_linear_part(material, tmp_path):
     training = Training(material, BRIEF, 1, None, tmp_path)
     blobs = training.generator.net.blobs
     training.step()
-    unit, share = nets.UNIT * training.model.scale, 1 - adversarial.REMEMBERED_ERROR
+    unit, share = nets.UNIT * training.model.scale, 1 - shared.REMEMBERED
     error = (blobs["of_images"].data - blobs["originals"].data).mean(axis=0) / unit
-    assert np.allclose(training.shared_errors[0], share * error, atol=1e-6)
+    assert np.allclose(training.shared_errors["images"].products[0], share * error, atol=1e-6)
     error = (blobs["drawn"].data / unit - blobs["g_linear_doubled"].data[IMAGES:]).mean(axis=0)
-    assert np.allclose(training.shared_errors[1, :, 1:-1, 1:-1], share * error[:, 1:-1, 1:-1], atol=1e-6)
+    assert np.allclose(training.shared_errors["drawn"].products[0, :, 1:-1, 1:-1], share * error[:, 1:-1, 1:-1], atol=1e-6)
+
+
+def test_what_pictures_have_wrong_in_common_is_taken_away(material, tmp_path, monkeypatch):
+    """The loss of the shared error falls where pictures become darker, if the error is that they are too bright."""
+    training = Training(material, BRIEF, 1, None, tmp_path)
     monkeypatch.setattr(adversarial, "WEIGHTS", dict.fromkeys(adversarial.WEIGHTS, 0.0) | {"shared": 1.0})
-    training.shared_errors[...] = 1
-    first = training.step()["shared"]
-    for _ in range(5):
-        training.shared_errors[...] = 1
-        last = training.step()["shared"]
-    assert last < first
+    monkeypatch.setattr(SharedErrors, "expected", lambda self, coordinates: np.ones((len(coordinates), *self.products.shape[1:])))
+    batch = training.batches.at(0)
+    monkeypatch.setattr(Batches, "at", lambda self, number: batch)
+    losses = [training.step()["shared"] for _ in range(6)]
+    assert losses[-1] < losses[0]
 
 
 def test_without_its_weight_there_is_no_discriminator(material, tmp_path):

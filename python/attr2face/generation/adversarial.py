@@ -6,8 +6,9 @@ targets of requests will be. These have no pictures, and are held to the linear 
 pictures of all codes beside real ones. What faces are made with is a running mean of the generator's weights.
 
 A generator that follows a discriminator draws the same wrong detail into all faces, another one every few hundred iterations: an eye that
-is too dark, a line along the nose. So the mean of what pictures have too much, pixel by pixel, is remembered over some iterations and taken
-away: its product with the pictures is a loss, `shared`. Those of images have originals, those of drawn codes the linear part's pictures.
+is too dark, a line along the nose. So what pictures have too much, pixel by pixel, is remembered over some iterations and taken away
+(`generation.shared`): its product with the pictures is a loss, `shared`. Those of images have originals, those of drawn codes the linear
+part's pictures.
 
 All that is random in an iteration depends on its number, so that a resumed training ends as an uninterrupted one.
 """
@@ -24,6 +25,7 @@ from attr2face.generation.batches import BATCH, IMAGES, Batch, Batches, Material
 from attr2face.generation.codes import load_generator
 from attr2face.generation.linear import fit_linear, halved
 from attr2face.generation.monitor import Monitor, check_losses, write_losses
+from attr2face.generation.shared import SharedErrors
 from attr2face.network import generator as nets
 from attr2face.network import prototxt
 from attr2face.network.prototxt import Schedule
@@ -36,7 +38,8 @@ RATE, DISCRIMINATOR_RATE = 1e-3, 3e-4  # the generator's falls to zero, so that 
 # Of the losses, those of activations relative to the activations' squared norm.
 WEIGHTS = {"pixels": 1.0, "conv3_3": 0.15, "conv5_3": 0.02, "code": 0.02, "anchor": 0.5, "shared": 5.0, "d_conv2": 0.25, "d_conv3": 0.25}
 ALONE = 0.15  # share of the iterations before the discriminator joins
-REMEMBERED, REMEMBERED_ERROR = 0.999, 0.98  # of the running means of weights and of the error that all faces share, in an iteration
+REMEMBERED = 0.999  # of the running mean of the weights, in an iteration
+SHARED = 8  # first coordinates of the linear part that shared errors may depend on
 LINEAR_IMAGES = 6000  # that the linear part is fitted to, or twice the training images
 MEASURED = 10 * IMAGES  # pictures that norms of activations are averaged over
 CALIBRATING = 8  # batches that the statistics of batch normalisation are taken from, for the running mean of the weights
@@ -110,8 +113,8 @@ class Training:
         self._fit_linear()
         self.names = list(unfilled(nets.generator(self.model, self.layer)).params)
         self.mean = {name: [blob.data.copy() for blob in net.params[name]] for name in self.names}
-        self.shared_errors = np.zeros_like(net.blobs["originals"].data[:2])
         self.power = self._power()
+        self.shared_errors = self._shared_errors()
         self._restore()
 
     def _solver(self, name: str, net: str, rate: float, policy: str) -> Solver:
@@ -132,6 +135,23 @@ class Training:
             for name in power:
                 power[name] += float(np.square(self.features.blobs[name].data).sum()) / MEASURED
         return {name: max(power[name], 1e-12) for name in compared} | {"code": max(power[self.layer], 1e-12)}
+
+    def _shared_errors(self) -> dict[str, SharedErrors]:
+        """What pictures of images, and of drawn codes, have wrong in common: nothing yet."""
+        database = self.material.database
+        rows = np.random.default_rng(self.seed).choice(self.batches.rows, MEASURED)
+        coordinates = [self._coordinates(self._read(database.preprocessing.to_blob(np.stack(list(database.crops(part))))))
+                       for part in rows.reshape(-1, IMAGES)]  # fmt: skip
+        deviations = np.maximum(np.concatenate(coordinates).std(axis=0), 1e-12)
+        shape = self.generator.net.blobs["pictures"].data.shape[1:]
+        return {group: SharedErrors(deviations, shape) for group in ("images", "drawn")}
+
+    def _coordinates(self, codes: np.ndarray) -> np.ndarray:
+        """The first coordinates of the linear part of codes (n, ...): (n, SHARED), or (n, 0) where there is none."""
+        if not nets.linear_shape(self.model, self.layer):
+            return np.zeros((len(codes), 0), np.float32)
+        weights, biases = (blob.data[:SHARED] for blob in self.generator.net.params["g_linear1"])
+        return codes.reshape(len(codes), -1) @ weights.T + biases
 
     def _fit_linear(self) -> None:
         """Fill the generator's linear part, if it has one and no snapshot holds it already."""
@@ -193,10 +213,13 @@ class Training:
 
     def _step_of_generator(self, batch: Batch) -> dict[str, float]:
         blobs = self.generator.net.blobs
-        blobs["code"].data[...] = self.codes(batch)
+        codes = self.codes(batch)
+        blobs["code"].data[...] = codes
         blobs["noise"].data[...] = batch.noise
         blobs["originals"].data[...] = batch.pictures[:IMAGES]
-        blobs["shared_error"].data[:IMAGES], blobs["shared_error"].data[IMAGES:] = self.shared_errors
+        coordinates = self._coordinates(codes)
+        blobs["shared_error"].data[:IMAGES] = self.shared_errors["images"].expected(coordinates[:IMAGES])
+        blobs["shared_error"].data[IMAGES:] = self.shared_errors["drawn"].expected(coordinates[IMAGES:])
         nets.shift(self.generator.net, *batch.shift)
         blobs["wanted_code"].data[:IMAGES] = self._read(nets.shifted(batch.pictures[:IMAGES], *batch.shift))
         blobs["wanted_code"].data[IMAGES:] = batch.drawn
@@ -208,7 +231,7 @@ class Training:
         for name, weight in weights.items():
             blobs[f"loss_{name}"].diff[...] = weight * unit[name]
         self.generator.step(1)
-        self._remember_errors()
+        self._remember_errors(coordinates)
         return {name: float(blobs[f"loss_{name}"].data) * unit[name] for name in weights}
 
     def _weights(self) -> dict[str, float]:
@@ -218,17 +241,16 @@ class Training:
             weights |= dict.fromkeys(("adversarial", *nets.COMPARED), 0.0)
         return {name: weight for name, weight in weights.items() if f"loss_{name}" in self.generator.net.blobs}
 
-    def _remember_errors(self) -> None:
-        """Move the means of what pictures of images have more than the originals, and drawn ones more than the linear part's."""
+    def _remember_errors(self, coordinates: np.ndarray) -> None:
+        """Remember what pictures of images have more than the originals, and drawn ones more than the linear part's."""
         blobs, unit = self.generator.net.blobs, nets.UNIT * self.model.scale
-        errors = [(blobs["of_images"].data - blobs["originals"].data).mean(axis=0) / unit, 0]
+        errors = (blobs["of_images"].data - blobs["originals"].data) / unit
+        self.shared_errors["images"].remember(coordinates[:IMAGES], errors)
         if nets.linear_shape(self.model, self.layer):
             # The linear part is dimmed where it ends.
             inner = np.s_[:, :, 1:-1, 1:-1]
             more = blobs["drawn"].data[inner] / unit - blobs["g_linear_doubled"].data[IMAGES:][inner]
-            errors[1] = np.pad(more.mean(axis=0), ((0, 0), (1, 1), (1, 1)))
-        for remembered, error in zip(self.shared_errors, errors, strict=True):
-            remembered += np.float32(1 - REMEMBERED_ERROR) * (error - remembered)
+            self.shared_errors["drawn"].remember(coordinates[IMAGES:], np.pad(more, ((0, 0), (0, 0), (1, 1), (1, 1))))
 
     def _step_of_discriminator(self, batch: Batch) -> dict[str, float]:
         blobs = self.discriminator.net.blobs
@@ -276,7 +298,9 @@ class Training:
         if self.discriminator.iter:
             self.discriminator.snapshot()
         arrays = {f"{name} {k}": mean for name in self.names for k, mean in enumerate(self.mean[name])}
-        np.savez(self.out / f"mean_iter_{self.iteration}.npz", **arrays, shared_errors=self.shared_errors)
+        for group, shared in self.shared_errors.items():
+            arrays |= {f"{name} of {group}": values for name, values in vars(shared).items()}
+        np.savez(self.out / f"mean_iter_{self.iteration}.npz", **arrays)
         state = {"iteration": self.iteration, "discriminator": self.discriminator.iter, "won": self.won, "history": self.history}
         write_json(self.out / "snapshot.json", state)
         newest = {f"{name}_iter_{solver.iter}" for name, solver in (("generator", self.generator), ("discriminator", self.discriminator))}
@@ -295,7 +319,9 @@ class Training:
             self.discriminator.restore(str(self.out / f"discriminator_iter_{state['discriminator']}.solverstate"))
         with np.load(self.out / f"mean_iter_{self.iteration}.npz") as stored:
             self.mean = {name: [stored[f"{name} {k}"] for k in range(len(self.mean[name]))] for name in self.names}
-            self.shared_errors = stored["shared_errors"]
+            for group, shared in self.shared_errors.items():
+                for name in vars(shared):
+                    setattr(shared, name, stored[f"{name} of {group}"])
 
     def write(self) -> None:
         """Write the losses, and then the running mean of the weights."""
