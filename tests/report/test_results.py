@@ -1,4 +1,4 @@
-"""The numbers of README and report, in one file."""
+"""The numbers of docs/results.md and of the report, in one file."""
 
 import json
 import re
@@ -18,13 +18,13 @@ def numbers(steps) -> dict[str, list[dict]]:
     return json.loads((steps.numbers.made() / "numbers.json").read_text())
 
 
-def test_the_readme_shows_the_numbers_of_the_file():
+def test_the_document_shows_the_numbers_of_the_file():
     """`make results` writes both; who edits one of them by hand is told here."""
-    readme, results = (ROOT / "README.md").read_text(), json.loads((ROOT / "docs" / "results.json").read_text())
-    shown = tables(results)
-    assert {name for _, name, _ in MARKED.findall(readme)} <= set(shown)
-    assert filled(readme, shown) == readme
-    assert "<!-- results: seen, synthetic-mini-eigenfaces -->" in readme
+    document, results = ((ROOT / "docs" / name).read_text() for name in ("results.md", "results.json"))
+    shown = tables(json.loads(results))
+    assert {name for _, name, _ in MARKED.findall(document)} <= set(shown)
+    assert filled(document, shown) == document
+    assert "<!-- results: seen, synthetic-mini-eigenfaces -->" in document
 
 
 def test_numbers_are_those_of_the_stages(steps, numbers):
