@@ -3,10 +3,13 @@
 import json
 import re
 from pathlib import Path
+from types import SimpleNamespace
 
 import pandas as pd
 import pytest
 
+from attr2face import cli
+from attr2face.errors import UserError
 from attr2face.evaluation.scores import mean_scores
 from attr2face.report.results import MARKED, filled, markdown, rounded, tables, write_results
 
@@ -73,3 +76,16 @@ def test_a_part_is_renewed_and_the_others_stay(steps, numbers, tmp_path):
     assert stored[f"synthetic-mini-{steps.own}"] == numbers
     assert (tmp_path / f"synthetic-mini-{steps.own}.jpg").exists()
     assert not re.findall(r"/[a-z]+/", (tmp_path / "results.json").read_text()), "no path of a machine"
+
+
+def test_the_command_renews_the_document_and_leaves_its_words(steps, numbers, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(cli, "CHECKOUT", tmp_path)
+    of_defaults = SimpleNamespace(given={}, numbers=steps.numbers, own=steps.own, evaluation=steps.evaluation)
+    with pytest.raises(UserError, match=r"results.md does not exist"):
+        cli.results(SimpleNamespace(steps=of_defaults))
+    document = tmp_path / "docs" / "results.md"
+    document.parent.mkdir()
+    document.write_text("# Results\n<!-- results: reading -->\n<!-- end -->\nLimits\n")
+    cli.results(SimpleNamespace(steps=of_defaults))
+    assert re.fullmatch(r"# Results\n<!-- .*\| the net .*<!-- end -->\nLimits\n", document.read_text(), re.DOTALL)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["docs"]
