@@ -68,7 +68,7 @@ experiments: $(READY)  ## the finetuning experiments of GRID, in a table
 	@$(ATTR2FACE) experiments $(GIVEN)
 paper: $(READY)  ## every figure and table of the paper, in one page
 	@$(ATTR2FACE) report $(GIVEN)
-results: $(READY)  ## docs/results.json and the README's tables from it, for one DATASET
+results: $(READY)  ## docs/results.json, and the tables of docs/results.md from it, for one DATASET
 	@$(ATTR2FACE) results $(GIVEN)
 sheet: $(READY)  ## a rendered person without and with each of the 73 attributes
 	@$(ATTR2FACE) sheet $(GIVEN)

@@ -1,4 +1,4 @@
-"""The layout of the package: imports run one way, and what README and Makefile say of it is so."""
+"""The layout of the package: imports run one way, and what the Makefile says of it is so."""
 
 import ast
 import re
@@ -69,19 +69,6 @@ def test_every_target_of_the_makefile_is_a_line_and_a_command():
     assert len(makefile.splitlines()) <= 120
     commands = set(re.findall(r"^\t@\$\(ATTR2FACE\) (\w+) \$\(GIVEN\)$", makefile, re.M))
     assert commands == {command.__name__ for command in COMMANDS}
-
-
-@pytest.mark.parametrize("document", ["README.md"])
-def test_documents_name_only_targets_and_settings_that_exist(document):
-    from attr2face.settings import Settings, leaves
-
-    text = (ROOT / document).read_text()
-    makefile = (ROOT / "Makefile").read_text()
-    targets = set(re.findall(r"^([a-z]+):", makefile, re.M))
-    assert set(re.findall(r"make ([a-z]+)\b", " ".join(re.findall(r"`[^`]+`|^    make.*$", text, re.M)))) <= targets
-    options = {"ATTRS", "N", "OUT", "GPU", "WORKERS", "STORE", "PORT", "TORCH", "YES", "ALL"}
-    known = {f.name.upper() for _, f in leaves(Settings())} | options
-    assert set(re.findall(r"\b([A-Z][A-Z_]{2,})=", text)) <= known | {"CUDA_ARCH", "CAFFE_ROOT"}
 
 
 def test_the_package_that_is_installed_has_its_tables_and_its_program(tmp_path):

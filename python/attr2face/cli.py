@@ -233,21 +233,22 @@ def report(run: Run) -> None:
 
 
 def results(run: Run) -> None:
-    """write the numbers of one dataset into docs/results.json, and the README's tables from that file"""
+    """write the numbers of one dataset into docs/results.json, and the tables of docs/results.md from that file"""
     from attr2face.files import atomic_write
     from attr2face.report.results import filled, tables, write_results
 
     taken = ("dataset", "model", "seeds", "lfw_root", "pubfig_root", "identity", "preset", "methods")
     other = [name.upper() for name in run.steps.given if name not in taken]
     if other:
-        raise UserError(f"make results shows the defaults in the README, and takes no {other[0]}; make paper takes all settings")
-    docs, readme, steps = CHECKOUT / "docs", CHECKOUT / "README.md", run.steps
-    if not readme.exists():
-        raise UserError(f"{readme} does not exist; make results works in a clone of the project")
+        raise UserError(f"make results shows the defaults in docs/results.md, and takes no {other[0]}; make paper takes all settings")
+    docs, steps = CHECKOUT / "docs", run.steps
+    document = docs / "results.md"
+    if not document.exists():
+        raise UserError(f"{document} does not exist; make results works in a clone of the project")
     numbers = steps.numbers.made()
     shown = write_results(docs, f"{steps.numbers.group}-{steps.own}", numbers, steps.evaluation.path)
-    text = filled(readme.read_text(), tables(shown))
-    with atomic_write(readme) as temporary:
+    text = filled(document.read_text(), tables(shown))
+    with atomic_write(document) as temporary:
         temporary.write_text(text)
     print(numbers / "numbers.json")
 

@@ -649,7 +649,7 @@ class Steps:
 
     @functools.cached_property
     def numbers(self) -> Artefact:
-        """The numbers that README and report show, in one file."""
+        """The numbers that docs/results.md and the report show, in one file."""
         scores = [steps.scores for steps in self.repeats]
         stages = {
             "baseline": self.baseline,

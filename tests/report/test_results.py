@@ -1,12 +1,15 @@
-"""The numbers of README and report, in one file."""
+"""The numbers of docs/results.md and of the report, in one file."""
 
 import json
 import re
 from pathlib import Path
+from types import SimpleNamespace
 
 import pandas as pd
 import pytest
 
+from attr2face import cli
+from attr2face.errors import UserError
 from attr2face.evaluation.scores import mean_scores
 from attr2face.report.results import MARKED, filled, markdown, rounded, tables, write_results
 
@@ -18,13 +21,13 @@ def numbers(steps) -> dict[str, list[dict]]:
     return json.loads((steps.numbers.made() / "numbers.json").read_text())
 
 
-def test_the_readme_shows_the_numbers_of_the_file():
+def test_the_document_shows_the_numbers_of_the_file():
     """`make results` writes both; who edits one of them by hand is told here."""
-    readme, results = (ROOT / "README.md").read_text(), json.loads((ROOT / "docs" / "results.json").read_text())
-    shown = tables(results)
-    assert {name for _, name, _ in MARKED.findall(readme)} <= set(shown)
-    assert filled(readme, shown) == readme
-    assert "<!-- results: seen, synthetic-mini-eigenfaces -->" in readme
+    document, results = ((ROOT / "docs" / name).read_text() for name in ("results.md", "results.json"))
+    shown = tables(json.loads(results))
+    assert {name for _, name, _ in MARKED.findall(document)} <= set(shown)
+    assert filled(document, shown) == document
+    assert "<!-- results: seen, synthetic-mini-eigenfaces -->" in document
 
 
 def test_numbers_are_those_of_the_stages(steps, numbers):
@@ -73,3 +76,16 @@ def test_a_part_is_renewed_and_the_others_stay(steps, numbers, tmp_path):
     assert stored[f"synthetic-mini-{steps.own}"] == numbers
     assert (tmp_path / f"synthetic-mini-{steps.own}.jpg").exists()
     assert not re.findall(r"/[a-z]+/", (tmp_path / "results.json").read_text()), "no path of a machine"
+
+
+def test_the_command_renews_the_document_and_leaves_its_words(steps, numbers, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(cli, "CHECKOUT", tmp_path)
+    of_defaults = SimpleNamespace(given={}, numbers=steps.numbers, own=steps.own, evaluation=steps.evaluation)
+    with pytest.raises(UserError, match=r"results.md does not exist"):
+        cli.results(SimpleNamespace(steps=of_defaults))
+    document = tmp_path / "docs" / "results.md"
+    document.parent.mkdir()
+    document.write_text("# Results\n<!-- results: reading -->\n<!-- end -->\nLimits\n")
+    cli.results(SimpleNamespace(steps=of_defaults))
+    assert re.fullmatch(r"# Results\n<!-- .*\| the net .*<!-- end -->\nLimits\n", document.read_text(), re.DOTALL)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["docs"]

@@ -106,20 +106,20 @@ def read_identity(path: Path) -> IdentityNet:
     UserError
         If the file is missing, no JSON object, or a field is missing, unknown or of another kind than it should be.
     """
-    require(path, "set IDENTITY to a JSON file; the README describes it")
+    require(path, "set IDENTITY to a JSON file; docs/results.md describes it")
     try:
         given = json.loads(path.read_text())
     except (ValueError, UnicodeDecodeError):
         given = None
     if not isinstance(given, dict):
-        raise UserError(f"{path} is not a JSON object; the README describes it")
+        raise UserError(f"{path} is not a JSON object; docs/results.md describes it")
     names = [field.name for field in fields(IdentityNet)]
     unknown = set(given) - set(names)
     if unknown:
         raise UserError(f"{path} has the field {min(unknown)}, which is unknown; choose {', '.join(names)}")
     missing = [name for name in ("prototxt", "weights", "output", "side", "face") if name not in given]
     if missing:
-        raise UserError(f"{path} lacks the field {missing[0]}; the README describes it")
+        raise UserError(f"{path} lacks the field {missing[0]}; docs/results.md describes it")
     try:
         mean, side, face = np.asarray(given.get("mean", 0.0), float), int(given["side"]), int(given["face"])
         scale, here = float(given.get("scale", 1.0)), path.parent

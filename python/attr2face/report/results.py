@@ -1,7 +1,7 @@
-"""The numbers of README and report: collected from what the stages wrote, kept in docs/results.json, and shown as tables.
+"""The numbers of docs/results.md and of the report: collected from what the stages wrote, kept in docs/results.json, and shown as tables.
 
-The file has a part for each dataset, model and preset of generation. A table of the README stands
-between `<!-- results: NAME -->` and `<!-- end -->`.
+The file has a part for each dataset, model and preset of generation. A table of docs/results.md
+stands between `<!-- results: NAME -->` and `<!-- end -->`.
 """
 
 import json
@@ -20,7 +20,7 @@ from attr2face.files import atomic_write, write_json
 
 MARKED = re.compile(r"(<!-- results: (.+?) -->\n).*?(<!-- end -->)", re.DOTALL)
 NAMES = {"synthetic-mini": "rendered", "lfw-mini": "LFW"}
-# Rows of methods in the README's tables. The others are in the sheets, and in the table `methods` of the report.
+# Rows of methods in the tables of docs/results.md. The others are in the sheets, and in the table `methods` of the report.
 SHOWN = ("mean face", "photographs of others", "class visualisation", "paper", "strength 1", "prior alone", "eigenfaces", "one pass",
          "drawn", "generator", "codes", "photographs")  # fmt: skip
 SEEN = ("requested seen, ridge", "requested seen, net", "not there, but seen, ridge", "not there, but seen, net")
@@ -55,7 +55,7 @@ class Stages:
 
 
 def collect(stages: Stages) -> dict[str, list[dict]]:
-    """All numbers that README and report show of one dataset and model: rows by the name of their table."""
+    """All numbers that docs/results.md and the report show of one dataset and model: rows by the name of their table."""
     floor = json.loads((stages.evaluation / "floor.json").read_text())
     tables = {
         "reading": pd.DataFrame([_read_by_net(stages.scores), _read_by_baseline(stages.baseline)]),
@@ -102,7 +102,7 @@ def write_results(docs: Path, part: str, numbers: Path, evaluation: Path) -> dic
 
 
 def tables(results: Mapping[str, Mapping[str, list[dict]]]) -> dict[str, pd.DataFrame]:
-    """The tables of README and report by name, every cell as it is shown."""
+    """The tables of docs/results.md and of the report by name, every cell as it is shown."""
     found = {name: rounded(_of_all(results, name)) for name in ("reading", "freezing", "judges")}
     found["inversion"] = _inversions(_of_all(results, "inversion", last=True))
     for part, numbers in results.items():
@@ -156,7 +156,7 @@ def _parts(differences: pd.DataFrame, own: str) -> pd.DataFrame:
 
 
 def markdown(table: pd.DataFrame) -> str:
-    """A table as the README shows it."""
+    """A table as docs/results.md shows it."""
     return table.to_markdown(index=False, disable_numparse=True) + "\n"
 
 

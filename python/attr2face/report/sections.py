@@ -97,7 +97,7 @@ class Results:
 
     @functools.cached_property
     def tables(self) -> dict[str, pd.DataFrame]:
-        """The README's tables, of this dataset and model, by the first word of their names."""
+        """The tables of docs/results.md, of this dataset and model, by the first word of their names."""
         shown = tables({f"-{self.own}": json.loads((self.numbers / "numbers.json").read_text())})
         return {name.partition(",")[0]: table.drop(columns="data", errors="ignore") for name, table in shown.items()}
 
