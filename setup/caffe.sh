@@ -91,7 +91,7 @@ build() {
 
     echo "Caffe 2/4: patching"
     for patch in debian jpeg caffe; do
-        patch -d src -p1 <"$here/$patch.patch" >patch.log || fail "$patch.patch does not apply: $(tail -n 1 patch.log)"
+        clean patch -d src -p1 <"$here/$patch.patch" >patch.log || fail "$patch.patch does not apply: $(tail -n 1 patch.log)"
     done
 
     echo "Caffe 3/4: configuring"

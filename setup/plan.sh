@@ -5,7 +5,7 @@ set -euo pipefail
 
 venv=$1
 cache=${XDG_CACHE_HOME:-$HOME/.cache}/attr2face
-cpus=$(nproc)
+cpus=$(env -u OMP_NUM_THREADS nproc)
 
 row() {
     printf '  %-18s %5s MB %5s MB %4s min\n' "$@"
