@@ -73,9 +73,10 @@ def test_a_log_has_a_line_for_each_tenth_of_the_progress():
 
 
 def test_a_terminal_shows_a_bar_that_moves():
-    done = shell(f"script -qec \"printf '%s\\n' 0 50 100 | bash {SETUP}/bar.sh compiling\" /dev/null")
-    bars = done.stdout.replace("\n", "").split("\r")
-    assert [bar.count("#") for bar in bars if bar] == [0, 20, 40]
+    command = f"printf '%s\\n' 0 50 100 | bash {SETUP}/bar.sh compiling"
+    shown = subprocess.run(["script", "-qec", command, "/dev/null"], capture_output=True, check=True).stdout
+    bars = shown.strip().split(b"\r")
+    assert [bar.count(b"#") for bar in bars] == [0, 20, 40]
 
 
 @pytest.mark.parametrize(("release", "lock"), [("3.12.4", "3"), ("3.21.12", "4"), ("3.6.1", "3"), ("25.1", "4"), ("28.3", None)])
@@ -92,11 +93,5 @@ def test_the_compilers_hear_nothing_of_an_active_conda_environment(tmp_path):
     program(tmp_path / "bin", "printenv", "echo the environment's own program")
     leaks = {"CONDA_PREFIX": str(tmp_path), "CMAKE_PREFIX_PATH": str(tmp_path), "CXXFLAGS": f"-I{tmp_path}", "HOME": "/home/user"}
     done = shell(f"conda=\n{function('caffe.sh', 'clean')}\nclean printenv", PATH=f"{tmp_path}/bin:{os.environ['PATH']}", **leaks)
-    assert dict(line.split("=", 1) for line in done.stdout.splitlines()) == {"HOME": "/home/user", "PATH": "/usr/bin:/bin", "LC_ALL": "C.UTF-8"}
-
-
-def test_compilers_and_tools_run_in_that_clean_environment():
-    script = (SETUP / "caffe.sh").read_text()
-    used = re.findall(r"(\w*) ?\b(?:DESTDIR=\S+ NINJA_STATUS='%p ' )?(?:cmake|ninja|gcc|g\+\+) -", script)
-    assert used
-    assert set(used) <= {"clean"} or used == []
+    heard = dict(line.split("=", 1) for line in done.stdout.splitlines())
+    assert heard == {"HOME": "/home/user", "PATH": "/usr/bin:/bin", "LC_ALL": "C.UTF-8"}
