@@ -9,10 +9,12 @@ SHELL := /bin/bash
 GPU :=
 CAFFE_ROOT :=
 CUDA_ARCH :=
+MARCH :=
+CONDA :=
 
 # All variables that were given on make's command line, quoted for the shell; attr2face refuses those that it does not know.
 quote = '$(subst ','\'',$(1))'
-GIVEN = $(foreach name,$(filter-out CAFFE_ROOT CUDA_ARCH,$(.VARIABLES)),$(if $(filter command,$(origin $(name))), \
+GIVEN = $(foreach name,$(filter-out CAFFE_ROOT CUDA_ARCH MARCH CONDA,$(.VARIABLES)),$(if $(filter command,$(origin $(name))), \
 	$(name)=$(call quote,$(value $(name)))))
 
 VENV := .venv
@@ -92,18 +94,20 @@ distclean:  ## remove .venv and the Caffe built in the cache
 	rm -rf $(VENV) "$${XDG_CACHE_HOME:-$$HOME/.cache}"/attr2face/caffe-* "$${XDG_CACHE_HOME:-$$HOME/.cache}"/attr2face/cuda-*
 
 # What one face needs.
-$(READY): setup/system.sh setup/python.sh setup/lock/core.txt setup/caffe.sh setup/source.sh setup/debian.patch setup/caffe.patch pyproject.toml
-	@bash setup/system.sh
-	@bash setup/python.sh $(VENV) setup/lock/core.txt
-	@CUDA=$(call quote,$(GPU)) CUDA_ARCH=$(call quote,$(CUDA_ARCH)) CAFFE_ROOT=$(call quote,$(CAFFE_ROOT)) bash setup/caffe.sh $(VENV)
+SETUP = CONDA=$(call quote,$(CONDA)) MARCH=$(call quote,$(MARCH)) CUDA_ARCH=$(call quote,$(CUDA_ARCH)) CAFFE_ROOT=$(call quote,$(CAFFE_ROOT)) bash setup
+$(READY): $(wildcard setup/*.sh setup/*.patch) setup/lock/core.txt pyproject.toml
+	@$(SETUP)/plan.sh $(VENV)
+	@$(SETUP)/system.sh
+	@$(SETUP)/python.sh $(VENV) setup/lock/core.txt
+	@CUDA=$(call quote,$(GPU)) $(SETUP)/caffe.sh $(VENV)
 	@touch $@
 
 # Notebooks, the demo and the tests.
 $(VENV)/extras: $(READY) setup/lock/all.txt
-	@bash setup/python.sh $(VENV) setup/lock/all.txt
+	@$(SETUP)/python.sh $(VENV) setup/lock/all.txt
 	@touch $@
 
 # A Caffe with CUDA in the place of the other; it runs on the CPU, too.
 $(VENV)/cuda: $(READY) setup/cuda.sh setup/cuda.txt
-	@CUDA=1 CUDA_ARCH=$(call quote,$(CUDA_ARCH)) bash setup/caffe.sh $(VENV)
+	@CUDA=1 $(SETUP)/caffe.sh $(VENV)
 	@touch $@

@@ -2,7 +2,8 @@
 # Build BVLC Caffe 1.0 with pycaffe, as of commit 99bd997, into the cache and link it into a virtual environment.
 # Usage: caffe.sh VENV. With CUDA=1 it runs on GPUs, too: on those of this machine, or of CUDA_ARCH ("8.6 9.0"), or from 7.5 on.
 # CAFFE_ROOT=/path takes a Caffe that is already built; CAFFE_SOURCE takes the source from a tar.gz, of which it is the path or the
-# URL, or from a folder with Debian's, instead of asking for it where it is known to be.
+# URL, or from a folder with Debian's, instead of asking for it where it is known to be. MARCH is the processor to compile for, if not
+# this one. With CONDA=1 compilers and libraries are those of the active conda environment, of which nothing is used otherwise.
 set -euo pipefail
 
 venv=$(realpath "$1")
@@ -16,14 +17,19 @@ orig_sha1=4061e9b6915b7507ff30f83c1d1b74346fe026e2
 orig_sha256=e0eb3f06794f7402c77b7dec8e8480273ee1a1bb192e9122b621a69d4147ad0c
 contents_sha256=97503a0f09eabe5a4646e2aeba9d14773023509e472c3ab684b68967bee105fe
 options=(
-    -DCMAKE_BUILD_TYPE=Release "-DCMAKE_CXX_FLAGS=-O3 -march=native -fno-math-errno -w" -DCMAKE_CXX_STANDARD=17
-    -DBLAS=Open -DUSE_OPENMP=ON -DUSE_LMDB=ON -DUSE_LEVELDB=OFF -DUSE_OPENCV=ON
+    -DCMAKE_BUILD_TYPE=Release "-DCMAKE_CXX_FLAGS=-O3 -march=${MARCH:-native} -fno-math-errno -w" -DCMAKE_CXX_STANDARD=17
+    -DBLAS=Open -DUSE_OPENMP=ON -DUSE_LMDB=ON -DUSE_LEVELDB=OFF -DUSE_OPENCV=OFF
     -DBUILD_docs=OFF -DBUILD_matlab=OFF -Dpython_version=3
 )
 
 fail() {
     echo "setup/caffe.sh: $1" >&2
-    exit 1
+    exit 2
+}
+
+# Compilers and CMake hear nothing of the user's environment, where other prefixes and flags may be.
+clean() {
+    env -i HOME="$HOME" PATH="${conda:+$conda/bin:}/usr/bin:/bin" LC_ALL=C.UTF-8 "$@"
 }
 
 # CUDA's options: a toolkit, with NCCL where that has it, without cuDNN, which dropped the calls that Caffe makes; the cards to compile
@@ -44,10 +50,14 @@ cuda_options() {
 key() {
     {
         echo "${options[@]}"
-        cat "$here/caffe.sh" "$here/debian.patch" "$here/caffe.patch" /etc/os-release
+        cat "$here/caffe.sh" "$here"/*.patch /etc/os-release
         "$python" -c 'import numpy, sys; print(sys.version, numpy.__version__)'
-        g++ -march=native -Q --help=target --version
-        dpkg-query -W libboost-python-dev libprotobuf-dev libhdf5-dev libopencv-dev libgoogle-glog-dev libopenblas-pthread-dev
+        clean g++ "-march=${MARCH:-native}" -Q --help=target --version
+        if [ -n "$conda" ]; then
+            ls "$conda/conda-meta"
+        else
+            dpkg-query -W libboost-python-dev libprotobuf-dev libhdf5-dev libturbojpeg0-dev libgoogle-glog-dev libopenblas-pthread-dev
+        fi
     } | sha256sum | cut -c1-16
 }
 
@@ -80,18 +90,19 @@ build() {
     bash "$here/source.sh" src "$contents_sha256" "${source[@]}"
 
     echo "Caffe 2/4: patching"
-    for patch in debian caffe; do
-        patch -d src -p1 <"$here/$patch.patch" >patch.log || fail "$patch.patch does not apply: $(tail -n 1 patch.log)"
+    for patch in debian jpeg caffe; do
+        clean patch -d src -p1 <"$here/$patch.patch" >patch.log || fail "$patch.patch does not apply: $(tail -n 1 patch.log)"
     done
 
     echo "Caffe 3/4: configuring"
-    cmake -S src -B build -G Ninja "${options[@]}" -DPYTHON_EXECUTABLE="$python" -DCMAKE_INSTALL_PREFIX="$prefix" \
-        -DCMAKE_INSTALL_RPATH="$prefix/lib;$prefix/lib/$(gcc -print-multiarch)${toolkit:+;$toolkit/lib64}" >cmake.log 2>&1 ||
+    clean cmake -S src -B build -G Ninja "${options[@]}" -DPYTHON_EXECUTABLE="$python" -DCMAKE_INSTALL_PREFIX="$prefix" \
+        -DCMAKE_PREFIX_PATH="$conda" \
+        -DCMAKE_INSTALL_RPATH="$prefix/lib;$prefix/lib/$(clean gcc -print-multiarch)${conda:+;$conda/lib}${toolkit:+;$toolkit/lib64}" >cmake.log 2>&1 ||
         fail "cmake failed: $(grep -A4 'CMake Error' cmake.log | tr '\n' ' ')"
 
     echo "Caffe 4/4: compiling, ${toolkit:+with CUDA }a few minutes"
-    DESTDIR=$PWD/stage NINJA_STATUS='%p ' ninja -C build install | tee ninja.log |
-        awk '/^ *[0-9]+0% / && $1 != last { last = $1; print "  " $1; fflush() }' ||
+    clean DESTDIR="$PWD/stage" NINJA_STATUS='%p ' ninja -C build install 2>&1 | tee ninja.log |
+        grep --line-buffered -oE '^ *[0-9]+%' | bash "$here/bar.sh" "  compiling" ||
         fail "the build failed: $(grep -m 1 -A 4 'error' ninja.log)"
     rm -rf "stage$prefix/python" && ln -s lib/python3/dist-packages "stage$prefix/python"
     mv -T "stage$prefix" "$prefix"
@@ -102,6 +113,8 @@ if [ -n "${CAFFE_ROOT:-}" ]; then
     [ -e "$root/python/caffe/_caffe.so" ] || fail "CAFFE_ROOT=$root has no python/caffe/_caffe.so; build pycaffe there first"
 else
     toolkit=
+    conda=
+    [ -z "${CONDA:-}" ] || conda=${CONDA_PREFIX:?CONDA=1 needs an active conda environment}
     if [ -n "${CUDA:-}" ]; then
         toolkit=$(bash "$here/cuda.sh" "$python" "$cache")
         cuda_options

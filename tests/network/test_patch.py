@@ -1,14 +1,18 @@
-"""Caffe as setup/caffe.patch leaves it: what is shared out among threads, convolutions without BLAS, Adam and BatchNorm in few passes."""
+"""Caffe as setup/*.patch leave it: work shared among threads, convolutions without BLAS, Adam and BatchNorm in few passes, JPEGs."""
 
+import io
 import os
 import subprocess
 import sys
 
+import lmdb
 import numpy as np
 import pytest
 from numpy.lib.stride_tricks import sliding_window_view
+from PIL import Image
 
-from attr2face.pycaffe import caffe
+from attr2face.data.preprocessing import to_blob_order
+from attr2face.pycaffe import caffe, caffe_pb2
 
 NET = """
 force_backward: true
@@ -162,3 +166,17 @@ def test_the_largest_of_each_window_is_kept_and_gets_the_gradient(tmp_path, heig
     assert (net.blobs["pool"].data == largest).all()
     net.backward(pool=np.ones_like(largest))
     assert (net.blobs["data"].diff == np.isin(x, largest)).all()
+
+
+def test_a_jpeg_in_an_lmdb_becomes_the_pixels_that_pillow_reads(tmp_path):
+    blocks = np.random.default_rng(0).integers(0, 256, (6, 5, 3))
+    file = io.BytesIO()
+    Image.fromarray(np.kron(blocks, np.ones((8, 8, 1))).astype(np.uint8)).save(file, "JPEG")
+    with lmdb.open(str(tmp_path / "lmdb"), map_size=1 << 20) as database, database.begin(write=True) as transaction:
+        transaction.put(b"0", caffe_pb2.Datum(encoded=True, data=file.getvalue()).SerializeToString())
+    prototxt = tmp_path / "net.prototxt"
+    data = f'data_param {{ source: "{tmp_path}/lmdb" backend: LMDB batch_size: 1 }}'
+    prototxt.write_text(f'layer {{ name: "data" type: "Data" top: "data" {data} }}')
+    net = caffe.Net(str(prototxt), caffe.TEST)
+    net.forward()
+    np.testing.assert_array_equal(net.blobs["data"].data[0], to_blob_order(np.asarray(Image.open(file))))

@@ -61,7 +61,9 @@ def bench(steps: Steps, gpu: str, torch: str, rounds: int = 3) -> None:
     """
     activations = steps.activations.made() / "activations.h5"
     database = FaceDatabase.open(steps.lmdb.path)
-    rows = [*rendering(steps.machine, rounds), converting(steps, rounds), summing(rounds), solving(activations, steps.settings.mixture)]
+    rows = [*rendering(steps.machine, rounds), summing(rounds), solving(activations, steps.settings.mixture)]
+    if b"This tool requires OpenCV" not in tool("convert_imageset").read_bytes():
+        rows.append(converting(steps, rounds))
     rows += [caching(steps, freeze, rounds) for freeze in ("conv5", "fc6")]
     rows += [training(steps, gpu, rounds), *generating(database, weights_of(steps.finetuned), torch, rounds)]
     print(pd.DataFrame(rows).fillna("").to_string(index=False))
@@ -86,7 +88,7 @@ def _render(person: int, size: int) -> None:
 
 
 def converting(steps: Steps, rounds: int) -> dict:
-    """Our LMDB builder, with the wait for the disk, against `convert_imageset`: the same pictures resized to the same size."""
+    """Our LMDB builder, with the wait for the disk, against the `convert_imageset` of a Caffe with OpenCV, to the same size."""
     settings = replace(steps.settings.database, encoded=False)
     side, dataset = steps.model.crop + settings.margin, steps.settings.dataset
     faces = read_faces(steps.faces.made(), dataset)
