@@ -1,4 +1,4 @@
-"""Caffe as setup/caffe.patch leaves it: what is shared out among threads, convolutions without BLAS, Adam and BatchNorm in few passes."""
+"""Caffe as setup/patches leave it: what is shared out among threads, convolutions without BLAS, Adam and BatchNorm in few passes."""
 
 import os
 import subprocess
