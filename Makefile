@@ -92,7 +92,7 @@ distclean:  ## remove .venv and the Caffe built in the cache
 	rm -rf $(VENV) "$${XDG_CACHE_HOME:-$$HOME/.cache}"/attr2face/caffe-* "$${XDG_CACHE_HOME:-$$HOME/.cache}"/attr2face/cuda-*
 
 # What one face needs.
-$(READY): setup/system.sh setup/python.sh setup/lock/core.txt setup/caffe.sh setup/source.sh setup/debian.patch setup/caffe.patch pyproject.toml
+$(READY): setup/system.sh setup/python.sh setup/lock/core.txt setup/caffe.sh setup/source.sh $(wildcard setup/patches/*.patch) pyproject.toml
 	@bash setup/system.sh
 	@bash setup/python.sh $(VENV) setup/lock/core.txt
 	@CUDA=$(call quote,$(GPU)) CUDA_ARCH=$(call quote,$(CUDA_ARCH)) CAFFE_ROOT=$(call quote,$(CAFFE_ROOT)) bash setup/caffe.sh $(VENV)
