@@ -17,7 +17,7 @@ orig_sha1=4061e9b6915b7507ff30f83c1d1b74346fe026e2
 orig_sha256=e0eb3f06794f7402c77b7dec8e8480273ee1a1bb192e9122b621a69d4147ad0c
 contents_sha256=97503a0f09eabe5a4646e2aeba9d14773023509e472c3ab684b68967bee105fe
 options=(
-    -DCMAKE_BUILD_TYPE=Release "-DCMAKE_CXX_FLAGS=-O3 -march=${MARCH:-native} -fno-math-errno -w" -DCMAKE_CXX_STANDARD=17
+    -DCMAKE_BUILD_TYPE=Release "-DCMAKE_CXX_FLAGS=-O3 -march=${MARCH:-native} -fno-math-errno" -DCMAKE_CXX_STANDARD=17
     -DBLAS=Open -DUSE_OPENMP=ON -DUSE_LMDB=ON -DUSE_LEVELDB=OFF -DUSE_OPENCV=OFF
     -DBUILD_docs=OFF -DBUILD_matlab=OFF -Dpython_version=3
 )
@@ -50,7 +50,7 @@ cuda_options() {
 key() {
     {
         echo "${options[@]}"
-        cat "$here/caffe.sh" "$here"/*.patch /etc/os-release
+        cat "$here/caffe.sh" "$here/patches/"*.patch /etc/os-release
         "$python" -c 'import numpy, sys; print(sys.version, numpy.__version__)'
         clean g++ "-march=${MARCH:-native}" -Q --help=target --version
         if [ -n "$conda" ]; then
@@ -90,8 +90,8 @@ build() {
     bash "$here/source.sh" src "$contents_sha256" "${source[@]}"
 
     echo "Caffe 2/4: patching"
-    for patch in debian jpeg caffe; do
-        clean patch -d src -p1 <"$here/$patch.patch" >patch.log || fail "$patch.patch does not apply: $(tail -n 1 patch.log)"
+    for patch in "$here/patches/"*.patch; do
+        clean patch -d src -p1 -F 0 <"$patch" >patch.log || fail "$(basename "$patch") does not apply: $(tail -n 1 patch.log)"
     done
 
     echo "Caffe 3/4: configuring"
@@ -103,7 +103,7 @@ build() {
     echo "Caffe 4/4: compiling, ${toolkit:+with CUDA }a few minutes"
     clean DESTDIR="$PWD/stage" NINJA_STATUS='%p ' ninja -C build install 2>&1 | tee ninja.log |
         grep --line-buffered -oE '^ *[0-9]+%' | bash "$here/bar.sh" "  compiling" ||
-        fail "the build failed: $(grep -m 1 -A 4 'error' ninja.log)"
+        fail "the build failed: $(grep -m 1 -A 4 'error:' ninja.log)"
     rm -rf "stage$prefix/python" && ln -s lib/python3/dist-packages "stage$prefix/python"
     mv -T "stage$prefix" "$prefix"
 }

@@ -10,7 +10,23 @@ from attr2face.settings import Settings, leaves
 ROOT = Path(__file__).parents[1]
 DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted(ROOT.glob("docs/*.md")), *sorted(ROOT.glob("models/*/readme.md"))]
 # On make's command line or in the environment, beside the settings.
-OPTIONS = {"ATTRS", "N", "OUT", "GPU", "WORKERS", "STORE", "PORT", "TORCH", "YES", "ALL", "CUDA_ARCH", "CAFFE_ROOT", "CAFFE_SOURCE", "MARCH", "CONDA"}
+OPTIONS = {
+    "ATTRS",
+    "N",
+    "OUT",
+    "GPU",
+    "WORKERS",
+    "STORE",
+    "PORT",
+    "TORCH",
+    "YES",
+    "ALL",
+    "CUDA_ARCH",
+    "CAFFE_ROOT",
+    "CAFFE_SOURCE",
+    "MARCH",
+    "CONDA",
+}
 
 of_every_document = pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
 

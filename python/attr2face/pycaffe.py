@@ -2,7 +2,7 @@
 
 A distribution's OpenBLAS that is older than the processor falls back to kernels of 2004 (Prescott), and training takes 2.3
 times as long. numpy brings an OpenBLAS of its own, which is loaded first so that the hint does not reach it. BLAS gets one thread:
-Caffe's convolutions share images among threads themselves (setup/caffe.patch), and give BLAS more for large images.
+Caffe's convolutions share images among threads themselves (setup/patches), and give BLAS more for large images.
 """
 
 import os

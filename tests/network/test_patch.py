@@ -1,4 +1,4 @@
-"""Caffe as setup/*.patch leave it: work shared among threads, convolutions without BLAS, Adam and BatchNorm in few passes, JPEGs."""
+"""Caffe as setup/patches leave it: work shared among threads, convolutions without BLAS, Adam and BatchNorm in few passes, JPEGs."""
 
 import io
 import os
@@ -180,3 +180,22 @@ def test_a_jpeg_in_an_lmdb_becomes_the_pixels_that_pillow_reads(tmp_path):
     net = caffe.Net(str(prototxt), caffe.TEST)
     net.forward()
     np.testing.assert_array_equal(net.blobs["data"].data[0], to_blob_order(np.asarray(Image.open(file))))
+
+
+@pytest.mark.parametrize(("kernel", "stride", "value"), [(2, 2, np.nan), (2, 2, -np.inf), (1, 3, np.nan)])
+def test_max_pooling_of_values_that_compare_with_none_stays_within_the_map(tmp_path, kernel, stride, value):
+    """Windows of NaN pass it on; a last window without pixels, which Caffe's rounding up makes, passes nothing back."""
+    (tmp_path / "net.prototxt").write_text(f"""
+        force_backward: true
+        layer {{ name: "data" type: "Input" top: "data" input_param {{ shape {{ dim: 1 dim: 2 dim: 5 dim: 5 }} }} }}
+        layer {{ name: "pool" type: "Pooling" bottom: "data" top: "pool"
+                 pooling_param {{ pool: MAX kernel_size: {kernel} stride: {stride} }} }}
+    """)
+    net = caffe.Net(str(tmp_path / "net.prototxt"), caffe.TRAIN)
+    net.blobs["data"].data[...] = value
+    net.forward()
+    pooled, windows = net.blobs["pool"].data, len(range(0, 5, stride))
+    inside = pooled[:, :, :windows, :windows]
+    assert np.array_equal(inside, np.full_like(inside, value), equal_nan=True)
+    net.backward(pool=np.ones_like(pooled))
+    assert net.blobs["data"].diff.sum() == inside.size
