@@ -292,12 +292,12 @@ def jupyter(run: Run) -> None:
 
 def demo(run: Run) -> None:
     """serve a page to tick attributes on, at 127.0.0.1:PORT"""
-    from attr2face.generation.presets import needed
+    from attr2face.demo.server import serve
 
-    run.steps.for_faces(*needed(run.steps.settings.generation))
-    run.steps.judge.made()
-    page = str(CHECKOUT / "notebooks" / "demo.ipynb")
-    _jupyter(run, "voila", page, "--Voila.ip=127.0.0.1", f"--port={run.options.port}", "--no-browser")
+    port = str(run.options.port)
+    if not port.isdecimal() or not 1 <= int(port) <= 65535:
+        raise UserError(f"PORT={port} is no port; choose 1 to 65535")
+    serve(run.steps, int(port))
 
 
 COMMANDS = (config, status, clean, data, lmdb, weights, pretrain, finetune, activations, cgmm, gradcheck, diagnose, generator, generate,
