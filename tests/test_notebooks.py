@@ -2,21 +2,12 @@
 
 import os
 import shlex
-import shutil
-import socket
 import subprocess
-import sys
-import time
-import urllib.error
-import urllib.request
 from pathlib import Path
 
 import nbformat
 import pytest
 from nbclient import NotebookClient
-from selenium import webdriver
-from selenium.webdriver.common.by import By
-from selenium.webdriver.support.ui import WebDriverWait
 
 from attr2face import cli
 from attr2face.api import ENVIRONMENT, Pipeline
@@ -47,7 +38,7 @@ def test_a_notebook_runs_from_top_to_bottom(path, environment, monkeypatch):
     assert sum("image/png" in kinds for kinds in shown) >= len(figures), "figures are seen, not named"
 
 
-@pytest.mark.parametrize("path", [*NOTEBOOKS, ROOT / "notebooks" / "demo.ipynb"], ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 def test_a_notebook_is_committed_without_outputs(path):
     notebook = nbformat.read(path, as_version=4)
     assert not any(cell.get("outputs") or cell.get("execution_count") for cell in notebook.cells)
@@ -67,68 +58,3 @@ def test_a_notebook_gets_what_the_command_was_given(monkeypatch, tmp_path):
 
 def test_there_are_six_notebooks_in_reading_order():
     assert [path.stem[:2] for path in NOTEBOOKS] == [f"{i}_" for i in range(1, 7)]
-
-
-@pytest.fixture
-def address(environment, unused_port):
-    command = [sys.executable, "-m", "voila", "notebooks/demo.ipynb", "--Voila.ip=127.0.0.1", f"--port={unused_port}", "--no-browser"]
-    server = subprocess.Popen(command, env=environment, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    address = f"http://127.0.0.1:{unused_port}"
-    deadline = time.monotonic() + 120
-    while time.monotonic() < deadline and server.poll() is None:
-        try:
-            urllib.request.urlopen(f"{address}/voila/static/", timeout=5)
-        except urllib.error.HTTPError:
-            break
-        except OSError:
-            time.sleep(0.3)
-    yield address
-    server.terminate()
-    server.wait(timeout=20)
-
-
-@pytest.fixture
-def unused_port() -> int:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return free.getsockname()[1]
-
-
-@pytest.fixture
-def browser(tmp_path):
-    if not (shutil.which("chromium") and shutil.which("chromedriver")):
-        pytest.skip("there is no Chromium: install chromium and chromium-driver")
-    options = webdriver.ChromeOptions()
-    options.binary_location = shutil.which("chromium")
-    quiet = ("headless", "no-sandbox", "disable-gpu", "disable-dev-shm-usage", "no-first-run", "disable-background-networking",
-             "disable-component-update", "disable-sync", "window-size=1200,1400", f"user-data-dir={tmp_path / 'profile'}")  # fmt: skip
-    for argument in quiet:
-        options.add_argument(f"--{argument}")
-    driver = webdriver.Chrome(options=options, service=webdriver.ChromeService(shutil.which("chromedriver")))
-    yield driver
-    driver.quit()
-
-
-def test_ticking_attributes_and_a_click_make_a_face(browser, address, tmp_path):
-    browser.get(address)
-    wait = WebDriverWait(browser, 180)
-
-    def label(name: str):
-        return wait.until(lambda page: page.find_element(By.XPATH, f"//label[normalize-space()='{name}']"))
-
-    def button():
-        return browser.find_element(By.XPATH, "//button[normalize-space()='Make a face']")
-
-    label("Bald").click()
-    label("Receding Hairline").click()
-    wait.until(lambda page: "exclude each other" in page.page_source)
-    assert not button().is_enabled()
-    label("Receding Hairline").click()
-    wait.until(lambda page: button().is_enabled())
-
-    before = browser.find_element(By.CSS_SELECTOR, ".face-page img").get_attribute("src")
-    button().click()
-    wait.until(lambda page: page.find_elements(By.CSS_SELECTOR, "a[download='Bald.png']"))
-    assert browser.find_element(By.CSS_SELECTOR, ".face-page img").get_attribute("src") != before
-    browser.save_screenshot(str(tmp_path / "page.png"))
-    assert "judge" in browser.find_element(By.CSS_SELECTOR, ".face-table").text

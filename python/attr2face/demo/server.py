@@ -75,7 +75,7 @@ class FaceHandler(Handler):
                 await self._send(line)
             await self._send(await making)
         except UserError as error:
-            await self._send({"error": f"{str(error)[:1].upper()}{str(error)[1:]}."})
+            await self._send({"error": sentence(error)})
         except (Abandoned, StreamClosedError):
             self.closed = True
         except Exception:
@@ -85,6 +85,12 @@ class FaceHandler(Handler):
     async def _send(self, line: dict[str, object]) -> None:
         self.write(json.dumps(line) + "\n")
         await self.flush()
+
+
+def sentence(error: UserError) -> str:
+    """What an error says, as a sentence on the page."""
+    text = str(error)
+    return text[:1].upper() + text[1:] + ("" if text.endswith(("?", ".")) else ".")
 
 
 def application(studio: Studio, worker: ThreadPoolExecutor) -> Application:

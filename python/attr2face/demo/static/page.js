@@ -62,7 +62,8 @@ function showClashes() {
 function hint(names) {
   if (!names.length) return "Tick at least one attribute.";
   const pairs = start.rare.filter((pair) => pair.every((name) => names.includes(name) && weights.get(name) > 0));
-  return pairs.map((pair) => `${pair[0]} and ${pair[1]} hardly ever occur together in the training pictures.`).join(" ");
+  const named = pairs.map((pair) => pair.join(" and ")).join("; ");
+  return named && `Hardly ever together in the training pictures: ${named}.`;
 }
 
 // Faces.
@@ -189,7 +190,9 @@ for (const id of ["strength", "variety"]) {
 for (const box of boxes) box.addEventListener("change", showWanted);
 at("form").addEventListener("submit", (event) => {
   event.preventDefault();
-  if (at("make").ariaDisabled !== "true") makeFaces(0);
+  if (at("make").ariaDisabled === "true") return;
+  makeFaces(0);
+  at("face").scrollIntoView({ block: "nearest" });
 });
 at("find").addEventListener("input", () => {
   const text = at("find").value.trim().toLowerCase();
