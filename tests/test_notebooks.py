@@ -1,5 +1,7 @@
 """The notebooks and the demo's page, on a small pipeline: every cell runs, and in a browser a tick and a click lead to a face."""
 
+import base64
+import io
 import os
 import shlex
 import subprocess
@@ -7,10 +9,11 @@ from pathlib import Path
 
 import nbformat
 import pytest
-from nbclient import NotebookClient
+from PIL import Image
 
 from attr2face import cli
 from attr2face.api import ENVIRONMENT, Pipeline
+from attr2face.report.notebooks import WIDGET, WIDTH, code_hash, executed, light
 
 ROOT = Path(__file__).parents[1]
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("[1-6]_*.ipynb"))
@@ -26,11 +29,8 @@ def environment(steps) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
-def test_a_notebook_runs_from_top_to_bottom(path, environment, monkeypatch):
-    monkeypatch.setenv(ENVIRONMENT, environment[ENVIRONMENT])
-    notebook = nbformat.read(path, as_version=4)
-    client = NotebookClient(notebook, timeout=300, kernel_name="python3", resources={"metadata": {"path": str(path.parent)}})
-    client.execute()
+def test_a_notebook_runs_from_top_to_bottom(path, environment):
+    notebook = executed(path, environment)
     code = [cell for cell in notebook.cells if cell.cell_type == "code"]
     shown = [set(output.data) for cell in code for output in cell.outputs if "data" in output]
     assert shown
@@ -39,9 +39,49 @@ def test_a_notebook_runs_from_top_to_bottom(path, environment, monkeypatch):
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
-def test_a_notebook_is_committed_without_outputs(path):
+def test_the_committed_outputs_are_those_of_the_code(path):
     notebook = nbformat.read(path, as_version=4)
-    assert not any(cell.get("outputs") or cell.get("execution_count") for cell in notebook.cells)
+    assert notebook.metadata.get("outputs_of") == code_hash(notebook), "make notebooks writes the outputs again"
+    counts = [cell.execution_count for cell in notebook.cells if cell.cell_type == "code"]
+    assert counts == list(range(1, len(counts) + 1))
+    assert not any(output.output_type == "error" for cell in notebook.cells for output in cell.get("outputs", []))
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_a_notebook_begins_with_a_question_and_ends_with_what_was_found(path):
+    first, *_, title, found = nbformat.read(path, as_version=4).cells
+    assert first.source.splitlines()[0].endswith("?")
+    assert title.source == "## What was found"
+    assert "{" in found.source, "it is calculated"
+    assert [set(output.data) for output in found.outputs] == [{"text/markdown", "text/plain"}]
+
+
+def test_committed_outputs_are_light_and_name_no_folder_of_a_machine():
+    assert sum(path.stat().st_size for path in NOTEBOOKS) < 1e6
+    for path in NOTEBOOKS:
+        assert "image/png" not in path.read_text()
+        assert str(ROOT) not in path.read_text()
+        assert "/tmp/" not in path.read_text()
+
+
+def test_a_light_notebook_keeps_pictures_as_small_jpegs_and_no_messages_or_widgets():
+    file = io.BytesIO()
+    Image.new("RGBA", (1400, 700), "red").save(file, "PNG")
+    png = base64.b64encode(file.getvalue()).decode()
+    cell = nbformat.v4.new_code_cell("x = 1", execution_count=1, metadata={"execution": {"started": "now"}})
+    cell.outputs = [
+        nbformat.v4.new_output("stream", name="stderr", text="made /home/somebody/store"),
+        nbformat.v4.new_output("display_data", data={WIDGET: {"model_id": "1"}, "text/plain": "interactive"}),
+        nbformat.v4.new_output("display_data", data={"image/png": png, "text/plain": "<Figure>"}),
+    ]
+    made = light(nbformat.v4.new_notebook(cells=[cell]))
+    (output,) = made.cells[0].outputs
+    assert set(output.data) == {"image/jpeg", "text/plain"}
+    assert Image.open(io.BytesIO(base64.b64decode(output.data["image/jpeg"]))).size == (WIDTH, WIDTH // 2)
+    assert made.cells[0].metadata == {}
+    assert made.metadata["outputs_of"] == code_hash(made)
+    made.cells[0].source = "x = 2"
+    assert made.metadata["outputs_of"] != code_hash(made)
 
 
 def test_a_notebook_gets_what_the_command_was_given(monkeypatch, tmp_path):

@@ -149,9 +149,8 @@ function choose(face) {
   const name = `${face.recipe.name}-${face.number}`;
   Object.assign(at("picture"), { href: face.picture, download: `${name}.png` });
   const recipe = { link: `/?${face.settings}`, ...face.recipe };
-  const file = new Blob([JSON.stringify(recipe, null, 2) + "\n"], { type: "application/json" });
-  URL.revokeObjectURL(at("recipe").href);
-  Object.assign(at("recipe"), { href: URL.createObjectURL(file), download: `${name}.json` });
+  const text = encodeURIComponent(JSON.stringify(recipe, null, 2) + "\n");
+  Object.assign(at("recipe"), { href: `data:application/json;charset=utf-8,${text}`, download: `${name}.json` });
   history.replaceState(null, "", `/?${face.settings}`);
   at("details").hidden = false;
   showChoices(face.number);
