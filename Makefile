@@ -78,7 +78,7 @@ nets: $(READY)  ## write the committed prototxt files again
 	@$(ATTR2FACE) nets $(GIVEN)
 bench: $(READY)  ## speeds, side by side with Caffe's own tools
 	@$(ATTR2FACE) bench $(GIVEN)
-notebooks: $(VENV)/extras  ## execute the notebooks, as pages in results/
+notebooks: $(VENV)/extras  ## execute the notebooks, as pages in results/, and with small outputs in notebooks/
 	@$(ATTR2FACE) notebooks $(GIVEN)
 jupyter: $(VENV)/extras  ## open the notebooks
 	@$(ATTR2FACE) jupyter $(GIVEN)

@@ -1,25 +1,19 @@
 """The notebooks and the demo's page, on a small pipeline: every cell runs, and in a browser a tick and a click lead to a face."""
 
+import base64
+import io
 import os
 import shlex
-import shutil
-import socket
 import subprocess
-import sys
-import time
-import urllib.error
-import urllib.request
 from pathlib import Path
 
 import nbformat
 import pytest
-from nbclient import NotebookClient
-from selenium import webdriver
-from selenium.webdriver.common.by import By
-from selenium.webdriver.support.ui import WebDriverWait
+from PIL import Image
 
 from attr2face import cli
 from attr2face.api import ENVIRONMENT, Pipeline
+from attr2face.report.notebooks import WIDGET, WIDTH, code_hash, executed, light
 
 ROOT = Path(__file__).parents[1]
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("[1-6]_*.ipynb"))
@@ -35,11 +29,8 @@ def environment(steps) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
-def test_a_notebook_runs_from_top_to_bottom(path, environment, monkeypatch):
-    monkeypatch.setenv(ENVIRONMENT, environment[ENVIRONMENT])
-    notebook = nbformat.read(path, as_version=4)
-    client = NotebookClient(notebook, timeout=300, kernel_name="python3", resources={"metadata": {"path": str(path.parent)}})
-    client.execute()
+def test_a_notebook_runs_from_top_to_bottom(path, environment):
+    notebook = executed(path, environment)
     code = [cell for cell in notebook.cells if cell.cell_type == "code"]
     shown = [set(output.data) for cell in code for output in cell.outputs if "data" in output]
     assert shown
@@ -47,10 +38,50 @@ def test_a_notebook_runs_from_top_to_bottom(path, environment, monkeypatch):
     assert sum("image/png" in kinds for kinds in shown) >= len(figures), "figures are seen, not named"
 
 
-@pytest.mark.parametrize("path", [*NOTEBOOKS, ROOT / "notebooks" / "demo.ipynb"], ids=lambda path: path.stem)
-def test_a_notebook_is_committed_without_outputs(path):
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_the_committed_outputs_are_those_of_the_code(path):
     notebook = nbformat.read(path, as_version=4)
-    assert not any(cell.get("outputs") or cell.get("execution_count") for cell in notebook.cells)
+    assert notebook.metadata.get("outputs_of") == code_hash(notebook), "make notebooks writes the outputs again"
+    counts = [cell.execution_count for cell in notebook.cells if cell.cell_type == "code"]
+    assert counts == list(range(1, len(counts) + 1))
+    assert not any(output.output_type == "error" for cell in notebook.cells for output in cell.get("outputs", []))
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_a_notebook_begins_with_a_question_and_ends_with_what_was_found(path):
+    first, *_, title, found = nbformat.read(path, as_version=4).cells
+    assert first.source.splitlines()[0].endswith("?")
+    assert title.source == "## What was found"
+    assert "{" in found.source, "it is calculated"
+    assert [set(output.data) for output in found.outputs] == [{"text/markdown", "text/plain"}]
+
+
+def test_committed_outputs_are_light_and_name_no_folder_of_a_machine():
+    assert sum(path.stat().st_size for path in NOTEBOOKS) < 1e6
+    for path in NOTEBOOKS:
+        assert "image/png" not in path.read_text()
+        assert str(ROOT) not in path.read_text()
+        assert "/tmp/" not in path.read_text()
+
+
+def test_a_light_notebook_keeps_pictures_as_small_jpegs_and_no_messages_or_widgets():
+    file = io.BytesIO()
+    Image.new("RGBA", (1400, 700), "red").save(file, "PNG")
+    png = base64.b64encode(file.getvalue()).decode()
+    cell = nbformat.v4.new_code_cell("x = 1", execution_count=1, metadata={"execution": {"started": "now"}})
+    cell.outputs = [
+        nbformat.v4.new_output("stream", name="stderr", text="made /home/somebody/store"),
+        nbformat.v4.new_output("display_data", data={WIDGET: {"model_id": "1"}, "text/plain": "interactive"}),
+        nbformat.v4.new_output("display_data", data={"image/png": png, "text/plain": "<Figure>"}),
+    ]
+    made = light(nbformat.v4.new_notebook(cells=[cell]))
+    (output,) = made.cells[0].outputs
+    assert set(output.data) == {"image/jpeg", "text/plain"}
+    assert Image.open(io.BytesIO(base64.b64decode(output.data["image/jpeg"]))).size == (WIDTH, WIDTH // 2)
+    assert made.cells[0].metadata == {}
+    assert made.metadata["outputs_of"] == code_hash(made)
+    made.cells[0].source = "x = 2"
+    assert made.metadata["outputs_of"] != code_hash(made)
 
 
 def test_a_notebook_gets_what_the_command_was_given(monkeypatch, tmp_path):
@@ -67,68 +98,3 @@ def test_a_notebook_gets_what_the_command_was_given(monkeypatch, tmp_path):
 
 def test_there_are_six_notebooks_in_reading_order():
     assert [path.stem[:2] for path in NOTEBOOKS] == [f"{i}_" for i in range(1, 7)]
-
-
-@pytest.fixture
-def address(environment, unused_port):
-    command = [sys.executable, "-m", "voila", "notebooks/demo.ipynb", "--Voila.ip=127.0.0.1", f"--port={unused_port}", "--no-browser"]
-    server = subprocess.Popen(command, env=environment, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    address = f"http://127.0.0.1:{unused_port}"
-    deadline = time.monotonic() + 120
-    while time.monotonic() < deadline and server.poll() is None:
-        try:
-            urllib.request.urlopen(f"{address}/voila/static/", timeout=5)
-        except urllib.error.HTTPError:
-            break
-        except OSError:
-            time.sleep(0.3)
-    yield address
-    server.terminate()
-    server.wait(timeout=20)
-
-
-@pytest.fixture
-def unused_port() -> int:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return free.getsockname()[1]
-
-
-@pytest.fixture
-def browser(tmp_path):
-    if not (shutil.which("chromium") and shutil.which("chromedriver")):
-        pytest.skip("there is no Chromium: install chromium and chromium-driver")
-    options = webdriver.ChromeOptions()
-    options.binary_location = shutil.which("chromium")
-    quiet = ("headless", "no-sandbox", "disable-gpu", "disable-dev-shm-usage", "no-first-run", "disable-background-networking",
-             "disable-component-update", "disable-sync", "window-size=1200,1400", f"user-data-dir={tmp_path / 'profile'}")  # fmt: skip
-    for argument in quiet:
-        options.add_argument(f"--{argument}")
-    driver = webdriver.Chrome(options=options, service=webdriver.ChromeService(shutil.which("chromedriver")))
-    yield driver
-    driver.quit()
-
-
-def test_ticking_attributes_and_a_click_make_a_face(browser, address, tmp_path):
-    browser.get(address)
-    wait = WebDriverWait(browser, 180)
-
-    def label(name: str):
-        return wait.until(lambda page: page.find_element(By.XPATH, f"//label[normalize-space()='{name}']"))
-
-    def button():
-        return browser.find_element(By.XPATH, "//button[normalize-space()='Make a face']")
-
-    label("Bald").click()
-    label("Receding Hairline").click()
-    wait.until(lambda page: "exclude each other" in page.page_source)
-    assert not button().is_enabled()
-    label("Receding Hairline").click()
-    wait.until(lambda page: button().is_enabled())
-
-    before = browser.find_element(By.CSS_SELECTOR, ".face-page img").get_attribute("src")
-    button().click()
-    wait.until(lambda page: page.find_elements(By.CSS_SELECTOR, "a[download='Bald.png']"))
-    assert browser.find_element(By.CSS_SELECTOR, ".face-page img").get_attribute("src") != before
-    browser.save_screenshot(str(tmp_path / "page.png"))
-    assert "judge" in browser.find_element(By.CSS_SELECTOR, ".face-table").text

@@ -190,12 +190,12 @@ class Pipeline:
         import pandas as pd
 
         from attr2face.data.database import FaceDatabase
-        from attr2face.generation.faces import read_attributes
+        from attr2face.generation.faces import Loaded, read_attributes
         from attr2face.generation.presets import needed
 
         trained = self.steps.for_faces(*needed(self.steps.settings.generation))
         crops = _crops(images, FaceDatabase.open(trained.database))
-        return pd.DataFrame(read_attributes(trained, crops)[:-1], columns=ATTRIBUTES)
+        return pd.DataFrame(read_attributes(Loaded(trained), crops)[:-1], columns=ATTRIBUTES)
 
     def _net(self, layer: str, n: int) -> caffe.Net:
         """The net up to a layer, for n images; the last one is kept."""

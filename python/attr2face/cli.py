@@ -278,11 +278,18 @@ def bench(run: Run) -> None:
 
 
 def notebooks(run: Run) -> None:
-    """execute the notebooks, as pages in results/"""
+    """execute the notebooks, as pages in results/; with the default settings, notebooks/ keeps small outputs, too"""
+    from attr2face.report.notebooks import executed, write_light, write_page
+
     _prepare(run.steps)
     out = results_folder() / f"{run.steps.settings.dataset}-{run.steps.settings.model}" / "notebooks"
-    pages = sorted(str(path) for path in (CHECKOUT / "notebooks").glob("[1-6]_*.ipynb"))
-    _jupyter(run, "nbconvert", "--execute", "--to", "html", "--output-dir", str(out), *pages)
+    for path in sorted((CHECKOUT / "notebooks").glob("[1-6]_*.ipynb")):
+        notebook = executed(path, _notebook_environment(run))
+        write_page(notebook, out / f"{path.stem}.html")
+        print(out / f"{path.stem}.html")
+        if run.steps.settings == conf.Settings():
+            write_light(notebook, path)
+            print(path)
 
 
 def jupyter(run: Run) -> None:
@@ -293,12 +300,12 @@ def jupyter(run: Run) -> None:
 
 def demo(run: Run) -> None:
     """serve a page to tick attributes on, at 127.0.0.1:PORT"""
-    from attr2face.generation.presets import needed
+    from attr2face.demo.server import serve
 
-    run.steps.for_faces(*needed(run.steps.settings.generation))
-    run.steps.judge.made()
-    page = str(CHECKOUT / "notebooks" / "demo.ipynb")
-    _jupyter(run, "voila", page, "--Voila.ip=127.0.0.1", f"--port={run.options.port}", "--no-browser")
+    port = str(run.options.port)
+    if not port.isdecimal() or not 1 <= int(port) <= 65535:
+        raise UserError(f"PORT={port} is no port; choose 1 to 65535")
+    serve(run.steps, int(port))
 
 
 COMMANDS = (config, status, clean, data, lmdb, weights, pretrain, finetune, activations, cgmm, gradcheck, diagnose, generator, generate,
@@ -378,12 +385,16 @@ def _prepare(steps: Steps) -> None:
         step.made()
 
 
-def _jupyter(run: Run, *command: str) -> None:
+def _notebook_environment(run: Run) -> dict[str, str]:
+    """The environment in which `Pipeline.from_environment` finds what the command was given."""
     where = {"store": run.steps.store.root, "workers": run.options.workers, "gpu": run.options.gpu}
     named = {**run.steps.given, **where}
     given = shlex.join(f"{name.upper()}={value}" for name, value in named.items())
-    environment = os.environ | {ENVIRONMENT: given, "TQDM_DISABLE": "1"}
-    done = subprocess.run([str(Path(sys.executable).with_name("jupyter")), *command], env=environment)
+    return os.environ | {ENVIRONMENT: given, "TQDM_DISABLE": "1"}
+
+
+def _jupyter(run: Run, *command: str) -> None:
+    done = subprocess.run([str(Path(sys.executable).with_name("jupyter")), *command], env=_notebook_environment(run))
     if done.returncode:
         raise UserError(f"jupyter {command[0]} ended with status {done.returncode}")
 

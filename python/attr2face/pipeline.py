@@ -416,6 +416,17 @@ class Steps:
         return self._judge(self.judge_lmdb)
 
     @functools.cached_property
+    def judge_accuracy(self) -> Artefact:
+        """How often the first judge is right about real pictures of unseen people."""
+
+        def measure(out: Path) -> None:
+            from attr2face.evaluation.judge import write_accuracy
+
+            write_accuracy(self.judge.path / "judge.h5", database_of(self.judge_lmdb), out)
+
+        return self._step("judge-accuracy", measure, {}, {"lmdb": self.judge_lmdb, "judge": self.judge})
+
+    @functools.cached_property
     def net_judge(self) -> Artefact:
         """The second judge, a net. That of photographs starts from the one of rendered faces."""
         s = self.settings

@@ -10,7 +10,7 @@ import pytest
 from attr2face.cgmm.mixture import load_mixture
 from attr2face.errors import UserError
 from attr2face.generation.bundle import compare_bundles, unpack, write_bundle
-from attr2face.generation.faces import Trained, generate, read_attributes
+from attr2face.generation.faces import Loaded, Trained, generate, read_attributes
 from attr2face.pipeline import BUNDLE, Steps
 from attr2face.settings import Generation, Settings, as_dict, as_text
 from tests.conftest import SMALL
@@ -29,13 +29,13 @@ def unpacked(trained, tmp_path_factory) -> Trained:
 @pytest.mark.parametrize(("preset", "most"), [("generator", 2), ("codes", 8)])  # a descent goes on from what is rounded
 def test_faces_from_a_bundle_are_those_of_the_nets_but_for_rounding(trained, unpacked, preset, most):
     settings = Generation(preset=preset)
-    faces = [generate(made_with, [["Male", "Smiling"]], settings, 1)[0].astype(float) for made_with in (trained, unpacked)]
+    faces = [generate(Loaded(made_with), [["Male", "Smiling"]], settings, 1)[0].astype(float) for made_with in (trained, unpacked)]
     assert np.abs(faces[0] - faces[1]).mean() < most
 
 
 def test_the_net_of_a_bundle_reads_as_before(trained, unpacked, database):
     images = np.stack(list(database.crops(range(4))))
-    assert np.allclose(read_attributes(trained, images), read_attributes(unpacked, images), atol=0.02)
+    assert np.allclose(read_attributes(Loaded(trained), images), read_attributes(Loaded(unpacked), images), atol=0.02)
 
 
 def test_the_same_nets_make_the_same_bytes_and_a_copy_is_equal(trained, tmp_path):

@@ -6,7 +6,7 @@ import pytest
 from attr2face.cgmm.mixture import load_mixture
 from attr2face.errors import UserError
 from attr2face.generation.codes import Codes, load_generator
-from attr2face.generation.faces import generate
+from attr2face.generation.faces import Loaded, generate
 from attr2face.generation.presets import needed
 from attr2face.settings import Generation
 from tests.generation.conftest import MINI
@@ -52,10 +52,10 @@ def test_a_code_is_never_negative(codes):
 
 
 def test_one_pass_has_no_losses_and_a_descent_lowers_them(trained):
-    images, losses = generate(trained, [["Male"], ["Smiling"]], Generation(preset="generator"), 1)
+    images, losses = generate(Loaded(trained), [["Male"], ["Smiling"]], Generation(preset="generator"), 1)
     assert images.shape == (2, MINI.crop, MINI.crop, 3)
     assert losses.shape == (0, 2)
-    _, losses = generate(trained, [["Male"], ["Smiling"]], Generation(preset="codes"), 1)
+    _, losses = generate(Loaded(trained), [["Male"], ["Smiling"]], Generation(preset="codes"), 1)
     assert len(losses) == 40
     assert losses[-5:].mean() < losses[:5].mean(), "each is of a picture that was moved at random"
 
@@ -69,7 +69,7 @@ def test_settings_that_do_not_go_with_the_generator_are_refused(given, part):
 def test_draws_of_a_request_are_different_faces_where_there_is_variety(trained):
     def distance(variety: float) -> float:
         settings = Generation(preset="generator", variety=variety)
-        images, _ = generate(trained, [["Male"], ["Male"]], settings, 1, draws=[0, 1])
+        images, _ = generate(Loaded(trained), [["Male"], ["Male"]], settings, 1, draws=[0, 1])
         return np.abs(images[0].astype(float) - images[1]).mean()
 
     assert distance(1.0) > distance(0.0), "where the noise alone differs"

@@ -14,7 +14,7 @@ from attr2face.data.attributes import ATTRIBUTES, attribute_probabilities, reque
 from attr2face.data.pictures import enlarged, read_picture
 from attr2face.generation import faces, presets
 from attr2face.generation.eigenfaces import load_eigenfaces
-from attr2face.generation.faces import attribute_objective, generate, read_attributes, write_faces
+from attr2face.generation.faces import Loaded, attribute_objective, generate, read_attributes, write_faces
 from attr2face.generation.presets import PRESETS
 from attr2face.network import prototxt
 from attr2face.network.weights import load
@@ -61,7 +61,7 @@ def test_an_animation_begins_near_the_mean_face_and_ends_with_the_face(trained, 
 def test_the_reading_of_a_face_is_that_of_the_net(trained, database, weights, brief, tmp_path):
     settings = Generation()
     with threadpool_limits(1):  # as faces are made: sums of several threads are rounded otherwise
-        images, _ = generate(trained, [["Bald"]], settings, 1)
+        images, _ = generate(Loaded(trained), [["Bald"]], settings, 1)
     write_faces(trained, [["Bald"]], settings, 1, tmp_path, ALONE)
     assert (read_picture(tmp_path / "000.png") == np.asarray(enlarged(images[0]))).all()
     net = load(prototxt.deploy(database.model, 2), weights)
@@ -69,7 +69,7 @@ def test_the_reading_of_a_face_is_that_of_the_net(trained, database, weights, br
     net.blobs["data"].data[1] = 0
     net.forward()
     expected = attribute_probabilities(net.blobs["prob"].data)
-    assert np.allclose(read_attributes(trained, images), expected, atol=1e-6)
+    assert np.allclose(read_attributes(Loaded(trained), images), expected, atol=1e-6)
     row = pd.read_csv(tmp_path / "reading.csv").iloc[0]
     bald = ATTRIBUTES.index("Bald")
     assert row["probability"] == pytest.approx(expected[0, bald], abs=6e-4)
@@ -93,7 +93,7 @@ def rngs(requests: np.ndarray, seed: int) -> list[np.random.Generator]:
 @pytest.mark.parametrize("name", ["conditional", "paper", "drawn"])
 def test_the_objective_has_the_target_of_the_request(trained, database, name):
     requests = np.stack([request(["Male"]), request(["Smiling", "Bald"])])
-    objective = attribute_objective(trained, database, requests, Generation(target=name, strength=1.5), rngs(requests, 3))
+    objective = attribute_objective(Loaded(trained), requests, Generation(target=name, strength=1.5), rngs(requests, 3))
     mixture = load_mixture(trained.mixture)
     for i, rng in enumerate(rngs(requests, 3)):
         expected = target(name, mixture, requests[i], 1.5, rng)
@@ -104,8 +104,8 @@ def test_the_objective_has_the_target_of_the_request(trained, database, name):
 
 def test_scores_are_weighed_beside_the_target_and_alone_for_classes(trained, database):
     requests = request(["Male", "Smiling"])[None]
-    both = attribute_objective(trained, database, requests, Generation(score_weight=0.25), rngs(requests, 1))
-    alone = attribute_objective(trained, database, requests, Generation(target="classes"), [])
+    both = attribute_objective(Loaded(trained), requests, Generation(score_weight=0.25), rngs(requests, 1))
+    alone = attribute_objective(Loaded(trained), requests, Generation(target="classes"), [])
     assert both.target is not None
     assert alone.target is None
     assert both.net.blobs["wanted"].data.sum() * both.scale[0] == pytest.approx(2 * 0.25, rel=1e-5)
@@ -152,16 +152,16 @@ def test_without_the_net_a_face_is_what_regression_on_its_attributes_expects(tra
     z = eigenfaces.of_attributes(request(["Male", "Bald"])[None])
     for start in (1.0, 2.0):
         for preset in ("eigenfaces", "pixels"):
-            images, losses = generate(trained, [["Male", "Bald"]], Generation(preset=preset, start=start, net_weight=0), 1)
+            images, losses = generate(Loaded(trained), [["Male", "Bald"]], Generation(preset=preset, start=start, net_weight=0), 1)
             assert (images == database.preprocessing.to_images(eigenfaces.canvas(start * z))).all()
             assert losses.shape == (0, 1)
-    images, _ = generate(trained, [["Male", "Bald"]], Generation(preset="pixels", net_weight=0), 1)
+    images, _ = generate(Loaded(trained), [["Male", "Bald"]], Generation(preset="pixels", net_weight=0), 1)
     assert (images[0] == database.preprocessing.mean_image).all(), "the paper's descent starts at the mean image"
 
 
 def test_pixels_can_start_at_what_regression_expects(trained, brief):
-    near, far = (generate(trained, [["Smiling"]], Generation(preset="pixels", start=start), 1)[0] for start in (1.0, 0.0))
-    expected, _ = generate(trained, [["Smiling"]], Generation(preset="pixels", start=1.0, net_weight=0), 1)
+    near, far = (generate(Loaded(trained), [["Smiling"]], Generation(preset="pixels", start=start), 1)[0] for start in (1.0, 0.0))
+    expected, _ = generate(Loaded(trained), [["Smiling"]], Generation(preset="pixels", start=1.0, net_weight=0), 1)
     distance = [np.square(images.astype(float) - expected).mean() for images in (near, far)]
     assert distance[0] < distance[1]
 
@@ -176,7 +176,7 @@ def test_a_set_that_is_there_twice_is_drawn_twice(trained, brief, tmp_path):
 
 def test_a_face_does_not_depend_on_those_beside_it(trained, brief):
     """But for rounding: sums of a batch are taken in another order."""
-    (alone,), _ = generate(trained, [["Smiling"]], Generation(), 1)
-    together, _ = generate(trained, [["Male"], ["Smiling"]], Generation(), 1)
+    (alone,), _ = generate(Loaded(trained), [["Smiling"]], Generation(), 1)
+    together, _ = generate(Loaded(trained), [["Male"], ["Smiling"]], Generation(), 1)
     assert np.abs(alone.astype(int) - together[1]).max() <= 1
     assert np.abs(alone.astype(int) - together[0]).max() > 1

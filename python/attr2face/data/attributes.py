@@ -2,7 +2,7 @@
 
 import csv
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -101,15 +101,17 @@ def parse_sets(text: str) -> list[list[str]]:
     return [list(chosen) for chosen in dict.fromkeys(sets)]
 
 
-def request(chosen: Iterable[str]) -> np.ndarray:
-    """A list of attributes as numbers: (73,) float, 1 for the chosen ones, 0 for the others of their heads, which they exclude, and nan
-    for the rest.
+def request(chosen: Iterable[str] | Mapping[str, float]) -> np.ndarray:
+    """Attributes as numbers: (73,) float, 1 for the chosen ones, 0 for the others of their heads, which they exclude, and nan for the rest.
+
+    A chosen one may have a weight instead: 2 for twice as much, 0 for a face without it.
     """
+    weights = chosen if isinstance(chosen, Mapping) else dict.fromkeys(chosen, 1.0)
     a = np.full(len(ATTRIBUTES), np.nan)
     for head in HEADS:
-        if set(chosen) & set(head.attributes):
+        if weights.keys() & set(head.attributes):
             for attribute in head.attributes:
-                a[INDEX[attribute]] = attribute in chosen
+                a[INDEX[attribute]] = weights.get(attribute, 0)
     return a
 
 

@@ -11,7 +11,7 @@ from attr2face.data.pictures import enlarged, write_picture, write_sheet
 from attr2face.evaluation.judge import load_judge
 from attr2face.files import write_json
 from attr2face.generation.editing import Edit
-from attr2face.generation.faces import Trained, read_attributes
+from attr2face.generation.faces import Loaded, Trained, read_attributes
 
 
 def write_edit(edit: Edit, changes: Mapping[str, bool], trained: Trained, judge: Path, out: Path) -> None:
@@ -24,7 +24,7 @@ def write_edit(edit: Edit, changes: Mapping[str, bool], trained: Trained, judge:
     captions = ["photograph", "its activations", "moved", "photograph + what the move changes"]
     write_picture(shown[-1], out / "edited.png")
     write_sheet(out / "sheet.png", shown, captions, len(shown))
-    probability = read_attributes(trained, np.stack([edit.photograph, edit.edited]))
+    probability = read_attributes(Loaded(trained), np.stack([edit.photograph, edit.edited]))
     seen = load_judge(judge).sees([shown[0], shown[-1]])
     columns = {"before": probability[0], "after": probability[1], "judge, before": seen[0], "judge, after": seen[1]}
     table = pd.DataFrame(columns, index=pd.Index(ATTRIBUTES, name="attribute")).round(3)

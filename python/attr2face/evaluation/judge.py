@@ -136,6 +136,13 @@ def write_judge(database: FaceDatabase, out: Path, machine: Machine) -> None:
     table.to_csv(out / "scores.csv", index=False)
 
 
+def write_accuracy(judge: Path, database: FaceDatabase, out: Path) -> None:
+    """Write how often a judge is right about test people, with the thresholds by which it sees, as `accuracy.csv` into `out`."""
+    rows, judge = database.rows("test"), load_judge(judge)
+    answer = judge.outputs(photographs(database, rows))
+    score(database.positive[rows], answer, judge.threshold).to_csv(out / "accuracy.csv", index=False)
+
+
 def load_judge(path: Path) -> Judge:
     """Read what `write_judge` wrote."""
     with h5py.File(require(path, "make evaluate trains it")) as file:

@@ -11,7 +11,7 @@ from attr2face.data.attributes import HEADS, INDEX
 from attr2face.data.database import FaceDatabase
 from attr2face.data.images import read_image
 from attr2face.generation.codes import load_generator
-from attr2face.generation.faces import Trained, read_attributes
+from attr2face.generation.faces import Loaded, Trained, read_attributes
 from attr2face.generation.objective import activations_of
 from attr2face.network import prototxt
 from attr2face.network.weights import load
@@ -52,7 +52,7 @@ def edit_photograph(trained: Trained, photo: Path, changes: Mapping[str, bool], 
     photograph = preprocessing.to_blob(read_image(photo, database.mean.shape[-1])[None])
     image = preprocessing.to_images(photograph)
     phi = activations_of(photograph, load(prototxt.generation(database.model, mixture.layer), trained.weights), mixture.layer)
-    away = strength * direction(mixture, read_attributes(trained, image)[0], changes)
+    away = strength * direction(mixture, read_attributes(Loaded(trained), image)[0], changes)
     codes = np.concatenate([phi, np.maximum(phi + away.reshape(mixture.shape), 0)])
     net = load_generator(database.model, mixture.layer, 2, trained.generator)
     net.blobs["code"].data[...] = codes

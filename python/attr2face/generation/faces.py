@@ -1,8 +1,9 @@
 """Faces from attributes: for each set of attributes a PNG, its loss curve, and what the net itself reads in the face."""
 
+import functools
 import json
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
-from attr2face.cgmm.mixture import load_mixture
+from attr2face.cgmm.mixture import Mixture, load_mixture
 from attr2face.cgmm.targets import target
 from attr2face.data.attributes import ATTRIBUTES, INDEX, attribute_probabilities, request
 from attr2face.data.database import FaceDatabase
@@ -18,18 +19,20 @@ from attr2face.data.pictures import enlarged, read_picture, write_animation, wri
 from attr2face.files import write_json
 from attr2face.generation.codes import Codes, load_generator
 from attr2face.generation.descent import Descent
-from attr2face.generation.eigenfaces import load_eigenfaces
+from attr2face.generation.eigenfaces import Eigenfaces, load_eigenfaces
 from attr2face.generation.objective import Objective
 from attr2face.generation.presets import PRESETS, preset_at, score_weight_of, start_of, variety_of
 from attr2face.network import prototxt
 from attr2face.network.weights import load
 from attr2face.parallel import Machine, map_in_order
+from attr2face.pycaffe import caffe
 from attr2face.settings import Generation
 
 BATCH = 8
 FRAMES = 60
 # Called with the finished share of a descent and the faces at that point, (n, crop, crop, 3) uint8.
 Progress = Callable[[float, np.ndarray], None]
+Wanted = Iterable[str] | Mapping[str, float]
 
 
 @dataclass(frozen=True)
@@ -55,6 +58,53 @@ class Trained:
     mixture: Path | None = None
     eigenfaces: Path | None = None
     generator: Path | None = None
+
+
+class Loaded:
+    """What faces are made with: each part is read when it is first needed, and kept for the faces that follow.
+
+    Parameters
+    ----------
+    trained : Trained
+    """
+
+    def __init__(self, trained: Trained) -> None:
+        self.trained = trained
+        self._nets: dict[tuple[object, ...], caffe.Net] = {}
+
+    @functools.cached_property
+    def database(self) -> FaceDatabase:
+        """Of the net: its preprocessing and its model."""
+        return FaceDatabase.open(self.trained.database)
+
+    @functools.cached_property
+    def mixture(self) -> Mixture:
+        """The cGMM."""
+        return load_mixture(self.trained.mixture)
+
+    @functools.cached_property
+    def eigenfaces(self) -> Eigenfaces:
+        """What `eigenfaces` moves along, and the prior of other presets."""
+        return load_eigenfaces(self.trained.eigenfaces)
+
+    def net(self, layer: str, n: int, heads: bool) -> caffe.Net:
+        """The net that an objective of n faces runs."""
+        return self._kept(
+            ("objective", layer, n, heads), lambda: load(prototxt.generation(self.database.model, layer, n, heads), self.trained.weights)
+        )
+
+    def reader(self, n: int) -> caffe.Net:
+        """The net that reads attributes in n images."""
+        return self._kept(("reader", n), lambda: load(prototxt.deploy(self.database.model, n), self.trained.weights))
+
+    def generator(self, n: int) -> caffe.Net:
+        """The learned generator, for n pictures."""
+        return self._kept(("generator", n), lambda: load_generator(self.database.model, self.mixture.layer, n, self.trained.generator))
+
+    def _kept(self, name: tuple[object, ...], read: Callable[[], caffe.Net]) -> caffe.Net:
+        if name not in self._nets:
+            self._nets[name] = read()
+        return self._nets[name]
 
 
 @dataclass(frozen=True)
@@ -117,30 +167,30 @@ def make_batch(trained: Trained, sets: list[list[str]], settings: Generation, se
     """Faces for some sets of attributes, side by side, and what is read in them."""
     frames = []
     watch = (lambda done, images: frames.append(images)) if settings.animate else None
-    images, losses = generate(trained, sets, settings, seed, watch, draws)
-    return Batch(images, losses, read_attributes(trained, images), frames)
+    loaded = Loaded(trained)
+    images, losses = generate(loaded, sets, settings, seed, watch, draws)
+    return Batch(images, losses, read_attributes(loaded, images), frames)
 
 
-def generate(trained: Trained, sets: list[list[str]], settings: Generation, seed: int, watch: Progress | None = None,
+def generate(loaded: Loaded, sets: Sequence[Wanted], settings: Generation, seed: int, watch: Progress | None = None,
              draws: Sequence[int] = ()) -> tuple[np.ndarray, np.ndarray]:  # fmt: skip
-    """Faces (n, crop, crop, 3) uint8 for n sets of attributes, and the losses (steps, n).
+    """Faces (n, crop, crop, 3) uint8 for n sets of attributes, or of attributes with weights (see `request`), and the losses (steps, n).
 
     `watch` is called with the finished share of the descent and the faces at that point, up to 60 times. Another of the `draws` is
     another face of the same set. A face does not depend on those beside it, but for rounding.
     """
-    database, requests = FaceDatabase.open(trained.database), np.stack([request(chosen) for chosen in sets])
+    database, requests = loaded.database, np.stack([request(chosen) for chosen in sets])
     draws = draws or [0] * len(sets)
     start, prior = start_of(settings), np.zeros((len(sets), *database.preprocessing.mean.shape), np.float32)
-    eigenfaces = load_eigenfaces(trained.eigenfaces) if trained.eigenfaces else None
     if start:
-        prior = eigenfaces.canvas(start * eigenfaces.of_attributes(requests))
+        prior = loaded.eigenfaces.canvas(start * loaded.eigenfaces.of_attributes(requests))
     if settings.net_weight == 0 and not PRESETS[settings.preset].generator:
         images = database.preprocessing.to_images(prior)
         if watch:
             watch(1.0, images)
         return images, np.empty((0, len(sets)))
-    rngs = [np.random.default_rng([seed, draw, *np.flatnonzero(a == 1)]) for a, draw in zip(requests, draws, strict=True)]
-    objective = attribute_objective(trained, database, requests, settings, rngs)
+    rngs = [np.random.default_rng([seed, draw, *sorted(INDEX[name] for name in a)]) for a, draw in zip(sets, draws, strict=True)]
+    objective = attribute_objective(loaded, requests, settings, rngs)
     preset = preset_at(settings.preset, objective.layer)
     every = math.ceil(preset.steps / FRAMES)
 
@@ -148,7 +198,7 @@ def generate(trained: Trained, sets: list[list[str]], settings: Generation, seed
         if step % every == 0:
             watch(step / preset.steps, database.preprocessing.to_images(x))
 
-    space = codes_about(trained, database, objective.target, rngs) if preset.generator else eigenfaces if preset.eigenfaces else None
+    space = codes_about(loaded, objective.target, rngs) if preset.generator else loaded.eigenfaces if preset.eigenfaces else None
     descent = Descent(preset, database.preprocessing, space, None if preset.generator else prior, settings.net_weight, draws)
     canvas, losses = descent.run(objective, np.random.default_rng(seed), show if watch else None)
     images = database.preprocessing.to_images(canvas)
@@ -157,36 +207,31 @@ def generate(trained: Trained, sets: list[list[str]], settings: Generation, seed
     return images, losses
 
 
-def attribute_objective(trained: Trained, database: FaceDatabase, requests: np.ndarray, settings: Generation,
-                        rngs: Sequence[np.random.Generator]) -> Objective:  # fmt: skip
+def attribute_objective(loaded: Loaded, requests: np.ndarray, settings: Generation, rngs: Sequence[np.random.Generator]) -> Objective:
     """The objective of faces with requested attributes (n, 73): distance to a target, scores of classes, or both."""
     inverts = settings.target != "classes"
     score_weight = score_weight_of(settings)
     uses_scores = score_weight > 0 or not inverts
-    wanted = requests == 1 if uses_scores else None
+    wanted = np.nan_to_num(requests) if uses_scores else None
     if not inverts:
-        net = load(prototxt.generation(database.model, "", len(requests), heads=True), trained.weights)
-        return Objective(net, wanted=wanted, score_weight=score_weight or 1.0)
-    mixture, variety = load_mixture(trained.mixture), variety_of(settings)
+        return Objective(loaded.net("", len(requests), heads=True), wanted=wanted, score_weight=score_weight or 1.0)
+    mixture, variety = loaded.mixture, variety_of(settings)
     targets = [target(settings.target, mixture, a, settings.strength, rng, variety) for a, rng in zip(requests, rngs, strict=True)]
     shaped = np.stack(targets).reshape(len(requests), *mixture.shape).astype(np.float32)
-    net = load(prototxt.generation(database.model, mixture.layer, len(requests), uses_scores), trained.weights)
-    return Objective(net, mixture.layer, shaped, wanted, score_weight)
+    return Objective(loaded.net(mixture.layer, len(requests), uses_scores), mixture.layer, shaped, wanted, score_weight)
 
 
-def codes_about(trained: Trained, database: FaceDatabase, targets: np.ndarray, rngs: Sequence[np.random.Generator]) -> Codes:
+def codes_about(loaded: Loaded, targets: np.ndarray, rngs: Sequence[np.random.Generator]) -> Codes:
     """The learned generator's codes about some targets (n, ...), with noise of each face's own."""
-    mixture = load_mixture(trained.mixture)
-    net = load_generator(database.model, mixture.layer, len(targets), trained.generator)
+    mixture, net = loaded.mixture, loaded.generator(len(targets))
     noise = [rng.standard_normal(net.blobs["noise"].data.shape[1:]) for rng in rngs]
     return Codes(net, targets, np.stack(noise), mixture.factors, mixture.rest)
 
 
-def read_attributes(trained: Trained, images: np.ndarray) -> np.ndarray:
+def read_attributes(loaded: Loaded, images: np.ndarray) -> np.ndarray:
     """The net's own reading of images (n, crop, crop, 3) uint8, and of the mean image in the last row: (n + 1, 73) probabilities."""
-    database = FaceDatabase.open(trained.database)
-    net = load(prototxt.deploy(database.model, len(images) + 1), trained.weights)
-    net.blobs["data"].data[:-1] = database.preprocessing.to_blob(images)
+    net = loaded.reader(len(images) + 1)
+    net.blobs["data"].data[:-1] = loaded.database.preprocessing.to_blob(images)
     net.blobs["data"].data[-1] = 0
     net.forward()
     return attribute_probabilities(net.blobs["prob"].data)

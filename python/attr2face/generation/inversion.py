@@ -13,7 +13,7 @@ from attr2face.data.images import read_image
 from attr2face.data.pictures import enlarged, write_sheet
 from attr2face.generation.descent import Descent
 from attr2face.generation.eigenfaces import load_eigenfaces
-from attr2face.generation.faces import Trained, codes_about
+from attr2face.generation.faces import Loaded, Trained, codes_about
 from attr2face.generation.objective import Objective, activations_of
 from attr2face.generation.presets import PRESETS, preset_at
 from attr2face.network import prototxt
@@ -83,7 +83,7 @@ def invert(trained: Trained, layer: str, phi: np.ndarray, preset: str, seed: int
     net = load(prototxt.generation(database.model, layer, len(phi)), trained.weights)
     space = load_eigenfaces(trained.eigenfaces) if how.eigenfaces else None
     if how.generator:
-        space = codes_about(trained, database, phi, [np.random.default_rng([seed, i]) for i in range(len(phi))])
+        space = codes_about(Loaded(trained), phi, [np.random.default_rng([seed, i]) for i in range(len(phi))])
     descent = Descent(how, database.preprocessing, space)
     canvas, losses = descent.run(Objective(net, layer, phi), np.random.default_rng(seed))
     return database.preprocessing.to_images(canvas), losses

@@ -1,0 +1,132 @@
+"""The server of the page, for this machine alone: `/` is the page, `/face` streams a face as it emerges, a line of JSON at a time."""
+
+import asyncio
+import json
+import sys
+import traceback
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import jinja2
+from tornado.httpserver import HTTPServer
+from tornado.iostream import StreamClosedError
+from tornado.web import Application, RequestHandler
+
+from attr2face.demo.studio import Studio
+from attr2face.errors import UserError
+from attr2face.parallel import Machine
+from attr2face.pipeline import Steps
+
+FOLDER = Path(__file__).parent
+POLICY = "default-src 'self'; img-src 'self' data:; style-src 'self' 'unsafe-inline'; form-action 'self'; frame-ancestors 'none'"
+HEADERS = {"Content-Security-Policy": POLICY, "X-Content-Type-Options": "nosniff", "Referrer-Policy": "same-origin"}
+
+
+class Abandoned(Exception):
+    """Whoever asked for a face no longer waits for it."""
+
+
+class Handler(RequestHandler):
+    """What all answers share."""
+
+    def initialize(self, studio: Studio, worker: ThreadPoolExecutor) -> None:
+        """Tornado calls this for each request."""
+        self.studio, self.worker, self.closed = studio, worker, False
+
+    def set_default_headers(self) -> None:
+        """The page runs no script but its own."""
+        for name, value in HEADERS.items():
+            self.set_header(name, value)
+
+    def on_connection_close(self) -> None:
+        """The browser has gone."""
+        self.closed = True
+        super().on_connection_close()
+
+
+class PageHandler(Handler):
+    """The page."""
+
+    def get(self) -> None:
+        """The page before the first face."""
+        page = jinja2.Environment(loader=jinja2.FileSystemLoader(FOLDER), autoescape=True).get_template("page.html.jinja")
+        start = self.studio.start()
+        self.write(page.render(**start, data=json.dumps(start).replace("<", "\\u003c")))
+
+
+class FaceHandler(Handler):
+    """A face for the query of a link."""
+
+    async def get(self) -> None:
+        """Lines of JSON: {"done", "picture"} on the way, at the end {"picture", "reading", "recipe"}, or {"error"}, a sentence."""
+        self.set_header("Content-Type", "application/x-ndjson")
+        loop, lines = asyncio.get_running_loop(), asyncio.Queue()
+
+        def tell(done: float, picture: str) -> None:
+            if self.closed:
+                raise Abandoned
+            loop.call_soon_threadsafe(lines.put_nowait, {"done": done, "picture": picture})
+
+        try:
+            query = self.studio.parse({name: self.get_query_argument(name) for name in self.request.query_arguments})
+            making = loop.run_in_executor(self.worker, self.studio.make, query, tell)
+            making.add_done_callback(lambda made: lines.put_nowait(None))
+            while line := await lines.get():
+                await self._send(line)
+            await self._send(await making)
+        except UserError as error:
+            await self._send({"error": sentence(error)})
+        except (Abandoned, StreamClosedError):
+            self.closed = True
+        except Exception:
+            traceback.print_exc()
+            await self._send({"error": "The face could not be made; the terminal in which make demo runs says why."})
+
+    async def _send(self, line: dict[str, object]) -> None:
+        self.write(json.dumps(line) + "\n")
+        await self.flush()
+
+
+def sentence(error: UserError) -> str:
+    """What an error says, as a sentence on the page."""
+    text = str(error)
+    return text[:1].upper() + text[1:] + ("" if text.endswith(("?", ".")) else ".")
+
+
+def application(studio: Studio, worker: ThreadPoolExecutor) -> Application:
+    """The server's answers, for requests that name this machine: a page of the web cannot lead its own name here."""
+    pages = [(r"/", PageHandler), (r"/face", FaceHandler)]
+    app = Application(static_path=str(FOLDER / "static"))
+    app.add_handlers(r"(localhost|127\.0\.0\.1)", [(path, handler, {"studio": studio, "worker": worker}) for path, handler in pages])
+    return app
+
+
+def serve(steps: Steps, port: int) -> None:
+    """Load nets and tables, and answer at 127.0.0.1:port until Ctrl-C.
+
+    Raises
+    ------
+    UserError
+        If the port is taken, or something that faces are made from is missing and cannot be made.
+    """
+    worker = ThreadPoolExecutor(1, initializer=use_cards, initargs=(steps.machine,))
+    studio = worker.submit(Studio, steps).result()
+    asyncio.run(_listen(application(studio, worker), port))
+
+
+def use_cards(machine: Machine) -> None:
+    """Caffe's choice of a card holds for one thread: the one in which faces are made."""
+    if machine.cards:
+        from attr2face.pycaffe import use_card
+
+        use_card(machine.cards[0])
+
+
+async def _listen(app: Application, port: int) -> None:
+    server = HTTPServer(app)
+    try:
+        server.listen(port, "127.0.0.1")
+    except OSError as error:
+        raise UserError(f"cannot serve the page at 127.0.0.1:{port}: {error.strerror}; choose another PORT") from error
+    print(f"http://127.0.0.1:{port} shows the page; Ctrl-C ends it", file=sys.stderr, flush=True)
+    await asyncio.Event().wait()

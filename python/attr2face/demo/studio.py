@@ -1,0 +1,197 @@
+"""What the page asks for: a face for a query, what the judge sees in it, and the recipe that makes it again."""
+
+import base64
+import io
+import shlex
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pandas as pd
+from PIL import Image
+
+from attr2face import settings as conf
+from attr2face.data.attributes import ATTRIBUTES, HEADS, INDEX, file_name, parse_attributes
+from attr2face.data.pictures import enlarged
+from attr2face.errors import UserError
+from attr2face.evaluation.judge import load_judge
+from attr2face.generation.faces import Loaded, generate, read_attributes
+from attr2face.generation.presets import needed, variety_of
+from attr2face.pipeline import Steps
+
+MOST_WEIGHT, MOST_STRENGTH, MOST_VARIETY, MOST_FACE = 3.0, 4.0, 2.0, 999
+RARE = 0.1  # pairs of attributes that occur together less than a tenth as often as by chance are named
+Tell = Callable[[float, str], None]
+
+
+@dataclass(frozen=True)
+class Query:
+    """What a link to the page names.
+
+    Attributes
+    ----------
+    weights : mapping
+        Of the wanted attributes; 1 is as strong as STRENGTH says, 0 is a face without the attribute.
+    strength, variety : float
+        As the settings of these names.
+    face : int
+        Another number is another draw of what is random, as the faces of `make generate N=8` are.
+    """
+
+    weights: Mapping[str, float]
+    strength: float
+    variety: float
+    face: int = 0
+
+
+class Studio:
+    """Nets and tables, loaded once, and the faces that they make.
+
+    Parameters
+    ----------
+    steps : Steps
+        Their settings decide how faces are made; strength and variety are where the page starts.
+    """
+
+    def __init__(self, steps: Steps) -> None:
+        self.steps = steps
+        self.generation, self.seed = steps.settings.generation, steps.settings.training_seed
+        self.loaded = Loaded(steps.for_faces(*needed(self.generation)))
+        self.judge = load_judge(steps.judge.made() / "judge.h5")
+        accuracy = pd.read_csv(steps.judge_accuracy.made() / "accuracy.csv", index_col="attribute")["balanced_accuracy"]
+        self.accuracy = accuracy.reindex(ATTRIBUTES)
+        self.varies = self.generation.target not in ("classes", "paper", "sampled", "drawn")
+        usual = variety_of(self.generation)
+        # Faces to choose from should differ, also where the preset's own face is the expected one.
+        self.variety = 0.0 if not self.varies else usual if self.generation.variety is not None else usual or 1.0
+
+    def start(self) -> dict[str, object]:
+        """What the page shows before the first face."""
+        return {
+            "heads": [head.attributes for head in HEADS],
+            "strength": self.generation.strength,
+            "variety": self.variety,
+            "varies": self.varies,
+            "most": {"strength": MOST_STRENGTH, "variety": MOST_VARIETY, "weight": MOST_WEIGHT, "face": MOST_FACE},
+            "rare": self.rare_pairs(),
+            "mean": _url(self.loaded.database.preprocessing.mean_image, "JPEG"),
+        }
+
+    def rare_pairs(self) -> list[tuple[str, str]]:
+        """Attributes that hardly ever occur together in the training pictures, without those that exclude each other."""
+        if not self.loaded.trained.mixture:
+            return []
+        m = self.loaded.mixture
+        chance = np.outer(m.prevalence, m.prevalence)
+        rare = (m.covariance + chance < RARE * chance) & (chance > 0)
+        head_of = {name: head for head in HEADS for name in head.attributes}
+        pairs = [(ATTRIBUTES[i], ATTRIBUTES[j]) for i, j in zip(*np.nonzero(np.triu(rare, 1)), strict=True)]
+        return [(one, other) for one, other in pairs if head_of[one] is not head_of[other]]
+
+    def parse(self, arguments: Mapping[str, str]) -> Query:
+        """The query of a link, such as attributes=Male,Smiling:1.5&strength=2&face=3.
+
+        Raises
+        ------
+        UserError
+            Names the value that cannot be used.
+        """
+        unknown = arguments.keys() - {"attributes", "strength", "variety", "face"}
+        if unknown:
+            raise UserError(f"the link names {min(unknown)!r}, which this page does not know; remove it")
+        weights = parse_weights(arguments.get("attributes", ""))
+        strength = _number("strength", arguments.get("strength", self.generation.strength), MOST_STRENGTH)
+        variety = _number("variety", arguments.get("variety", self.variety), MOST_VARIETY)
+        face = _number("face", arguments.get("face", 0), MOST_FACE)
+        if face != int(face):
+            raise UserError(f"face {face:g} is not a whole number; choose 0 to {MOST_FACE}")
+        return Query(weights, strength, variety, int(face))
+
+    def make(self, query: Query, tell: Tell) -> dict[str, object]:
+        """The face of a query as the page shows it. `tell` is called with the finished share, and the picture at that point."""
+        settings = replace(self.generation, strength=query.strength, variety=query.variety if self.varies else None, animate=False)
+
+        def watch(done: float, images: np.ndarray) -> None:
+            tell(done, _url(images[0], "JPEG"))
+
+        images, _ = generate(self.loaded, [query.weights], settings, self.seed, watch, [query.face])
+        return {"picture": _url(images[0], "PNG"), "reading": self.read(images, list(query.weights)), "recipe": self.recipe(query)}
+
+    def read(self, images: np.ndarray, names: list[str]) -> list[dict[str, object]]:
+        """What the judge and the net see of some attributes in a face, and how often the judge is right about real pictures."""
+        seen = self.judge.sees([np.asarray(enlarged(images[0]))])[0]
+        probability = read_attributes(self.loaded, images)[0]
+        known = self.accuracy.notna()
+        return [
+            {
+                "attribute": name,
+                "seen": bool(seen[INDEX[name]]),
+                "accuracy": round(float(self.accuracy[name]), 3) if known[name] else None,
+                "net": round(float(probability[INDEX[name]]), 3),
+            }
+            for name in names
+        ]
+
+    def recipe(self, query: Query) -> dict[str, object]:
+        """Everything that decides what the face is."""
+        given = {name: value for name, value in self.steps.given.items() if name not in ("strength", "variety")}
+        trained = self.loaded.trained
+        paths = {"net": trained.weights.parent, "cGMM": trained.mixture, "eigenfaces": trained.eigenfaces, "generator": trained.generator}
+        made_with = {name: (path if path.is_dir() else path.parent).name for name, path in paths.items() if path}
+        recipe = {
+            "name": file_name(query.weights),
+            "attributes": dict(query.weights),
+            "strength": query.strength,
+            "variety": query.variety if self.varies else None,
+            "face": query.face,
+            "settings": conf.as_dict(self.generation) | {"dataset": self.steps.settings.dataset, "seed": self.seed} | given,
+            "made with": made_with,
+        }
+        recipe["settings"] |= {"strength": query.strength, "variety": recipe["variety"]}
+        if set(query.weights.values()) == {1.0}:
+            recipe["command"] = self._command(query, given)
+        return recipe
+
+    def _command(self, query: Query, given: Mapping[str, str]) -> str:
+        """The command whose last face this is, but for rounding."""
+        named = {"ATTRS": ",".join(query.weights), "STRENGTH": f"{query.strength:g}"}
+        named |= {"VARIETY": f"{query.variety:g}"} if self.varies else {}
+        named |= {"N": query.face + 1} | {name.upper(): value for name, value in given.items()}
+        return " ".join(["make generate", *(f"{name}={shlex.quote(str(value))}" for name, value in named.items())])
+
+
+def parse_weights(text: str) -> dict[str, float]:
+    """Attributes with weights, such as "Male,Smiling:1.5"; the weight is 1 where there is none.
+
+    Raises
+    ------
+    UserError
+        If a weight is no number from 0 to 3, or as `parse_attributes` does.
+    """
+    words = [word.strip() for word in text.split(",") if word.strip()]
+    if not words:
+        raise UserError("no attribute is chosen; tick at least one")
+    weights = {}
+    for word in words:
+        name, colon, weight = word.partition(":")
+        (attribute,) = parse_attributes(name)
+        weights[attribute] = _number(f"weight of {attribute}", weight, MOST_WEIGHT) if colon else 1.0
+    return {name: weights[name] for name in sorted(parse_attributes(",".join(weights)), key=INDEX.get)}
+
+
+def _number(name: str, value: object, most: float) -> float:
+    try:
+        number = float(value)
+    except ValueError:
+        raise UserError(f"{name} {value!r} is not a number; choose 0 to {most:g}") from None
+    if not 0 <= number <= most:
+        raise UserError(f"{name} {value} is out of range; choose 0 to {most:g}")
+    return number
+
+
+def _url(image: np.ndarray, kind: str) -> str:
+    """An image of the net's size, enlarged, as a data URL. Pictures on the way are JPEG: they are many, and soon replaced."""
+    file = io.BytesIO()
+    picture: Image.Image = enlarged(image)
+    picture.save(file, kind)
+    return f"data:image/{kind.lower()};base64,{base64.b64encode(file.getvalue()).decode()}"

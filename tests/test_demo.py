@@ -1,0 +1,330 @@
+"""The page of `make demo`: its queries, its server, and what a user meets in a browser, on a small pipeline."""
+
+import base64
+import io
+import json
+import shlex
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.parse
+import urllib.request
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from PIL import Image
+from selenium import webdriver
+from selenium.webdriver.common.by import By
+from selenium.webdriver.common.keys import Keys
+from selenium.webdriver.support.ui import WebDriverWait
+
+from attr2face.cli import parse
+from attr2face.data.attributes import HEADS, INDEX, request
+from attr2face.demo.server import sentence
+from attr2face.demo.studio import Query, Studio, parse_weights
+from attr2face.errors import UserError
+from attr2face.generation.faces import Loaded, generate
+from tests.conftest import attr2face, says
+
+
+@pytest.fixture(scope="module")
+def studio(steps) -> Studio:
+    return Studio(steps)
+
+
+def made(studio: Studio, **changes: object) -> dict[str, object]:
+    query = Query({"Male": 1.0, "Smiling": 1.0}, 1.5, 0.5)
+    return studio.make(replace(query, **changes), lambda done, picture: None)
+
+
+def pixels(url: str) -> np.ndarray:
+    return np.asarray(Image.open(io.BytesIO(base64.b64decode(url.partition(",")[2]))))
+
+
+def test_weights_follow_names_and_are_one_without():
+    assert parse_weights("smiling:1.5, male") == {"Male": 1.0, "Smiling": 1.5}
+
+
+@pytest.mark.parametrize(
+    ("text", "part"),
+    [("", "tick at least one"), ("Mal", "did you mean Male"), ("Male:9", "out of range"), ("Male:x", "not a number"),
+     ("Male:nan", "out of range"), ("Bald,Receding Hairline", "exclude each other")],
+)  # fmt: skip
+def test_attributes_that_cannot_be_used_are_named(text, part):
+    with pytest.raises(UserError, match=part):
+        parse_weights(text)
+
+
+def test_a_link_without_numbers_takes_those_of_the_settings(studio):
+    assert studio.parse({"attributes": "Male"}) == Query({"Male": 1.0}, studio.generation.strength, studio.variety, 0)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("strength", "9"), ("variety", "-1"), ("face", "1.5"), ("face", "1000"), ("strength", "inf"), ("seed", "1")]
+)
+def test_a_link_with_a_wrong_value_is_refused_by_name(studio, name, value):
+    with pytest.raises(UserError, match=name):
+        studio.parse({"attributes": "Male", name: value})
+
+
+def test_a_face_is_the_same_after_others_were_made(studio, steps):
+    first = made(studio)
+    made(studio, weights={"Bald": 2.0}, face=3)
+    assert made(studio)["picture"] == first["picture"]
+    generation = replace(steps.settings.generation, strength=1.5, variety=0.5)
+    (alone,), _ = generate(Loaded(studio.loaded.trained), [["Male", "Smiling"]], generation, studio.seed)
+    resized = np.asarray(Image.fromarray(alone).resize((256, 256), Image.Resampling.BICUBIC))
+    assert np.array_equal(pixels(first["picture"]), resized)
+
+
+def test_a_second_face_reads_no_file(studio, monkeypatch):
+    made(studio)
+    monkeypatch.setattr("attr2face.generation.faces.load", lambda *arguments: pytest.fail("a net was loaded again"))
+    monkeypatch.setattr("attr2face.generation.faces.load_mixture", lambda *arguments: pytest.fail("the cGMM was loaded again"))
+    monkeypatch.setattr("attr2face.generation.faces.load_eigenfaces", lambda *arguments: pytest.fail("eigenfaces were loaded again"))
+    made(studio, face=1)
+
+
+@pytest.mark.parametrize("change", [{"face": 1}, {"strength": 3.0}, {"variety": 0.0}, {"weights": {"Male": 1.0, "Smiling": 0.25}}])
+def test_each_choice_changes_the_face(studio, change):
+    assert made(studio, **change)["picture"] != made(studio)["picture"]
+
+
+def test_weights_are_the_request_and_exclude_the_others_of_the_head():
+    a = request({"Smiling": 1.5})
+    assert a[INDEX["Smiling"]] == 1.5
+    assert a[INDEX["Frowning"]] == 0
+    assert np.isnan(a[INDEX["Male"]])
+
+
+def test_the_reading_has_the_judges_own_accuracy(studio):
+    for row in made(studio)["reading"]:
+        known = studio.accuracy[row["attribute"]]
+        assert row["accuracy"] == (None if np.isnan(known) else round(known, 3))
+        assert isinstance(row["seen"], bool)
+        assert 0 <= row["net"] <= 1
+
+
+def test_rare_pairs_exclude_each_other_in_no_head_and_are_rare_in_the_training_pictures(studio):
+    m, head_of = studio.loaded.mixture, {name: head for head in HEADS for name in head.attributes}
+    pairs = studio.rare_pairs()
+    assert pairs
+    for one, other in pairs:
+        i, j = INDEX[one], INDEX[other]
+        assert m.covariance[i, j] + m.prevalence[i] * m.prevalence[j] < 0.1 * m.prevalence[i] * m.prevalence[j]
+        assert head_of[one] is not head_of[other]
+
+
+def test_the_recipes_command_asks_for_the_same_face(studio, steps):
+    command = made(studio, face=2)["recipe"]["command"]
+    run = parse(["generate", *shlex.split(command)[2:], f"STORE={steps.store.root}"])
+    assert run.sets == [["Male", "Smiling"]] * 3
+    assert run.steps.settings == replace(steps.settings, generation=replace(steps.settings.generation, strength=1.5, variety=0.5))
+    assert "command" not in studio.recipe(Query({"Male": 0.5}, 1.5, 0.5))
+
+
+def test_an_error_is_a_sentence():
+    assert sentence(UserError("no attribute is chosen")) == "No attribute is chosen."
+    assert sentence(UserError("did you mean Male?")) == "Did you mean Male?"
+
+
+def test_a_port_that_is_none_or_taken_is_one_sentence(steps):
+    given = {**steps.given, "store": steps.store.root}
+    says(attr2face("demo", **given, port="http"), "PORT=http")
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        says(attr2face("demo", **given, port=port), str(port), "choose another PORT")
+
+
+@pytest.fixture(scope="module")
+def address(steps, tmp_path_factory) -> str:
+    """The address of a server, as make demo starts it."""
+    for step in (steps.judge, steps.judge_accuracy, steps.mixture, steps.eigenfaces):
+        step.made()
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    named = [f"{name.upper()}={value}" for name, value in {**steps.given, "store": steps.store.root, "port": port}.items()]
+    log = tmp_path_factory.mktemp("demo") / "log"
+    with log.open("w") as file:
+        server = subprocess.Popen([sys.executable, "-m", "attr2face", "demo", *named], stdout=file, stderr=file)
+    deadline = time.monotonic() + 120
+    while "shows the page" not in log.read_text() and server.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.2)
+    yield f"http://127.0.0.1:{port}"
+    server.terminate()
+    server.wait(timeout=20)
+
+
+def lines_of(address: str, **query: object) -> list[dict[str, object]]:
+    with urllib.request.urlopen(f"{address}/face?{urllib.parse.urlencode(query)}", timeout=120) as answer:
+        return [json.loads(line) for line in answer]
+
+
+def test_the_server_streams_a_face_and_ends_with_its_reading(address):
+    *way, end = lines_of(address, attributes="Male,Smiling:1.5", face=1)
+    assert [line["done"] for line in way] == sorted(line["done"] for line in way)
+    assert len({line["picture"] for line in way}) > 1
+    assert pixels(end["picture"]).shape == (256, 256, 3)
+    assert [row["attribute"] for row in end["reading"]] == ["Male", "Smiling"]
+    assert end["recipe"]["attributes"] == {"Male": 1.0, "Smiling": 1.5}
+
+
+def test_requests_at_once_get_the_faces_of_requests_alone(address):
+    alone = [lines_of(address, attributes="Male", face=face)[-1] for face in (0, 1)]
+    with ThreadPoolExecutor(2) as pool:
+        together = list(pool.map(lambda face: lines_of(address, attributes="Male", face=face)[-1], (0, 1)))
+    assert [face["picture"] for face in together] == [face["picture"] for face in alone]
+
+
+def test_a_wrong_request_is_answered_with_a_sentence(address):
+    assert lines_of(address, attributes="Bald,Receding Hairline") == [
+        {"error": "'Bald' and 'Receding Hairline' are classes of one head and exclude each other; choose one."}
+    ]
+
+
+def test_a_face_that_nobody_waits_for_is_abandoned(address):
+    host, port = address.removeprefix("http://").split(":")
+    with socket.create_connection((host, int(port))) as gone:
+        gone.sendall(b"GET /face?attributes=Male HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
+        gone.recv(100)
+    assert lines_of(address, attributes="Male")[-1]["recipe"]
+
+
+def test_a_page_of_the_web_cannot_lead_its_own_name_to_the_server(address):
+    asked = urllib.request.Request(address, headers={"Host": "evil.example"})
+    with pytest.raises(urllib.error.HTTPError, match="404"):
+        urllib.request.urlopen(asked, timeout=20)
+
+
+# In a browser.
+
+
+@pytest.fixture(scope="module")
+def chromium(tmp_path_factory):
+    if not (shutil.which("chromium") and shutil.which("chromedriver")):
+        pytest.skip("there is no Chromium: install chromium and chromium-driver")
+    profile = tmp_path_factory.mktemp("profile")
+    options = webdriver.ChromeOptions()
+    options.binary_location = shutil.which("chromium")
+    quiet = ("headless=new", "no-sandbox", "disable-gpu", "disable-dev-shm-usage", "no-first-run", "disable-background-networking",
+             "disable-component-update", "disable-sync", f"user-data-dir={profile}")  # fmt: skip
+    for argument in quiet:
+        options.add_argument(f"--{argument}")
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+    driver = webdriver.Chrome(options=options, service=webdriver.ChromeService(shutil.which("chromedriver")))
+    yield driver
+    driver.quit()
+
+
+@pytest.fixture
+def browser(chromium):
+    """Chromium, 1280 pixels wide; at the end its console has no error."""
+    resize(chromium, 1280)
+    yield chromium
+    assert [entry for entry in chromium.get_log("browser") if entry["level"] == "SEVERE"] == []
+
+
+def resize(browser, width: int) -> None:
+    size = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": width < 600}
+    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
+
+
+def by_id(browser, name: str):
+    return browser.find_element(By.ID, name)
+
+
+def tick(browser, name: str) -> None:
+    browser.find_element(By.CSS_SELECTOR, f"input[value='{name}']").click()
+
+
+def wait_for_faces(browser) -> None:
+    WebDriverWait(browser, 180).until(lambda page: "faces are made" in by_id(page, "status").text)
+
+
+def test_conflicts_are_shown_as_one_ticks(browser, address):
+    browser.get(address)
+    tick(browser, "Bald")
+    tick(browser, "Receding Hairline")
+    assert by_id(browser, "conflict").text == "Bald and Receding Hairline exclude each other; choose one."
+    assert by_id(browser, "make").get_attribute("aria-disabled") == "true"
+    tick(browser, "Receding Hairline")
+    assert by_id(browser, "conflict").text == ""
+    assert by_id(browser, "make").get_attribute("aria-disabled") == "false"
+
+
+def test_a_tick_and_the_enter_key_make_faces_to_choose_from_and_a_link_that_makes_them_again(browser, address):
+    browser.get(address)
+    tick(browser, "Bald")
+    browser.find_element(By.CSS_SELECTOR, "input[value='Bald']").send_keys(Keys.ENTER)
+    wait_for_faces(browser)
+    choices = browser.find_elements(By.CSS_SELECTOR, "#choices button")
+    assert len(choices) == 4
+    choices[2].click()
+    picture, link = by_id(browser, "face").get_attribute("src"), browser.current_url
+    assert "face=2" in link
+    assert by_id(browser, "picture").get_attribute("download") == "Bald-2.png"
+    assert by_id(browser, "picture").get_attribute("href") == picture
+    recipe = json.loads(urllib.parse.unquote(by_id(browser, "recipe").get_attribute("href").partition(",")[2]))
+    assert recipe["attributes"] == {"Bald": 1}
+    assert recipe["face"] == 2
+    assert "Bald" in by_id(browser, "reading").text
+    browser.get("about:blank")
+    browser.get(link)
+    wait_for_faces(browser)
+    assert by_id(browser, "face").get_attribute("src") == picture
+
+
+def test_a_weight_is_part_of_the_link(browser, address):
+    browser.get(f"{address}/?attributes=Male,Smiling&variety=0")
+    wait_for_faces(browser)
+    slider = browser.find_element(By.CSS_SELECTOR, "[aria-label='Weight of Smiling']")
+    slider.send_keys(Keys.ARROW_RIGHT)
+    slider.send_keys(Keys.ENTER)
+    WebDriverWait(browser, 60).until(lambda page: "faces are made" not in by_id(page, "status").text)
+    wait_for_faces(browser)
+    assert "Smiling%3A1.25" in browser.current_url
+
+
+def test_a_link_with_an_unknown_attribute_is_a_sentence(browser, address):
+    browser.get(f"{address}/?attributes=Mal")
+    assert by_id(browser, "error").text == "The link names Mal, which is no attribute of this page."
+    browser.get(f"{address}/?attributes=Male&strength=2")
+    wait_for_faces(browser)
+
+
+@pytest.mark.parametrize("width", [1280, 400])
+def test_nothing_is_wider_than_the_window(browser, address, width):
+    resize(browser, width)
+    browser.get(f"{address}/?attributes=Male,Partially+Visible+Forehead,Strong+Nose-Mouth+Lines")
+    wait_for_faces(browser)
+    assert browser.execute_script("return document.documentElement.scrollWidth") <= width
+
+
+def test_every_control_has_a_name_and_is_reached_by_tab_in_the_order_of_the_page(browser, address):
+    browser.get(f"{address}/?attributes=Male")
+    wait_for_faces(browser)
+    controls = browser.find_elements(By.CSS_SELECTOR, "input, button, a[href], output")
+    assert [c.get_attribute("outerHTML") for c in controls if c.is_displayed() and c.tag_name != "output" and not c.accessible_name] == []
+    places = []
+    browser.execute_script("document.activeElement.blur()")
+    for _ in range(12):
+        browser.switch_to.active_element.send_keys(Keys.TAB)
+        places.append(browser.execute_script("return [...document.querySelectorAll('*')].indexOf(document.activeElement)"))
+    assert places == sorted(places)
+    assert len(set(places)) == len(places)
+
+
+def test_what_happens_is_told_to_a_screen_reader(browser, address):
+    browser.get(address)
+    roles = {name: by_id(browser, name).get_attribute("role") for name in ("conflict", "hint", "status", "error")}
+    assert roles == {"conflict": "alert", "hint": "status", "status": "status", "error": "alert"}
+    assert browser.find_element(By.TAG_NAME, "html").get_attribute("lang") == "en"
+    tick(browser, "Male")
+    by_id(browser, "make").click()
+    wait_for_faces(browser)
+    assert by_id(browser, "face").get_attribute("alt") == "Generated face: Male"
