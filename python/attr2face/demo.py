@@ -11,7 +11,7 @@ import ipywidgets as widgets
 import numpy as np
 
 from attr2face.api import Pipeline
-from attr2face.data.attributes import ATTRIBUTES, HEADS, INDEX, file_name, parse_attributes
+from attr2face.data.attributes import file_name
 from attr2face.data.database import FaceDatabase
 from attr2face.data.pictures import enlarged
 from attr2face.errors import UserError
@@ -53,9 +53,12 @@ class Page:
         self.generation = pipeline.steps.settings.generation
         self.trained = pipeline.steps.for_faces(*needed(self.generation))
         self.judge = load_judge(pipeline.steps.judge.made() / "judge.h5")
-        self.boxes = {name: widgets.Checkbox(description=name, indent=False, layout={"width": "auto"}) for name in ATTRIBUTES}
-        self.heads = [widgets.VBox([self.boxes[name] for name in head.attributes]).add_class("face-head") for head in HEADS]
-        self.face = widgets.Image(value=_png(FaceDatabase.open(self.trained.database).preprocessing.mean_image), width=320, height=320)
+        database = FaceDatabase.open(self.trained.database)
+        self.attributes = database.attributes
+        self.boxes = {name: widgets.Checkbox(description=name, indent=False, layout={"width": "auto"}) for name in self.attributes.names}
+        frames = [widgets.VBox([self.boxes[name] for name in head.attributes]) for head in self.attributes.heads]
+        self.heads = [frame.add_class("face-head") for frame in frames]
+        self.face = widgets.Image(value=_png(database.preprocessing.mean_image), width=320, height=320)
         self.progress = widgets.FloatProgress(0.0, max=1.0, layout={"width": "320px"})
         self.message = widgets.HTML()
         self.seed = widgets.BoundedIntText(pipeline.steps.settings.seed, max=2**31, description="Seed", layout={"width": "150px"})
@@ -82,11 +85,11 @@ class Page:
 
     def _ticked(self) -> None:
         """Say what the face will have, or which attributes exclude each other."""
-        for head, frame in zip(HEADS, self.heads, strict=True):
+        for head, frame in zip(self.attributes.heads, self.heads, strict=True):
             clash = sum(self.boxes[name].value for name in head.attributes) > 1
             (frame.add_class if clash else frame.remove_class)("face-clash")
         try:
-            self.message.value = ", ".join(parse_attributes(",".join(self.chosen())))
+            self.message.value = ", ".join(self.attributes.parse(",".join(self.chosen())))
             self.button.disabled = False
         except UserError as error:
             self.message.value = str(error) if self.chosen() else "Tick at least one attribute."
@@ -111,9 +114,9 @@ class Page:
     def _read(self, images: np.ndarray) -> str:
         """What the judge and the net see of the ticked attributes, and a link to the picture, as HTML."""
         seen = self.judge.sees([np.asarray(enlarged(images[0]))])[0]
-        probability = self.pipeline.read(images).iloc[0]
+        probability, index = self.pipeline.read(images).iloc[0], self.attributes.index
         lines = [
-            f"<tr><td>{name}</td><td>{'seen' if seen[INDEX[name]] else 'not seen'}</td><td>{probability[name]:.0%}</td></tr>"
+            f"<tr><td>{name}</td><td>{'seen' if seen[index[name]] else 'not seen'}</td><td>{probability[name]:.0%}</td></tr>"
             for name in self.chosen()
         ]
         name = file_name(self.chosen()) + ".png"

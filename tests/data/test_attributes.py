@@ -5,29 +5,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from attr2face.data.attributes import (
-    ATTRIBUTES,
-    HEADS,
-    attribute_probabilities,
-    attributes_of_classes,
-    class_labels,
-    file_name,
-    parse_attributes,
-    parse_sets,
-    predicted_attributes,
-    predicted_classes,
-    request,
-)
+from attr2face.data.attributes import file_name, pubfig
 from attr2face.errors import UserError
 
 
 def test_there_are_73_different_attributes_in_42_heads():
-    assert len(HEADS) == 42
-    assert len(set(ATTRIBUTES)) == len(ATTRIBUTES) == 73
+    assert len(pubfig().heads) == 42
+    assert len(set(pubfig().names)) == len(pubfig().names) == 73
 
 
 def test_attributes_are_read_in_any_case_and_order():
-    assert parse_attributes(" smiling, MALE,Smiling,") == ["Smiling", "Male"]
+    assert pubfig().parse(" smiling, MALE,Smiling,") == ["Smiling", "Male"]
 
 
 @pytest.mark.parametrize(
@@ -43,13 +31,13 @@ def test_attributes_are_read_in_any_case_and_order():
 )
 def test_a_wrong_attribute_is_named_with_a_remedy(text, part):
     with pytest.raises(UserError, match=part):
-        parse_attributes(text)
+        pubfig().parse(text)
 
 
 def test_a_file_has_a_set_in_each_line(tmp_path):
     (tmp_path / "sets.txt").write_text("# two\nMale, smiling\n\nBald\n")
-    assert parse_sets(f"@{tmp_path / 'sets.txt'}") == [["Male", "Smiling"], ["Bald"]]
-    assert parse_sets("bald") == [["Bald"]]
+    assert pubfig().parse_sets(f"@{tmp_path / 'sets.txt'}") == [["Male", "Smiling"], ["Bald"]]
+    assert pubfig().parse_sets("bald") == [["Bald"]]
 
 
 @pytest.mark.parametrize(("content", "part"), [(None, "does not exist"), ("# none\n", "no line"), ("Male\nBalt\n", "Bald")])
@@ -57,7 +45,7 @@ def test_a_file_without_sets_is_refused(tmp_path, content, part):
     if content is not None:
         (tmp_path / "sets.txt").write_text(content)
     with pytest.raises(UserError, match=part):
-        parse_sets(f"@{tmp_path / 'sets.txt'}")
+        pubfig().parse_sets(f"@{tmp_path / 'sets.txt'}")
 
 
 def test_a_file_is_named_after_its_attributes():
@@ -67,9 +55,9 @@ def test_a_file_is_named_after_its_attributes():
 @given(st.integers(0, 10_000), st.sampled_from([1e-12, 1e-3, 1.0]))
 def test_a_label_is_the_best_positive_attribute_or_none(seed, size):
     scores = np.random.default_rng(seed).integers(-2, 3, (4, 73)) * size
-    labels = class_labels(scores, np.random.default_rng(0))
+    labels = pubfig().class_labels(scores, np.random.default_rng(0))
     start = 0
-    for i, head in enumerate(HEADS):
+    for i, head in enumerate(pubfig().heads):
         block = scores[:, start : start + len(head.attributes)]
         start += len(head.attributes)
         for label, row in zip(labels[:, i], block, strict=True):
@@ -82,37 +70,37 @@ def test_a_label_is_the_best_positive_attribute_or_none(seed, size):
 
 def test_ties_are_broken_at_random_and_by_the_seed():
     tied = np.ones((200, 73))
-    one, again, other = (class_labels(tied, np.random.default_rng(seed)) for seed in (1, 1, 2))
+    one, again, other = (pubfig().class_labels(tied, np.random.default_rng(seed)) for seed in (1, 1, 2))
     assert (one == again).all()
     assert (one != other).any()
     assert set(one[:, 1]) == {1, 2, 3, 4}
 
 
 def test_a_request_wants_what_is_chosen_and_not_what_that_excludes_and_leaves_the_rest_open():
-    a = dict(zip(ATTRIBUTES, request(["Frowning", "Male"]), strict=True))
+    a = dict(zip(pubfig().names, pubfig().request(["Frowning", "Male"]), strict=True))
     assert a["Frowning"] == a["Male"] == 1
     assert a["Smiling"] == 0
     assert np.isnan(a["Bald"])
 
 
 def test_an_attribute_is_predicted_where_it_is_the_most_probable_class_of_its_head():
-    classes = [k % head.n_classes for k, head in enumerate(HEADS)]
-    prob = np.concatenate([np.eye(head.n_classes)[k] for head, k in zip(HEADS, classes, strict=True)])[None]
-    assert predicted_classes(prob).tolist() == [classes]
-    predicted = {attribute for attribute, yes in zip(ATTRIBUTES, predicted_attributes(prob)[0], strict=True) if yes}
-    assert predicted == {head.attributes[k - 1] for head, k in zip(HEADS, classes, strict=True) if k}
+    classes = [k % head.n_classes for k, head in enumerate(pubfig().heads)]
+    prob = np.concatenate([np.eye(head.n_classes)[k] for head, k in zip(pubfig().heads, classes, strict=True)])[None]
+    assert pubfig().predicted_classes(prob).tolist() == [classes]
+    predicted = {attribute for attribute, yes in zip(pubfig().names, pubfig().predicted(prob)[0], strict=True) if yes}
+    assert predicted == {head.attributes[k - 1] for head, k in zip(pubfig().heads, classes, strict=True) if k}
 
 
 def test_probabilities_of_attributes_leave_out_class_0():
-    prob = np.concatenate([np.arange(head.n_classes) for head in HEADS])[None]
-    assert attribute_probabilities(prob).tolist() == [[k for head in HEADS for k in range(1, head.n_classes)]]
+    prob = np.concatenate([np.arange(head.n_classes) for head in pubfig().heads])[None]
+    assert pubfig().probabilities(prob).tolist() == [[k for head in pubfig().heads for k in range(1, head.n_classes)]]
 
 
 def test_labels_of_classes_are_the_attributes_with_the_highest_scores():
     scores = np.random.default_rng(0).standard_normal((50, 73))
-    shown = attributes_of_classes(class_labels(scores, np.random.default_rng(0)))
+    shown = pubfig().of_classes(pubfig().class_labels(scores, np.random.default_rng(0)))
     start = 0
-    for head in HEADS:
+    for head in pubfig().heads:
         block = slice(start, start + len(head.attributes))
         highest = scores[:, block] == scores[:, block].max(axis=1, keepdims=True)
         assert (shown[:, block] == highest & (scores[:, block] > 0)).all()

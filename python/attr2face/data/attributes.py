@@ -1,8 +1,10 @@
-"""PubFig's 73 attributes in 42 heads (paper, section 3.1): the table, requests that a user types, and class labels from scores."""
+"""The attributes of a dataset, in heads: their table, requests that a user types, and class labels from scores."""
 
 import csv
 import difflib
-from collections.abc import Iterable
+import functools
+import re
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,7 +12,8 @@ import numpy as np
 
 from attr2face.errors import UserError
 from attr2face.files import require
-from attr2face.settings import TABLES
+
+PUBFIG = Path(__file__).parents[1] / "tables" / "heads.csv"
 
 
 @dataclass(frozen=True)
@@ -25,143 +28,227 @@ class Head:
         return len(self.attributes) + 1
 
 
-def _read_heads() -> tuple[Head, ...]:
-    with (TABLES / "heads.csv").open(newline="") as file:
-        return tuple(Head(row["head"], tuple(row["attributes"].split("; "))) for row in csv.DictReader(file))
+@dataclass(frozen=True)
+class Attributes:
+    """The J attributes of a dataset in H heads, with C classes in all; those of one head exclude each other.
 
-
-HEADS = _read_heads()
-ATTRIBUTES = tuple(attribute for head in HEADS for attribute in head.attributes)
-INDEX = {attribute: i for i, attribute in enumerate(ATTRIBUTES)}
-
-
-def parse_attributes(text: str) -> list[str]:
-    """Read a comma-separated list of attributes, in any case.
-
-    Raises
-    ------
-    UserError
-        If the list is empty, a name is unknown (the nearest are suggested), or two attributes exclude each other.
+    PubFig has J = 73, H = 42 and C = 115 (paper, section 3.1).
     """
-    by_lower = {attribute.lower(): attribute for attribute in ATTRIBUTES}
-    wanted = [name.strip() for name in text.split(",") if name.strip()]
-    if not wanted:
-        raise UserError("no attribute given; name some, for example ATTRS='Male,Smiling,Eyeglasses'")
-    for name in wanted:
-        if name.lower() not in by_lower:
-            near = difflib.get_close_matches(name.lower(), by_lower, n=3, cutoff=0.4)
-            hint = f"did you mean {', '.join(by_lower[n] for n in near)}?" if near else "data/heads.csv lists all 73"
+
+    heads: tuple[Head, ...]
+
+    @classmethod
+    def read(cls, table: Path) -> "Attributes":
+        """Read a table of heads: CSV with the columns `head` and `attributes`, the attributes of a head separated by semicolons.
+
+        Raises
+        ------
+        UserError
+            If the table cannot be read, or a name in it cannot be used or is there twice.
+        """
+        try:
+            with require(table, "restore it").open(newline="", encoding="utf-8-sig") as file:
+                rows = [(row["head"].strip(), row["attributes"].split(";")) for row in csv.DictReader(file)]
+        except (KeyError, AttributeError, UnicodeDecodeError, csv.Error):
+            raise UserError(f"{table} is no table of heads; it must be a CSV with the columns head and attributes") from None
+        return cls(tuple(Head(name, tuple(attribute.strip() for attribute in names)) for name, names in rows)).checked(table)
+
+    def checked(self, table: Path) -> "Attributes":
+        """These attributes, if their names can be used; `table` is where they come from."""
+        if not self.heads:
+            raise UserError(f"{table} names no attribute; add a row for each head")
+        for name in self.names:
+            if not re.fullmatch(r"[^\s!@:;,/\\\"][^!@:;,/\\\"\t\r\n]{0,59}", name):
+                raise UserError(f'{table}: attribute {name!r} cannot be a name; use 1 to 60 characters without any of !@:;,/\\"')
+        for head in self.heads:
+            if not re.fullmatch(r"\w{1,60}", head.name) or head.name == "person":
+                raise UserError(f"{table}: {head.name!r} cannot name a head; use letters, digits and _, and not the word person")
+            if head.n_classes > 256:
+                raise UserError(f"{table}: head {head.name} has {len(head.attributes)} attributes; divide it into heads of at most 255")
+        for kind, names in (("head", [head.name for head in self.heads]), ("attribute", [_plain(name) for name in self.names])):
+            twice = next((name for name in names if names.count(name) > 1), None)
+            if twice:
+                raise UserError(f"{table} has the {kind} '{twice}' twice; remove or rename one")
+        return self
+
+    def write(self, table: Path) -> None:
+        """Write what `read` reads."""
+        with table.open("w", newline="", encoding="utf-8") as file:
+            writer = csv.writer(file, lineterminator="\n")
+            writer.writerow(["head", "attributes"])
+            writer.writerows((head.name, "; ".join(head.attributes)) for head in self.heads)
+
+    @functools.cached_property
+    def names(self) -> tuple[str, ...]:
+        """All attributes, head by head."""
+        return tuple(attribute for head in self.heads for attribute in head.attributes)
+
+    @functools.cached_property
+    def index(self) -> dict[str, int]:
+        """The column of each attribute."""
+        return {name: j for j, name in enumerate(self.names)}
+
+    @property
+    def n_classes(self) -> int:
+        """The number of classes of all heads."""
+        return sum(head.n_classes for head in self.heads)
+
+    def head_of(self, name: str) -> Head:
+        """The head that an attribute is a class of."""
+        return next(head for head in self.heads if name in head.attributes)
+
+    # What a user types.
+
+    def parse(self, text: str) -> list[str]:
+        """Read a comma-separated list of attributes, in any case.
+
+        Raises
+        ------
+        UserError
+            If the list is empty, a name is unknown (the nearest are suggested), or two attributes exclude each other.
+        """
+        wanted = [name.strip() for name in text.split(",") if name.strip()]
+        if not wanted:
+            raise UserError(f"no attribute given; name some, for example ATTRS='{','.join(self._some)}'")
+        chosen = list(dict.fromkeys(self.named(name) for name in wanted))
+        for head in self.heads:
+            clash = [attribute for attribute in chosen if attribute in head.attributes]
+            if len(clash) > 1:
+                raise UserError(f"'{clash[0]}' and '{clash[1]}' are classes of one head and exclude each other; choose one")
+        return chosen
+
+    def named(self, name: str) -> str:
+        """The attribute that a user calls `name`, in any case and with spaces or underscores."""
+        known = {_plain(attribute): attribute for attribute in self.names}
+        if _plain(name) not in known:
+            near = difflib.get_close_matches(_plain(name), known, n=3, cutoff=0.4)
+            hint = f"did you mean {', '.join(known[n] for n in near)}?" if near else f"known are {', '.join(self.names)}"
             raise UserError(f"unknown attribute '{name}'; {hint}")
-    chosen = list(dict.fromkeys(by_lower[name.lower()] for name in wanted))
-    for head in HEADS:
-        clash = [attribute for attribute in chosen if attribute in head.attributes]
-        if len(clash) > 1:
-            raise UserError(f"'{clash[0]}' and '{clash[1]}' are classes of one head and exclude each other; choose one")
-    return chosen
+        return known[_plain(name)]
+
+    @property
+    def _some(self) -> tuple[str, ...]:
+        """Attributes for an example, of different heads."""
+        usual = [name for name in ("Male", "Smiling", "Eyeglasses") if name in self.index]
+        return tuple(usual or [head.attributes[0] for head in self.heads[:2]])
+
+    def parse_changes(self, text: str) -> dict[str, bool]:
+        """Read a comma-separated list of attributes to give to a face, and, with "!" before them, to take away: True or False by name.
+
+        Raises
+        ------
+        UserError
+            As `parse` does, or if an attribute is both to be given and taken away.
+        """
+        words = [word.strip() for word in text.split(",") if word.strip()]
+        given = [word for word in words if not word.startswith("!")]
+        taken = [word.removeprefix("!").strip() for word in words if word.startswith("!")]
+        wanted = dict.fromkeys(self.parse(",".join(given)), True) if given or not taken else {}
+        for name in taken:
+            (attribute,) = self.parse(name)
+            if wanted.get(attribute):
+                raise UserError(f"'{attribute}' is both to be given and taken away; choose one")
+            wanted[attribute] = False
+        return wanted
+
+    def parse_sets(self, text: str) -> list[list[str]]:
+        """The different sets of attributes that a user requests: one comma-separated list, or `@file` with one in each line.
+
+        Raises
+        ------
+        UserError
+            If the file is missing, or `parse` refuses a line.
+        """
+        if not text.startswith("@"):
+            return [self.parse(text)]
+        file = require(Path(text[1:]).expanduser(), "name a file with a set of attributes in each line")
+        try:
+            lines = [
+                line for line in file.read_text(encoding="utf-8-sig").splitlines() if line.strip() and not line.lstrip().startswith("#")
+            ]
+        except (UnicodeDecodeError, IsADirectoryError):
+            raise UserError(f"{file} is not a UTF-8 text; write a set of attributes in each line") from None
+        if not lines:
+            raise UserError(f"{file} has no line with attributes; write a set in each line, such as {','.join(self._some)}")
+        sets = (tuple(self.parse(line)) for line in lines)
+        return [list(chosen) for chosen in dict.fromkeys(sets)]
+
+    # Numbers.
+
+    def request(self, chosen: Iterable[str]) -> np.ndarray:
+        """A list of attributes as numbers: (J,) float, 1 for the chosen ones, 0 for the others of their heads, which they exclude, and nan
+        for the rest.
+        """
+        a = np.full(len(self.names), np.nan)
+        for head in self.heads:
+            if set(chosen) & set(head.attributes):
+                for attribute in head.attributes:
+                    a[self.index[attribute]] = attribute in chosen
+        return a
+
+    def class_labels(self, scores: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        """Class index of every image in every head: the positive attribute with the highest score, 0 where none is positive.
+
+        Parameters
+        ----------
+        scores : (n_images, J) float
+            Positive where the image has the attribute.
+        rng : numpy.random.Generator
+            Breaks ties, as the paper's authors drew one positive attribute at random.
+
+        Returns
+        -------
+        (n_images, H) uint8
+        """
+        lots = rng.random(scores.shape) + 1
+        labels = np.zeros((len(scores), len(self.heads)), np.uint8)
+        start = 0
+        for i, head in enumerate(self.heads):
+            block = slice(start, start + len(head.attributes))
+            highest = scores[:, block].max(axis=1, keepdims=True)
+            best = ((scores[:, block] == highest) * lots[:, block]).argmax(axis=1)
+            labels[:, i] = np.where(highest[:, 0] > 0, best + 1, 0)
+            start = block.stop
+        return labels
+
+    def of_labels(self, labels: np.ndarray) -> list[str]:
+        """The attributes of an image with classes `labels` (H,): one of a head, so that they exclude each other nowhere."""
+        return [head.attributes[k - 1] for head, k in zip(self.heads, labels, strict=True) if k > 0]
+
+    def probabilities(self, prob: np.ndarray) -> np.ndarray:
+        """Drop class 0 of every head: (n_images, C) softmax outputs, heads side by side, to (n_images, J)."""
+        return np.hstack([block[:, 1:] for block in self._by_head(prob)])
+
+    def predicted_classes(self, prob: np.ndarray) -> np.ndarray:
+        """The most probable class of each head: (n_images, C) softmax outputs to (n_images, H) int."""
+        return np.stack([block.argmax(axis=1) for block in self._by_head(prob)], axis=1)
+
+    def predicted(self, prob: np.ndarray) -> np.ndarray:
+        """Whether an attribute is the most probable class of its head: (n_images, C) softmax outputs to (n_images, J) bool."""
+        return self.of_classes(self.predicted_classes(prob))
+
+    def of_classes(self, classes: np.ndarray) -> np.ndarray:
+        """The attributes that are their head's class: (n_images, H) int to (n_images, J) bool."""
+        return np.stack([classes[:, i] == k for i, head in enumerate(self.heads) for k in range(1, head.n_classes)], axis=1)
+
+    def as_classes(self, values: np.ndarray) -> np.ndarray:
+        """A value of each attribute (n, J) as values of the heads' classes, side by side, 0 for class 0: (n, C)."""
+        columns = [[np.zeros(len(values)), *(values[:, self.index[attribute]] for attribute in head.attributes)] for head in self.heads]
+        return np.stack([column for head in columns for column in head], axis=1)
+
+    def _by_head(self, prob: np.ndarray) -> list[np.ndarray]:
+        return np.split(prob, np.cumsum([head.n_classes for head in self.heads])[:-1], axis=1)
 
 
-def parse_changes(text: str) -> dict[str, bool]:
-    """Read a comma-separated list of attributes to give to a face, and, with "!" before them, to take away: True or False by name.
-
-    Raises
-    ------
-    UserError
-        As `parse_attributes` does, or if an attribute is both to be given and taken away.
-    """
-    words = [word.strip() for word in text.split(",") if word.strip()]
-    given = [word for word in words if not word.startswith("!")]
-    taken = [word.removeprefix("!").strip() for word in words if word.startswith("!")]
-    wanted = dict.fromkeys(parse_attributes(",".join(given)), True) if given or not taken else {}
-    for name in taken:
-        (attribute,) = parse_attributes(name)
-        if wanted.get(attribute):
-            raise UserError(f"'{attribute}' is both to be given and taken away; choose one")
-        wanted[attribute] = False
-    return wanted
+@functools.cache
+def pubfig() -> Attributes:
+    """PubFig's attributes, which LFW and the rendered faces have, too."""
+    return Attributes.read(PUBFIG)
 
 
-def parse_sets(text: str) -> list[list[str]]:
-    """The different sets of attributes that a user requests: one comma-separated list, or `@file` with one in each line.
-
-    Raises
-    ------
-    UserError
-        If the file is missing, or `parse_attributes` refuses a line.
-    """
-    if not text.startswith("@"):
-        return [parse_attributes(text)]
-    file = require(Path(text[1:]).expanduser(), "name a file with a set of attributes in each line")
-    try:
-        lines = [line for line in file.read_text(encoding="utf-8-sig").splitlines() if line.strip() and not line.lstrip().startswith("#")]
-    except (UnicodeDecodeError, IsADirectoryError):
-        raise UserError(f"{file} is not a UTF-8 text; write a set of attributes in each line") from None
-    if not lines:
-        raise UserError(f"{file} has no line with attributes; write a set in each line, such as Male,Smiling")
-    sets = (tuple(parse_attributes(line)) for line in lines)
-    return [list(chosen) for chosen in dict.fromkeys(sets)]
-
-
-def request(chosen: Iterable[str]) -> np.ndarray:
-    """A list of attributes as numbers: (73,) float, 1 for the chosen ones, 0 for the others of their heads, which they exclude, and nan
-    for the rest.
-    """
-    a = np.full(len(ATTRIBUTES), np.nan)
-    for head in HEADS:
-        if set(chosen) & set(head.attributes):
-            for attribute in head.attributes:
-                a[INDEX[attribute]] = attribute in chosen
-    return a
-
-
-def class_labels(scores: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Class index of every image in every head: the positive attribute with the highest score, 0 where none is positive.
-
-    Parameters
-    ----------
-    scores : (n_images, 73) float
-        Positive where the image has the attribute.
-    rng : numpy.random.Generator
-        Breaks ties, as the paper's authors drew one positive attribute at random.
-
-    Returns
-    -------
-    (n_images, 42) uint8
-    """
-    lots = rng.random(scores.shape) + 1
-    labels = np.zeros((len(scores), len(HEADS)), np.uint8)
-    start = 0
-    for i, head in enumerate(HEADS):
-        block = slice(start, start + len(head.attributes))
-        highest = scores[:, block].max(axis=1, keepdims=True)
-        best = ((scores[:, block] == highest) * lots[:, block]).argmax(axis=1)
-        labels[:, i] = np.where(highest[:, 0] > 0, best + 1, 0)
-        start = block.stop
-    return labels
-
-
-def attributes_of(labels: np.ndarray) -> list[str]:
-    """The attributes of an image with classes `labels` (42,): one of a head, so that they exclude each other nowhere."""
-    return [head.attributes[k - 1] for head, k in zip(HEADS, labels, strict=True) if k > 0]
-
-
-def attribute_probabilities(prob: np.ndarray) -> np.ndarray:
-    """Drop class 0 of every head: (n_images, 115) softmax outputs, heads side by side, to (n_images, 73)."""
-    return np.hstack([block[:, 1:] for block in _by_head(prob)])
-
-
-def predicted_classes(prob: np.ndarray) -> np.ndarray:
-    """The most probable class of each head: (n_images, 115) softmax outputs to (n_images, 42) int."""
-    return np.stack([block.argmax(axis=1) for block in _by_head(prob)], axis=1)
-
-
-def predicted_attributes(prob: np.ndarray) -> np.ndarray:
-    """Whether an attribute is the most probable class of its head: (n_images, 115) softmax outputs to (n_images, 73) bool."""
-    return attributes_of_classes(predicted_classes(prob))
-
-
-def attributes_of_classes(classes: np.ndarray) -> np.ndarray:
-    """The attributes that are their head's class: (n_images, 42) int to (n_images, 73) bool."""
-    return np.stack([classes[:, i] == k for i, head in enumerate(HEADS) for k in range(1, head.n_classes)], axis=1)
+def one_each(names: Sequence[str]) -> tuple[Head, ...]:
+    """A head for each attribute, named after it."""
+    return tuple(Head(re.sub(r"\W+", "_", name), (name,)) for name in names)
 
 
 def file_name(chosen: Iterable[str]) -> str:
@@ -169,5 +256,6 @@ def file_name(chosen: Iterable[str]) -> str:
     return "-".join(chosen).replace(" ", "_").replace("'", "")
 
 
-def _by_head(prob: np.ndarray) -> list[np.ndarray]:
-    return np.split(prob, np.cumsum([head.n_classes for head in HEADS])[:-1], axis=1)
+def _plain(name: str) -> str:
+    """A name as it is compared: in small letters, spaces for underscores."""
+    return name.strip().lower().replace("_", " ")

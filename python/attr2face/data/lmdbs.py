@@ -1,7 +1,7 @@
 """LMDBs that feed Caffe: an image and a label database for each split, in the same order, and the mean image.
 
 A folder of LMDBs holds `<split>_images`, `<split>_labels`, `index.csv` (split, person and path of every image, in the order of the
-records), `labels.npz`, `mean.binaryproto`, `mean.npy` and `lmdb.json`. `database.FaceDatabase` opens it.
+records), `labels.npz`, `heads.csv`, `mean.binaryproto`, `mean.npy` and `lmdb.json`. `database.FaceDatabase` opens it.
 """
 
 import io
@@ -15,7 +15,6 @@ import pandas as pd
 from PIL import Image
 from tqdm import tqdm
 
-from attr2face.data.attributes import class_labels
 from attr2face.data.faces import SPLITS, Faces, split_by_person
 from attr2face.data.images import read_images
 from attr2face.data.preprocessing import to_blob_order
@@ -28,7 +27,7 @@ from attr2face.settings import Database
 
 @dataclass(frozen=True)
 class Records:
-    """What the LMDBs of one split hold: images by path, and their labels (n, 43), the class of each head and the person."""
+    """What the LMDBs of one split hold: images by path, and their labels (n, H + 1), the class of each head and the person."""
 
     paths: list[Path]
     labels: np.ndarray
@@ -37,7 +36,7 @@ class Records:
 def build_lmdbs(faces: Faces, dataset: str, model: Model, settings: Database, seed: int, out: Path) -> None:
     """Write the LMDBs of some faces into the folder `out`.
 
-    The label LMDB holds a datum of 42 class indices per image, and the image's person as the 43rd, counted over the training people
+    The label LMDB holds a datum of a class index per head and image, and the image's person as the last, counted over the training people
     (the classes of pretraining); people outside the training split have 0 there.
 
     Raises
@@ -47,7 +46,7 @@ def build_lmdbs(faces: Faces, dataset: str, model: Model, settings: Database, se
     """
     rng, side = np.random.default_rng(seed), model.crop + settings.margin
     split = split_by_person(faces.people, seed)
-    labels = class_labels(faces.scores, rng)
+    labels = faces.attributes.class_labels(faces.scores, rng)
     training_people = np.unique(faces.people[split == "train"])
     if len(training_people) == 0:
         whom = "" if dataset == "synthetic" else ", and as many for the judges (JUDGE_SHARE)"
@@ -68,6 +67,7 @@ def build_lmdbs(faces: Faces, dataset: str, model: Model, settings: Database, se
     index = {"split": split[order], "person": faces.people[order], "path": [faces.paths[i] for i in order]}
     pd.DataFrame(index).to_csv(out / "index.csv", index=False)
     np.savez(out / "labels.npz", labels=labels[order], scores=faces.scores[order], split=split[order], people=faces.people[order])
+    faces.attributes.write(out / "heads.csv")
     info = {"dataset": dataset, "model": model.name, "image_size": side, "encoded": settings.encoded}
     counts = {name: int((split == name).sum()) for name in SPLITS}
     write_json(out / "lmdb.json", info | {"training_people": len(training_people), "images": counts})
