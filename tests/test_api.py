@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 import attr2face
+from attr2face.attributes import pubfig
 from attr2face.cgmm.targets import target
-from attr2face.data.attributes import pubfig
 from attr2face.data.pictures import read_picture
 from attr2face.network import prototxt
 from attr2face.network.weights import load

@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from attr2face.attributes import pubfig
 from attr2face.cgmm.mixture import load_mixture
-from attr2face.data.attributes import pubfig
 from attr2face.data.database import FaceDatabase
 from attr2face.errors import UserError
 from attr2face.generation.adversarial import Training

@@ -8,7 +8,7 @@ import pytest
 
 from attr2face import pipeline
 from attr2face import settings as conf
-from attr2face.data.attributes import pubfig
+from attr2face.attributes import pubfig
 from attr2face.generation.presets import PRESETS
 from attr2face.pipeline import Steps, keys_of, reachable
 from tests.conftest import SMALL

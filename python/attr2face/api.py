@@ -17,8 +17,8 @@ from attr2face.pipeline import Steps, machine
 if TYPE_CHECKING:
     import pandas as pd
 
+    from attr2face.attributes import Attributes
     from attr2face.cgmm.mixture import Mixture
-    from attr2face.data.attributes import Attributes
     from attr2face.data.database import FaceDatabase
     from attr2face.pycaffe import caffe
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from attr2face import settings as conf
 from attr2face.api import ENVIRONMENT
-from attr2face.data.attributes import file_name
+from attr2face.attributes import file_name
 from attr2face.errors import UserError
 from attr2face.pipeline import BUNDLE, CHECKOUT, Steps, machine, reachable
 from attr2face.store import MANIFEST, Artefact

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import tomllib
 
-from attr2face.data.attributes import Attributes
+from attr2face.attributes import Attributes
 
 TABLES = Path(__file__).with_name("tables")
 DATASETS = ("synthetic", "lfw", "pubfig")

@@ -11,7 +11,7 @@ import ipywidgets as widgets
 import numpy as np
 
 from attr2face.api import Pipeline
-from attr2face.data.attributes import file_name
+from attr2face.attributes import file_name
 from attr2face.data.database import FaceDatabase
 from attr2face.data.pictures import enlarged
 from attr2face.errors import UserError

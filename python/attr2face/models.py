@@ -2,7 +2,7 @@
 
 from dataclasses import asdict, dataclass, field
 
-from attr2face.data.attributes import Attributes, pubfig
+from attr2face.attributes import Attributes, pubfig
 
 CONVOLUTIONS = {"conv1": 2, "conv2": 2, "conv3": 3, "conv4": 3, "conv5": 3}
 STAGES = ("none", *CONVOLUTIONS, "fc6", "fc7", "heads")

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from attr2face import settings as conf
-from attr2face.data.attributes import Attributes, file_name
+from attr2face.attributes import Attributes, file_name
 from attr2face.datasets import Dataset, dataset_of
 from attr2face.errors import UserError
 from attr2face.generation.presets import needed, preset_at

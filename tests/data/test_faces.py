@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from attr2face.data.attributes import pubfig
+from attr2face.attributes import pubfig
 from attr2face.data.faces import Faces, divided_by_person, image_path, split_by_person
 from attr2face.data.readers import read_faces
 from attr2face.datasets import dataset_of

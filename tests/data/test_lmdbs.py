@@ -5,7 +5,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from attr2face.data.attributes import pubfig
+from attr2face.attributes import pubfig
 from attr2face.data.database import FaceDatabase
 from attr2face.data.faces import Faces
 from attr2face.data.images import read_image

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from PIL import Image
 from skimage.transform import resize
 
-from attr2face.data.attributes import pubfig
+from attr2face.attributes import pubfig
 from attr2face.data.readers import read_faces
 from attr2face.data.render import render
 from attr2face.data.render.contact_sheet import contact_sheet, pair

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from attr2face.data.attributes import pubfig
+from attr2face.attributes import pubfig
 from attr2face.data.pictures import read_picture
 from attr2face.evaluation.comparison import Compared, Real, by_attribute, of_judges, of_people, of_sets
 from attr2face.evaluation.judge import load_judge, photographs

@@ -7,8 +7,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from attr2face.attributes import pubfig
 from attr2face.cgmm.mixture import load_mixture
-from attr2face.data.attributes import pubfig
 from attr2face.evaluation.diagnosis import STRENGTHS, best_targets, rejected_share, requests, separation
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from attr2face.data.attributes import pubfig
+from attr2face.attributes import pubfig
 from attr2face.data.database import FaceDatabase
 from attr2face.errors import UserError
 from attr2face.evaluation.judge import Judge, features, load_judge, photographs, train_judge, write_judge

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from attr2face.data.attributes import pubfig
+from attr2face.attributes import pubfig
 from attr2face.data.database import FaceDatabase
 from attr2face.evaluation.judge import photographs
 from attr2face.evaluation.netjudge import NetJudge, load_net_judge, write_net_judge

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from attr2face.data.attributes import pubfig
+from attr2face.attributes import pubfig
 from attr2face.errors import UserError
 from attr2face.evaluation.requests import Requests, draw_people, read_requests, write_requests
 from attr2face.settings import Evaluation

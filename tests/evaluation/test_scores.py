@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from attr2face.data.attributes import pubfig
+from attr2face.attributes import pubfig
 from attr2face.evaluation.scores import mean_scores, predict, score, score_heads, thresholds
 from attr2face.network.extraction import Extraction, activations
 from attr2face.parallel import Machine

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from attr2face.data.attributes import pubfig
+from attr2face.attributes import pubfig
 from attr2face.data.preprocessing import Preprocessing
 from attr2face.generation.objective import Objective, activations_of
 from attr2face.models import MODELS

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from attr2face.attributes import pubfig
 from attr2face.cgmm.mixture import load_mixture
-from attr2face.data.attributes import pubfig
 from attr2face.data.pictures import write_picture
 from attr2face.errors import UserError
 from attr2face.generation.editing import direction, edit_photograph

@@ -8,9 +8,9 @@ import pytest
 from PIL import Image
 from threadpoolctl import threadpool_limits
 
+from attr2face.attributes import pubfig
 from attr2face.cgmm.mixture import load_mixture
 from attr2face.cgmm.targets import target
-from attr2face.data.attributes import pubfig
 from attr2face.data.pictures import enlarged, read_picture
 from attr2face.generation import faces, presets
 from attr2face.generation.eigenfaces import load_eigenfaces

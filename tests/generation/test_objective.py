@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from attr2face.data.attributes import pubfig
+from attr2face.attributes import pubfig
 from attr2face.errors import UserError
 from attr2face.generation.objective import activations_of
 from tests.generation.conftest import canvases, objective

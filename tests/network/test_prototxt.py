@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from google.protobuf import text_format
 
-from attr2face.data.attributes import pubfig
+from attr2face.attributes import pubfig
 from attr2face.errors import UserError
 from attr2face.models import LAYERS, MODELS
 from attr2face.network import prototxt

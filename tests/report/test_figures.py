@@ -6,7 +6,7 @@ import pytest
 from matplotlib.colors import to_hex
 from scipy import stats
 
-from attr2face.data.attributes import pubfig
+from attr2face.attributes import pubfig
 from attr2face.models import MODELS
 from attr2face.report import figures
 

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from attr2face.data.attributes import pubfig
+from attr2face.attributes import pubfig
 from attr2face.data.pictures import read_picture
 from attr2face.evaluation.diagnosis import best_targets
 from attr2face.report.page import Section, write_page

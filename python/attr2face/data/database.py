@@ -11,7 +11,7 @@ import lmdb
 import numpy as np
 from PIL import Image
 
-from attr2face.data.attributes import Attributes, pubfig
+from attr2face.attributes import Attributes, pubfig
 from attr2face.data.faces import SPLITS
 from attr2face.data.preprocessing import Preprocessing, centre, from_blob_order, to_blob_order
 from attr2face.errors import UserError

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from attr2face.data.attributes import Attributes
+from attr2face.attributes import Attributes
 
 SPLITS = {"train": 0.8, "val": 0.1, "test": 0.1}
 

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 from sklearn.metrics import balanced_accuracy_score, cohen_kappa_score
 
-from attr2face.data.attributes import Attributes
+from attr2face.attributes import Attributes
 from attr2face.data.database import FaceDatabase
 from attr2face.data.pictures import enlarged, write_picture
 from attr2face.errors import UserError

@@ -9,10 +9,10 @@ import pandas as pd
 from scipy import stats
 from scipy.spatial import distance
 
+from attr2face.attributes import Attributes
 from attr2face.cgmm.fitting import training_rows
 from attr2face.cgmm.mixture import Mixture, load_mixture
 from attr2face.cgmm.targets import PAPER_TARGETS, TARGETS, target
-from attr2face.data.attributes import Attributes
 from attr2face.data.database import FaceDatabase
 from attr2face.generation.faces import Trained
 from attr2face.network import prototxt

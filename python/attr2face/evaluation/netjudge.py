@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from attr2face.data.attributes import Attributes
+from attr2face.attributes import Attributes
 from attr2face.data.database import FaceDatabase
 from attr2face.data.pictures import resized
 from attr2face.data.preprocessing import Preprocessing

@@ -7,7 +7,7 @@ import pandas as pd
 from sklearn.metrics import balanced_accuracy_score, roc_auc_score
 from tqdm import tqdm
 
-from attr2face.data.attributes import Attributes
+from attr2face.attributes import Attributes
 from attr2face.data.database import FaceDatabase
 from attr2face.data.faces import SPLITS
 from attr2face.network.extraction import Extraction, activations

@@ -10,7 +10,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-from attr2face.data.attributes import Attributes, Head, pubfig
+from attr2face.attributes import Attributes, Head, pubfig
 from attr2face.data.database import FaceDatabase
 from attr2face.errors import UserError
 from attr2face.files import atomic_write, require, sha256, write_json

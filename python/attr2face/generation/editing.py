@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
+from attr2face.attributes import Attributes
 from attr2face.cgmm.mixture import Mixture, load_mixture
-from attr2face.data.attributes import Attributes
 from attr2face.data.database import FaceDatabase
 from attr2face.data.images import read_image
 from attr2face.generation.codes import load_generator

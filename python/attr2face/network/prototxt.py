@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from attr2face.data.attributes import Attributes
+from attr2face.attributes import Attributes
 from attr2face.data.faces import SPLITS
 from attr2face.errors import UserError
 from attr2face.models import CONVOLUTIONS, JUDGE, LAYERS, MODELS, STAGES, Model

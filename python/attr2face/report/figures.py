@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import FancyBboxPatch
 from scipy import stats
 
-from attr2face.data.attributes import Attributes, file_name
+from attr2face.attributes import Attributes, file_name
 from attr2face.files import atomic_write
 from attr2face.models import CONVOLUTIONS, Model
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from attr2face.data.attributes import pubfig
+from attr2face.attributes import pubfig
 from attr2face.data.pictures import write_sheet
 from attr2face.data.render import render
 from attr2face.data.render.people import N_FEATURES, Picture, scores_of, tables

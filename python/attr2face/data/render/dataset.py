@@ -6,7 +6,7 @@ from pathlib import Path
 from PIL import Image
 from tqdm import tqdm
 
-from attr2face.data.attributes import pubfig
+from attr2face.attributes import pubfig
 from attr2face.data.faces import image_path
 from attr2face.data.render import render
 from attr2face.data.render.people import mislabelled, picture_of

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from attr2face.data.attributes import pubfig
+from attr2face.attributes import pubfig
 from attr2face.data.render.people import Picture
 
 SKIN = {"White": (240, 188, 170), "Black": (122, 82, 62), "Asian": (238, 196, 144), "Indian": (166, 106, 58)}

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from attr2face.data.attributes import pubfig
+from attr2face.attributes import pubfig
 from attr2face.settings import TABLES
 
 N_FEATURES = 24

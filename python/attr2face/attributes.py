@@ -13,7 +13,7 @@ import numpy as np
 from attr2face.errors import UserError
 from attr2face.files import require
 
-PUBFIG = Path(__file__).parents[1] / "tables" / "heads.csv"
+PUBFIG = Path(__file__).with_name("tables") / "heads.csv"
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from attr2face.data.attributes import file_name, pubfig
+from attr2face.attributes import file_name, pubfig
 from attr2face.errors import UserError
 
 
