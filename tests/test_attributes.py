@@ -27,11 +27,40 @@ def test_attributes_are_read_in_any_case_and_order():
         ("Bald, zzzzzz", "zzzzzz"),
         ("White,Black", "exclude"),
         ("Bald,Receding Hairline", "exclude"),
+        ("Male:1.5,!Male", "'Male' is both wanted and unwanted"),
+        ("Smiling,Smiling:2", "'Smiling' is given two strengths"),
+        ("Smiling:much", "'much' is no strength"),
+        ("Smiling:-1", "'-1' is no strength"),
+        ("Smiling:11", "up to 10"),
+        ("Smiling:nan", "no strength"),
+        ("!Smiling:2", "write !Smiling"),
+        ("!Mael", "Male"),
     ],
 )
 def test_a_wrong_attribute_is_named_with_a_remedy(text, part):
     with pytest.raises(UserError, match=part):
         pubfig().parse(text)
+
+
+def test_an_attribute_may_be_unwanted_or_have_a_strength():
+    assert pubfig().parse("male, !black hair,Smiling: 1.50") == ["Male", "!Black Hair", "Smiling:1.5"]
+    a = dict(zip(pubfig().names, pubfig().request(["Smiling:1.5", "!Black Hair", "!Bald", "Receding Hairline"]), strict=True))
+    assert (a["Smiling"], a["Frowning"]) == (1.5, 0)
+    assert a["Black Hair"] == 0
+    assert np.isnan(a["Blond Hair"]), "other hair is left open"
+    assert (a["Bald"], a["Receding Hairline"]) == (0, 1)
+
+
+def test_scores_of_what_is_unwanted_fall_where_nothing_else_of_the_head_is_wanted():
+    requests = np.stack([pubfig().request(words) for words in (["Smiling:2"], ["!Smiling"], ["!Bald", "Receding Hairline"])])
+    weights = pubfig().class_weights(requests)
+    classes = [name for head in pubfig().heads for name in (None, *head.attributes)]
+    found = [{classes[k]: weights[i, k] for k in np.flatnonzero(weights[i])} for i in range(3)]
+    assert found == [{"Smiling": 2}, {"Smiling": -1}, {"Receding Hairline": 1}]
+
+
+def test_files_are_named_after_what_is_requested():
+    assert file_name(["Male", "!Big Nose", "Smiling:1.5"]) == "Male-no-Big_Nose-Smiling=1.5"
 
 
 def test_a_file_has_a_set_in_each_line(tmp_path):

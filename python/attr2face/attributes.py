@@ -14,6 +14,7 @@ from attr2face.errors import UserError
 from attr2face.files import require
 
 PUBFIG = Path(__file__).with_name("tables") / "heads.csv"
+STRONGEST = 10
 
 
 @dataclass(frozen=True)
@@ -100,22 +101,45 @@ class Attributes:
     # What a user types.
 
     def parse(self, text: str) -> list[str]:
-        """Read a comma-separated list of attributes, in any case.
+        """Read a comma-separated list of attributes in any case, as words: `Smiling`, `!Smiling` for a face without it, and
+        `Smiling:1.5` for more of it.
 
         Raises
         ------
         UserError
-            If the list is empty, a name is unknown (the nearest are suggested), or two attributes exclude each other.
+            If the list is empty, a name is unknown (the nearest are suggested), a strength is no number from 0 to 10, or two words
+            contradict or exclude each other.
         """
-        wanted = [name.strip() for name in text.split(",") if name.strip()]
-        if not wanted:
+        words = [word.strip() for word in text.split(",") if word.strip()]
+        if not words:
             raise UserError(f"no attribute given; name some, for example ATTRS='{','.join(self._some)}'")
-        chosen = list(dict.fromkeys(self.named(name) for name in wanted))
+        chosen: dict[str, str] = {}
+        for word in map(self._word, words):
+            name = bare(word)
+            if chosen.setdefault(name, word) != word:
+                both = "both wanted and unwanted" if ("!" in word) != ("!" in chosen[name]) else "given two strengths"
+                raise UserError(f"'{name}' is {both}; choose one")
         for head in self.heads:
-            clash = [attribute for attribute in chosen if attribute in head.attributes]
+            clash = [name for name in chosen if name in head.attributes and not chosen[name].startswith("!")]
             if len(clash) > 1:
                 raise UserError(f"'{clash[0]}' and '{clash[1]}' are classes of one head and exclude each other; choose one")
-        return chosen
+        return list(chosen.values())
+
+    def _word(self, word: str) -> str:
+        """A word of a request, as `parse` gives it."""
+        name, colon, strength = word.removeprefix("!").partition(":")
+        name = self.named(name.strip())
+        if word.startswith("!"):
+            if colon:
+                raise UserError(f"'{word}' has a strength, but asks for a face without {name}; write !{name}")
+            return f"!{name}"
+        try:
+            value = float(strength) if colon else 1.0
+        except ValueError:
+            value = 0.0
+        if not 0 < value <= STRONGEST:
+            raise UserError(f"'{word}': {strength!r} is no strength; choose a number above 0 and up to {STRONGEST}, such as {name}:1.5")
+        return name if value == 1 else f"{name}:{value:g}"
 
     def named(self, name: str) -> str:
         """The attribute that a user calls `name`, in any case and with spaces or underscores."""
@@ -138,18 +162,13 @@ class Attributes:
         Raises
         ------
         UserError
-            As `parse` does, or if an attribute is both to be given and taken away.
+            As `parse` does, or if a word has a strength.
         """
-        words = [word.strip() for word in text.split(",") if word.strip()]
-        given = [word for word in words if not word.startswith("!")]
-        taken = [word.removeprefix("!").strip() for word in words if word.startswith("!")]
-        wanted = dict.fromkeys(self.parse(",".join(given)), True) if given or not taken else {}
-        for name in taken:
-            (attribute,) = self.parse(name)
-            if wanted.get(attribute):
-                raise UserError(f"'{attribute}' is both to be given and taken away; choose one")
-            wanted[attribute] = False
-        return wanted
+        words = self.parse(text)
+        strong = next((word for word in words if ":" in word), None)
+        if strong:
+            raise UserError(f"'{strong}' has a strength, but an edit has one for all; set STRENGTH")
+        return {bare(word): not word.startswith("!") for word in sorted(words, key=lambda word: word.startswith("!"))}
 
     def parse_sets(self, text: str) -> list[list[str]]:
         """The different sets of attributes that a user requests: one comma-separated list, or `@file` with one in each line.
@@ -176,15 +195,30 @@ class Attributes:
     # Numbers.
 
     def request(self, chosen: Iterable[str]) -> np.ndarray:
-        """A list of attributes as numbers: (J,) float, 1 for the chosen ones, 0 for the others of their heads, which they exclude, and nan
-        for the rest.
+        """A list of words, as `parse` gives them, as numbers: (J,) float, 1 or the strength for what is wanted, 0 for what is not and for
+        the others of a head of which one is wanted, and nan for the rest.
         """
         a = np.full(len(self.names), np.nan)
+        words = {bare(word): word for word in chosen}
         for head in self.heads:
-            if set(chosen) & set(head.attributes):
-                for attribute in head.attributes:
-                    a[self.index[attribute]] = attribute in chosen
+            wanted = any(name in words and not words[name].startswith("!") for name in head.attributes)
+            for name in head.attributes:
+                if name in words:
+                    a[self.index[name]] = strength_of(words[name])
+                elif wanted:
+                    a[self.index[name]] = 0
         return a
+
+    def class_weights(self, requests: np.ndarray) -> np.ndarray:
+        """How much the score of each class is to rise for requests (n, J): (n, C). What is not wanted in a head of which nothing is
+        wanted is to fall.
+        """
+        weights = np.nan_to_num(requests)
+        for head in self.heads:
+            columns = [self.index[name] for name in head.attributes]
+            nothing = ~(weights[:, columns] > 0).any(axis=1, keepdims=True)
+            weights[:, columns] -= nothing & (requests[:, columns] == 0)
+        return self.as_classes(weights)
 
     def class_labels(self, scores: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         """Class index of every image in every head: the positive attribute with the highest score, 0 where none is positive.
@@ -251,9 +285,19 @@ def one_each(names: Sequence[str]) -> tuple[Head, ...]:
     return tuple(Head(re.sub(r"\W+", "_", name), (name,)) for name in names)
 
 
+def bare(word: str) -> str:
+    """The attribute of a word of a request."""
+    return word.removeprefix("!").partition(":")[0]
+
+
+def strength_of(word: str) -> float:
+    """0 for a word of an attribute that is not wanted, 1 or the strength for another."""
+    return 0.0 if word.startswith("!") else float(word.partition(":")[2] or 1)
+
+
 def file_name(chosen: Iterable[str]) -> str:
-    """Attributes as the name of a file, without its ending."""
-    return "-".join(chosen).replace(" ", "_").replace("'", "")
+    """Words as the name of a file, without its ending."""
+    return "-".join(word.replace("!", "no-").replace(":", "=") for word in chosen).replace(" ", "_").replace("'", "")
 
 
 def _plain(name: str) -> str:

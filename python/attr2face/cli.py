@@ -411,7 +411,7 @@ MOST = 1000  # faces at once
 
 # What is no setting: none of it is part of an output's key.
 OPTIONS = {
-    "attrs": "attributes of the face, separated by commas, or @file with a set in each line; for edit, ! takes one away",
+    "attrs": "attributes of the face, separated by commas, or @file with a set in each line; !Bald is a face without, Bald:1.5 more of it",
     "n": "different faces of each set of attributes",
     "out": "of generate and edit: a .png, or a folder; of report: an .html, or a folder; results/ without it",
     "store": "folder of artefacts; data/store without it",

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from attr2face import settings as conf
-from attr2face.attributes import Attributes, file_name
+from attr2face.attributes import Attributes, bare, file_name
 from attr2face.datasets import Dataset, dataset_of
 from attr2face.errors import UserError
 from attr2face.generation.presets import needed, preset_at
@@ -326,8 +326,8 @@ class Steps:
     # Pictures.
 
     def generated(self, sets: list[list[str]]) -> Artefact:
-        """A face for each set of attributes."""
-        s, sets = self.settings, [sorted(chosen, key=self.attributes.names.index) for chosen in sets]
+        """A face for each set of attributes, which are words as `Attributes.parse` gives them."""
+        s, sets = self.settings, [sorted(chosen, key=lambda word: self.attributes.index[bare(word)]) for chosen in sets]
 
         def generate(out: Path) -> None:
             from attr2face.generation.faces import write_faces

@@ -1,6 +1,7 @@
 """Target activations for a face with some attributes, from a fitted cGMM: the paper's, and others that do not lie near the mean.
 
-A request is `a` (J,): 1 where an attribute is wanted, 0 where it is not, nan where nothing is said. A target is (n_features,).
+A request is `a` (J,): 1, or a strength, where an attribute is wanted, 0 where it is not, nan where nothing is said. A target is
+(n_features,).
 """
 
 import numpy as np
@@ -15,14 +16,14 @@ def mean(m: Mixture, a: np.ndarray, strength: float, rng: np.random.Generator) -
 
 def paper(m: Mixture, a: np.ndarray, strength: float, rng: np.random.Generator) -> np.ndarray:
     """Phi = (1/|C|) sum_{j in C} w_j mu_j (Eq. 4)."""
-    wanted = a == 1
-    return m.w[wanted] @ m.mu[wanted] / max(wanted.sum(), 1)
+    wanted = a > 0
+    return (a * m.w)[wanted] @ m.mu[wanted] / max(wanted.sum(), 1)
 
 
 def sampled(m: Mixture, a: np.ndarray, strength: float, rng: np.random.Generator) -> np.ndarray:
     """Phi = (1/|C|) sum_{j in C} w_j z_j with z_j ~ N(mu_j, diag var_j) (Eq. 2). Deviations are square roots of variances."""
-    wanted = a == 1
-    return m.w[wanted] @ rng.normal(m.mu[wanted], np.sqrt(m.var[wanted])) / max(wanted.sum(), 1)
+    wanted = a > 0
+    return (a * m.w)[wanted] @ rng.normal(m.mu[wanted], np.sqrt(m.var[wanted])) / max(wanted.sum(), 1)
 
 
 def contrast(m: Mixture, a: np.ndarray, strength: float, rng: np.random.Generator) -> np.ndarray:

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
+from attr2face.attributes import bare
 from attr2face.cgmm.mixture import load_mixture
 from attr2face.cgmm.targets import target
 from attr2face.data.database import FaceDatabase
@@ -93,7 +94,7 @@ def write_faces(trained: Trained, sets: Sequence[Sequence[str]], settings: Gener
         for first, batch in zip(firsts, map_in_order(machine, make_batch, tasks), strict=True):
             for i in range(len(batch.images)):
                 reading = pd.DataFrame({"probability": batch.probability[i], "in the mean face": batch.probability[-1]}, names)
-                _write_face(out, first + i, batch, i, reading.loc[sets[first + i]])
+                _write_face(out, first + i, batch, i, reading.loc[[bare(word) for word in sets[first + i]]])
             bar.update(len(batch.images))
             if len(batch.losses):
                 bar.set_postfix(loss=f"{batch.losses[-1].mean():.3f}")
@@ -141,7 +142,7 @@ def generate(trained: Trained, sets: list[list[str]], settings: Generation, seed
         if watch:
             watch(1.0, images)
         return images, np.empty((0, len(sets)))
-    rngs = [np.random.default_rng([seed, draw, *np.flatnonzero(a == 1)]) for a, draw in zip(requests, draws, strict=True)]
+    rngs = [np.random.default_rng([seed, draw, *np.flatnonzero(a > 0)]) for a, draw in zip(requests, draws, strict=True)]
     objective = attribute_objective(trained, database, requests, settings, rngs)
     preset = preset_at(settings.preset, objective.layer)
     every = math.ceil(preset.steps / FRAMES)
@@ -165,7 +166,7 @@ def attribute_objective(trained: Trained, database: FaceDatabase, requests: np.n
     inverts = settings.target != "classes"
     score_weight = score_weight_of(settings)
     uses_scores = score_weight > 0 or not inverts
-    wanted = database.attributes.as_classes(requests == 1) if uses_scores else None
+    wanted = database.attributes.class_weights(requests) if uses_scores else None
     if not inverts:
         net = load(prototxt.generation(database.model, "", len(requests), heads=True), trained.weights)
         return Objective(net, wanted=wanted, score_weight=score_weight or 1.0)
