@@ -112,6 +112,8 @@ class Steps:
             return self._rendered("faces", s.rendering, s.seed, asdict(s.rendering))
         if s.dataset == "pubfig":
             return self._pubfig()
+        if s.dataset == "celeba":
+            return self._celeba()
         if s.lfw_root:
             remedy = "set LFW_ROOT to the folder with lfw_attributes.txt and lfw/, or leave it out to download LFW"
             return self._source(s.lfw_root, remedy, ("lfw_attributes.txt", "lfw"))
@@ -134,6 +136,13 @@ class Steps:
         parts = ("dev_urls.txt", "eval_urls.txt", "pubfig_attributes.txt")
         inputs = {"index": self._source(root, "set PUBFIG_ROOT to the folder with PubFig's index files", parts)} if root else {}
         return self._step("faces", download, {}, inputs, resumable=True)
+
+    def _celeba(self) -> Source:
+        root = self.settings.celeba_root
+        remedy = "set CELEBA_ROOT to the folder with img_align_celeba.zip and list_attr_celeba.txt"
+        if not root:
+            raise UserError(f"there is no download for DATASET=celeba; {remedy}")
+        return self._source(root, remedy, self.dataset.parts(root))
 
     def _rendered(self, stage: str, rendering: conf.Rendering, seed: int, settings: Mapping[str, object]) -> Artefact:
         """Rendered faces; `settings` are those of `rendering` that the user may change."""
@@ -177,8 +186,8 @@ class Steps:
 
         settings = {**asdict(s.database), "model": self.model.body, "dataset": dataset.name, "seed": s.seed}
         if not dataset.rendered:
-            settings |= {"judge_share": share, "of": of}
-        return self._step("lmdb", build, settings, {"faces": faces, "heads": self._source(dataset.table, "restore it")})
+            settings |= {"judge_share": share, "of": of} | ({"crop": dataset.crop} if dataset.crop else {})
+        return self._step("lmdb", build, settings, {"faces": faces, "heads": self._source(dataset.table, "restore it")}, resumable=True)
 
     # Nets.
 

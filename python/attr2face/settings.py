@@ -155,7 +155,9 @@ class Evaluation:
 class Settings:
     """Everything that decides what an output is. Fields without a group concern several stages."""
 
-    dataset: str = _setting("synthetic", "the faces: synthetic is rendered here, lfw and pubfig are downloaded", choices=DATASETS)
+    dataset: str = _setting(
+        "synthetic", "the faces: rendered here (synthetic), downloaded (lfw, pubfig) or yours (celeba)", choices=DATASETS
+    )
     model: str = _setting("mini", "the network", choices=tuple(MODELS))
     seed: int = _setting(1, "seed of everything random", within=(0, 2**31))
     repeat: int = _setting(0, "another number repeats training, fitting and generation on the same faces", within=(0, 1000))
@@ -164,6 +166,7 @@ class Settings:
     weights: Path | None = _setting(None, ".caffemodel to finetune from")
     lfw_root: Path | None = _setting(None, "folder with lfw_attributes.txt and lfw/; without it, LFW is downloaded")
     pubfig_root: Path | None = _setting(None, "folder with PubFig's index files; without it, they are downloaded")
+    celeba_root: Path | None = _setting(None, "folder with img_align_celeba/ or img_align_celeba.zip and CelebA's lists")
     photo: Path | None = _setting(None, "picture to invert or to edit; without it, pictures of six test people are inverted")
     grid: Path = _setting(TABLES / "experiments.csv", "table of finetuning experiments")
     rendering: Rendering = Rendering()

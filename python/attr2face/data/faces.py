@@ -1,6 +1,7 @@
 """Faces in a folder: pictures, whom they show, and the scores of their attributes; and how people are divided."""
 
 import itertools
+import zipfile
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -17,7 +18,7 @@ class Faces:
 
     Attributes
     ----------
-    root : Path
+    root : Path or zipfile.Path
         Folder that `paths` start from.
     paths : list of str
     people : (n_images,) str
@@ -25,18 +26,25 @@ class Faces:
         Positive where the image has the attribute.
     attributes : Attributes
         Of the columns of `scores`.
+    split : (n_images,) str, optional
+        As `split_by_person` gives it, where the dataset says who is for training.
+    crop : tuple of int
+        Left, top, right and bottom of what is used of a picture; all of it if there are none.
     """
 
-    root: Path
+    root: Path | zipfile.Path
     paths: list[str]
     people: np.ndarray
     scores: np.ndarray
     attributes: Attributes
+    split: np.ndarray | None = None
+    crop: tuple[int, ...] = ()
 
     def only(self, mask: np.ndarray) -> "Faces":
         """The images where `mask` (n_images,) is true."""
         paths = list(itertools.compress(self.paths, mask))
-        return replace(self, paths=paths, people=self.people[mask], scores=self.scores[mask])
+        split = None if self.split is None else self.split[mask]
+        return replace(self, paths=paths, people=self.people[mask], scores=self.scores[mask], split=split)
 
 
 def image_path(root: Path, person: str, number: int) -> Path:

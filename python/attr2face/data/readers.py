@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
+from attr2face.data.celeba import read_celeba
 from attr2face.data.faces import Faces, image_path
 from attr2face.datasets import Dataset
 from attr2face.errors import UserError
@@ -63,4 +64,4 @@ def _finite(text: str) -> float:
     return value
 
 
-READERS = {"kumar": read_kumar}
+READERS = {"kumar": read_kumar, "celeba": read_celeba}
