@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from attr2face.data.database import FaceDatabase
-from attr2face.data.faces import read_faces
 from attr2face.data.lmdbs import build_lmdbs
+from attr2face.data.readers import read_faces
+from attr2face.datasets import dataset_of
 from attr2face.generation.faces import Trained
 from attr2face.models import MODELS
 from attr2face.network import prototxt
@@ -102,5 +103,5 @@ def trained(steps) -> Trained:
 def still(steps, tmp_path_factory) -> FaceDatabase:
     """The same people in a database for `STILL`."""
     folder = tmp_path_factory.mktemp("still")
-    build_lmdbs(read_faces(steps.faces.made(), "synthetic"), "synthetic", STILL, STILL_DATABASE, 1, folder)
+    build_lmdbs(read_faces(steps.faces.made(), dataset_of("synthetic")), "synthetic", STILL, STILL_DATABASE, 1, folder)
     return replace(FaceDatabase.open(folder), model=STILL)

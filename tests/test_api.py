@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 import attr2face
+from attr2face.attributes import pubfig
 from attr2face.cgmm.targets import target
-from attr2face.data.attributes import request
 from attr2face.data.pictures import read_picture
 from attr2face.network import prototxt
 from attr2face.network.weights import load
@@ -37,7 +37,7 @@ def test_a_face_is_an_array_with_what_was_read_in_it(pipeline):
 
 def test_a_target_is_the_mixtures(pipeline):
     made = pipeline.target("Bald, Goatee")
-    flat = target("conditional", pipeline.mixture, request(["Bald", "Goatee"]), 2.0, np.random.default_rng(1))
+    flat = target("conditional", pipeline.mixture, pubfig().request(["Bald", "Goatee"]), 2.0, np.random.default_rng(1))
     assert made.shape == pipeline.mixture.shape
     assert np.allclose(made.ravel(), flat, rtol=1e-6)
 

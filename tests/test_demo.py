@@ -23,10 +23,10 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.ui import WebDriverWait
 
+from attr2face.attributes import pubfig
 from attr2face.cli import parse
-from attr2face.data.attributes import HEADS, INDEX, request
 from attr2face.demo.server import sentence
-from attr2face.demo.studio import Query, Studio, parse_weights
+from attr2face.demo.studio import Query, Studio
 from attr2face.errors import UserError
 from attr2face.generation.faces import Loaded, generate
 from tests.conftest import attr2face, says
@@ -38,7 +38,7 @@ def studio(steps) -> Studio:
 
 
 def made(studio: Studio, **changes: object) -> dict[str, object]:
-    query = Query({"Male": 1.0, "Smiling": 1.0}, 1.5, 0.5)
+    query = Query(["Male", "Smiling"], 1.5, 0.5)
     return studio.make(replace(query, **changes), lambda done, picture: None)
 
 
@@ -46,22 +46,22 @@ def pixels(url: str) -> np.ndarray:
     return np.asarray(Image.open(io.BytesIO(base64.b64decode(url.partition(",")[2]))))
 
 
-def test_weights_follow_names_and_are_one_without():
-    assert parse_weights("smiling:1.5, male") == {"Male": 1.0, "Smiling": 1.5}
+def test_a_link_names_attributes_as_requests_do(studio):
+    assert studio.parse({"attributes": "smiling:1.5, !bald, male"}).words == ["Male", "!Bald", "Smiling:1.5"]
 
 
 @pytest.mark.parametrize(
     ("text", "part"),
-    [("", "tick at least one"), ("Mal", "did you mean Male"), ("Male:9", "out of range"), ("Male:x", "not a number"),
-     ("Male:nan", "out of range"), ("Bald,Receding Hairline", "exclude each other")],
+    [("", "tick at least one"), ("Mal", "did you mean Male"), ("Male:99", "no strength"), ("Male:x", "no strength"),
+     ("Male:nan", "no strength"), ("Bald,Receding Hairline", "exclude each other")],
 )  # fmt: skip
-def test_attributes_that_cannot_be_used_are_named(text, part):
+def test_attributes_that_cannot_be_used_are_named(studio, text, part):
     with pytest.raises(UserError, match=part):
-        parse_weights(text)
+        studio.parse({"attributes": text})
 
 
 def test_a_link_without_numbers_takes_those_of_the_settings(studio):
-    assert studio.parse({"attributes": "Male"}) == Query({"Male": 1.0}, studio.generation.strength, studio.variety, 0)
+    assert studio.parse({"attributes": "Male"}) == Query(["Male"], studio.generation.strength, studio.variety, 0)
 
 
 @pytest.mark.parametrize(
@@ -74,7 +74,7 @@ def test_a_link_with_a_wrong_value_is_refused_by_name(studio, name, value):
 
 def test_a_face_is_the_same_after_others_were_made(studio, steps):
     first = made(studio)
-    made(studio, weights={"Bald": 2.0}, face=3)
+    made(studio, words=["Bald:2"], face=3)
     assert made(studio)["picture"] == first["picture"]
     generation = replace(steps.settings.generation, strength=1.5, variety=0.5)
     (alone,), _ = generate(Loaded(studio.loaded.trained), [["Male", "Smiling"]], generation, studio.seed)
@@ -90,16 +90,12 @@ def test_a_second_face_reads_no_file(studio, monkeypatch):
     made(studio, face=1)
 
 
-@pytest.mark.parametrize("change", [{"face": 1}, {"strength": 3.0}, {"variety": 0.0}, {"weights": {"Male": 1.0, "Smiling": 0.25}}])
+@pytest.mark.parametrize(
+    "change",
+    [{"face": 1}, {"strength": 3.0}, {"variety": 0.0}, {"words": ["Male", "Smiling:0.25"]}, {"words": ["Male", "!Smiling"]}],
+)
 def test_each_choice_changes_the_face(studio, change):
     assert made(studio, **change)["picture"] != made(studio)["picture"]
-
-
-def test_weights_are_the_request_and_exclude_the_others_of_the_head():
-    a = request({"Smiling": 1.5})
-    assert a[INDEX["Smiling"]] == 1.5
-    assert a[INDEX["Frowning"]] == 0
-    assert np.isnan(a[INDEX["Male"]])
 
 
 def test_the_reading_has_the_judges_own_accuracy(studio):
@@ -111,21 +107,21 @@ def test_the_reading_has_the_judges_own_accuracy(studio):
 
 
 def test_rare_pairs_exclude_each_other_in_no_head_and_are_rare_in_the_training_pictures(studio):
-    m, head_of = studio.loaded.mixture, {name: head for head in HEADS for name in head.attributes}
+    m, head_of = studio.loaded.mixture, pubfig().head_of
     pairs = studio.rare_pairs()
     assert pairs
     for one, other in pairs:
-        i, j = INDEX[one], INDEX[other]
+        i, j = pubfig().index[one], pubfig().index[other]
         assert m.covariance[i, j] + m.prevalence[i] * m.prevalence[j] < 0.1 * m.prevalence[i] * m.prevalence[j]
-        assert head_of[one] is not head_of[other]
+        assert head_of(one) is not head_of(other)
 
 
-def test_the_recipes_command_asks_for_the_same_face(studio, steps):
-    command = made(studio, face=2)["recipe"]["command"]
+@pytest.mark.parametrize("words", [["Male", "Smiling"], ["Male", "!Bald", "Smiling:1.5"]])
+def test_the_recipes_command_asks_for_the_same_face(studio, steps, words):
+    command = made(studio, words=words, face=2)["recipe"]["command"]
     run = parse(["generate", *shlex.split(command)[2:], f"STORE={steps.store.root}"])
-    assert run.sets == [["Male", "Smiling"]] * 3
+    assert run.sets == [words] * 3
     assert run.steps.settings == replace(steps.settings, generation=replace(steps.settings.generation, strength=1.5, variety=0.5))
-    assert "command" not in studio.recipe(Query({"Male": 0.5}, 1.5, 0.5))
 
 
 def test_an_error_is_a_sentence():

@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from attr2face.attributes import pubfig
 from attr2face.cgmm.mixture import load_mixture
-from attr2face.data.attributes import HEADS
 from attr2face.data.database import FaceDatabase
 from attr2face.errors import UserError
 from attr2face.generation.adversarial import Training
@@ -50,7 +50,7 @@ def results(card: int | None, folder: Path, files: dict[str, Path]) -> dict[str,
     data = TrainingData(files["lmdb"], STILL.batch)
     solver = solver_of(prototxt.train_val(STILL, data, Learning("heads")), files["weights"], own)
     solver.step(1)
-    head = f"fc8_{HEADS[0].name}"
+    head = f"fc8_{pubfig().heads[0].name}"
     found["step"] = solver.net.params[head][0].data - net.params[head][0].data
 
     (folder / f"generator {card}").mkdir()

@@ -16,8 +16,11 @@ ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "python" / "attr2face"
 # From the bottom to the top; each may import what is above it here.
 FLOORS = (
-    ("errors", "models", "provenance"),
-    ("files", "settings", "pycaffe"),
+    ("errors", "provenance"),
+    ("files", "pycaffe"),
+    ("attributes",),
+    ("datasets", "models"),
+    ("settings",),
     ("parallel", "store"),
     ("data",),
     ("network", "cgmm"),

@@ -10,9 +10,11 @@ import numpy as np
 import pytest
 
 from attr2face.data.database import FaceDatabase
-from attr2face.data.faces import Faces, read_faces
+from attr2face.data.faces import Faces
 from attr2face.data.lmdbs import build_lmdbs
+from attr2face.data.readers import read_faces
 from attr2face.data.render.dataset import render_dataset
+from attr2face.datasets import dataset_of
 from attr2face.errors import UserError
 from attr2face.evaluation.judge import _features_of
 from attr2face.generation.faces import write_faces
@@ -108,9 +110,9 @@ def test_rendered_faces_do_not_depend_on_the_number_of_processes(tmp_path):
 @pytest.fixture(scope="module")
 def many(steps, tmp_path_factory) -> FaceDatabase:
     """A database of 624 images: the rendered people thirteen times, under other names."""
-    few = read_faces(steps.faces.made(), "synthetic")
+    few = read_faces(steps.faces.made(), dataset_of("synthetic"))
     people = np.array([f"{person} {k}" for k in range(13) for person in few.people])
-    faces = Faces(few.root, few.paths * 13, people, np.tile(few.scores, (13, 1)))
+    faces = Faces(few.root, few.paths * 13, people, np.tile(few.scores, (13, 1)), few.attributes)
     folder = tmp_path_factory.mktemp("many")
     build_lmdbs(faces, "synthetic", MODELS["mini"], Database(), 1, folder)
     return FaceDatabase.open(folder)

@@ -8,7 +8,7 @@ import pytest
 
 from attr2face import pipeline
 from attr2face import settings as conf
-from attr2face.data.attributes import ATTRIBUTES
+from attr2face.attributes import pubfig
 from attr2face.generation.presets import PRESETS
 from attr2face.pipeline import Steps, keys_of, reachable
 from tests.conftest import SMALL
@@ -105,8 +105,8 @@ def lfw(folder: Path, score: float = 1.0) -> Path:
     """A folder in LFW's layout; its images are never read here."""
     (folder / "lfw" / "Ada_Lovelace").mkdir(parents=True)
     (folder / "lfw" / "Ada_Lovelace" / "Ada_Lovelace_0001.jpg").write_text("a picture")
-    row = "\t".join(["Ada Lovelace", "1", *[str(score)] * len(ATTRIBUTES)])
-    (folder / "lfw_attributes.txt").write_text("# LFW\n" + "\t".join(["#", "person", "imagenum", *ATTRIBUTES]) + f"\n{row}\n")
+    row = "\t".join(["Ada Lovelace", "1", *[str(score)] * len(pubfig().names)])
+    (folder / "lfw_attributes.txt").write_text("# LFW\n" + "\t".join(["#", "person", "imagenum", *pubfig().names]) + f"\n{row}\n")
     return folder
 
 

@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from attr2face.data.attributes import ATTRIBUTES, parse_attributes, request
 from attr2face.errors import UserError
 from attr2face.pipeline import Steps, machine
 
 if TYPE_CHECKING:
     import pandas as pd
 
+    from attr2face.attributes import Attributes
     from attr2face.cgmm.mixture import Mixture
     from attr2face.data.database import FaceDatabase
     from attr2face.pycaffe import caffe
@@ -83,6 +83,11 @@ class Pipeline:
         other._loaded = (None, None)
         return other
 
+    @property
+    def attributes(self) -> Attributes:
+        """The attributes of the dataset, in heads."""
+        return self.steps.attributes
+
     @functools.cached_property
     def database(self) -> FaceDatabase:
         """Images, labels and splits."""
@@ -103,7 +108,7 @@ class Pipeline:
 
         from attr2face.data.pictures import read_picture
 
-        folder = self.steps.generated([parse_attributes(attributes)]).made()
+        folder = self.steps.generated([self.attributes.parse(attributes)]).made()
         reading = pd.read_csv(folder / "reading.csv", index_col="attribute").drop(columns="face")
         return Face(read_picture(folder / "000.png"), reading, folder)
 
@@ -116,7 +121,7 @@ class Pipeline:
         if settings.generation.target == "classes":
             raise UserError("TARGET=classes raises scores and has no target activations; choose another target")
         rng = np.random.default_rng(settings.seed)
-        a = request(parse_attributes(attributes))
+        a = self.attributes.request(self.attributes.parse(attributes))
         t = target(settings.generation.target, self.mixture, a, settings.generation.strength, rng, variety_of(settings.generation))
         return t.reshape(self.mixture.shape).astype(np.float32)
 
@@ -189,13 +194,12 @@ class Pipeline:
         """
         import pandas as pd
 
-        from attr2face.data.database import FaceDatabase
         from attr2face.generation.faces import Loaded, read_attributes
         from attr2face.generation.presets import needed
 
         trained = self.steps.for_faces(*needed(self.steps.settings.generation))
-        crops = _crops(images, FaceDatabase.open(trained.database))
-        return pd.DataFrame(read_attributes(Loaded(trained), crops)[:-1], columns=ATTRIBUTES)
+        loaded = Loaded(trained)
+        return pd.DataFrame(read_attributes(loaded, _crops(images, loaded.database))[:-1], columns=loaded.database.attributes.names)
 
     def _net(self, layer: str, n: int) -> caffe.Net:
         """The net up to a layer, for n images; the last one is kept."""

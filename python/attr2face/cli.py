@@ -12,7 +12,7 @@ from pathlib import Path
 
 from attr2face import settings as conf
 from attr2face.api import ENVIRONMENT
-from attr2face.data.attributes import file_name, parse_changes, parse_sets
+from attr2face.attributes import file_name
 from attr2face.errors import UserError
 from attr2face.pipeline import BUNDLE, CHECKOUT, Steps, machine, reachable
 from attr2face.store import MANIFEST, Artefact
@@ -107,7 +107,7 @@ def pretrain(run: Run) -> None:
 
 
 def finetune(run: Run) -> None:
-    """train the 42 heads, and score them on unseen people"""
+    """train the heads, and score them on unseen people"""
     from attr2face.evaluation.scores import mean_scores
 
     print(mean_scores(run.steps.scores.made()).round(3).to_string())
@@ -423,7 +423,7 @@ MOST = 1000  # faces at once
 
 # What is no setting: none of it is part of an output's key.
 OPTIONS = {
-    "attrs": "attributes of the face, separated by commas, or @file with a set in each line; for edit, ! takes one away",
+    "attrs": "attributes of the face, separated by commas, or @file with a set in each line; !Bald is a face without, Bald:1.5 more of it",
     "n": "different faces of each set of attributes",
     "out": "of generate and edit: a .png, or a folder; of report: an .html, or a folder; results/ without it",
     "store": "folder of artefacts; data/store without it",
@@ -480,13 +480,14 @@ def parse(arguments: list[str]) -> Run:
     names = [f.name for _, f in conf.leaves(conf.Settings())]
     given = {name: getattr(options, name) for name in names if getattr(options, name) is not None}
     attributes, edits = getattr(options, "attributes", "") or options.attrs, options.command is edit
-    sets = [] if edits else [chosen for chosen in parse_sets(attributes) for _ in range(options.n)]
     options.out = str(Path(options.out).expanduser()) + "/" * options.out.endswith("/") if options.out else ""
     store = Path(options.store).expanduser() if options.store else None
     if edits and attributes.startswith("@"):
         raise UserError(f"{attributes} cannot be a list of edits; give one, such as 'Smiling,!Eyeglasses'")
-    changes = parse_changes(attributes) if edits else {}
-    run = Run(Steps(given, store, machine(options.gpu, options.workers)), sets, changes, options)
+    steps = Steps(given, store, machine(options.gpu, options.workers))
+    sets = [] if edits else [chosen for chosen in steps.attributes.parse_sets(attributes) for _ in range(options.n)]
+    changes = steps.attributes.parse_changes(attributes) if edits else {}
+    run = Run(steps, sets, changes, options)
     _check_number(run)
     _check_out(run)
     return run

@@ -1,6 +1,8 @@
 """The networks by name: layers, widths, input and solver. Plain data; `network.prototxt` makes Caffe's files from it."""
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field
+
+from attr2face.attributes import Attributes, pubfig
 
 CONVOLUTIONS = {"conv1": 2, "conv2": 2, "conv3": 3, "conv4": 3, "conv5": 3}
 STAGES = ("none", *CONVOLUTIONS, "fc6", "fc7", "heads")
@@ -9,7 +11,7 @@ LAYERS = (*(f"{stage}_{k}" for stage, depth in CONVOLUTIONS.items() for k in ran
 
 @dataclass(frozen=True)
 class Model:
-    """A VGG-Face: 13 convolutions, fc6, fc7 and 42 heads.
+    """A VGG-Face: 13 convolutions, fc6, fc7 and the heads of some attributes, PubFig's 42 unless others are given.
 
     Attributes
     ----------
@@ -31,6 +33,7 @@ class Model:
     single_thread : bool
         Whether a process computes with one thread. A small net runs faster as one process per core; a large net keeps all
         threads busy, and its memory is needed only once.
+    attributes : Attributes
     """
 
     name: str
@@ -42,6 +45,12 @@ class Model:
     solver: str
     mirror: bool = True
     single_thread: bool = False
+    attributes: Attributes = field(default_factory=pubfig)
+
+    @property
+    def body(self) -> dict[str, object]:
+        """All but the attributes, as plain data."""
+        return {name: value for name, value in asdict(self).items() if name != "attributes"}
 
 
 ADAM = 'type: "Adam"\nlr_policy: "poly"\npower: 1\nmomentum: 0.9\nmomentum2: 0.999\n'

@@ -16,7 +16,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from attr2face import settings as conf
-from attr2face.data.attributes import ATTRIBUTES, file_name
+from attr2face.attributes import Attributes, bare, file_name
+from attr2face.datasets import Dataset, dataset_of
 from attr2face.errors import UserError
 from attr2face.generation.presets import needed, preset_at
 from attr2face.models import JUDGE, MODELS
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from attr2face.generation.faces import Trained
 
 CHECKOUT = Path(__file__).parents[2]
+RENDERED = dataset_of("synthetic")
 PAPERS = {
     "class visualisation": conf.Generation(target="classes", preset="pixels"),
     "paper": conf.Generation(target="paper", preset="pixels"),
@@ -85,6 +87,7 @@ class Steps:
         values = conf.as_dict(self.settings)
         named = (conf.RENAMED.get(name, name) for name in given)
         self.given = {name: conf.as_text(values[name]) for name in named}
+        self.dataset = dataset_of(self.settings.dataset)
         self.model = MODELS[self.settings.model]
         self.store = Store(store or default_store())
         self.machine = replace(machine or Machine(), single_thread=self.model.single_thread)
@@ -96,14 +99,21 @@ class Steps:
 
     # Data.
 
+    @property
+    def attributes(self) -> Attributes:
+        """What pictures of the dataset may show."""
+        return self.dataset.attributes
+
     @functools.cached_property
     def faces(self) -> Input:
         """Pictures of faces and the scores of their attributes: rendered, downloaded or the user's own."""
         s = self.settings
-        if s.dataset == "synthetic":
+        if self.dataset.rendered:
             return self._rendered("faces", s.rendering, s.seed, asdict(s.rendering))
         if s.dataset == "pubfig":
             return self._pubfig()
+        if s.dataset == "celeba":
+            return self._celeba()
         if s.lfw_root:
             remedy = "set LFW_ROOT to the folder with lfw_attributes.txt and lfw/, or leave it out to download LFW"
             return self._source(s.lfw_root, remedy, ("lfw_attributes.txt", "lfw"))
@@ -127,6 +137,13 @@ class Steps:
         inputs = {"index": self._source(root, "set PUBFIG_ROOT to the folder with PubFig's index files", parts)} if root else {}
         return self._step("faces", download, {}, inputs, resumable=True)
 
+    def _celeba(self) -> Source:
+        root = self.settings.celeba_root
+        remedy = "set CELEBA_ROOT to the folder with img_align_celeba.zip and list_attr_celeba.txt"
+        if not root:
+            raise UserError(f"there is no download for DATASET=celeba; {remedy}")
+        return self._source(root, remedy, self.dataset.parts(root))
+
     def _rendered(self, stage: str, rendering: conf.Rendering, seed: int, settings: Mapping[str, object]) -> Artefact:
         """Rendered faces; `settings` are those of `rendering` that the user may change."""
 
@@ -141,35 +158,36 @@ class Steps:
     @functools.cached_property
     def lmdb(self) -> Artefact:
         """Images and labels of each split for Caffe, cut to the size of the model. Nobody whom the judges learn from is in it."""
-        return self._lmdb(self.faces, self.settings.dataset, "nets")
+        return self._lmdb(self.faces, self.dataset, "nets")
 
     @functools.cached_property
     def judge_lmdb(self) -> Artefact:
         """Images and labels for the judges: other rendered people, or those people of photographs who are kept for them."""
         s, given = self.settings, self.settings.judging
-        if s.dataset != "synthetic":
-            return self._lmdb(self.faces, s.dataset, "judges")
+        if not self.dataset.rendered:
+            return self._lmdb(self.faces, self.dataset, "judges")
         rendering = conf.Rendering(given.judge_people, given.judge_pictures, s.rendering.size)
         shown = {"judge_people": rendering.people, "judge_pictures": rendering.pictures, "size": rendering.size}
-        return self._lmdb(self._rendered("judge-faces", rendering, s.seed + JUDGE_SEED, shown), "synthetic", "judges")
+        return self._lmdb(self._rendered("judge-faces", rendering, s.seed + JUDGE_SEED, shown), RENDERED, "judges")
 
-    def _lmdb(self, faces: Input, dataset: str, of: str) -> Artefact:
+    def _lmdb(self, faces: Input, dataset: Dataset, of: str) -> Artefact:
         """LMDBs of some faces; of photographs, those of the people whom nets learn from, or judges, as `of` says."""
         s, share = self.settings, self.settings.judging.judge_share
 
         def build(out: Path) -> None:
-            from attr2face.data.faces import divided_by_person, read_faces
+            from attr2face.data.faces import divided_by_person
             from attr2face.data.lmdbs import build_lmdbs
+            from attr2face.data.readers import read_faces
 
             found = read_faces(faces.path, dataset)
-            if dataset != "synthetic":
+            if not dataset.rendered:
                 found = divided_by_person(found, share, s.seed)[of == "judges"]
-            build_lmdbs(found, dataset, self.model, s.database, s.seed, out)
+            build_lmdbs(found, dataset.name, self.model, s.database, s.seed, out)
 
-        settings = {**asdict(s.database), "model": asdict(self.model), "dataset": dataset, "seed": s.seed}
-        if dataset != "synthetic":
-            settings |= {"judge_share": share, "of": of}
-        return self._step("lmdb", build, settings, {"faces": faces, "heads": self._table("heads")})
+        settings = {**asdict(s.database), "model": self.model.body, "dataset": dataset.name, "seed": s.seed}
+        if not dataset.rendered:
+            settings |= {"judge_share": share, "of": of} | ({"crop": dataset.crop} if dataset.crop else {})
+        return self._step("lmdb", build, settings, {"faces": faces, "heads": self._source(dataset.table, "restore it")}, resumable=True)
 
     # Nets.
 
@@ -179,7 +197,7 @@ class Steps:
         s, given = self.settings, self.settings.pretraining
         rendering = conf.Rendering(given.pretrain_people, given.pretrain_pictures, s.rendering.size)
         shown = {"pretrain_people": rendering.people, "pretrain_pictures": rendering.pictures, "size": rendering.size}
-        lmdb = self._lmdb(self._rendered("pretraining-faces", rendering, s.seed + PRETRAINING_SEED, shown), "synthetic", "nets")
+        lmdb = self._lmdb(self._rendered("pretraining-faces", rendering, s.seed + PRETRAINING_SEED, shown), RENDERED, "nets")
 
         def train(out: Path) -> None:
             from attr2face.network.finetuning import pretrain
@@ -200,7 +218,7 @@ class Steps:
             return self._source(s.weights, "set WEIGHTS to a .caffemodel, or leave it out")
         if s.model == "vgg_face":
             return self._source(self.vgg_face, "make weights downloads it, or set WEIGHTS to yours")
-        if s.dataset == "synthetic":
+        if self.dataset.rendered:
             return self.pretrained
         return Steps({"model": s.model, **self._drawn}, self.store.root, self.machine).finetuned
 
@@ -233,7 +251,7 @@ class Steps:
 
     @functools.cached_property
     def finetuned(self) -> Artefact:
-        """The net with 42 heads."""
+        """The net with the heads of the dataset."""
         s, cached = self.settings, self.settings.finetuning.cache
 
         def train(out: Path) -> None:
@@ -317,8 +335,8 @@ class Steps:
     # Pictures.
 
     def generated(self, sets: list[list[str]]) -> Artefact:
-        """A face for each set of attributes."""
-        s, sets = self.settings, [sorted(chosen, key=ATTRIBUTES.index) for chosen in sets]
+        """A face for each set of attributes, which are words as `Attributes.parse` gives them."""
+        s, sets = self.settings, [sorted(chosen, key=lambda word: self.attributes.index[bare(word)]) for chosen in sets]
 
         def generate(out: Path) -> None:
             from attr2face.generation.faces import write_faces
@@ -430,7 +448,7 @@ class Steps:
     def net_judge(self) -> Artefact:
         """The second judge, a net. That of photographs starts from the one of rendered faces."""
         s = self.settings
-        start = None if s.dataset == "synthetic" else Steps({"model": s.model, "seed": s.seed}, self.store.root, self.machine).net_judge
+        start = None if self.dataset.rendered else Steps({"model": s.model, "seed": s.seed}, self.store.root, self.machine).net_judge
 
         def train(out: Path) -> None:
             from attr2face.evaluation.netjudge import write_net_judge
@@ -438,7 +456,7 @@ class Steps:
             weights = weights_of(start) if start else None
             write_net_judge(database_of(self.judge_lmdb), weights, s.judging.judge_epochs, s.seed + JUDGE_SEED, out, self.machine)
 
-        settings = {"judge_epochs": s.judging.judge_epochs, "seed": s.seed, "net": asdict(JUDGE)}
+        settings = {"judge_epochs": s.judging.judge_epochs, "seed": s.seed, "net": JUDGE.body}
         inputs = {"lmdb": self.judge_lmdb} | ({"start": start} if start else {})
         return self._step("net-judge", train, settings, inputs, resumable=True)
 
@@ -653,7 +671,7 @@ class Steps:
 
             trained, activations = self.trained("mixture"), self.activations.path / "activations.h5"
             kinds, has = write_diagnosis(trained, activations, seed, out, self.machine)
-            figures.save(figures.activations(kinds, has, seed), out / "histograms")
+            figures.save(figures.activations(kinds, self.attributes, has, seed), out / "histograms")
 
         inputs = self._trained_from("mixture") | {"activations": self.activations}
         return self._step("diagnosis", diagnose, {"seed": seed}, inputs)

@@ -13,14 +13,13 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from attr2face.datasets import DATASETS, TABLES, dataset_of
 from attr2face.errors import UserError
 from attr2face.models import LAYERS, MODELS, STAGES
 
-DATASETS = ("synthetic", "lfw", "pubfig")
 TARGETS = ("conditional", "contrast", "rescaled", "drawn", "mean", "paper", "sampled")
 PRESETS = ("generator", "codes", "eigenfaces", "photograph", "pixels", "octaves", "lbfgs", "icnn", "mahendran")
 RENAMED = {"liking": "score_weight", "fall": "rate_decay", "prior": "preset"}
-TABLES = Path(__file__).with_name("tables")
 
 
 def _setting(default: object, help: str, choices: tuple[str, ...] = (), within: tuple[float, float] = (-math.inf, math.inf),
@@ -59,7 +58,7 @@ class Pretraining:
 
 @dataclass(frozen=True)
 class Finetuning:
-    """Training of the 42 heads, and of the layers from `freeze` upwards (paper, section 3.1)."""
+    """Training of the heads, and of the layers from `freeze` upwards (paper, section 3.1)."""
 
     freeze: str = _setting("none", "layers below this one do not learn; none lets all learn", choices=STAGES)
     epochs: float = _setting(6.0, "epochs of finetuning", within=(1e-6, 1e6))
@@ -156,7 +155,9 @@ class Evaluation:
 class Settings:
     """Everything that decides what an output is. Fields without a group concern several stages."""
 
-    dataset: str = _setting("synthetic", "the faces: synthetic is rendered here, lfw and pubfig are downloaded", choices=DATASETS)
+    dataset: str = _setting(
+        "synthetic", "the faces: rendered here (synthetic), downloaded (lfw, pubfig) or yours (celeba)", choices=DATASETS
+    )
     model: str = _setting("mini", "the network", choices=tuple(MODELS))
     seed: int = _setting(1, "seed of everything random", within=(0, 2**31))
     repeat: int = _setting(0, "another number repeats training, fitting and generation on the same faces", within=(0, 1000))
@@ -165,6 +166,7 @@ class Settings:
     weights: Path | None = _setting(None, ".caffemodel to finetune from")
     lfw_root: Path | None = _setting(None, "folder with lfw_attributes.txt and lfw/; without it, LFW is downloaded")
     pubfig_root: Path | None = _setting(None, "folder with PubFig's index files; without it, they are downloaded")
+    celeba_root: Path | None = _setting(None, "folder with img_align_celeba/ or img_align_celeba.zip and CelebA's lists")
     photo: Path | None = _setting(None, "picture to invert or to edit; without it, pictures of six test people are inverted")
     grid: Path = _setting(TABLES / "experiments.csv", "table of finetuning experiments")
     rendering: Rendering = Rendering()
@@ -184,15 +186,8 @@ class Settings:
         return self.seed + 1_000_000 * self.repeat
 
 
-# Where a dataset or a model differs from the defaults above. "*" is any; later rows win.
-DEFAULTS = (
-    ("*", "vgg_face", {"size": 256, "margin": 32, "freeze": "fc6", "epochs": 20, "rate": 5e-6, "dropout": 0.5}),
-    ("synthetic", "vgg_face", {"epochs": 6}),
-    ("lfw", "*", {"judge_epochs": 30}),
-    ("lfw", "mini", {"margin": 8, "epochs": 20, "dropout": 0.3}),
-    ("pubfig", "*", {"judge_epochs": 30}),
-    ("pubfig", "mini", {"margin": 8, "epochs": 20, "dropout": 0.3}),
-)
+# Where a model differs from the defaults above. Where a dataset does is in its description, which has precedence.
+DEFAULTS = {"vgg_face": {"size": 256, "margin": 32, "freeze": "fc6", "epochs": 20, "rate": 5e-6, "dropout": 0.5}}
 
 
 def leaves(settings: object) -> Iterator[tuple[object, dataclasses.Field]]:
@@ -224,10 +219,8 @@ def replaced(settings: object, values: Mapping[str, object]) -> object:
 
 def defaults(dataset: str, model: str) -> Settings:
     """The settings of a dataset and a model where a user gives nothing else."""
-    values = {"dataset": dataset, "model": model}
-    for of_dataset, of_model, row in DEFAULTS:
-        if of_dataset in ("*", dataset) and of_model in ("*", model):
-            values |= row
+    of_dataset = dataset_of(dataset).defaults
+    values = {"dataset": dataset, "model": model, **DEFAULTS.get(model, {}), **of_dataset.get("any", {}), **of_dataset.get(model, {})}
     fields = {f.name: f for _, f in leaves(Settings())}
     return replaced(Settings(), {name: check(fields[name], value) for name, value in values.items()})
 

@@ -7,11 +7,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from attr2face.data.attributes import ATTRIBUTES
-from attr2face.data.faces import Faces, divided_by_person, image_path, read_faces, split_by_person
+from attr2face.attributes import pubfig
+from attr2face.data.faces import Faces, divided_by_person, image_path, split_by_person
+from attr2face.data.readers import read_faces
+from attr2face.datasets import dataset_of
 from attr2face.errors import UserError
 
-HEADER = "\t".join(["#", "person", "imagenum", *ATTRIBUTES])
+HEADER = "\t".join(["#", "person", "imagenum", *pubfig().names])
 
 
 @given(st.lists(st.integers(0, 30), min_size=1), st.integers(0, 99))
@@ -32,7 +34,7 @@ def test_eight_of_ten_people_are_for_training_and_the_seed_says_who():
 
 def test_a_share_of_the_people_is_kept_apart_with_all_their_pictures():
     people = np.repeat([f"person {i}" for i in range(40)], 3)
-    faces = Faces(Path("x"), [f"{i}.jpg" for i in range(120)], people, np.arange(120)[:, None] * np.ones(73))
+    faces = Faces(Path("x"), [f"{i}.jpg" for i in range(120)], people, np.arange(120)[:, None] * np.ones(73), pubfig())
     nets, judges = divided_by_person(faces, 0.25, 1)
     assert len(set(judges.people)) == 10
     assert len(nets.people) == 90
@@ -43,13 +45,12 @@ def test_a_share_of_the_people_is_kept_apart_with_all_their_pictures():
 
 
 def test_columns_are_found_by_their_names(tmp_path):
-    (tmp_path / "attributes.txt").write_text(
-        "\n".join(["# comment", "\t".join(["#", "person", "imagenum", *ATTRIBUTES[::-1]]), "\t".join(["Ada", "2", *map(str, range(73))])])
-    )
+    header, row = ["#", "person", "imagenum", *pubfig().names[::-1]], ["Ada", "2", *map(str, range(73))]
+    (tmp_path / "attributes.txt").write_text("\n".join(["# comment", "\t".join(header), "\t".join(row)]))
     path = image_path(tmp_path / "images", "Ada", 2)
     path.parent.mkdir(parents=True)
     path.touch()
-    faces = read_faces(tmp_path, "synthetic")
+    faces = read_faces(tmp_path, dataset_of("synthetic"))
     assert faces.scores.tolist() == [list(range(72, -1, -1))]
     assert faces.paths == ["images/Ada/Ada_0002.jpg"]
 
@@ -67,9 +68,9 @@ def test_columns_are_found_by_their_names(tmp_path):
 def test_what_is_wrong_in_an_attribute_file_is_named(tmp_path, lines, part):
     (tmp_path / "attributes.txt").write_text("\n".join(lines))
     with pytest.raises(UserError, match=part):
-        read_faces(tmp_path, "synthetic")
+        read_faces(tmp_path, dataset_of("synthetic"))
 
 
 def test_a_folder_without_an_attribute_file_is_refused(tmp_path):
     with pytest.raises(UserError, match=r"lfw_attributes.txt does not exist; the folder must hold"):
-        read_faces(tmp_path, "lfw")
+        read_faces(tmp_path, dataset_of("lfw"))

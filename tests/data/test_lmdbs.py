@@ -5,11 +5,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from attr2face.data.attributes import ATTRIBUTES
+from attr2face.attributes import pubfig
 from attr2face.data.database import FaceDatabase
-from attr2face.data.faces import Faces, read_faces
+from attr2face.data.faces import Faces
 from attr2face.data.images import read_image
 from attr2face.data.lmdbs import build_lmdbs
+from attr2face.data.readers import read_faces
+from attr2face.datasets import dataset_of
 from attr2face.errors import UserError
 from attr2face.models import MODELS
 from attr2face.network import prototxt
@@ -43,7 +45,7 @@ def test_lmdbs_are_in_lockstep_with_the_index_and_the_images(steps, database):
 
 
 def test_scores_are_those_of_the_attribute_file(steps, database):
-    faces = read_faces(steps.faces.made(), "synthetic")
+    faces = read_faces(steps.faces.made(), dataset_of("synthetic"))
     row_of = {path: row for row, path in enumerate(faces.paths)}
     order = [row_of[path] for path in pd.read_csv(database.folder / "index.csv")["path"]]
     assert sorted(order) == list(range(48))
@@ -55,13 +57,13 @@ def test_images_are_resized_to_what_the_model_wants(still):
 
 
 def test_an_attribute_file_without_images_is_refused(tmp_path):
-    (tmp_path / "attributes.txt").write_text("# comment\n" + "\t".join(["#", "person", "imagenum", *ATTRIBUTES]) + "\n")
+    (tmp_path / "attributes.txt").write_text("# comment\n" + "\t".join(["#", "person", "imagenum", *pubfig().names]) + "\n")
     with pytest.raises(UserError, match="no training people"):
-        build_lmdbs(read_faces(tmp_path, "synthetic"), "synthetic", STILL, STILL_DATABASE, 1, tmp_path)
+        build_lmdbs(read_faces(tmp_path, dataset_of("synthetic")), "synthetic", STILL, STILL_DATABASE, 1, tmp_path)
 
 
 def test_a_broken_image_is_named(tmp_path):
-    faces = Faces(tmp_path, ["a.jpg", "b.jpg"], np.array(["Ada", "Bob"]), np.zeros((2, 73), np.float32))
+    faces = Faces(tmp_path, ["a.jpg", "b.jpg"], np.array(["Ada", "Bob"]), np.zeros((2, 73), np.float32), pubfig())
     for path in faces.paths:
         (tmp_path / path).write_bytes(b"<html>not found</html>")
     (tmp_path / "out").mkdir()

@@ -10,9 +10,10 @@ import pytest
 from PIL import Image
 
 from attr2face.data import pubfig
-from attr2face.data.attributes import ATTRIBUTES
-from attr2face.data.faces import image_path, read_faces
+from attr2face.data.faces import image_path
 from attr2face.data.pubfig import Entry, download_images, join_attributes, read_index
+from attr2face.data.readers import read_faces
+from attr2face.datasets import dataset_of
 from attr2face.errors import UserError
 
 
@@ -140,11 +141,11 @@ def test_a_private_address_is_not_asked(web, tmp_path):
 def test_images_that_were_had_are_joined_with_their_attributes(web, tmp_path):
     web.pages = {"/1": (200, {}, photograph())}
     download_images([entry(web, n, photograph()) for n in (1, 2)], tmp_path, pause=0, private=True)
-    header = "\t".join(["#", "person", "imagenum", *ATTRIBUTES])
+    header = "\t".join(["#", "person", "imagenum", *dataset_of("pubfig").attributes.names])
     rows = [f"Ada Lovelace\t{n}\t" + "\t".join(["0.5"] * 73) for n in (1, 2)]
     (tmp_path / "pubfig_attributes.txt").write_text("\n".join(["# comment", header, *rows]) + "\n")
     assert join_attributes(tmp_path / "pubfig_attributes.txt", tmp_path) == 1
-    assert read_faces(tmp_path, "pubfig").people.tolist() == ["Ada Lovelace"]
+    assert read_faces(tmp_path, dataset_of("pubfig")).people.tolist() == ["Ada Lovelace"]
 
 
 def test_a_wrong_row_of_the_index_is_named_and_a_torn_last_one_left_out(tmp_path, capsys):

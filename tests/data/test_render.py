@@ -11,12 +11,13 @@ from hypothesis import strategies as st
 from PIL import Image
 from skimage.transform import resize
 
-from attr2face.data.attributes import ATTRIBUTES, HEADS, INDEX
-from attr2face.data.faces import read_faces
+from attr2face.attributes import pubfig
+from attr2face.data.readers import read_faces
 from attr2face.data.render import render
 from attr2face.data.render.contact_sheet import contact_sheet, pair
 from attr2face.data.render.dataset import render_dataset
 from attr2face.data.render.people import mislabelled, picture_of, tables
+from attr2face.datasets import dataset_of
 from attr2face.parallel import Machine
 from attr2face.settings import TABLES, Rendering
 
@@ -28,16 +29,16 @@ def shown() -> np.ndarray:
 
 
 def test_a_picture_has_one_attribute_of_a_head_at_most(shown):
-    for head in HEADS:
-        assert (shown[:, [INDEX[attribute] for attribute in head.attributes]].sum(axis=1) <= 1).all()
+    for head in pubfig().heads:
+        assert (shown[:, [pubfig().index[attribute] for attribute in head.attributes]].sum(axis=1) <= 1).all()
 
 
 def test_frequencies_are_those_of_the_paper(shown):
-    prevalence = dict(zip(ATTRIBUTES, shown.mean(axis=0), strict=True))
+    prevalence = dict(zip(pubfig().names, shown.mean(axis=0), strict=True))
     assert prevalence["White"] == pytest.approx(0.76, abs=0.03)
     assert prevalence["Black"] == pytest.approx(0.03, abs=0.015)
     assert prevalence["No Eyewear"] == pytest.approx(0.90, abs=0.03)
-    assert sum(prevalence[age] for age in HEADS[2].attributes) == pytest.approx(0.60, abs=0.04)
+    assert sum(prevalence[age] for age in pubfig().heads[2].attributes) == pytest.approx(0.60, abs=0.04)
 
 
 def test_every_attribute_is_drawn(shown):
@@ -49,8 +50,8 @@ def test_what_the_table_forbids_is_never_seen_together(shown):
         forbidden = [row for row in csv.DictReader(file) if float(row["factor"]) == 0]
     assert forbidden
     for row in forbidden:
-        holds = shown[:, INDEX[row["given"]]] == (row["is"] == "present")
-        assert not (holds & shown[:, INDEX[row["attribute"]]]).any(), row
+        holds = shown[:, pubfig().index[row["given"]]] == (row["is"] == "present")
+        assert not (holds & shown[:, pubfig().index[row["attribute"]]]).any(), row
 
 
 def test_what_is_drawn_later_can_only_hide():
@@ -60,11 +61,11 @@ def test_what_is_drawn_later_can_only_hide():
 
 def test_only_men_have_facial_hair(shown):
     for attribute in ("Mustache", "Goatee", "Sideburns", "5 o' Clock Shadow"):
-        assert not (shown[:, INDEX[attribute]] & ~shown[:, INDEX["Male"]]).any()
+        assert not (shown[:, pubfig().index[attribute]] & ~shown[:, pubfig().index["Male"]]).any()
 
 
 def test_a_person_keeps_lasting_attributes_in_all_pictures():
-    lasting = [INDEX[name] for name in ("Male", "White", "Black", "Senior", "Big Nose")]
+    lasting = [pubfig().index[name] for name in ("Male", "White", "Black", "Senior", "Big Nose")]
     signs = np.array([picture_of(1, 7, number).scores[lasting] > 0 for number in range(1, 9)])
     assert (signs == signs[0]).all()
 
@@ -93,7 +94,7 @@ def test_a_face_is_the_same_at_every_size(person):
     assert np.corrcoef(small.mean(axis=2).ravel(), shrunk.mean(axis=2).ravel())[0, 1] > 0.9
 
 
-@pytest.mark.parametrize("attribute", ATTRIBUTES)
+@pytest.mark.parametrize("attribute", pubfig().names)
 def test_an_attribute_changes_the_picture_of_a_person(attribute):
     without, with_it = (render(picture, 96).astype(int) for picture in pair(attribute, 1))
     changed = np.abs(with_it - without).max(axis=2) > 12
@@ -102,7 +103,7 @@ def test_an_attribute_changes_the_picture_of_a_person(attribute):
 
 def test_a_dataset_holds_the_pictures_and_scores_of_its_people(tmp_path):
     render_dataset(Rendering(people=2, pictures=3, size=64, label_noise=0.1), 5, tmp_path, Machine(workers=1))
-    faces = read_faces(tmp_path, "synthetic")
+    faces = read_faces(tmp_path, dataset_of("synthetic"))
     assert faces.people.tolist() == ["Person 0000"] * 3 + ["Person 0001"] * 3
     for i in range(6):
         picture = picture_of(5, i // 3, i % 3 + 1)
@@ -120,7 +121,7 @@ def test_the_contact_sheet_holds_all_attributes(tmp_path):
 def faces_found(person: int) -> int | None:
     """How many faces OpenCV's cascade finds in a picture of 224 pixels; None for one with a hat or sunglasses."""
     picture = picture_of(2, person, 1)
-    if max(picture.scores[INDEX["Wearing Hat"]], picture.scores[INDEX["Sunglasses"]]) > 0:
+    if max(picture.scores[pubfig().index["Wearing Hat"]], picture.scores[pubfig().index["Sunglasses"]]) > 0:
         return None
     cascade = cv2.CascadeClassifier(cv2.data.haarcascades + "haarcascade_frontalface_default.xml")
     return len(cascade.detectMultiScale(cv2.cvtColor(render(picture, 224), cv2.COLOR_RGB2GRAY), minSize=(60, 60)))

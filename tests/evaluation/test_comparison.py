@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from attr2face.data.attributes import INDEX
+from attr2face.attributes import pubfig
 from attr2face.data.pictures import read_picture
 from attr2face.evaluation.comparison import Compared, Real, by_attribute, of_judges, of_people, of_sets
 from attr2face.evaluation.judge import load_judge, photographs
@@ -104,11 +104,11 @@ def test_sets_are_compared_to_one_picture_of_each_person_of_whom_nothing_is_requ
 
 def test_an_attribute_stands_beside_what_the_judge_sees_in_photographs(real):
     real.requested[:] = False
-    real.requested[:4, INDEX["Male"]] = True
+    real.requested[:4, pubfig().index["Male"]] = True
     seen, own = np.zeros((N, 73), bool), np.zeros((N, 73), bool)
-    seen[:3, INDEX["Male"]] = own[:1, INDEX["Male"]] = True
+    seen[:3, pubfig().index["Male"]] = own[:1, pubfig().index["Male"]] = True
     real.own["ridge"] = own
-    table = by_attribute([measures(ridge=seen), measures(ridge=own)], real).set_index("attribute")
+    table = by_attribute(pubfig(), [measures(ridge=seen), measures(ridge=own)], real).set_index("attribute")
     assert table.loc["Male", ["requested", "in faces, ridge", "in photographs, ridge"]].tolist() == [4, (3 / 4 + 1 / 4) / 2, 1 / 4]
     assert np.isnan(table.loc["Bald", "in faces, ridge"])
 
@@ -152,7 +152,7 @@ def test_photographs_are_measured_on_the_requested_peoples_own(steps, database):
         assert (read_picture(steps.real.made() / "photographs" / f"{i:03d}.png") == own[i]).all()
     seen = load_judge(steps.judge.path / "judge.h5").sees(own)
     assert (read_measures(steps.real.path / "own.npz")["ridge"] == seen).all()
-    shares = [np.mean([seen[i, INDEX[name]] for name in chosen]) for i, chosen in enumerate(requests.sets)]
+    shares = [np.mean([seen[i, pubfig().index[name]] for name in chosen]) for i, chosen in enumerate(requests.sets)]
     row = pd.read_csv(steps.evaluation.made() / "table.csv").set_index("method").loc["photographs"]
     assert row["requested seen, ridge"] == pytest.approx(np.mean(shares))
 

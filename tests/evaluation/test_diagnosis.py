@@ -7,8 +7,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from attr2face.attributes import pubfig
 from attr2face.cgmm.mixture import load_mixture
-from attr2face.data.attributes import HEADS
 from attr2face.evaluation.diagnosis import STRENGTHS, best_targets, rejected_share, requests, separation
 
 
@@ -31,8 +31,8 @@ def test_separation_is_in_units_of_the_spread_within(steps):
 
 def test_requests_are_for_three_attributes_that_an_image_has(database):
     has = database.positive[:30]
-    asked = requests(has, np.random.default_rng(0))
-    head_of = np.repeat(np.arange(42), [len(head.attributes) for head in HEADS])
+    asked = requests(pubfig(), has, np.random.default_rng(0))
+    head_of = np.repeat(np.arange(42), [len(head.attributes) for head in pubfig().heads])
     for row, wanted in zip(has, asked, strict=True):
         chosen = np.flatnonzero(wanted == 1)
         assert len(chosen) == min(3, row.sum())

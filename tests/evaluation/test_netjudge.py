@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from attr2face.attributes import pubfig
 from attr2face.data.database import FaceDatabase
 from attr2face.evaluation.judge import photographs
 from attr2face.evaluation.netjudge import NetJudge, load_net_judge, write_net_judge
@@ -19,7 +20,7 @@ def learned(steps) -> FaceDatabase:
 
 @pytest.fixture(scope="module")
 def judge(steps) -> NetJudge:
-    return load_net_judge(steps.net_judge.made())
+    return load_net_judge(steps.net_judge.made(), pubfig())
 
 
 def test_the_judges_learn_from_other_people_than_the_nets(steps, learned, database):
@@ -61,5 +62,5 @@ def test_training_can_start_from_another_judge(steps, learned, tmp_path):
         folder.mkdir()
         write_net_judge(learned, start, 0.01, 1, folder, Machine(workers=1))
     pictures = list(learned.crops(range(8)))
-    known, again, other = (load_net_judge(folder).look(pictures)[1] for folder in (steps.net_judge.path, started, fresh))
+    known, again, other = (load_net_judge(folder, pubfig()).look(pictures)[1] for folder in (steps.net_judge.path, started, fresh))
     assert np.abs(again - known).mean() < 0.5 * np.abs(other - known).mean()

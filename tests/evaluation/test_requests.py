@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from attr2face.data.attributes import HEADS, attributes_of
+from attr2face.attributes import pubfig
 from attr2face.errors import UserError
 from attr2face.evaluation.requests import Requests, draw_people, read_requests, write_requests
 from attr2face.settings import Evaluation
@@ -23,7 +23,7 @@ def test_people_are_drawn_once_before_anybody_is_drawn_twice():
 def test_the_attributes_of_an_image_are_one_of_each_head():
     labels = np.zeros(42, int)
     labels[0] = labels[6] = 1
-    assert attributes_of(labels) == [HEADS[0].attributes[0], HEADS[6].attributes[0]]
+    assert pubfig().of_labels(labels) == [pubfig().heads[0].attributes[0], pubfig().heads[6].attributes[0]]
 
 
 def test_requests_are_the_attributes_of_unseen_people(database, tmp_path):
@@ -31,7 +31,7 @@ def test_requests_are_the_attributes_of_unseen_people(database, tmp_path):
     requests = read_requests(tmp_path)
     assert len(requests.rows) == len(set(requests.rows)) == 4
     assert (database.split[requests.rows] == "val").all()
-    assert requests.sets == [attributes_of(database.labels[row]) for row in requests.rows]
+    assert requests.sets == [pubfig().of_labels(database.labels[row]) for row in requests.rows]
 
 
 def test_a_split_without_people_is_refused(database, tmp_path):

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from attr2face.data.attributes import ATTRIBUTES, HEADS
+from attr2face.attributes import pubfig
 from attr2face.evaluation.scores import mean_scores, predict, score, score_heads, thresholds
 from attr2face.network.extraction import Extraction, activations
 from attr2face.parallel import Machine
@@ -23,8 +23,8 @@ def test_scores_of_five_images_are_those_worked_out_by_hand():
     """Called positive at one half: one of two positives, one of three negatives. Of six pairs, five are in order."""
     positive, probability = columns([True, True, False, False, False]), columns([0.9, 0.4, 0.6, 0.3, 0.1])
     positive[:, 7] = False
-    table = score(positive, probability, np.full(73, 0.5)).set_index("attribute")
-    assert list(table.index) == list(ATTRIBUTES)
+    table = score(pubfig(), positive, probability, np.full(73, 0.5)).set_index("attribute")
+    assert list(table.index) == list(pubfig().names)
     assert table.iloc[0].to_dict() == pytest.approx(
         {"positives": 2 / 5, "majority": 3 / 5, "accuracy": 3 / 5, "balanced_accuracy": (1 / 2 + 2 / 3) / 2, "auc": 5 / 6}
     )
@@ -38,23 +38,23 @@ def test_scores_of_heads_are_those_worked_out_by_hand():
     """The third head has more classes: of labels 0 0 1 2, called 0 1 1 0, two are right; class by class 1/2, 1 and 0."""
     labels, predicted = np.zeros((4, 42), int), np.zeros((4, 42), int)
     labels[:, 2], predicted[:, 2] = [0, 0, 1, 2], [0, 1, 1, 0]
-    prob = np.concatenate([np.eye(head.n_classes)[predicted[:, k]] for k, head in enumerate(HEADS)], axis=1)
-    table = score_heads(labels, prob)
-    assert table["head"].tolist() == [head.name for head in HEADS]
+    prob = np.concatenate([np.eye(head.n_classes)[predicted[:, k]] for k, head in enumerate(pubfig().heads)], axis=1)
+    table = score_heads(pubfig(), labels, prob)
+    assert table["head"].tolist() == [head.name for head in pubfig().heads]
     assert table.loc[2, ["majority", "accuracy", "balanced_accuracy"]].tolist() == pytest.approx([1 / 2, 1 / 2, 1 / 2])
     assert (table.drop(index=2)[["majority", "accuracy", "balanced_accuracy"]] == 1).all(axis=None)
 
 
 def test_heads_are_scored_by_their_most_probable_class():
     rng = np.random.default_rng(0)
-    labels = np.stack([rng.integers(0, head.n_classes, 50) for head in HEADS], axis=1)
-    right = np.concatenate([np.eye(head.n_classes)[labels[:, k]] for k, head in enumerate(HEADS)], axis=1)
-    table = score_heads(labels, right)
+    labels = np.stack([rng.integers(0, head.n_classes, 50) for head in pubfig().heads], axis=1)
+    right = np.concatenate([np.eye(head.n_classes)[labels[:, k]] for k, head in enumerate(pubfig().heads)], axis=1)
+    table = score_heads(pubfig(), labels, right)
     assert (table["accuracy"] == 1).all()
     assert (table["balanced_accuracy"] == 1).all()
     assert (table["majority"] < 1).all()
-    nobody = np.concatenate([np.eye(head.n_classes)[np.zeros(50, int)] for head in HEADS], axis=1)
-    assert np.allclose(score_heads(labels, nobody)["accuracy"], (labels == 0).mean(axis=0))
+    nobody = np.concatenate([np.eye(head.n_classes)[np.zeros(50, int)] for head in pubfig().heads], axis=1)
+    assert np.allclose(score_heads(pubfig(), labels, nobody)["accuracy"], (labels == 0).mean(axis=0))
 
 
 def test_thresholds_fit_scores_that_are_no_probabilities():
@@ -62,7 +62,7 @@ def test_thresholds_fit_scores_that_are_no_probabilities():
     answer = np.array([[-3.0], [-2.0], [5.0], [7.0]])
     threshold = thresholds(positive, answer)
     assert -2 < threshold[0] <= 5
-    table = score(np.repeat(positive, 73, axis=1), np.repeat(answer, 73, axis=1), np.repeat(threshold, 73))
+    table = score(pubfig(), np.repeat(positive, 73, axis=1), np.repeat(answer, 73, axis=1), np.repeat(threshold, 73))
     assert (table[["accuracy", "auc"]] == 1).all(axis=None)
 
 
@@ -103,9 +103,10 @@ def test_a_prediction_is_the_mean_over_an_image_and_its_mirror_image(database, w
 
 def test_written_scores_are_those_of_the_predictions(steps, database, weights):
     prob = predict(database, weights, ALONE)
-    starts = np.cumsum([0, *(head.n_classes for head in HEADS)])
-    probability = np.concatenate([prob[:, start + 1 : start + head.n_classes] for start, head in zip(starts, HEADS, strict=False)], axis=1)
-    classes = np.stack([prob[:, start : start + head.n_classes].argmax(axis=1) for start, head in zip(starts, HEADS, strict=False)], axis=1)
+    starts, heads = np.cumsum([0, *(head.n_classes for head in pubfig().heads)]), pubfig().heads
+    of_head = [prob[:, start : start + head.n_classes] for start, head in zip(starts, heads, strict=False)]
+    probability = np.concatenate([block[:, 1:] for block in of_head], axis=1)
+    classes = np.stack([block.argmax(axis=1) for block in of_head], axis=1)
     val = database.split == "val"
     threshold = thresholds(database.positive[val], probability[val])
     written = pd.read_csv(steps.scores.made() / "scores.csv").set_index(["split", "attribute"])
@@ -114,7 +115,7 @@ def test_written_scores_are_those_of_the_predictions(steps, database, weights):
     assert len(heads) == 3 * 42
     for split in ("train", "val", "test"):
         part = database.split == split
-        for j, attribute in enumerate(ATTRIBUTES):
+        for j, attribute in enumerate(pubfig().names):
             truth, p, row = database.positive[part, j], probability[part, j], written.loc[split, attribute]
             assert row["accuracy"] == pytest.approx(((p >= threshold[j]) == truth).mean())
             assert row["majority"] == pytest.approx(max(truth.mean(), 1 - truth.mean()))
@@ -123,7 +124,7 @@ def test_written_scores_are_those_of_the_predictions(steps, database, weights):
                 assert row["auc"] == pytest.approx(((order + 1) / 2).mean())
             else:
                 assert np.isnan(row["auc"])
-        for k, head in enumerate(HEADS):
+        for k, head in enumerate(pubfig().heads):
             assert heads.loc[split, head.name]["accuracy"] == pytest.approx((classes[part, k] == database.labels[part, k]).mean())
     means = mean_scores(steps.scores.path)
     assert list(means.index) == ["train", "val", "test"]

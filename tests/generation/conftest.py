@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from attr2face.data.attributes import INDEX
+from attr2face.attributes import pubfig
 from attr2face.data.preprocessing import Preprocessing
 from attr2face.generation.objective import Objective, activations_of
 from attr2face.models import MODELS
@@ -24,7 +24,7 @@ def canvases(n: int, seed: int = 0) -> np.ndarray:
 def wanted() -> np.ndarray:
     """Requests of two faces: (2, 73) bool."""
     wanted = np.zeros((2, 73), bool)
-    wanted[0, INDEX["Smiling"]] = wanted[1, INDEX["Bald"]] = wanted[1, INDEX["Male"]] = True
+    wanted[0, pubfig().index["Smiling"]] = wanted[1, pubfig().index["Bald"]] = wanted[1, pubfig().index["Male"]] = True
     return wanted
 
 
@@ -32,4 +32,5 @@ def objective(weights: Path, layer: str, n: int, wanted: np.ndarray | None = Non
     """The distance to the activations of other canvases, or the wanted scores, or both."""
     net = load(prototxt.generation(MINI, layer, n, wanted is not None), weights)
     target = activations_of(canvases(2, seed=1)[:n], net, layer) if layer else None
-    return Objective(net, layer, target, None if wanted is None else wanted[:n], score_weight)
+    classes = None if wanted is None else pubfig().as_classes(wanted[:n])
+    return Objective(net, layer, target, classes, score_weight)

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from attr2face.attributes import pubfig
 from attr2face.cgmm.mixture import load_mixture
-from attr2face.data.attributes import ATTRIBUTES, INDEX, parse_changes
 from attr2face.data.pictures import write_picture
 from attr2face.errors import UserError
 from attr2face.generation.editing import direction, edit_photograph
@@ -23,12 +23,12 @@ def photo(database, tmp_path_factory):
 @pytest.fixture(scope="module")
 def varying(trained) -> str:
     """The attribute that most nearly half of the few pictures have."""
-    return ATTRIBUTES[np.abs(load_mixture(trained.mixture).prevalence - 0.5).argmin()]
+    return pubfig().names[np.abs(load_mixture(trained.mixture).prevalence - 0.5).argmin()]
 
 
 def test_an_exclamation_mark_takes_an_attribute_away():
-    assert parse_changes("smiling, !Eyeglasses") == {"Smiling": True, "Eyeglasses": False}
-    assert parse_changes("!eyeglasses") == {"Eyeglasses": False}
+    assert pubfig().parse_changes("smiling, !Eyeglasses") == {"Smiling": True, "Eyeglasses": False}
+    assert pubfig().parse_changes("!eyeglasses") == {"Eyeglasses": False}
 
 
 @pytest.mark.parametrize(
@@ -36,27 +36,27 @@ def test_an_exclamation_mark_takes_an_attribute_away():
 )
 def test_changes_that_cannot_be_are_refused(text, says):
     with pytest.raises(UserError, match=says):
-        parse_changes(text)
+        pubfig().parse_changes(text)
 
 
 def test_a_photograph_that_is_as_wanted_stays_as_it_is(trained, varying):
     mixture, present = load_mixture(trained.mixture), np.zeros(73)
-    away = direction(mixture, present, {varying: False})
-    other = direction(mixture, present, {varying: True})
+    away = direction(mixture, pubfig(), present, {varying: False})
+    other = direction(mixture, pubfig(), present, {varying: True})
     assert np.abs(away).max() < 1e-6 * np.abs(other).max()
 
 
 def test_an_attribute_to_have_takes_the_place_of_the_others_of_its_head(trained):
     mixture, present = load_mixture(trained.mixture), np.zeros(73)
-    present[INDEX["Black Hair"]] = 1
-    both = direction(mixture, present, {"Blond Hair": True, "Black Hair": False})
-    assert np.allclose(direction(mixture, present, {"Blond Hair": True}), both)
+    present[pubfig().index["Black Hair"]] = 1
+    both = direction(mixture, pubfig(), present, {"Blond Hair": True, "Black Hair": False})
+    assert np.allclose(direction(mixture, pubfig(), present, {"Blond Hair": True}), both)
 
 
 def test_the_opposite_edits_move_a_code_in_opposite_directions(trained, varying):
     mixture, present = load_mixture(trained.mixture), np.zeros(73)
-    present[INDEX[varying]] = 0.5
-    given, taken = (direction(mixture, present, {varying: wanted}) for wanted in (True, False))
+    present[pubfig().index[varying]] = 0.5
+    given, taken = (direction(mixture, pubfig(), present, {varying: wanted}) for wanted in (True, False))
     assert np.abs(given).max() > 0
     assert np.allclose(given, -taken)
 

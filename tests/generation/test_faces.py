@@ -8,9 +8,9 @@ import pytest
 from PIL import Image
 from threadpoolctl import threadpool_limits
 
+from attr2face.attributes import pubfig
 from attr2face.cgmm.mixture import load_mixture
 from attr2face.cgmm.targets import target
-from attr2face.data.attributes import ATTRIBUTES, attribute_probabilities, request
 from attr2face.data.pictures import enlarged, read_picture
 from attr2face.generation import faces, presets
 from attr2face.generation.eigenfaces import load_eigenfaces
@@ -68,10 +68,10 @@ def test_the_reading_of_a_face_is_that_of_the_net(trained, database, weights, br
     net.blobs["data"].data[0] = database.preprocessing.to_blob(images)[0]
     net.blobs["data"].data[1] = 0
     net.forward()
-    expected = attribute_probabilities(net.blobs["prob"].data)
+    expected = pubfig().probabilities(net.blobs["prob"].data)
     assert np.allclose(read_attributes(Loaded(trained), images), expected, atol=1e-6)
     row = pd.read_csv(tmp_path / "reading.csv").iloc[0]
-    bald = ATTRIBUTES.index("Bald")
+    bald = pubfig().names.index("Bald")
     assert row["probability"] == pytest.approx(expected[0, bald], abs=6e-4)
     assert row["in the mean face"] == pytest.approx(expected[1, bald], abs=6e-4)
 
@@ -92,7 +92,7 @@ def rngs(requests: np.ndarray, seed: int) -> list[np.random.Generator]:
 
 @pytest.mark.parametrize("name", ["conditional", "paper", "drawn"])
 def test_the_objective_has_the_target_of_the_request(trained, database, name):
-    requests = np.stack([request(["Male"]), request(["Smiling", "Bald"])])
+    requests = np.stack([pubfig().request(["Male"]), pubfig().request(["Smiling", "Bald"])])
     objective = attribute_objective(Loaded(trained), requests, Generation(target=name, strength=1.5), rngs(requests, 3))
     mixture = load_mixture(trained.mixture)
     for i, rng in enumerate(rngs(requests, 3)):
@@ -103,7 +103,7 @@ def test_the_objective_has_the_target_of_the_request(trained, database, name):
 
 
 def test_scores_are_weighed_beside_the_target_and_alone_for_classes(trained, database):
-    requests = request(["Male", "Smiling"])[None]
+    requests = pubfig().request(["Male", "Smiling"])[None]
     both = attribute_objective(Loaded(trained), requests, Generation(score_weight=0.25), rngs(requests, 1))
     alone = attribute_objective(Loaded(trained), requests, Generation(target="classes"), [])
     assert both.target is not None
@@ -149,7 +149,7 @@ def test_an_interrupted_call_is_continued_with_the_batches_that_are_missing(trai
 
 def test_without_the_net_a_face_is_what_regression_on_its_attributes_expects(trained, database):
     eigenfaces = load_eigenfaces(trained.eigenfaces)
-    z = eigenfaces.of_attributes(request(["Male", "Bald"])[None])
+    z = eigenfaces.of_attributes(pubfig().request(["Male", "Bald"])[None])
     for start in (1.0, 2.0):
         for preset in ("eigenfaces", "pixels"):
             images, losses = generate(Loaded(trained), [["Male", "Bald"]], Generation(preset=preset, start=start, net_weight=0), 1)

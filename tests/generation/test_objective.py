@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from attr2face.data.attributes import ATTRIBUTES, HEADS, INDEX
+from attr2face.attributes import pubfig
 from attr2face.errors import UserError
 from attr2face.generation.objective import activations_of
 from tests.generation.conftest import canvases, objective
@@ -30,9 +30,9 @@ def test_the_loss_is_the_distance_over_the_target_minus_the_weighted_scores(weig
     expected = np.square(phi - distance.target).sum(axis=1) / np.square(distance.target).sum(axis=1)
     assert np.allclose(distance(x)[0], expected, rtol=1e-4)
     assert np.allclose(both(x)[0], expected + 0.1 * scores(x)[0], rtol=1e-4)
-    columns = np.concatenate([[None, *head.attributes] for head in HEADS])
+    columns = np.concatenate([[None, *head.attributes] for head in pubfig().heads])
     for i in range(2):
-        named = [column in [name for name in ATTRIBUTES if wanted[i, INDEX[name]]] for column in columns]
+        named = [column in [name for name in pubfig().names if wanted[i, pubfig().index[name]]] for column in columns]
         assert scores(x)[0][i] == pytest.approx(-scores.net.blobs["scores"].data[i][named].sum(), rel=1e-4)
 
 
@@ -70,6 +70,6 @@ def test_a_gradient_of_zero_is_refused(weights):
 
 def test_what_is_wanted_is_a_class_of_its_head(weights, wanted):
     o = objective(weights, "", 2, wanted)
-    smiling = sum(head.n_classes for head in HEADS[:7]) + 1
-    assert ATTRIBUTES.index("Smiling") == INDEX["Smiling"]
+    smiling = sum(head.n_classes for head in pubfig().heads[:7]) + 1
+    assert pubfig().names.index("Smiling") == pubfig().index["Smiling"]
     assert o.net.blobs["wanted"].data[0].nonzero()[0].tolist() == [smiling]

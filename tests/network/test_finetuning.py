@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 from google.protobuf import text_format
 
-from attr2face.data.attributes import HEADS
+from attr2face.attributes import pubfig
 from attr2face.errors import UserError
 from attr2face.models import MODELS
 from attr2face.network import prototxt
@@ -24,10 +24,10 @@ def test_finetuning_trains_the_heads_and_keeps_what_is_frozen(pretrained, weight
         assert (before[name] == after[name]).all()
     for name in ("conv3_1", "bn3_1", "fc7"):
         assert (before[name] != after[name]).any()
-    assert {f"fc8_{head.name}" for head in HEADS} <= after.keys()
+    assert {f"fc8_{head.name}" for head in pubfig().heads} <= after.keys()
     assert "fc8_person" not in after
     loss = pd.read_csv(weights.with_name("loss.csv"))["loss"]
-    assert loss.iloc[-1] < sum(np.log(head.n_classes) for head in HEADS)
+    assert loss.iloc[-1] < sum(np.log(head.n_classes) for head in pubfig().heads)
 
 
 def test_pretraining_learns_who_is_who(database, tmp_path):

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from google.protobuf import text_format
 
-from attr2face.data.attributes import HEADS
+from attr2face.attributes import pubfig
 from attr2face.errors import UserError
 from attr2face.models import LAYERS, MODELS
 from attr2face.network import prototxt
@@ -41,7 +41,7 @@ def test_there_are_the_15_weight_layers_and_42_heads_of_vgg_face(name):
     layers = layers_of(prototxt.deploy(MODELS[name]))
     weighted = [layer for layer in layers.values() if layer.type in ("Convolution", "InnerProduct")]
     assert sum(layer.name.startswith(("conv", "fc6", "fc7")) for layer in weighted) == 15
-    assert [layer.name for layer in weighted if layer.name.startswith("fc8_")] == [f"fc8_{head.name}" for head in HEADS]
+    assert [layer.name for layer in weighted if layer.name.startswith("fc8_")] == [f"fc8_{head.name}" for head in pubfig().heads]
     assert sum(layer.inner_product_param.num_output for layer in weighted if layer.name.startswith("fc8_")) == 115
 
 
@@ -112,9 +112,9 @@ def test_a_solver_has_its_schedule(card, mode):
 
 def test_rare_classes_weigh_more_and_weights_average_one(tmp_path):
     rng = np.random.default_rng(0)
-    labels = np.stack([np.minimum(rng.geometric(0.7, 400) - 1, head.n_classes - 1) for head in HEADS], axis=1)
-    prototxt.write_class_weights(labels, tmp_path)
-    for k, head in enumerate(HEADS):
+    labels = np.stack([np.minimum(rng.geometric(0.7, 400) - 1, head.n_classes - 1) for head in pubfig().heads], axis=1)
+    prototxt.write_class_weights(labels, pubfig(), tmp_path)
+    for k, head in enumerate(pubfig().heads):
         blob = caffe_pb2.BlobProto.FromString((tmp_path / f"{head.name}.binaryproto").read_bytes())
         gain = np.array(blob.data).reshape(head.n_classes, head.n_classes)
         weight = np.diag(gain)
@@ -127,9 +127,9 @@ def test_caffe_counts_classes_by_their_weights(tmp_path):
     gain = f'infogain_loss_param {{ source: "{tmp_path}/1.binaryproto" }}'
     loss = f'layer {{ name: "loss" type: "InfogainLoss" bottom: "s" bottom: "l" top: "loss" {gain} }}\n'
     (tmp_path / "net").write_text(constant("s", 2, 0) + constant("l", 1, 1) + loss)
-    labels = np.zeros((100, len(HEADS)), int)
+    labels = np.zeros((100, len(pubfig().heads)), int)
     labels[:4, 0] = 1
-    prototxt.write_class_weights(labels, tmp_path)
+    prototxt.write_class_weights(labels, pubfig(), tmp_path)
     net = caffe.Net(str(tmp_path / "net"), caffe.TRAIN)
     weight = np.array(caffe_pb2.BlobProto.FromString((tmp_path / "1.binaryproto").read_bytes()).data)[3]
     assert weight > 2

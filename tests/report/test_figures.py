@@ -6,14 +6,14 @@ import pytest
 from matplotlib.colors import to_hex
 from scipy import stats
 
-from attr2face.data.attributes import ATTRIBUTES, HEADS, INDEX
+from attr2face.attributes import pubfig
 from attr2face.models import MODELS
 from attr2face.report import figures
 
 
 @pytest.fixture(scope="module")
 def prevalence() -> pd.Series:
-    return pd.Series(np.random.default_rng(0).permutation(np.linspace(0, 1, 73)), ATTRIBUTES)
+    return pd.Series(np.random.default_rng(0).permutation(np.linspace(0, 1, 73)), pubfig().names)
 
 
 def test_bars_of_the_distribution_are_prevalences_in_percent(prevalence):
@@ -31,11 +31,11 @@ def test_histograms_have_the_gaussian_of_the_drawn_element():
     has = rng.random((500, 73)) < 0.5
     phi = {"after ReLU": np.maximum(rng.normal(2, 3, (500, 20)), 0), "before ReLU": rng.normal(2, 3, (500, 20))}
     phi["after ReLU"][:, 3:9] = 0
-    figure = figures.histograms(phi, has, ["Male", "Smiling"], np.random.default_rng(1))
+    figure = figures.histograms(phi, {name: has[:, pubfig().index[name]] for name in ("Male", "Smiling")}, np.random.default_rng(1))
     assert len(figure.axes) == 4
     for k, axes in enumerate(figure.axes):
         name, _, element = axes.get_title().partition(", element ")
-        values = phi[list(phi)[k // 2]][has[:, INDEX[name]], int(element)]
+        values = phi[list(phi)[k // 2]][has[:, pubfig().index[name]], int(element)]
         x, y = axes.lines[0].get_data()
         assert (x[0], x[-1]) == pytest.approx((values.min(), values.max()))
         assert np.allclose(y, stats.norm.pdf(x, values.mean(), values.std()))
@@ -48,8 +48,8 @@ def test_histograms_have_the_gaussian_of_the_drawn_element():
 
 def test_histograms_are_those_of_the_most_common_attributes():
     has = np.arange(100)[:, None] < np.r_[[90, 10, 80, 70, 60], np.zeros(68)]
-    figure = figures.activations({"all": np.random.default_rng(0).standard_normal((100, 6))}, has, 1)
-    assert [axes.get_title().partition(",")[0] for axes in figure.axes] == [ATTRIBUTES[j] for j in (0, 2, 3, 4)]
+    figure = figures.activations({"all": np.random.default_rng(0).standard_normal((100, 6))}, pubfig(), has, 1)
+    assert [axes.get_title().partition(",")[0] for axes in figure.axes] == [pubfig().names[j] for j in (0, 2, 3, 4)]
 
 
 def test_lines_of_losses_are_smoothed_histories(tmp_path):
@@ -104,7 +104,7 @@ def test_the_network_is_drawn_with_its_widths_and_heads(name):
     assert f"conv5\n3 conv 3x3\n{widths[4]}\npool" in texts
     assert f"fc7\n{widths[5]}\nunits" in texts
     assert len(axes.patches) == 1 + 5 + 2
-    assert len(axes.lines) == len(HEADS) == 42
+    assert len(axes.lines) == len(pubfig().heads) == 42
     assert sum(int(text.rpartition("(")[2][:-1]) for text in texts if text.endswith(")")) == 115
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from attr2face.data.attributes import ATTRIBUTES
+from attr2face.attributes import pubfig
 from attr2face.data.pictures import read_picture
 from attr2face.evaluation.diagnosis import best_targets
 from attr2face.report.page import Section, write_page
@@ -59,7 +59,7 @@ def test_tables_are_those_of_the_stages(steps, report):
 
 def test_prevalences_are_those_of_the_database(report, database):
     table = pd.read_csv(report / "distribution.csv")
-    assert table["attribute"].tolist() == list(ATTRIBUTES)
+    assert table["attribute"].tolist() == list(pubfig().names)
     assert np.allclose(table["prevalence"], (database.scores > 0).mean(axis=0))
 
 

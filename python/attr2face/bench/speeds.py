@@ -21,10 +21,9 @@ from attr2face.cgmm.fitting import normal_equations, training_rows
 from attr2face.cgmm.moments import draw_sets, measure, pieces
 from attr2face.cgmm.weights import Schedule as SGDSchedule
 from attr2face.cgmm.weights import sgd
-from attr2face.data.attributes import ATTRIBUTES
 from attr2face.data.database import FaceDatabase
-from attr2face.data.faces import read_faces
 from attr2face.data.lmdbs import build_lmdbs
+from attr2face.data.readers import read_faces
 from attr2face.data.render import render
 from attr2face.data.render.people import picture_of
 from attr2face.errors import UserError
@@ -90,8 +89,8 @@ def _render(person: int, size: int) -> None:
 def converting(steps: Steps, rounds: int) -> dict:
     """Our LMDB builder, with the wait for the disk, against the `convert_imageset` of a Caffe with OpenCV, to the same size."""
     settings = replace(steps.settings.database, encoded=False)
-    side, dataset = steps.model.crop + settings.margin, steps.settings.dataset
-    faces = read_faces(steps.faces.made(), dataset)
+    side = steps.model.crop + settings.margin
+    faces = read_faces(steps.faces.made(), steps.dataset)
     few = slice(CONVERTED)
     faces = replace(faces, paths=faces.paths[few], people=faces.people[few], scores=faces.scores[few])
     with tempfile.TemporaryDirectory() as folder:
@@ -105,7 +104,7 @@ def converting(steps: Steps, rounds: int) -> dict:
 
         def ours() -> None:
             with tempfile.TemporaryDirectory(dir=folder) as out:
-                build_lmdbs(faces, dataset, steps.model, settings, 1, Path(out))
+                build_lmdbs(faces, steps.dataset.name, steps.model, settings, 1, Path(out))
                 os.sync()
 
         return compare("LMDB against convert_imageset", ours, theirs, len(faces.paths), rounds)
@@ -114,7 +113,7 @@ def converting(steps: Steps, rounds: int) -> dict:
 def summing(rounds: int) -> dict:
     """The moments of a file of VGG-Face's conv5_3 against reading it."""
     rng, n = np.random.default_rng(0), 2000
-    has = rng.random((n, len(ATTRIBUTES))) < 0.25
+    has = rng.random((n, 73)) < 0.25
     sets = draw_sets(has, 100, rng)
     with tempfile.TemporaryDirectory() as folder, h5py.File(Path(folder) / "phi.h5", "w") as file:
         phi = file.create_dataset("activations", (n, *VGG_CONV5), np.float32, chunks=(32, *VGG_CONV5))
@@ -144,7 +143,8 @@ def solving(activations: Path, settings: Mixture) -> dict:
 
 def caching(steps: Steps, freeze: str, rounds: int) -> dict:
     """Training above `freeze` from a cache against the whole net: the solver's steps alone."""
-    database, model = FaceDatabase.open(steps.lmdb.made()), steps.model
+    database = FaceDatabase.open(steps.lmdb.made())
+    model = database.model
     steps.finetuned.made()
     with tempfile.TemporaryDirectory() as folder:
         build_cache(Frozen(database.folder, weights_of(steps.finetuned), [freeze], 1, 0), Path(folder), steps.machine)

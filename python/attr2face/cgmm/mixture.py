@@ -11,7 +11,7 @@ from attr2face.files import require
 
 @dataclass(frozen=True)
 class Mixture:
-    """A fitted cGMM: J = 73 attributes, d features, k factors.
+    """A fitted cGMM: J attributes, d features, k factors.
 
     Attributes
     ----------

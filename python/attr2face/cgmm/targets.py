@@ -1,7 +1,7 @@
 """Target activations for a face with some attributes, from a fitted cGMM: the paper's, and others that do not lie near the mean.
 
-A request is `a` (73,): 1 where an attribute is wanted, or its weight, 0 where it is not, nan where nothing is
-said. A target is (n_features,).
+A request is `a` (J,): 1, or a strength, where an attribute is wanted, 0 where it is not, nan where nothing is said. A target is
+(n_features,).
 """
 
 import numpy as np

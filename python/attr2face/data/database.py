@@ -4,13 +4,14 @@ import functools
 import io
 import json
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import lmdb
 import numpy as np
 from PIL import Image
 
+from attr2face.attributes import Attributes, pubfig
 from attr2face.data.faces import SPLITS
 from attr2face.data.preprocessing import Preprocessing, centre, from_blob_order, to_blob_order
 from attr2face.errors import UserError
@@ -28,14 +29,15 @@ class FaceDatabase:
         Holds the LMDBs that Caffe reads.
     dataset : str
     model : Model
+        With the heads of the dataset.
     mean : (3, side, side) float32
         Mean training image, in blob order.
     split : (n_images,) str
         "train", "val" or "test"; training images come first.
     people : (n_images,) str
-    labels : (n_images, 42) uint8
+    labels : (n_images, H) uint8
         Class of each head.
-    scores : (n_images, 73) float32
+    scores : (n_images, J) float32
         Positive where the image has the attribute.
     training_people : int
         Number of people in the training split.
@@ -66,11 +68,19 @@ class FaceDatabase:
         with np.load(folder / "labels.npz") as stored:
             columns = {name: stored[name] for name in ("split", "people", "labels", "scores")}
         mean = np.load(folder / "mean.npy")
-        return cls(folder, info["dataset"], MODELS[info["model"]], mean, training_people=info["training_people"], **columns)
+        table = folder / "heads.csv"
+        attributes = Attributes.read(table) if table.exists() else pubfig()  # which all had once, so that they were not written
+        model = replace(MODELS[info["model"]], attributes=attributes)
+        return cls(folder, info["dataset"], model, mean, training_people=info["training_people"], **columns)
+
+    @property
+    def attributes(self) -> Attributes:
+        """What `labels` and `scores` are about."""
+        return self.model.attributes
 
     @property
     def positive(self) -> np.ndarray:
-        """Whether each image has each attribute: (n_images, 73) bool."""
+        """Whether each image has each attribute: (n_images, J) bool."""
         return self.scores > 0
 
     @functools.cached_property

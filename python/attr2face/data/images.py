@@ -1,6 +1,8 @@
 """Images as files: read at one size, several ahead."""
 
 import io
+import zipfile
+import zlib
 from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -15,8 +17,8 @@ from attr2face.provenance import usable_cpus
 AHEAD = 64
 
 
-def read_image(path: Path, size: int) -> np.ndarray:
-    """Decode an image as RGB and resize it to `size`: (size, size, 3) uint8.
+def read_image(path: Path | zipfile.Path, size: int, crop: tuple[int, ...] = ()) -> np.ndarray:
+    """Decode an image as RGB, cut out `crop` (left, top, right, bottom), and resize it to `size`: (size, size, 3) uint8.
 
     Raises
     ------
@@ -26,20 +28,23 @@ def read_image(path: Path, size: int) -> np.ndarray:
     try:
         # PIL would read the file in dozens of small pieces.
         with Image.open(io.BytesIO(path.read_bytes())) as image:
-            image = image.convert("RGB")
+            if crop and not (crop[2] <= image.width and crop[3] <= image.height):
+                wanted = f"at least {crop[2]} x {crop[3]}"
+                raise UserError(f"{path} is {image.width} x {image.height} pixels, not {wanted}; restore the picture or remove its row")
+            image = image.convert("RGB").crop(crop) if crop else image.convert("RGB")
             return np.asarray(image if image.size == (size, size) else image.resize((size, size), Image.Resampling.BICUBIC))
     except FileNotFoundError:
         raise UserError(f"{path} does not exist; restore the image or remove its row") from None
-    except (OSError, SyntaxError, Image.DecompressionBombError):
+    except (OSError, SyntaxError, Image.DecompressionBombError, zipfile.BadZipFile, zlib.error, RuntimeError):
         raise UserError(f"{path} is not a readable image; replace it or remove its row") from None
 
 
-def read_images(paths: Iterable[Path], size: int) -> Iterator[np.ndarray]:
+def read_images(paths: Iterable[Path | zipfile.Path], size: int, crop: tuple[int, ...] = ()) -> Iterator[np.ndarray]:
     """`read_image` of one path after another, by threads that decode a few images ahead."""
     ahead = deque()
     with ThreadPoolExecutor(usable_cpus()) as pool:
         for path in paths:
-            ahead.append(pool.submit(read_image, path, size))
+            ahead.append(pool.submit(read_image, path, size, crop))
             if len(ahead) > AHEAD:
                 yield ahead.popleft().result()
         while ahead:

@@ -1,12 +1,12 @@
 """LMDBs that feed Caffe: an image and a label database for each split, in the same order, and the mean image.
 
 A folder of LMDBs holds `<split>_images`, `<split>_labels`, `index.csv` (split, person and path of every image, in the order of the
-records), `labels.npz`, `mean.binaryproto`, `mean.npy` and `lmdb.json`. `database.FaceDatabase` opens it.
+records), `labels.npz`, `heads.csv`, `mean.binaryproto`, `mean.npy` and `lmdb.json`. `database.FaceDatabase` opens it.
 """
 
 import io
-from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import islice
 from pathlib import Path
 
 import lmdb
@@ -15,29 +15,30 @@ import pandas as pd
 from PIL import Image
 from tqdm import tqdm
 
-from attr2face.data.attributes import class_labels
 from attr2face.data.faces import SPLITS, Faces, split_by_person
 from attr2face.data.images import read_images
 from attr2face.data.preprocessing import to_blob_order
 from attr2face.errors import UserError
-from attr2face.files import write_json
+from attr2face.files import atomic_write, write_json
 from attr2face.models import Model
 from attr2face.pycaffe import caffe_pb2
 from attr2face.settings import Database
 
+COMMIT = 1 << 29  # bytes of pixels that are written at a time
+
 
 @dataclass(frozen=True)
 class Records:
-    """What the LMDBs of one split hold: images by path, and their labels (n, 43), the class of each head and the person."""
+    """What the LMDBs of one split hold: some rows of faces, and their labels (n, H + 1), the class of each head and the person."""
 
-    paths: list[Path]
+    faces: Faces
     labels: np.ndarray
 
 
 def build_lmdbs(faces: Faces, dataset: str, model: Model, settings: Database, seed: int, out: Path) -> None:
-    """Write the LMDBs of some faces into the folder `out`.
+    """Write the LMDBs of some faces into the folder `out`; a later call continues where an interrupted one was.
 
-    The label LMDB holds a datum of 42 class indices per image, and the image's person as the 43rd, counted over the training people
+    The label LMDB holds a datum of a class index per head and image, and the image's person as the last, counted over the training people
     (the classes of pretraining); people outside the training split have 0 there.
 
     Raises
@@ -46,8 +47,8 @@ def build_lmdbs(faces: Faces, dataset: str, model: Model, settings: Database, se
         If an image cannot be read, or nobody is left for training.
     """
     rng, side = np.random.default_rng(seed), model.crop + settings.margin
-    split = split_by_person(faces.people, seed)
-    labels = class_labels(faces.scores, rng)
+    split = split_by_person(faces.people, seed) if faces.split is None else faces.split
+    labels = faces.attributes.class_labels(faces.scores, rng)
     training_people = np.unique(faces.people[split == "train"])
     if len(training_people) == 0:
         whom = "" if dataset == "synthetic" else ", and as many for the judges (JUDGE_SHARE)"
@@ -58,19 +59,19 @@ def build_lmdbs(faces: Faces, dataset: str, model: Model, settings: Database, se
     with tqdm(total=len(order), desc="LMDB", unit=" images") as bar:
         for name in SPLITS:
             rows = order[split[order] == name]
-            records = Records([faces.root / faces.paths[i] for i in rows], np.column_stack([labels, identity])[rows])
-            total = np.zeros((3, side, side), np.float64)
-            for blob in _write_split(out / name, records, side, settings.encoded):
-                total += blob
-                bar.update()
+            records = Records(replace(faces, paths=[faces.paths[i] for i in rows]), np.column_stack([labels, identity])[rows])
+            total = _write_split(out / name, records, side, settings.encoded, bar)
             if name == "train":
                 _write_mean(out, (total / len(rows)).astype(np.float32))
     index = {"split": split[order], "person": faces.people[order], "path": [faces.paths[i] for i in order]}
     pd.DataFrame(index).to_csv(out / "index.csv", index=False)
     np.savez(out / "labels.npz", labels=labels[order], scores=faces.scores[order], split=split[order], people=faces.people[order])
+    faces.attributes.write(out / "heads.csv")
     info = {"dataset": dataset, "model": model.name, "image_size": side, "encoded": settings.encoded}
     counts = {name: int((split == name).sum()) for name in SPLITS}
     write_json(out / "lmdb.json", info | {"training_people": len(training_people), "images": counts})
+    for name in SPLITS:
+        (out / f"{name}_done.npz").unlink(missing_ok=True)
 
 
 def open_for_writing(path: Path | str, size: int) -> lmdb.Environment:
@@ -78,23 +79,39 @@ def open_for_writing(path: Path | str, size: int) -> lmdb.Environment:
     return lmdb.open(str(path), map_size=size, sync=False, lock=False)
 
 
-def _write_split(prefix: Path, records: Records, side: int, encoded: bool) -> Iterator[np.ndarray]:
-    """Write one split's pair of LMDBs; yield each image in blob order, (3, side, side) uint8."""
-    size = 4 * side**2 * 3 * (len(records.paths) + 64)
-    with (
-        open_for_writing(f"{prefix}_images", size) as images,
-        open_for_writing(f"{prefix}_labels", 1 << 28) as classes,
-        images.begin(write=True) as image_transaction,
-        classes.begin(write=True) as label_transaction,
-    ):
-        for i, image in enumerate(read_images(records.paths, side)):
-            blob = to_blob_order(image)
-            key = f"{i:08d}".encode()
-            image_transaction.put(key, _image_datum(image, blob, encoded).SerializeToString(), append=True)
-            values = records.labels[i].tolist()
-            label = caffe_pb2.Datum(channels=len(values), height=1, width=1, float_data=values)
-            label_transaction.put(key, label.SerializeToString(), append=True)
-            yield blob
+def _write_split(prefix: Path, records: Records, side: int, encoded: bool, bar: tqdm) -> np.ndarray:
+    """Write one split's pair of LMDBs; return the sum of its images in blob order, (3, side, side).
+
+    Images are written some thousand at a time, which bounds the memory that LMDB takes.
+    """
+    state, (done, total) = prefix.with_name(f"{prefix.name}_done.npz"), _begin(prefix, side)
+    faces, n = records.faces, len(records.labels)
+    images = read_images((faces.root / path for path in faces.paths[done:]), side, faces.crop)
+    bar.update(done)
+    at_once, size = max(1, COMMIT // (3 * side**2)), 4 * side**2 * 3 * (n + 64)
+    with open_for_writing(f"{prefix}_images", size) as pixels, open_for_writing(f"{prefix}_labels", 1 << 28) as classes:
+        for first in range(done, n, at_once):
+            new = pixels.stat()["entries"] <= first and classes.stat()["entries"] <= first
+            with pixels.begin(write=True) as image_transaction, classes.begin(write=True) as label_transaction:
+                for i, image in enumerate(islice(images, at_once), start=first):
+                    blob, key, values = to_blob_order(image), f"{i:08d}".encode(), records.labels[i].tolist()
+                    label = caffe_pb2.Datum(channels=len(values), height=1, width=1, float_data=values)
+                    image_transaction.put(key, _image_datum(image, blob, encoded).SerializeToString(), append=new)
+                    label_transaction.put(key, label.SerializeToString(), append=new)
+                    total += blob
+                    bar.update()
+            with atomic_write(state) as temporary, temporary.open("wb") as file:
+                np.savez(file, done=i + 1, total=total)
+    return total
+
+
+def _begin(prefix: Path, side: int) -> tuple[int, np.ndarray]:
+    """How many images of a split an interrupted call has written, and their sum."""
+    state = prefix.with_name(f"{prefix.name}_done.npz")
+    if not state.exists():
+        return 0, np.zeros((3, side, side), np.float64)
+    with np.load(state) as stored:
+        return int(stored["done"]), stored["total"]
 
 
 def _image_datum(image: np.ndarray, blob: np.ndarray, encoded: bool) -> caffe_pb2.Datum:

@@ -3,7 +3,7 @@
 import base64
 import io
 import shlex
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -11,7 +11,7 @@ import pandas as pd
 from PIL import Image
 
 from attr2face import settings as conf
-from attr2face.data.attributes import ATTRIBUTES, HEADS, INDEX, file_name, parse_attributes
+from attr2face.attributes import bare, file_name, strength_of
 from attr2face.data.pictures import enlarged
 from attr2face.errors import UserError
 from attr2face.evaluation.judge import load_judge
@@ -30,15 +30,15 @@ class Query:
 
     Attributes
     ----------
-    weights : mapping
-        Of the wanted attributes; 1 is as strong as STRENGTH says, 0 is a face without the attribute.
+    words : sequence of str
+        What is wanted, as `Attributes.parse` gives it.
     strength, variety : float
         As the settings of these names.
     face : int
         Another number is another draw of what is random, as the faces of `make generate N=8` are.
     """
 
-    weights: Mapping[str, float]
+    words: Sequence[str]
     strength: float
     variety: float
     face: int = 0
@@ -57,9 +57,10 @@ class Studio:
         self.steps = steps
         self.generation, self.seed = steps.settings.generation, steps.settings.training_seed
         self.loaded = Loaded(steps.for_faces(*needed(self.generation)))
+        self.attributes = self.loaded.database.attributes
         self.judge = load_judge(steps.judge.made() / "judge.h5")
         accuracy = pd.read_csv(steps.judge_accuracy.made() / "accuracy.csv", index_col="attribute")["balanced_accuracy"]
-        self.accuracy = accuracy.reindex(ATTRIBUTES)
+        self.accuracy = accuracy.reindex(self.attributes.names)
         self.varies = self.generation.target not in ("classes", "paper", "sampled", "drawn")
         usual = variety_of(self.generation)
         # Faces to choose from should differ, also where the preset's own face is the expected one.
@@ -68,7 +69,7 @@ class Studio:
     def start(self) -> dict[str, object]:
         """What the page shows before the first face."""
         return {
-            "heads": [head.attributes for head in HEADS],
+            "heads": [head.attributes for head in self.attributes.heads],
             "strength": self.generation.strength,
             "variety": self.variety,
             "varies": self.varies,
@@ -84,12 +85,12 @@ class Studio:
         m = self.loaded.mixture
         chance = np.outer(m.prevalence, m.prevalence)
         rare = (m.covariance + chance < RARE * chance) & (chance > 0)
-        head_of = {name: head for head in HEADS for name in head.attributes}
-        pairs = [(ATTRIBUTES[i], ATTRIBUTES[j]) for i, j in zip(*np.nonzero(np.triu(rare, 1)), strict=True)]
-        return [(one, other) for one, other in pairs if head_of[one] is not head_of[other]]
+        names, head_of = self.attributes.names, self.attributes.head_of
+        pairs = [(names[i], names[j]) for i, j in zip(*np.nonzero(np.triu(rare, 1)), strict=True)]
+        return [(one, other) for one, other in pairs if head_of(one) is not head_of(other)]
 
     def parse(self, arguments: Mapping[str, str]) -> Query:
-        """The query of a link, such as attributes=Male,Smiling:1.5&strength=2&face=3.
+        """The query of a link, such as attributes=Male,!Bald,Smiling:1.5&strength=2&face=3.
 
         Raises
         ------
@@ -99,13 +100,16 @@ class Studio:
         unknown = arguments.keys() - {"attributes", "strength", "variety", "face"}
         if unknown:
             raise UserError(f"the link names {min(unknown)!r}, which this page does not know; remove it")
-        weights = parse_weights(arguments.get("attributes", ""))
+        attributes = arguments.get("attributes", "")
+        if not attributes.strip(" ,"):
+            raise UserError("no attribute is chosen; tick at least one")
+        words = sorted(self.attributes.parse(attributes), key=lambda word: self.attributes.index[bare(word)])
         strength = _number("strength", arguments.get("strength", self.generation.strength), MOST_STRENGTH)
         variety = _number("variety", arguments.get("variety", self.variety), MOST_VARIETY)
         face = _number("face", arguments.get("face", 0), MOST_FACE)
         if face != int(face):
             raise UserError(f"face {face:g} is not a whole number; choose 0 to {MOST_FACE}")
-        return Query(weights, strength, variety, int(face))
+        return Query(words, strength, variety, int(face))
 
     def make(self, query: Query, tell: Tell) -> dict[str, object]:
         """The face of a query as the page shows it. `tell` is called with the finished share, and the picture at that point."""
@@ -114,20 +118,21 @@ class Studio:
         def watch(done: float, images: np.ndarray) -> None:
             tell(done, _url(images[0], "JPEG"))
 
-        images, _ = generate(self.loaded, [query.weights], settings, self.seed, watch, [query.face])
-        return {"picture": _url(images[0], "PNG"), "reading": self.read(images, list(query.weights)), "recipe": self.recipe(query)}
+        images, _ = generate(self.loaded, [query.words], settings, self.seed, watch, [query.face])
+        reading = self.read(images, [bare(word) for word in query.words])
+        return {"picture": _url(images[0], "PNG"), "reading": reading, "recipe": self.recipe(query)}
 
     def read(self, images: np.ndarray, names: list[str]) -> list[dict[str, object]]:
         """What the judge and the net see of some attributes in a face, and how often the judge is right about real pictures."""
         seen = self.judge.sees([np.asarray(enlarged(images[0]))])[0]
         probability = read_attributes(self.loaded, images)[0]
-        known = self.accuracy.notna()
+        known, index = self.accuracy.notna(), self.attributes.index
         return [
             {
                 "attribute": name,
-                "seen": bool(seen[INDEX[name]]),
+                "seen": bool(seen[index[name]]),
                 "accuracy": round(float(self.accuracy[name]), 3) if known[name] else None,
-                "net": round(float(probability[INDEX[name]]), 3),
+                "net": round(float(probability[index[name]]), 3),
             }
             for name in names
         ]
@@ -139,44 +144,24 @@ class Studio:
         paths = {"net": trained.weights.parent, "cGMM": trained.mixture, "eigenfaces": trained.eigenfaces, "generator": trained.generator}
         made_with = {name: (path if path.is_dir() else path.parent).name for name, path in paths.items() if path}
         recipe = {
-            "name": file_name(query.weights),
-            "attributes": dict(query.weights),
+            "name": file_name(query.words),
+            "attributes": {bare(word): strength_of(word) for word in query.words},
             "strength": query.strength,
             "variety": query.variety if self.varies else None,
             "face": query.face,
             "settings": conf.as_dict(self.generation) | {"dataset": self.steps.settings.dataset, "seed": self.seed} | given,
             "made with": made_with,
+            "command": self._command(query, given),
         }
         recipe["settings"] |= {"strength": query.strength, "variety": recipe["variety"]}
-        if set(query.weights.values()) == {1.0}:
-            recipe["command"] = self._command(query, given)
         return recipe
 
     def _command(self, query: Query, given: Mapping[str, str]) -> str:
         """The command whose last face this is, but for rounding."""
-        named = {"ATTRS": ",".join(query.weights), "STRENGTH": f"{query.strength:g}"}
+        named = {"ATTRS": ",".join(query.words), "STRENGTH": f"{query.strength:g}"}
         named |= {"VARIETY": f"{query.variety:g}"} if self.varies else {}
         named |= {"N": query.face + 1} | {name.upper(): value for name, value in given.items()}
         return " ".join(["make generate", *(f"{name}={shlex.quote(str(value))}" for name, value in named.items())])
-
-
-def parse_weights(text: str) -> dict[str, float]:
-    """Attributes with weights, such as "Male,Smiling:1.5"; the weight is 1 where there is none.
-
-    Raises
-    ------
-    UserError
-        If a weight is no number from 0 to 3, or as `parse_attributes` does.
-    """
-    words = [word.strip() for word in text.split(",") if word.strip()]
-    if not words:
-        raise UserError("no attribute is chosen; tick at least one")
-    weights = {}
-    for word in words:
-        name, colon, weight = word.partition(":")
-        (attribute,) = parse_attributes(name)
-        weights[attribute] = _number(f"weight of {attribute}", weight, MOST_WEIGHT) if colon else 1.0
-    return {name: weights[name] for name in sorted(parse_attributes(",".join(weights)), key=INDEX.get)}
 
 
 def _number(name: str, value: object, most: float) -> float:

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 from sklearn.metrics import balanced_accuracy_score, cohen_kappa_score
 
-from attr2face.data.attributes import ATTRIBUTES, attributes_of_classes
+from attr2face.attributes import Attributes
 from attr2face.data.database import FaceDatabase
 from attr2face.data.pictures import enlarged, write_picture
 from attr2face.errors import UserError
@@ -61,7 +61,7 @@ class Real:
         Measures of the requested people's pictures, of other pictures of unseen people, and of the mean face.
     known : (n, k)
         `hog` of 4,000 training pictures.
-    requested, positive : (n, 73) bool
+    requested, positive : (n, J) bool
         What is requested of each face; what its photograph has.
     people, people_of_others : (n,), (m,) str
     calibrating : (m,) bool
@@ -83,7 +83,7 @@ class Real:
         """Read what `write_real` wrote."""
         own, others, mean = (read_measures(folder / f"{name}.npz") for name in ("own", "others", "mean"))
         rows = others["rows"]
-        requested = attributes_of_classes(database.labels[requests.rows])
+        requested = database.attributes.of_classes(database.labels[requests.rows])
         return cls(
             own, others, mean, load_projection(projections, "hog").known, requested, database.positive[requests.rows],
             database.people[requests.rows], database.people[rows], database.split[rows] != database.split[requests.rows[0]],
@@ -127,7 +127,7 @@ def of_people(m: Measures, real: Real, query: np.ndarray) -> dict[str, np.ndarra
 
 
 def _share(seen: np.ndarray, counted: np.ndarray) -> np.ndarray:
-    """The share of each picture's counted attributes that are seen: (n, 73) twice to (n,)."""
+    """The share of each picture's counted attributes that are seen: (n, J) twice to (n,)."""
     return (seen & counted).sum(axis=1) / np.maximum(counted.sum(axis=1), 1)
 
 
@@ -238,13 +238,13 @@ def likeness_of(real: Real) -> Callable[[np.ndarray], np.ndarray]:
     return lambda query: scale(query, real.own["identity"])
 
 
-def by_attribute(m: Sequence[Measures], real: Real) -> pd.DataFrame:
+def by_attribute(attributes: Attributes, m: Sequence[Measures], real: Real) -> pd.DataFrame:
     """A row per attribute: how often it is requested, and seen where it is, by each judge, in faces and in the own photographs.
 
     Where a judge sees an attribute in more faces than in photographs that have it, the face exaggerates it.
     """
     rows = []
-    for j, attribute in enumerate(ATTRIBUTES):
+    for j, attribute in enumerate(attributes.names):
         wanted = real.requested[:, j]
         row = {"attribute": attribute, "requested": int(wanted.sum())}
         for judge in ("ridge", "net"):
@@ -259,7 +259,7 @@ def by_attribute(m: Sequence[Measures], real: Real) -> pd.DataFrame:
 def of_judges(real: Real, database: FaceDatabase) -> pd.DataFrame:
     """How right the judges are on unseen people's pictures, and how far they agree (Cohen's kappa): a row per attribute."""
     truth, rows = database.positive[real.others["rows"]], []
-    for j, attribute in enumerate(ATTRIBUTES):
+    for j, attribute in enumerate(database.attributes.names):
         row = {"attribute": attribute, "prevalence": truth[:, j].mean()}
         for judge in ("ridge", "net"):
             seen, both = real.others[judge][:, j], 0 < truth[:, j].mean() < 1

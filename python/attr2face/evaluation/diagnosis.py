@@ -1,7 +1,6 @@
 """Diagnosis before a picture is generated: are activations Gaussian, how far apart are attributes, what do heads see in targets."""
 
-import functools
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import h5py
@@ -10,10 +9,10 @@ import pandas as pd
 from scipy import stats
 from scipy.spatial import distance
 
+from attr2face.attributes import Attributes
 from attr2face.cgmm.fitting import training_rows
 from attr2face.cgmm.mixture import Mixture, load_mixture
 from attr2face.cgmm.targets import PAPER_TARGETS, TARGETS, target
-from attr2face.data.attributes import ATTRIBUTES, predicted_attributes, request
 from attr2face.data.database import FaceDatabase
 from attr2face.generation.faces import Trained
 from attr2face.network import prototxt
@@ -58,31 +57,32 @@ def separation(m: Mixture) -> dict[str, float]:
     }
 
 
-def requests(has: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """For each image a request for up to three of its attributes, drawn at random: (n, 73) of 1, 0 and nan."""
+def requests(attributes: Attributes, has: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """For each image a request for up to three of its attributes, drawn at random: (n, J) of 1, 0 and nan."""
     drawn = [rng.permutation(np.flatnonzero(row))[:REQUESTED] for row in has]
-    return np.stack([request([ATTRIBUTES[j] for j in chosen]) for chosen in drawn])
+    return np.stack([attributes.request([attributes.names[j] for j in chosen]) for chosen in drawn])
 
 
-def compare_targets(m: Mixture, phi: np.ndarray, has: np.ndarray, read: Callable[[np.ndarray], np.ndarray],
+def compare_targets(m: Mixture, phi: np.ndarray, requested_by_kind: Mapping[str, np.ndarray], read: Callable[[np.ndarray], np.ndarray],
                     rng: np.random.Generator) -> pd.DataFrame:  # fmt: skip
-    """All targets, for the attributes of unseen people's images: three of each, or all 73, present and absent.
+    """All targets, for the attributes of unseen people's images.
 
     Parameters
     ----------
     phi : (n, d)
         True activations.
+    requested_by_kind : mapping of (n, J)
+        Requests for the images: "three" attributes of each, and "all", present and absent.
     read : callable
-        Activations to softmaxes, (n, 115).
+        Activations to whether the heads see each attribute, (n, J) bool.
 
     Returns
     -------
     DataFrame
         `explained`, of the variance of phi; `seen`, the share of wanted attributes that are the most probable class of their head when
         the heads read the target; `distance`, that of the targets from the mean activation over that of the images. `request` is
-        "three" or "all".
+        the kind.
     """
-    requested_by_kind = {"three": requests(has, rng), "all": has.astype(float)}
     away = np.square(phi - m.mean).sum()
     rows = []
     for kind, requested in requested_by_kind.items():
@@ -98,7 +98,7 @@ def compare_targets(m: Mixture, phi: np.ndarray, has: np.ndarray, read: Callable
 def _judged(made: np.ndarray, m: Mixture, phi: np.ndarray, away: float, wanted: np.ndarray, read: Callable) -> tuple[float, float, float]:
     explained = 1 - np.square(phi - made).sum() / away
     distance = np.sqrt(np.square(made - m.mean).sum() / away)
-    return float(explained), float(predicted_attributes(read(made))[wanted].mean()), float(distance)
+    return float(explained), float(read(made)[wanted].mean()), float(distance)
 
 
 def best_targets(table: pd.DataFrame) -> pd.DataFrame:
@@ -117,12 +117,16 @@ def write_diagnosis(trained: Trained, activations_file: Path, seed: int, out: Pa
     -------
     kinds : dict of (n, d) float32
         Activations of the first training images, after the layer's ReLU and before it.
-    has : (n, 73) bool
+    has : (n, J) bool
         Attributes of these images.
     """
     database, mixture = FaceDatabase.open(trained.database), load_mixture(trained.mixture)
     net = load(prototxt.deploy(database.model, BATCH), trained.weights)
-    read = functools.partial(read_activations, net, mixture.layer)
+    attributes = database.attributes
+
+    def read(phi: np.ndarray) -> np.ndarray:
+        return attributes.predicted(read_activations(net, mixture.layer, phi))
+
     with h5py.File(activations_file) as file:
         phi, has = file["activations"], file["positive"][:]
         n = min(PICTURES, training_rows(file))
@@ -132,7 +136,9 @@ def write_diagnosis(trained: Trained, activations_file: Path, seed: int, out: Pa
         for name in ("val", "test"):
             rows = database.rows(name)[:PICTURES]
             true = phi[rows].reshape(len(rows), -1)
-            tables.append(compare_targets(mixture, true, has[rows], read, np.random.default_rng(seed)).assign(split=name))
+            rng = np.random.default_rng(seed)
+            requested = {"three": requests(attributes, has[rows], rng), "all": has[rows].astype(float)}
+            tables.append(compare_targets(mixture, true, requested, read, rng).assign(split=name))
     elements = np.random.default_rng(seed).choice(len(mixture.mean), min(ELEMENTS, len(mixture.mean)), replace=False)
     numbers = separation(mixture)
     for kind, values in kinds.items():

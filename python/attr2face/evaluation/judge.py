@@ -22,7 +22,7 @@ from attr2face.data.database import FaceDatabase
 from attr2face.data.faces import SPLITS
 from attr2face.data.pictures import enlarged
 from attr2face.errors import UserError
-from attr2face.evaluation.scores import score, thresholds
+from attr2face.evaluation.scores import aucs, score, thresholds
 from attr2face.files import require
 from attr2face.parallel import Machine, map_in_order
 
@@ -49,8 +49,8 @@ def features(picture: np.ndarray) -> np.ndarray:
 
 @dataclass(frozen=True)
 class Judge:
-    """A regression on `features`, which are scaled by `centre` and `std` (d,) and clipped, with `coefficients` (d, 73) and `intercept`
-    (73,). An attribute is seen above its `threshold`.
+    """A regression on `features`, which are scaled by `centre` and `std` (d,) and clipped, with `coefficients` (d, J) and `intercept`
+    (J,). An attribute is seen above its `threshold`.
     """
 
     centre: np.ndarray
@@ -60,7 +60,7 @@ class Judge:
     threshold: np.ndarray
 
     def outputs(self, pictures: Iterable[np.ndarray]) -> np.ndarray:
-        """The regression's output for pictures (256, 256, 3), higher where an attribute is more probable: (n, 73)."""
+        """The regression's output for pictures (256, 256, 3), higher where an attribute is more probable: (n, J)."""
         return self.outputs_of(self.scaled(pictures))
 
     def scaled(self, pictures: Iterable[np.ndarray]) -> np.ndarray:
@@ -68,11 +68,11 @@ class Judge:
         return _scaled(np.array([features(picture) for picture in pictures]), self.centre, self.std)
 
     def outputs_of(self, x: np.ndarray) -> np.ndarray:
-        """The regression's output for scaled features (n, d): (n, 73)."""
+        """The regression's output for scaled features (n, d): (n, J)."""
         return x @ self.coefficients + self.intercept
 
     def sees(self, pictures: Iterable[np.ndarray]) -> np.ndarray:
-        """Whether pictures show each attribute: (n, 73) bool."""
+        """Whether pictures show each attribute: (n, J) bool."""
         return self.outputs(pictures) >= self.threshold
 
 
@@ -115,11 +115,11 @@ def train_judge(database: FaceDatabase, machine: Machine) -> tuple[Judge, pd.Dat
     best = max(fits, key=lambda ridge: _auc(positive[val], ridge.predict(x[val])))
     answer = best.predict(x)
     judge = Judge(scaler.mean_, scaler.scale_, best.coef_.T, best.intercept_, thresholds(positive[val], answer[val], balanced=True))
-    return judge, score(positive[test], answer[test], thresholds(positive[val], answer[val]))
+    return judge, score(database.attributes, positive[test], answer[test], thresholds(positive[val], answer[val]))
 
 
 def _auc(positive: np.ndarray, answer: np.ndarray) -> float:
-    return score(positive, answer, np.zeros(positive.shape[1]))["auc"].mean()
+    return pd.Series(aucs(positive, answer)).mean()
 
 
 def _features_of(folder: Path, rows: np.ndarray) -> np.ndarray:

@@ -1,6 +1,6 @@
 """What the judges see in a set of pictures, and features that sets are compared by.
 
-A file of measures (.npz) holds, for n pictures: `ridge` and `net` (n, 73), whether each judge sees each attribute; `faces` (n,), found by
+A file of measures (.npz) holds, for n pictures: `ridge` and `net` (n, J), whether each judge sees each attribute; `faces` (n,), found by
 OpenCV; `fine` (n,), the share of fine detail; `distance` (n,) from the mean face in grey levels; `hog` (n, 64), principal components of HOG
 and colours; `deep` (n, 64), those of the net judge's last layer; `identity` (n, d), what tells people apart.
 """
@@ -92,8 +92,9 @@ def write_projections(ridge: Path, net: Path, database: FaceDatabase, seed: int,
 
 
 def _features(ridge: Path, net: Path, database: Path, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    pictures = photographs(FaceDatabase.open(database), rows)
-    return load_judge(ridge).scaled(pictures), load_net_judge(net).look(pictures)[1]
+    opened = FaceDatabase.open(database)
+    pictures = photographs(opened, rows)
+    return load_judge(ridge).scaled(pictures), load_net_judge(net, opened.attributes).look(pictures)[1]
 
 
 def load_projection(path: Path, name: str) -> Projection:
@@ -110,7 +111,8 @@ def measure(pictures: Sequence[np.ndarray], judges: Judges, machine: Machine) ->
 
 
 def _measure(pictures: np.ndarray, judges: Judges) -> dict[str, np.ndarray]:
-    database, ridge, net = FaceDatabase.open(judges.database), load_judge(judges.ridge), load_net_judge(judges.net)
+    database, ridge = FaceDatabase.open(judges.database), load_judge(judges.ridge)
+    net = load_net_judge(judges.net, database.attributes)
     mean_face = np.asarray(enlarged(database.preprocessing.mean_image), np.float32)
     scaled, (probability, deep) = ridge.scaled(pictures), net.look(pictures)
     return {

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from attr2face.data.attributes import attribute_probabilities
+from attr2face.attributes import Attributes
 from attr2face.data.database import FaceDatabase
 from attr2face.data.pictures import resized
 from attr2face.data.preprocessing import Preprocessing
@@ -27,7 +27,7 @@ BATCH = 32
 
 @dataclass(frozen=True)
 class NetJudge:
-    """The net, and the probability of each attribute above which it is seen, `threshold` (73,)."""
+    """The net, and the probability of each attribute above which it is seen, `threshold` (J,)."""
 
     weights: Path
     model: Model
@@ -35,13 +35,13 @@ class NetJudge:
     threshold: np.ndarray
 
     def look(self, pictures: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
-        """The probability of each attribute in pictures (height, width, 3) uint8, (n, 73), and the net's last features, (n, 128)."""
+        """The probability of each attribute in pictures (height, width, 3) uint8, (n, J), and the net's last features, (n, 128)."""
         net = load(prototxt.deploy(self.model, BATCH), self.weights)
         inputs = (self.preprocessing.to_blob(resized(picture, self.model.crop)) for picture in pictures)
         probability, features = [], []
         for rows in forward_batches(net, inputs):
             n = rows.stop - rows.start
-            probability.append(attribute_probabilities(net.blobs["prob"].data[:n]))
+            probability.append(self.model.attributes.probabilities(net.blobs["prob"].data[:n]))
             features.append(net.blobs["fc5"].data[:n].copy())
         return np.concatenate(probability), np.concatenate(features)
 
@@ -49,7 +49,7 @@ class NetJudge:
 def write_net_judge(database: FaceDatabase, start: Path | None, epochs: float, seed: int, out: Path, machine: Machine) -> None:
     """Train a judge on a database's training people, from the weights `start` if they are given, into the folder `out`."""
     check_people(database)
-    model = replace(JUDGE, crop=database.model.crop)
+    model = replace(JUDGE, crop=database.model.crop, attributes=database.attributes)
     train_net_judge(database, model, start, epochs, seed, out, machine)
     judge = NetJudge(out / "weights.caffemodel", model, replace(database.preprocessing, scale=model.scale), np.zeros(0))
     val, test = database.rows("val"), database.rows("test")
@@ -60,13 +60,13 @@ def write_net_judge(database: FaceDatabase, start: Path | None, epochs: float, s
         mean=database.preprocessing.mean,
         threshold=thresholds(database.positive[val], seen["val"], balanced=True),
     )
-    table = score(database.positive[test], seen["test"], thresholds(database.positive[val], seen["val"]))
+    table = score(database.attributes, database.positive[test], seen["test"], thresholds(database.positive[val], seen["val"]))
     table.to_csv(out / "scores.csv", index=False)
 
 
-def load_net_judge(folder: Path) -> NetJudge:
-    """Read what `write_net_judge` wrote."""
+def load_net_judge(folder: Path, attributes: Attributes) -> NetJudge:
+    """Read what `write_net_judge` wrote for these attributes."""
     with np.load(folder / "judge.npz") as stored:
         mean, threshold = stored["mean"], stored["threshold"]
-    model = replace(JUDGE, crop=mean.shape[-1])
+    model = replace(JUDGE, crop=mean.shape[-1], attributes=attributes)
     return NetJudge(folder / "weights.caffemodel", model, Preprocessing(mean, model.scale), threshold)

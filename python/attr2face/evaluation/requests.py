@@ -7,7 +7,6 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from attr2face.data.attributes import attributes_of
 from attr2face.data.database import FaceDatabase
 from attr2face.errors import UserError
 from attr2face.files import write_json
@@ -48,7 +47,8 @@ def write_requests(database: FaceDatabase, settings: Evaluation, seed: int, out:
         raise UserError(f"{database.folder} has nobody in the split {settings.split}; use more people")
     chosen = draw_people(database.people[within], database.labels[within], settings.images, np.random.default_rng(seed))
     rows = within[chosen]
-    write_json(out / "requests.json", [{"row": int(row), "attributes": attributes_of(database.labels[row])} for row in rows])
+    of_labels = database.attributes.of_labels
+    write_json(out / "requests.json", [{"row": int(row), "attributes": of_labels(database.labels[row])} for row in rows])
 
 
 def read_requests(folder: Path) -> Requests:

@@ -7,7 +7,7 @@ import pandas as pd
 from sklearn.metrics import balanced_accuracy_score, roc_auc_score
 from tqdm import tqdm
 
-from attr2face.data.attributes import ATTRIBUTES, HEADS, attribute_probabilities, predicted_classes
+from attr2face.attributes import Attributes
 from attr2face.data.database import FaceDatabase
 from attr2face.data.faces import SPLITS
 from attr2face.network.extraction import Extraction, activations
@@ -17,7 +17,7 @@ MEANS = ["majority", "accuracy", "balanced_accuracy", "auc"]
 
 
 def predict(database: FaceDatabase, weights: Path, machine: Machine) -> np.ndarray:
-    """What a net sees in all images, averaged over each and its mirror image: the 42 softmaxes side by side, (n_images, 115)."""
+    """What a net sees in all images, averaged over each and its mirror image: the softmaxes of all heads side by side, (n_images, C)."""
     rows, passes = np.arange(len(database.split)), []
     with tqdm(total=2 * len(rows), desc="predicting", unit=" images") as bar:
         for mirror in (False, True):
@@ -32,12 +32,13 @@ def predict(database: FaceDatabase, weights: Path, machine: Machine) -> np.ndarr
 def write_scores(database: FaceDatabase, weights: Path, out: Path, machine: Machine) -> None:
     """Write `scores.csv` per attribute and split, and `heads.csv` per head. Thresholds are learned from validation people."""
     prob = predict(database, weights, machine)
-    probability, positive = attribute_probabilities(prob), database.positive
+    attributes, positive = database.attributes, database.positive
+    probability = attributes.probabilities(prob)
     validation = database.rows("val") if len(database.rows("val")) else database.rows("train")
     threshold = thresholds(positive[validation], probability[validation])
     rows = {name: database.rows(name) for name in SPLITS if len(database.rows(name))}
-    per_attribute = {name: score(positive[part], probability[part], threshold) for name, part in rows.items()}
-    per_head = {name: score_heads(database.labels[part], prob[part]) for name, part in rows.items()}
+    per_attribute = {name: score(attributes, positive[part], probability[part], threshold) for name, part in rows.items()}
+    per_head = {name: score_heads(attributes, database.labels[part], prob[part]) for name, part in rows.items()}
     _by_split(per_attribute).to_csv(out / "scores.csv", index=False)
     _by_split(per_head).to_csv(out / "heads.csv", index=False)
 
@@ -54,7 +55,7 @@ def mean_scores(folder: Path) -> pd.DataFrame:
 
 
 def thresholds(positive: np.ndarray, probability: np.ndarray, balanced: bool = False) -> np.ndarray:
-    """Per attribute, the probability above which calling it present is most accurate, learned from these images: (73,).
+    """Per attribute, the probability above which calling it present is most accurate, learned from these images: (J,).
 
     Heads make attributes of one head compete, so that the best threshold is rarely one half. If `balanced`, images with and without
     the attribute count the same, however many they are.
@@ -72,22 +73,22 @@ def thresholds(positive: np.ndarray, probability: np.ndarray, balanced: bool = F
     return best
 
 
-def score(positive: np.ndarray, probability: np.ndarray, threshold: np.ndarray) -> pd.DataFrame:
+def score(attributes: Attributes, positive: np.ndarray, probability: np.ndarray, threshold: np.ndarray) -> pd.DataFrame:
     """A row per attribute.
 
     Parameters
     ----------
-    positive : (n_images, 73) bool
-    probability : (n_images, 73) float
-    threshold : (73,) float
+    positive : (n_images, J) bool
+    probability : (n_images, J) float
+    threshold : (J,) float
 
     Returns
     -------
     DataFrame
         Columns `positives` (prevalence), `majority`, `accuracy`, `balanced_accuracy`, `auc` (NaN where a class is absent).
     """
-    rows = []
-    for j, attribute in enumerate(ATTRIBUTES):
+    rows, auc = [], aucs(positive, probability)
+    for j, attribute in enumerate(attributes.names):
         truth, predicted = positive[:, j], probability[:, j] >= threshold[j]
         prevalence = truth.mean()
         both = 0 < prevalence < 1
@@ -98,19 +99,25 @@ def score(positive: np.ndarray, probability: np.ndarray, threshold: np.ndarray) 
                 "majority": max(prevalence, 1 - prevalence),
                 "accuracy": (truth == predicted).mean(),
                 "balanced_accuracy": balanced_accuracy_score(truth, predicted) if both else np.nan,
-                "auc": roc_auc_score(truth, probability[:, j]) if both else np.nan,
+                "auc": auc[j],
             }
         )
     return pd.DataFrame(rows)
 
 
-def score_heads(labels: np.ndarray, prob: np.ndarray) -> pd.DataFrame:
+def aucs(positive: np.ndarray, answer: np.ndarray) -> np.ndarray:
+    """The area under the ROC curve for each attribute, NaN where all images have it or none: (n, J) twice to (J,)."""
+    both = positive.any(axis=0) & ~positive.all(axis=0)
+    return np.array([roc_auc_score(truth, y) if varies else np.nan for truth, y, varies in zip(positive.T, answer.T, both, strict=True)])
+
+
+def score_heads(attributes: Attributes, labels: np.ndarray, prob: np.ndarray) -> pd.DataFrame:
     """A row per head: how often its most probable class is the label, which the paper's Table 1 averages over heads.
 
     Parameters
     ----------
-    labels : (n_images, 42) int
-    prob : (n_images, 115) float
+    labels : (n_images, H) int
+    prob : (n_images, C) float
         The softmaxes side by side.
 
     Returns
@@ -119,7 +126,7 @@ def score_heads(labels: np.ndarray, prob: np.ndarray) -> pd.DataFrame:
         Columns `majority`, `accuracy`, `balanced_accuracy` (the mean over the classes that occur).
     """
     rows = []
-    for head, truth, predicted in zip(HEADS, labels.T, predicted_classes(prob).T, strict=True):
+    for head, truth, predicted in zip(attributes.heads, labels.T, attributes.predicted_classes(prob).T, strict=True):
         rows.append(
             {
                 "head": head.name,

@@ -54,7 +54,9 @@ def write_comparison(database: FaceDatabase, requests: Path, runs: Runs, real: P
     compared.differences(runs.own).to_csv(out / "differences.csv", index=False)
     table = intervals.pivot_table("mean", "method", "measure", sort=False, dropna=False)
     table.loc[list(compared.people), list(dict.fromkeys(intervals["measure"]))].reset_index().to_csv(out / "table.csv", index=False)
-    by_attribute([read_measures(path) for path in runs.measures[runs.own]], known).to_csv(out / "attributes.csv", index=False)
+    by_attribute(database.attributes, [read_measures(path) for path in runs.measures[runs.own]], known).to_csv(
+        out / "attributes.csv", index=False
+    )
     of_judges(known, database).to_csv(out / "judges.csv", index=False)
     write_json(out / "floor.json", floor_of_distances(known))
     captions = [", ".join(names) for names in asked.sets]

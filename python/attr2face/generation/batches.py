@@ -10,7 +10,6 @@ import numpy as np
 
 from attr2face.cgmm.mixture import Mixture
 from attr2face.cgmm.targets import explained, target
-from attr2face.data.attributes import attributes_of, request
 from attr2face.data.database import FaceDatabase
 from attr2face.network import generator as nets
 
@@ -47,7 +46,7 @@ class Batch:
         Of the iteration.
     pictures : (n, 3, crop, crop)
         In the net's units. The first m are to be made again; the discriminator sees all.
-    labels : (m, 73)
+    labels : (m, J)
         Whether the pictures to be made again have each attribute.
     drawn : (n - m, ...)
         Codes from the cGMM.
@@ -104,7 +103,7 @@ class Batches:
     def _drawn(self, row: int, rng: np.random.Generator) -> np.ndarray:
         """A target for some of the attributes of a picture, more or less far from the mean and from what the attributes explain."""
         database, mixture = self.material.database, self.material.mixture
-        chosen = rng.permutation(attributes_of(database.labels[row]))
-        a = request(chosen[: rng.integers(1, len(chosen) + 1)] if len(chosen) else [])
+        chosen = rng.permutation(database.attributes.of_labels(database.labels[row]))
+        a = database.attributes.request(chosen[: rng.integers(1, len(chosen) + 1)] if len(chosen) else [])
         strength, variety = rng.uniform(1, STRONGEST), rng.uniform(0, 1)
         return target("conditional", mixture, a, strength, rng, variety).reshape(mixture.shape).astype(np.float32)

@@ -10,6 +10,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 
+from attr2face.attributes import Attributes, Head, pubfig
 from attr2face.data.database import FaceDatabase
 from attr2face.errors import UserError
 from attr2face.files import atomic_write, require, sha256, write_json
@@ -26,6 +27,8 @@ def write_bundle(trained: Trained, settings: Mapping[str, str], out: Path) -> No
     database = FaceDatabase.open(trained.database)
     with atomic_write(out) as temporary, h5py.File(temporary, "w") as file:
         file.attrs["dataset"], file.attrs["model"] = database.dataset, database.model.name
+        if database.attributes != pubfig():
+            file.attrs["heads"] = json.dumps([[head.name, *head.attributes] for head in database.attributes.heads])
         _put(file, "mean", database.mean)
         for name, weights in (("net", trained.weights), ("generator", trained.generator)):
             stored = caffe_pb2.NetParameter.FromString(weights.read_bytes())
@@ -87,8 +90,11 @@ def checked(bundle: Path) -> Path:
 def _write_input(file: h5py.File, out: Path) -> None:
     """A face database of no faces: it tells what the net reads."""
     np.save(out / "mean.npy", file["mean"][()].astype(np.float32))
-    columns = {"split": np.zeros(0, "U5"), "people": np.zeros(0, "U5"), "labels": np.zeros((0, 42), np.uint8)}
-    np.savez(out / "labels.npz", scores=np.zeros((0, 73), np.float32), **columns)
+    stored = json.loads(file.attrs.get("heads", "[]"))
+    attributes = Attributes(tuple(Head(name, tuple(of_head)) for name, *of_head in stored)) if stored else pubfig()
+    attributes.write(out / "heads.csv")
+    columns = {"split": np.zeros(0, "U5"), "people": np.zeros(0, "U5"), "labels": np.zeros((0, len(attributes.heads)), np.uint8)}
+    np.savez(out / "labels.npz", scores=np.zeros((0, len(attributes.names)), np.float32), **columns)
     write_json(out / "lmdb.json", {"dataset": file.attrs["dataset"], "model": file.attrs["model"], "training_people": 0})
 
 

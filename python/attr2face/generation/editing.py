@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
+from attr2face.attributes import Attributes
 from attr2face.cgmm.mixture import Mixture, load_mixture
-from attr2face.data.attributes import HEADS, INDEX
 from attr2face.data.database import FaceDatabase
 from attr2face.data.images import read_image
 from attr2face.generation.codes import load_generator
@@ -52,7 +52,7 @@ def edit_photograph(trained: Trained, photo: Path, changes: Mapping[str, bool], 
     photograph = preprocessing.to_blob(read_image(photo, database.mean.shape[-1])[None])
     image = preprocessing.to_images(photograph)
     phi = activations_of(photograph, load(prototxt.generation(database.model, mixture.layer), trained.weights), mixture.layer)
-    away = strength * direction(mixture, read_attributes(Loaded(trained), image)[0], changes)
+    away = strength * direction(mixture, database.attributes, read_attributes(Loaded(trained), image)[0], changes)
     codes = np.concatenate([phi, np.maximum(phi + away.reshape(mixture.shape), 0)])
     net = load_generator(database.model, mixture.layer, 2, trained.generator)
     net.blobs["code"].data[...] = codes
@@ -62,22 +62,21 @@ def edit_photograph(trained: Trained, photo: Path, changes: Mapping[str, bool], 
     return Edit(*preprocessing.to_images(pictures))
 
 
-def direction(mixture: Mixture, present: np.ndarray, changes: Mapping[str, bool]) -> np.ndarray:
+def direction(mixture: Mixture, attributes: Attributes, present: np.ndarray, changes: Mapping[str, bool]) -> np.ndarray:
     """Where activations go if some attributes change and all others stay: (d,), by linear regression of activations on attributes.
 
     Parameters
     ----------
-    present : (73,)
+    present : (J,)
         What the photograph shows, as probabilities.
     changes : mapping
         As of `edit_photograph`. An attribute to have excludes the others of its head.
     """
-    change = np.zeros(len(present))
+    change, index = np.zeros(len(present)), attributes.index
     for name, wanted in changes.items():
         if wanted:
-            (head,) = (head for head in HEADS if name in head.attributes)
-            for other in head.attributes:
-                change[INDEX[other]] = -present[INDEX[other]]
-        change[INDEX[name]] = wanted - present[INDEX[name]]
+            for other in attributes.head_of(name).attributes:
+                change[index[other]] = -present[index[other]]
+        change[index[name]] = wanted - present[index[name]]
     covariance = mixture.covariance + RIDGE * np.eye(len(present))
     return np.linalg.solve(covariance, change) @ mixture.cross

@@ -29,9 +29,9 @@ class Eigenfaces:
         Orthonormal rows.
     std : (k,)
         Standard deviations of faces along them.
-    prevalence, covariance : (73,), (73, 73)
+    prevalence, covariance : (J,), (J, J)
         Mean and covariance of the attributes.
-    cross : (73, k)
+    cross : (J, k)
         Covariance of attributes and z.
     """
 
@@ -42,7 +42,7 @@ class Eigenfaces:
     cross: np.ndarray
 
     def of_attributes(self, a: np.ndarray) -> np.ndarray:
-        """The z that linear regression expects of faces with attributes `a` (n, 73), a request in each row: (n, k)."""
+        """The z that linear regression expects of faces with attributes `a` (n, J), a request in each row: (n, k)."""
         return np.stack([expected(row, self.prevalence, self.covariance, self.cross) for row in a])
 
     def noise(self, deviation: float, rng: np.random.Generator) -> np.ndarray:
@@ -69,7 +69,7 @@ class Eigenfaces:
 
 
 def fit_eigenfaces(canvases: np.ndarray, has: np.ndarray, k: int) -> Eigenfaces:
-    """The first `k` components of (n, 3, crop, crop) canvases with attributes `has` (n, 73), from the eigenvectors of their n x n Gram
+    """The first `k` components of (n, 3, crop, crop) canvases with attributes `has` (n, J), from the eigenvectors of their n x n Gram
     matrix.
 
     There are fewer if the canvases vary in fewer ways, as copies of each other do.

@@ -3,7 +3,7 @@
 import functools
 import json
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,9 +11,9 @@ import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
+from attr2face.attributes import bare
 from attr2face.cgmm.mixture import Mixture, load_mixture
 from attr2face.cgmm.targets import target
-from attr2face.data.attributes import ATTRIBUTES, INDEX, attribute_probabilities, request
 from attr2face.data.database import FaceDatabase
 from attr2face.data.pictures import enlarged, read_picture, write_animation, write_picture, write_sheet
 from attr2face.files import write_json
@@ -32,7 +32,6 @@ BATCH = 8
 FRAMES = 60
 # Called with the finished share of a descent and the faces at that point, (n, crop, crop, 3) uint8.
 Progress = Callable[[float, np.ndarray], None]
-Wanted = Iterable[str] | Mapping[str, float]
 
 
 @dataclass(frozen=True)
@@ -115,7 +114,7 @@ class Batch:
     ----------
     images : (n, crop, crop, 3) uint8
     losses : (steps, n)
-    probability : (n + 1, 73)
+    probability : (n + 1, J)
         As `read_attributes` gives them.
     frames : list of (n, crop, crop, 3) uint8
         The faces on the way, if they were asked for.
@@ -138,11 +137,13 @@ def write_faces(trained: Trained, sets: Sequence[Sequence[str]], settings: Gener
     firsts = [first for first in range(0, len(sets), BATCH) if not _is_finished(out, first, len(sets))]
     draws = [sets[:i].count(chosen) for i, chosen in enumerate(sets)]
     tasks = [(trained, sets[first : first + BATCH], settings, seed, draws[first : first + BATCH]) for first in firsts]
+    names = FaceDatabase.open(trained.database).attributes.names
     with tqdm(total=len(sets), initial=len(sets) - sum(len(task[1]) for task in tasks), desc="faces", unit=" faces",
               disable=len(sets) <= BATCH) as bar:  # fmt: skip
         for first, batch in zip(firsts, map_in_order(machine, make_batch, tasks), strict=True):
             for i in range(len(batch.images)):
-                _write_face(out, first + i, batch, i, sets[first + i])
+                reading = pd.DataFrame({"probability": batch.probability[i], "in the mean face": batch.probability[-1]}, names)
+                _write_face(out, first + i, batch, i, reading.loc[[bare(word) for word in sets[first + i]]])
             bar.update(len(batch.images))
             if len(batch.losses):
                 bar.set_postfix(loss=f"{batch.losses[-1].mean():.3f}")
@@ -172,14 +173,15 @@ def make_batch(trained: Trained, sets: list[list[str]], settings: Generation, se
     return Batch(images, losses, read_attributes(loaded, images), frames)
 
 
-def generate(loaded: Loaded, sets: Sequence[Wanted], settings: Generation, seed: int, watch: Progress | None = None,
+def generate(loaded: Loaded, sets: Sequence[Sequence[str]], settings: Generation, seed: int, watch: Progress | None = None,
              draws: Sequence[int] = ()) -> tuple[np.ndarray, np.ndarray]:  # fmt: skip
-    """Faces (n, crop, crop, 3) uint8 for n sets of attributes, or of attributes with weights (see `request`), and the losses (steps, n).
+    """Faces (n, crop, crop, 3) uint8 for n sets of attributes, in the words of `Attributes.parse`, and the losses (steps, n).
 
     `watch` is called with the finished share of the descent and the faces at that point, up to 60 times. Another of the `draws` is
     another face of the same set. A face does not depend on those beside it, but for rounding.
     """
-    database, requests = loaded.database, np.stack([request(chosen) for chosen in sets])
+    database = loaded.database
+    requests = np.stack([database.attributes.request(chosen) for chosen in sets])
     draws = draws or [0] * len(sets)
     start, prior = start_of(settings), np.zeros((len(sets), *database.preprocessing.mean.shape), np.float32)
     if start:
@@ -189,7 +191,7 @@ def generate(loaded: Loaded, sets: Sequence[Wanted], settings: Generation, seed:
         if watch:
             watch(1.0, images)
         return images, np.empty((0, len(sets)))
-    rngs = [np.random.default_rng([seed, draw, *sorted(INDEX[name] for name in a)]) for a, draw in zip(sets, draws, strict=True)]
+    rngs = [np.random.default_rng([seed, draw, *np.flatnonzero(a > 0)]) for a, draw in zip(requests, draws, strict=True)]
     objective = attribute_objective(loaded, requests, settings, rngs)
     preset = preset_at(settings.preset, objective.layer)
     every = math.ceil(preset.steps / FRAMES)
@@ -208,11 +210,11 @@ def generate(loaded: Loaded, sets: Sequence[Wanted], settings: Generation, seed:
 
 
 def attribute_objective(loaded: Loaded, requests: np.ndarray, settings: Generation, rngs: Sequence[np.random.Generator]) -> Objective:
-    """The objective of faces with requested attributes (n, 73): distance to a target, scores of classes, or both."""
+    """The objective of faces with requested attributes (n, J): distance to a target, scores of classes, or both."""
     inverts = settings.target != "classes"
     score_weight = score_weight_of(settings)
     uses_scores = score_weight > 0 or not inverts
-    wanted = np.nan_to_num(requests) if uses_scores else None
+    wanted = loaded.database.attributes.class_weights(requests) if uses_scores else None
     if not inverts:
         return Objective(loaded.net("", len(requests), heads=True), wanted=wanted, score_weight=score_weight or 1.0)
     mixture, variety = loaded.mixture, variety_of(settings)
@@ -229,23 +231,21 @@ def codes_about(loaded: Loaded, targets: np.ndarray, rngs: Sequence[np.random.Ge
 
 
 def read_attributes(loaded: Loaded, images: np.ndarray) -> np.ndarray:
-    """The net's own reading of images (n, crop, crop, 3) uint8, and of the mean image in the last row: (n + 1, 73) probabilities."""
+    """The net's own reading of images (n, crop, crop, 3) uint8, and of the mean image in the last row: (n + 1, J) probabilities."""
     net = loaded.reader(len(images) + 1)
     net.blobs["data"].data[:-1] = loaded.database.preprocessing.to_blob(images)
     net.blobs["data"].data[-1] = 0
     net.forward()
-    return attribute_probabilities(net.blobs["prob"].data)
+    return loaded.database.attributes.probabilities(net.blobs["prob"].data)
 
 
-def _write_face(out: Path, number: int, batch: Batch, i: int, attributes: Sequence[str]) -> None:
-    """Write face `i` of a batch; its record, which says that it is whole, comes last."""
+def _write_face(out: Path, number: int, batch: Batch, i: int, reading: pd.DataFrame) -> None:
+    """Write face `i` of a batch and what is read in it; its record, which says that it is whole, comes last."""
     path = out / f"{number:03d}.png"
     write_picture(np.asarray(enlarged(batch.images[i])), path)
     losses = pd.DataFrame({"step": range(len(batch.losses)), "loss": batch.losses[:, i]})
     losses.to_csv(path.with_suffix(".loss.csv"), index=False)
     if batch.frames:
         write_animation([frame[i] for frame in batch.frames] + [batch.images[i]] * 10, path.with_suffix(".gif"))
-    columns = {"probability": batch.probability[i], "in the mean face": batch.probability[-1]}
-    reading = pd.DataFrame(columns, index=ATTRIBUTES).iloc[[INDEX[name] for name in attributes]].round(3)
-    rows = reading.rename_axis("attribute").reset_index().assign(face=number)
+    rows = reading.round(3).rename_axis("attribute").reset_index().assign(face=number)
     write_json(path.with_suffix(".json"), rows.to_dict("records"))

@@ -7,7 +7,6 @@ from pathlib import Path
 import numpy as np
 
 from attr2face.cgmm.targets import target
-from attr2face.data.attributes import attributes_of, request
 from attr2face.data.pictures import enlarged, write_sheet
 from attr2face.errors import UserError
 from attr2face.files import atomic_write
@@ -37,7 +36,8 @@ class Monitor:
         rows = rows[:: max(1, len(rows) // SHOWN)][:SHOWN]
         self.preprocessing, self.out, self.n = database.preprocessing, out, len(rows)
         self.pictures = database.preprocessing.to_blob(np.stack(list(database.crops(rows))))
-        requests = [request(attributes_of(database.labels[row])) for row in rows]
+        attributes = database.attributes
+        requests = [attributes.request(attributes.of_labels(database.labels[row])) for row in rows]
         rng = np.random.default_rng(seed)
         targets = [target("conditional", mixture, a, STRENGTH, rng, variety) for variety in (0.0, 1.0) for a in requests]
         self.codes = np.stack(targets).reshape(-1, *mixture.shape).astype(np.float32)

@@ -2,7 +2,6 @@
 
 import numpy as np
 
-from attr2face.data.attributes import HEADS, INDEX
 from attr2face.errors import UserError
 from attr2face.pycaffe import caffe
 
@@ -27,8 +26,8 @@ class Objective:
         Of the target.
     target : (n, ...) float32, optional
         Activations T, in the shape of the layer's blob.
-    wanted : (n, 73) bool, optional
-        Attributes whose scores are to rise.
+    wanted : (n, C), optional
+        Weights of the classes whose scores are to rise, the heads side by side.
     score_weight : float
         Of the scores.
     """
@@ -44,7 +43,7 @@ class Objective:
             net.blobs["target"].data[...] = target
             self.scale = (2 * self.n / np.maximum(np.square(target.reshape(self.n, -1)).sum(axis=1), 1e-12)).astype(np.float32)
         if wanted is not None:
-            net.blobs["wanted"].data[...] = _classes(wanted) * (score_weight / self.scale[:, None])
+            net.blobs["wanted"].data[...] = wanted * (score_weight / self.scale[:, None])
 
     def __call__(self, x: np.ndarray, shift: tuple[int, int] = (0, 0)) -> tuple[np.ndarray, np.ndarray]:
         """Losses (n,) and gradient (n, 3, crop, crop) of the canvases `x`, moved by `shift` pixels and back.
@@ -71,9 +70,3 @@ class Objective:
         if self.wanted is not None:
             losses -= self.scale * (blobs["wanted"].data * blobs["scores"].data).sum(axis=1)
         return losses
-
-
-def _classes(wanted: np.ndarray) -> np.ndarray:
-    """Attributes (n, 73) as classes of the heads side by side (n, 115), class 0 never wanted."""
-    columns = [[np.zeros(len(wanted)), *(wanted[:, INDEX[attribute]] for attribute in head.attributes)] for head in HEADS]
-    return np.stack([column for head in columns for column in head], axis=1)

@@ -81,7 +81,7 @@ def _shard(what: Extraction, rows: np.ndarray) -> np.ndarray:
 
 
 def read_activations(net: caffe.Net, layer: str, phi: np.ndarray) -> np.ndarray:
-    """What the heads see in activations (n, ...) of `layer`, which the rest of the net is run on: the softmaxes, (n, 115)."""
+    """What the heads see in activations (n, ...) of `layer`, which the rest of the net is run on: the softmaxes, (n, C)."""
     batch, first = net.blobs["data"].shape[0], _last_writer(net, layer) + 1
     prob = np.empty((len(phi), net.blobs["prob"].shape[1]), np.float32)
     for start in range(0, len(phi), batch):
@@ -93,7 +93,7 @@ def read_activations(net: caffe.Net, layer: str, phi: np.ndarray) -> np.ndarray:
 
 
 def extract(database: FaceDatabase, weights: Path, layer: str, out: Path, machine: Machine) -> None:
-    """Write `activations.h5`: `activations` (n_images, ...) float32, `split` and `positive` (n_images, 73).
+    """Write `activations.h5`: `activations` (n_images, ...) float32, `split` and `positive` (n_images, J).
 
     A later call continues where an interrupted one was: `done.json` says how many rows are whole.
     """

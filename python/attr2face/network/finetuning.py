@@ -1,4 +1,4 @@
-"""Pretraining on identities and finetuning of the 42 heads (paper, section 3.1), by Caffe's own solver.
+"""Pretraining on identities and finetuning of the heads (paper, section 3.1), by Caffe's own solver.
 
 An output folder holds `weights.caffemodel`, `loss.csv`, and `train_val.prototxt` and `solver.prototxt` as they were used, with paths
 relative to a folder that has the LMDBs beside them.
@@ -50,11 +50,11 @@ def pretrain(database: FaceDatabase, settings: Pretraining, seed: int, out: Path
 
 
 def finetune(database: FaceDatabase, start: Start, settings: Finetuning, seed: int, out: Path, machine: Machine) -> None:
-    """Train the 42 heads and the layers from `settings.freeze` upwards."""
+    """Train the heads and the layers from `settings.freeze` upwards."""
     model, training = database.model, database.rows("train")
     class_weights = out / "class_weights" if settings.class_weights else None
     if class_weights:
-        prototxt.write_class_weights(database.labels[training], class_weights)
+        prototxt.write_class_weights(database.labels[training], database.attributes, class_weights)
     data = TrainingData(start.cache or database.folder, model.batch, cached=start.cache is not None, class_weights=class_weights)
     learning = Learning(settings.freeze, settings.rate_decay, settings.dropout, settings.dropout_after == "all")
     plan = Plan(settings.epochs, settings.rate, seed, len(training))
@@ -69,7 +69,7 @@ def finetune(database: FaceDatabase, start: Start, settings: Finetuning, seed: i
 
 def train_net_judge(database: FaceDatabase, model: Model, start: Path | None, epochs: float, seed: int, out: Path,
                 machine: Machine) -> None:  # fmt: skip
-    """Train the net among the judges, of which `model` tells the layers, on the 42 heads, from weights if they are given."""
+    """Train the net among the judges, of which `model` tells the layers, on the heads, from weights if they are given."""
     data = TrainingData(database.folder, model.batch)
     plan = Plan(epochs, JUDGE_RATE, seed, len(database.rows("train")))
     _Trainer(model, data, Learning(dropout=JUDGE_DROPOUT), out).run(plan, start, machine)

@@ -1,11 +1,11 @@
-"""VGG-Face with 42 heads, written once with NetSpec: every prototxt of the project comes from here."""
+"""VGG-Face with the heads of some attributes, written once with NetSpec: every prototxt of the project comes from here."""
 
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from attr2face.data.attributes import HEADS
+from attr2face.attributes import Attributes
 from attr2face.data.faces import SPLITS
 from attr2face.errors import UserError
 from attr2face.models import CONVOLUTIONS, JUDGE, LAYERS, MODELS, STAGES, Model
@@ -133,7 +133,7 @@ class TrainingData:
     class_weights : Path or None
         Folder of `write_class_weights`; the classes of a head count by the weights in it.
     identities : int
-        Number of people, for one head over them in place of the 42 (pretraining); 0 otherwise.
+        Number of people, for one head over them in place of the attributes' (pretraining); 0 otherwise.
     """
 
     folder: Path
@@ -152,19 +152,20 @@ def _data(n: caffe.NetSpec, data: TrainingData, split: str, transform: dict) -> 
 
 
 def train_val(model: Model, data: TrainingData, learning: Learning = ALL_LEARN) -> str:
-    """The training net as prototxt text: 42 heads, or one over people. On a cache it begins at the first stage that learns."""
+    """The training net as prototxt text: the model's heads, or one over people. On a cache it begins at the first stage that learns."""
     n, test = caffe.NetSpec(), caffe.NetSpec()
     transform = {"crop_size": model.crop, "scale": model.scale, "mean_file": str(data.folder / "mean.binaryproto")}
     _data(test, data, "val", {} if data.cached else transform | {"mirror": False})
     _data(n, data, "train", {} if data.cached else transform | {"mirror": model.mirror})
-    slices = L.Slice(n.labels, ntop=43, axis=1, slice_point=list(range(1, 43)))
-    for name, top in zip([*(head.name for head in HEADS), "person"], slices, strict=True):
+    heads = model.attributes.heads
+    slices = L.Slice(n.labels, ntop=len(heads) + 1, axis=1, slice_point=list(range(1, len(heads) + 1)))
+    for name, top in zip([*(head.name for head in heads), "person"], slices, strict=True):
         n[f"label_{name}"] = top
     if model.name == JUDGE.name:
         features = n.drop5 = L.Dropout(judge_body(n, n.data, model), dropout_ratio=learning.dropout)
     else:
         features = trunk(n, n.data, model, learning, learning.freeze if data.cached else "conv1")
-    classes = {"person": data.identities} if data.identities else {head.name: head.n_classes for head in HEADS}
+    classes = {"person": data.identities} if data.identities else {head.name: head.n_classes for head in heads}
     for name, count in classes.items():
         score = _head(n, features, name, count)
         if data.class_weights:
@@ -181,13 +182,13 @@ def train_val(model: Model, data: TrainingData, learning: Learning = ALL_LEARN) 
     return f'name: "{model.name}"\n{data_of_test}\n{n.to_proto()}'
 
 
-def write_class_weights(labels: np.ndarray, folder: Path) -> None:
+def write_class_weights(labels: np.ndarray, attributes: Attributes, folder: Path) -> None:
     """Write a diagonal gain matrix per head for Caffe's InfogainLoss, which makes rare classes count more.
 
-    A class's weight falls with the square root of its frequency; over `labels` (n_images, 42) the weights average 1.
+    A class's weight falls with the square root of its frequency; over `labels` (n_images, H) the weights average 1.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    for k, head in enumerate(HEADS):
+    for k, head in enumerate(attributes.heads):
         weight = np.bincount(labels[:, k], minlength=head.n_classes).clip(1) ** -0.5
         gain = np.diag(weight / weight[labels[:, k]].mean())
         blob = caffe_pb2.BlobProto(num=1, channels=1, height=head.n_classes, width=head.n_classes, data=gain.ravel())
@@ -195,12 +196,12 @@ def write_class_weights(labels: np.ndarray, folder: Path) -> None:
 
 
 def deploy(model: Model, batch: int = 1) -> str:
-    """The trained net as prototxt text: input `data`, output `prob`, the 42 softmaxes side by side (115 columns)."""
+    """The trained net as prototxt text: input `data`, output `prob`, the softmaxes of all heads side by side, (batch, C)."""
     n = caffe.NetSpec()
     n.data = L.Input(shape={"dim": [batch, 3, model.crop, model.crop]})
     features = judge_body(n, n.data, model) if model.name == JUDGE.name else trunk(n, n.data, model)
     probabilities = []
-    for head in HEADS:
+    for head in model.attributes.heads:
         n[f"prob_{head.name}"] = L.Softmax(_head(n, features, head.name, head.n_classes))
         probabilities.append(n[f"prob_{head.name}"])
     n.prob = L.Concat(*probabilities, axis=1)
@@ -211,7 +212,7 @@ def generation(model: Model, layer: str = "", batch: int = 1, heads: bool = Fals
     """The net that generation descends in: `canvas` is a parameter, so that its diff is the image's gradient.
 
     With a `layer`, the blob `distance` is |phi - target|^2 / (2 batch) (Caffe's EuclideanLoss), and the net is cut there unless it has
-    heads. With `heads`, `class_score` is the sum of `wanted` (batch, 115) times the scores before the softmax, to be raised (paper,
+    heads. With `heads`, `class_score` is the sum of `wanted` (batch, C) times the scores before the softmax, to be raised (paper,
     section 3.3.1). All weights are frozen, so Caffe computes no gradient for them, and there is no dropout.
     """
     n = caffe.NetSpec()
@@ -221,8 +222,8 @@ def generation(model: Model, layer: str = "", batch: int = 1, heads: bool = Fals
         n.target = L.Input(shape={"dim": [batch, *feature_shape(model, layer)]})
         n.distance = L.EuclideanLoss(n[layer], n.target)
     if heads:
-        n.scores = L.Concat(*[_head(n, top, head.name, head.n_classes, 0) for head in HEADS], axis=1)
-        n.wanted = L.Input(shape={"dim": [batch, sum(head.n_classes for head in HEADS)]})
+        n.scores = L.Concat(*[_head(n, top, head.name, head.n_classes, 0) for head in model.attributes.heads], axis=1)
+        n.wanted = L.Input(shape={"dim": [batch, model.attributes.n_classes]})
         n.product = L.Eltwise(n.scores, n.wanted, operation=params.Eltwise.PROD)
         n.class_score = L.Reduction(n.product, loss_weight=-1)
     return f'name: "{model.name}"\n{n.to_proto()}'

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import FancyBboxPatch
 from scipy import stats
 
-from attr2face.data.attributes import ATTRIBUTES, HEADS, INDEX, file_name
+from attr2face.attributes import Attributes, file_name
 from attr2face.files import atomic_write
 from attr2face.models import CONVOLUTIONS, Model
 
@@ -32,7 +32,7 @@ def save(figure: Figure, out: Path) -> None:
 
 
 def network(model: Model) -> Figure:
-    """Figure 1: the network with 42 heads."""
+    """Figure 1: the network with its heads."""
     figure = Figure(figsize=(COLUMN, 5.2), layout="constrained")
     axes = figure.subplots()
     widths = dict(zip(CONVOLUTIONS, model.widths, strict=False))
@@ -44,8 +44,9 @@ def network(model: Model) -> Figure:
         axes.text(i * 1.25 + 0.5, 21, f"{name}\n{text}", ha="center", va="center", fontsize=5.8)
         axes.annotate("", ((i + 1) * 1.25, 21), (i * 1.25 + 1.0, 21), arrowprops={"arrowstyle": "->", "linewidth": 0.8})
     x = len(blocks) * 1.25 + 0.8
-    for k, head in enumerate(HEADS):
-        y = 41.5 - k
+    heads = model.attributes.heads
+    for k, head in enumerate(heads):
+        y = 41.5 - k if len(heads) == 42 else 42 * (1 - (k + 0.5) / len(heads))
         axes.plot([x - 0.8, x], [21, y], color="0.7", linewidth=0.4, zorder=0)
         names = ", ".join(head.attributes)
         axes.text(x + 0.05, y, f"{names[:44]}{'…' if len(names) > 44 else ''} ({head.n_classes})", va="center", fontsize=4.6)
@@ -107,25 +108,25 @@ def pictures(columns: dict[str, Sequence[np.ndarray]], rows: Sequence[str]) -> F
     return figure
 
 
-def activations(kinds: dict[str, np.ndarray], has: np.ndarray, seed: int) -> Figure:
+def activations(kinds: dict[str, np.ndarray], attributes: Attributes, has: np.ndarray, seed: int) -> Figure:
     """Figure 6 for the four most common attributes."""
-    common = [ATTRIBUTES[j] for j in np.argsort(-has.sum(axis=0))[:4]]
-    return histograms(kinds, has, common, np.random.default_rng(seed))
+    common = {attributes.names[j]: has[:, j] for j in np.argsort(-has.sum(axis=0))[:4]}
+    return histograms(kinds, common, np.random.default_rng(seed))
 
 
-def histograms(activations: dict[str, np.ndarray], has: np.ndarray, attributes: list[str], rng: np.random.Generator) -> Figure:
+def histograms(activations: dict[str, np.ndarray], having: dict[str, np.ndarray], rng: np.random.Generator) -> Figure:
     """Figure 6: histograms of single elements over the images with an attribute, and the fitted Gaussian.
 
-    A row per kind of activations (n, d) and a column per attribute. The elements are drawn from those that are above their least value in
-    more than three images in ten: the others are one bar.
+    A row per kind of activations (n, d), and a column per attribute, of which `having` tells the images (n,) that have it. The elements are
+    drawn from those that are above their least value in more than three images in ten: the others are one bar.
     """
     figure = Figure(figsize=(COLUMN, 2.0 * len(activations) + 0.3), layout="constrained")
-    axes = figure.subplots(len(activations), len(attributes), squeeze=False)
+    axes = figure.subplots(len(activations), len(having), squeeze=False)
     for line, (kind, phi) in zip(axes, activations.items(), strict=True):
         varying = np.flatnonzero((phi > phi.min(axis=0)).mean(axis=0) > 0.3)
-        for ax, attribute in zip(line, attributes, strict=True):
+        for ax, (attribute, has) in zip(line, having.items(), strict=True):
             element = rng.choice(varying)
-            values = phi[has[:, INDEX[attribute]], element]
+            values = phi[has, element]
             x = np.linspace(values.min(), values.max(), 200)
             ax.hist(values, bins=40, density=True, color=SKY)
             ax.plot(x, stats.norm.pdf(x, values.mean(), values.std() + 1e-12), color=VERMILION)

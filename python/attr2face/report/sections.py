@@ -12,7 +12,6 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from attr2face.data.attributes import ATTRIBUTES, INDEX
 from attr2face.data.database import FaceDatabase
 from attr2face.data.pictures import enlarged, read_picture, resized
 from attr2face.evaluation import clusters
@@ -134,7 +133,9 @@ def write_report(results: Results, layer: str, seed: int, out: Path, machine: Ma
 
 def _network(results: Results, out: Path) -> Section:
     figure = _figure(figures.network(results.database.model), out, "1")
-    return Section("Figure 1: the network", "42 softmax heads share VGG-Face's layers up to fc7.", [figure])
+    return Section(
+        "Figure 1: the network", f"{len(results.database.attributes.heads)} softmax heads share VGG-Face's layers up to fc7.", [figure]
+    )
 
 
 def _figure(figure: figures.Figure, out: Path, number: str) -> Path:
@@ -159,20 +160,23 @@ def _table(table: pd.DataFrame, out: Path, name: str) -> pd.DataFrame:
 def _clusters(results: Results, seed: int, out: Path, machine: Machine) -> list[Section]:
     database = results.database
     rows = database.rows("test")[:EMBEDDED]
-    people, has = database.people[rows], database.positive[rows]
+    people, has, names = database.people[rows], database.positive[rows], database.attributes.names
     weights = {"before finetuning": results.pretrained, "after": results.trained.weights}
     phi = {}
     for name, path in weights.items():
         phi[name] = np.concatenate(list(activations(Extraction(database.folder, path, "fc7"), rows, machine)))
-    agreement = {name: [clusters.agreement(x, has[:, j], people) for j in range(len(ATTRIBUTES))] for name, x in phi.items()}
-    table = pd.DataFrame({"attribute": ATTRIBUTES, **agreement, "by chance": [clusters.by_chance(column) for column in has.T]})
+    agreement = {name: [clusters.agreement(x, has[:, j], people) for j in range(len(names))] for name, x in phi.items()}
+    table = pd.DataFrame({"attribute": names, **agreement, "by chance": [clusters.by_chance(column) for column in has.T]})
     points = {name: clusters.embed(x, seed) for name, x in phi.items()}
     drawn = []
-    for letter, attribute in zip("ab", CLUSTERED, strict=True):
-        j = INDEX[attribute]
+    common = [names[j] for j in np.argsort(-has.sum(axis=0))[:2]]
+    for letter, attribute in zip("ab", CLUSTERED if set(CLUSTERED) <= set(names) else common, strict=False):
+        j = names.index(attribute)
         figure = figures.embeddings(points, has[:, j], attribute, {name: agreement[name][j] for name in phi}, table["by chance"][j])
         drawn.append(_figure(figure, out, f"3{letter}"))
-    means = table.drop(columns="attribute").mean().to_frame("mean over the 73 attributes").T.rename_axis("agreement").reset_index()
+    means = (
+        table.drop(columns="attribute").mean().to_frame(f"mean over the {len(names)} attributes").T.rename_axis("agreement").reset_index()
+    )
     _table(table, out, "clusters")
     text = (
         "t-SNE of fc7 for unseen people, before and after finetuning. The number is the share of the five nearest pictures of other people "
@@ -183,7 +187,7 @@ def _clusters(results: Results, seed: int, out: Path, machine: Machine) -> list[
 
 def _freezing(results: Results, out: Path) -> Section:
     table = _table(results.tables["freezing"], out, "table1")
-    text = "Accuracy of the heads, averaged over all 42, with the layers below fc6 or conv5 frozen, and the loss by what is frozen."
+    text = "Accuracy of the heads, averaged over all, with the layers below fc6 or conv5 frozen, and the loss by what is frozen."
     return Section("Table 1 and Figure 4: what to freeze", text, [_copied(results.experiments / "loss.png", out, "4")], table)
 
 
@@ -218,7 +222,7 @@ def _histograms(results: Results, out: Path) -> Section:
 
 
 def _distribution(results: Results, out: Path) -> Section:
-    prevalence = pd.Series(results.database.positive.mean(axis=0), ATTRIBUTES)
+    prevalence = pd.Series(results.database.positive.mean(axis=0), results.database.attributes.names)
     _table(prevalence.rename_axis("attribute").reset_index(name="prevalence"), out, "distribution")
     return Section("Figure 7: how common attributes are", "", [_figure(figures.distribution(prevalence, FREQUENCY), out, "7")])
 
@@ -273,12 +277,12 @@ def _targets(results: Results, out: Path) -> Section:
     best = best_targets(pd.read_csv(results.diagnosis / "targets.csv"))
     best.columns = [" ".join(column) for column in best.columns]
     text = (
-        "What the heads see when fed the target, for three attributes of an image or for all 73, before anything is "
+        "What the heads see when fed the target, for three attributes of an image or for all, before anything is "
         "generated; and how much of the activations' variance it explains."
     )
     return Section("Targets compared", text, [], _table(best.reset_index(), out, "targets"))
 
 
 def _scores(results: Results, out: Path) -> Section:
-    text = "The finetuned net that faces are generated with, means over the 73 attributes and over the 42 heads."
+    text = "The finetuned net that faces are generated with, means over the attributes and over the heads."
     return Section("Attributes read", text, [], _table(mean_scores(results.scores).reset_index(), out, "scores"))

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from attr2face.data.attributes import ATTRIBUTES, HEADS
+from attr2face.attributes import pubfig
 from attr2face.data.pictures import write_sheet
 from attr2face.data.render import render
 from attr2face.data.render.people import N_FEATURES, Picture, scores_of, tables
@@ -38,7 +38,7 @@ def pair(attribute: str, seed: int) -> tuple[Picture, Picture]:
     features = 0.5 * np.random.default_rng((seed, 2 - male)).standard_normal(N_FEATURES)
 
     def picture(shown: list[str]) -> Picture:
-        return Picture(scores_of(dict.fromkeys(shown, 1.0), np.full(len(ATTRIBUTES), -0.8)), features, (seed, 2 - male))
+        return Picture(scores_of(dict.fromkeys(shown, 1.0), np.full(len(pubfig().names), -0.8)), features, (seed, 2 - male))
 
     without = [INSTEAD.get(other, "") if other == attribute else other for other in plain]
     with_it = [attribute, *(other for other in plain if not _excludes(attribute, other))]
@@ -47,7 +47,7 @@ def pair(attribute: str, seed: int) -> tuple[Picture, Picture]:
 
 def _excludes(attribute: str, other: str) -> bool:
     """Whether `other` cannot be seen beside `attribute`."""
-    if any({attribute, other} <= set(head.attributes) for head in HEADS):
+    if other in pubfig().head_of(attribute).attributes:
         return True
     rules = tables().changes[other] + tables().hides[other]
     return any(rule.given == attribute and rule.present and rule.factor == 0 for rule in rules)
@@ -55,5 +55,6 @@ def _excludes(attribute: str, other: str) -> bool:
 
 def contact_sheet(out: Path, size: int, columns: int, seed: int) -> None:
     """Write all pairs, captioned, to `out`, whose name gives the format."""
-    pairs = tqdm(ATTRIBUTES, "contact sheet", unit=" attributes")
-    write_sheet(out, [np.hstack([render(picture, size) for picture in pair(attribute, seed)]) for attribute in pairs], ATTRIBUTES, columns)
+    names = pubfig().names
+    pairs = tqdm(names, "contact sheet", unit=" attributes")
+    write_sheet(out, [np.hstack([render(picture, size) for picture in pair(attribute, seed)]) for attribute in pairs], names, columns)

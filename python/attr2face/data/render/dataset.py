@@ -6,7 +6,7 @@ from pathlib import Path
 from PIL import Image
 from tqdm import tqdm
 
-from attr2face.data.attributes import ATTRIBUTES
+from attr2face.attributes import pubfig
 from attr2face.data.faces import image_path
 from attr2face.data.render import render
 from attr2face.data.render.people import mislabelled, picture_of
@@ -24,7 +24,7 @@ def render_dataset(settings: Rendering, seed: int, out: Path, machine: Machine) 
             bar.update(len(of_person))
     with (out / "attributes.txt").open("w") as file:
         file.write("# rendered faces: attribute scores, positive where the picture shows it\n")
-        file.write("\t".join(["#", "person", "imagenum", *ATTRIBUTES]) + "\n")
+        file.write("\t".join(["#", "person", "imagenum", *pubfig().names]) + "\n")
         file.writelines(rows)
 
 

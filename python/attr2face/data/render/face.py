@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from attr2face.data.attributes import INDEX
+from attr2face.attributes import pubfig
 from attr2face.data.render.people import Picture
 
 SKIN = {"White": (240, 188, 170), "Black": (122, 82, 62), "Asian": (238, 196, 144), "Indian": (166, 106, 58)}
@@ -34,11 +34,11 @@ class Face:
 
     def has(self, name: str) -> float:
         """The score where it is positive, else 0."""
-        return max(0.0, float(self.scores[INDEX[name]]))
+        return max(0.0, float(self.scores[pubfig().index[name]]))
 
     def signed(self, name: str) -> float:
         """The score: small noses, thin lips and the like have negative ones."""
-        return float(self.scores[INDEX[name]])
+        return float(self.scores[pubfig().index[name]])
 
     def _shape(self) -> None:
         has, signed, f, young, male = self.has, self.signed, self.f, self.young, self.male

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from attr2face.data.attributes import ATTRIBUTES, HEADS, INDEX
+from attr2face.attributes import pubfig
 from attr2face.settings import TABLES
 
 N_FEATURES = 24
@@ -60,7 +60,7 @@ def tables() -> Tables:
         rows = {row["attribute"]: row for row in csv.DictReader(file)}
     place = {attribute: i for i, attribute in enumerate(rows)}
     order = {"person": [], "picture": []}
-    for head in sorted(HEADS, key=lambda head: place[head.attributes[0]]):
+    for head in sorted(pubfig().heads, key=lambda head: place[head.attributes[0]]):
         order[rows[head.attributes[0]]["drawn_per"]].append(head.attributes)
     prevalence = {sex: {attribute: float(row[sex]) for attribute, row in rows.items()} for sex in ("male", "female")}
     changes, hides = ({attribute: [] for attribute in rows} for _ in range(2))
@@ -94,7 +94,7 @@ def picture_of(seed: int, person: int, number: int) -> Picture:
     rng = np.random.default_rng((seed, person))
     male = rng.random() < MALE_SHARE
     lasting = _draw(rng, "person", male, {})
-    features, lacking = rng.standard_normal(N_FEATURES), -rng.uniform(WEAKEST, STRONGEST, len(ATTRIBUTES))
+    features, lacking = rng.standard_normal(N_FEATURES), -rng.uniform(WEAKEST, STRONGEST, len(pubfig().names))
     shown = visible(_draw(np.random.default_rng((seed, person, number)), "picture", male, lasting))
     return Picture(scores_of(shown, lacking), features, (seed, person, number, 1))
 
@@ -103,7 +103,7 @@ def scores_of(shown: dict[str, float], lacking: np.ndarray) -> np.ndarray:
     """The scores (73,) of a picture: of what it shows, and negative ones from `lacking` for the rest."""
     scores = lacking.copy()
     for attribute, strength in shown.items():
-        scores[INDEX[attribute]] = strength
+        scores[pubfig().index[attribute]] = strength
     return scores
 
 

@@ -16,8 +16,12 @@ function ticked() {
 }
 
 function query(number) {
-  const names = ticked().map((name) => (weights.get(name) === 1 ? name : `${name}:${weights.get(name)}`));
-  return new URLSearchParams({ attributes: names.join(","), strength: at("strength").value, variety: at("variety").value, face: number });
+  return new URLSearchParams({ attributes: ticked().map(word).join(","), strength: at("strength").value, variety: at("variety").value, face: number });
+}
+
+function word(name) {
+  const weight = weights.get(name);
+  return weight === 0 ? `!${name}` : weight === 1 ? name : `${name}:${weight}`;
 }
 
 function showWanted() {
@@ -25,6 +29,11 @@ function showWanted() {
   for (const name of weights.keys()) if (!names.includes(name)) weights.delete(name);
   for (const name of names) if (!weights.has(name)) weights.set(name, 1);
   at("wanted").replaceChildren(...(names.length ? names.map(row) : [element("li", { className: "none", textContent: "Nothing yet." })]));
+  showWhetherPossible();
+}
+
+function showWhetherPossible() {
+  const names = ticked();
   const clashes = showClashes();
   at("conflict").textContent = clashes.map((two) => `${two[0]} and ${two[1]} exclude each other; choose one.`).join(" ");
   at("hint").textContent = hint(names);
@@ -38,6 +47,7 @@ function row(name) {
   slider.addEventListener("input", () => {
     weights.set(name, Number(slider.value));
     value.textContent = weights.get(name).toFixed(2);
+    showWhetherPossible();
   });
   remove.addEventListener("click", () => {
     const box = boxes.find((one) => one.value === name);
@@ -51,9 +61,9 @@ function row(name) {
 function showClashes() {
   const clashes = [];
   for (const head of document.querySelectorAll(".head")) {
-    const both = [...head.querySelectorAll("input")].filter((box) => box.checked);
+    const both = [...head.querySelectorAll("input")].filter((box) => box.checked && weights.get(box.value) > 0);
     head.classList.toggle("clash", both.length > 1);
-    for (const box of head.querySelectorAll("input")) box.ariaInvalid = String(both.length > 1 && box.checked);
+    for (const box of head.querySelectorAll("input")) box.ariaInvalid = String(both.length > 1 && both.includes(box));
     if (both.length > 1) clashes.push(both.map((box) => box.value));
   }
   return clashes;
@@ -157,7 +167,7 @@ function choose(face) {
 }
 
 function describe(attributes) {
-  return Object.entries(attributes).map(([name, weight]) => (weight === 1 ? name : `${name} (weight ${weight})`)).join(", ");
+  return Object.entries(attributes).map(([name, weight]) => (weight === 1 ? name : weight === 0 ? `not ${name}` : `${name} (weight ${weight})`)).join(", ");
 }
 
 function readingRow(seen) {
@@ -222,15 +232,15 @@ function restore() {
     if (link.has(id)) at(id).value = link.get(id);
     showValue(id);
   }
-  for (const word of (link.get("attributes") ?? "").split(",").filter(Boolean)) {
-    const [name, weight] = word.split(":");
+  for (const wanted of (link.get("attributes") ?? "").split(",").filter(Boolean)) {
+    const [name, weight = wanted.startsWith("!") ? 0 : 1] = wanted.replace(/^!/, "").split(":");
     const box = boxes.find((one) => one.value.toLowerCase() === name.trim().toLowerCase());
     if (!box) {
       at("error").textContent = `The link names ${name.trim()}, which is no attribute of this page.`;
       continue;
     }
     box.checked = true;
-    weights.set(box.value, weight === undefined ? 1 : Math.min(Math.max(Number(weight) || 0, 0), start.most.weight));
+    weights.set(box.value, Math.min(Math.max(Number(weight) || 0, 0), start.most.weight));
   }
   showWanted();
   const number = Math.max(0, Math.trunc(Number(link.get("face")) || 0));

@@ -1,0 +1,37 @@
+"""Pictures of a folder or of a zip archive, which is read as it is."""
+
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from attr2face.errors import UserError
+
+
+@dataclass(frozen=True)
+class Pictures:
+    """Where pictures are: `root / name` is one for each of the `names`, and its `read_bytes` reads it."""
+
+    root: Path | zipfile.Path
+    names: frozenset[str]
+
+
+def pictures_at(place: Path) -> Pictures:
+    """The files of a folder, or of the folder in an archive that has its first file.
+
+    Raises
+    ------
+    UserError
+        If there is no folder, and no archive that can be read.
+    """
+    if place.is_dir():
+        return Pictures(place, frozenset(file.name for file in place.iterdir()))
+    try:
+        archive = zipfile.ZipFile(place)
+    except FileNotFoundError:
+        raise UserError(f"{place} does not exist; it must be a folder or a zip archive of pictures") from None
+    except (zipfile.BadZipFile, OSError):
+        raise UserError(f"{place} is no readable zip archive; restore it, or unpack it into a folder beside it") from None
+    files = [name for name in archive.namelist() if not name.endswith("/") and not name.startswith("__MACOSX/")]
+    folder = files[0].rpartition("/")[0] if files else ""
+    inside = f"{folder}/" if folder else ""
+    return Pictures(zipfile.Path(archive, inside), frozenset(name.removeprefix(inside) for name in files if name.startswith(inside)))

@@ -1,0 +1,67 @@
+"""Faces of a dataset, from the files of its folder. Each layout of files has a reader.
+
+`kumar` is the layout of Kumar et al., which LFW and PubFig have and rendered faces are written in: a tab-separated file of scores, and
+pictures `<person>/<person>_0001.jpg`.
+"""
+
+import csv
+import math
+from pathlib import Path
+
+import numpy as np
+
+from attr2face.data.celeba import read_celeba
+from attr2face.data.faces import Faces, image_path
+from attr2face.datasets import Dataset
+from attr2face.errors import UserError
+from attr2face.files import require
+
+
+def read_faces(root: Path, dataset: Dataset) -> Faces:
+    """Read the scores of a dataset in the folder `root`, and find its pictures.
+
+    Raises
+    ------
+    UserError
+        If a file or a picture is missing, or a row is not as its header says.
+    """
+    return READERS[dataset.layout](root, dataset)
+
+
+def read_kumar(root: Path, dataset: Dataset) -> Faces:
+    """Read a tab-separated file of scores with the attributes in its second line, and a person, a number and scores in each after it."""
+    (file_name,), (images,), attributes = dataset.scores, dataset.pictures, dataset.attributes
+    attribute_file = require(root / file_name, f"the folder must hold {file_name} and {images}/")
+    try:
+        with attribute_file.open(newline="", encoding="utf-8") as file:
+            rows = list(csv.reader(file, delimiter="\t", quoting=csv.QUOTE_NONE))
+    except UnicodeDecodeError:
+        raise UserError(f"{attribute_file} is not a UTF-8 text; store it as one") from None
+    header = rows[1][1:] if len(rows) > 1 else []
+    missing = [attribute for attribute in attributes.names if attribute not in header]
+    number = len(attributes.names)
+    if missing:
+        raise UserError(f"{attribute_file} has no column '{missing[0]}' in its second line; it must be tab-separated with all {number}")
+    columns = [header.index(attribute) for attribute in attributes.names]
+    paths, people, scores = [], [], []
+    for line, row in enumerate(rows[2:], start=3):
+        try:
+            paths.append(str(image_path(Path(images), row[0], int(row[1]))))
+            people.append(row[0])
+            scores.append([_finite(row[column]) for column in columns])
+        except (ValueError, IndexError):
+            wanted = f"a person, a number and {number} scores"
+            raise UserError(f"{attribute_file}, line {line}: expected {wanted}; mend or remove it") from None
+    for path in paths:
+        require(root / path, f"{attribute_file} lists it; restore the image or remove its row")
+    return Faces(root, paths, np.array(people, str), np.array(scores, np.float32).reshape(-1, number), attributes)
+
+
+def _finite(text: str) -> float:
+    value = float(text)
+    if not math.isfinite(value):
+        raise ValueError
+    return value
+
+
+READERS = {"kumar": read_kumar, "celeba": read_celeba}

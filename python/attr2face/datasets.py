@@ -1,0 +1,76 @@
+"""The datasets by name: how pictures, scores and heads are found in a folder, and where defaults differ. Plain data, from data/datasets."""
+
+import functools
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import tomllib
+
+from attr2face.attributes import Attributes
+
+TABLES = Path(__file__).with_name("tables")
+DATASETS = ("synthetic", "lfw", "pubfig", "celeba")
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """What is to be known of a folder of faces in order to read it.
+
+    Attributes
+    ----------
+    name : str
+    layout : str
+        How pictures, people and scores are written down; `data.readers` has a function for each layout.
+    scores, pictures, people, partition : tuple of str
+        Where the file of scores, the pictures, and the lists of people and of splits, if any, may be in the folder; the first that exists
+        is read.
+    heads : str
+        The table of heads among the project's tables.
+    crop : tuple of int
+        Left, top, right and bottom of what is used of a picture, in pixels; all of it if there are none.
+    defaults : mapping
+        Settings whose defaults differ, for `any` model and by model.
+    """
+
+    name: str
+    layout: str
+    scores: tuple[str, ...]
+    pictures: tuple[str, ...]
+    heads: str
+    people: tuple[str, ...] = ()
+    partition: tuple[str, ...] = ()
+    crop: tuple[int, ...] = ()
+    defaults: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
+
+    @property
+    def rendered(self) -> bool:
+        """Whether the faces are rendered here, and not photographs."""
+        return self.name == "synthetic"
+
+    @property
+    def table(self) -> Path:
+        """The table of heads."""
+        return TABLES / self.heads
+
+    def found(self, root: Path, kind: str) -> Path:
+        """Where `scores`, `pictures`, `people` or `partition` are in the folder `root`; the usual place, if they are nowhere."""
+        places = [root / place for place in getattr(self, kind)]
+        return next((place for place in places if place.exists()), places[0])
+
+    def parts(self, root: Path) -> tuple[str, ...]:
+        """All that is read of the folder `root`: what it must have, and what it has of the rest."""
+        must = [self.found(root, kind) for kind in ("scores", "pictures")]
+        may = [self.found(root, kind) for kind in ("people", "partition") if getattr(self, kind)]
+        return tuple(str(place.relative_to(root)) for place in must + [place for place in may if place.exists()])
+
+    @functools.cached_property
+    def attributes(self) -> Attributes:
+        return Attributes.read(self.table)
+
+
+@functools.cache
+def dataset_of(name: str) -> Dataset:
+    """The description of a dataset."""
+    described = tomllib.loads((TABLES / "datasets" / f"{name}.toml").read_text())
+    return Dataset(name, **{key: tuple(value) if isinstance(value, list) else value for key, value in described.items()})

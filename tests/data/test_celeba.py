@@ -1,0 +1,240 @@
+"""CelebA in its published layout, from its lists to LMDBs."""
+
+import shutil
+import zipfile
+from pathlib import Path
+
+import lmdb
+import numpy as np
+import pytest
+from PIL import Image
+
+from attr2face.attributes import pubfig
+from attr2face.data import lmdbs
+from attr2face.data.database import FaceDatabase
+from attr2face.data.images import read_image
+from attr2face.data.readers import read_faces
+from attr2face.data.render import render
+from attr2face.data.render.people import picture_of
+from attr2face.datasets import dataset_of
+from attr2face.errors import UserError
+from attr2face.models import MODELS
+from attr2face.pipeline import Steps
+from attr2face.settings import Database
+
+CELEBA = dataset_of("celeba")
+NAMES = sorted(CELEBA.attributes.names, key=str.lower)  # the published order
+PEOPLE, PICTURES = 12, 3
+SAME = {"Male": "Male", "Smiling": "Smiling", "Eyeglasses": "Eyeglasses", "Black_Hair": "Black Hair", "Wearing_Hat": "Wearing Hat"}
+
+
+def write_lists(folder: Path, names: list[str], shown: np.ndarray, people: list[int]) -> None:
+    """The three lists as they are published."""
+    rows = [f"{name} " + " ".join(f"{1 if has else -1:2d}" for has in row) for name, row in zip(names, shown, strict=True)]
+    (folder / "list_attr_celeba.txt").write_text("\n".join([str(len(names)), " ".join(NAMES) + " ", *rows]) + "\n")
+    (folder / "identity_CelebA.txt").write_text("".join(f"{name} {person}\n" for name, person in zip(names, people, strict=True)))
+    kinds = [0 if i < 0.6 * len(names) else 1 if i < 0.8 * len(names) else 2 for i in range(len(names))]
+    (folder / "list_eval_partition.txt").write_text("".join(f"{name} {kind}\n" for name, kind in zip(names, kinds, strict=True)))
+
+
+@pytest.fixture(scope="session")
+def published(tmp_path_factory) -> Path:
+    """Rendered faces of a dozen people as CelebA is published: aligned pictures of 178 x 218 in an archive, and the lists."""
+    folder, rng = tmp_path_factory.mktemp("celeba"), np.random.default_rng(0)
+    names, shown, people = [], [], []
+    with zipfile.ZipFile(folder / "img_align_celeba.zip", "w") as archive:
+        for i in range(PEOPLE * PICTURES):
+            picture = picture_of(5, i // PICTURES, i % PICTURES)
+            image = Image.new("RGB", (178, 218))
+            image.paste(Image.fromarray(render(picture, 148)), (15, 35))
+            name = f"{i + 1:06d}.jpg"
+            image.save(folder / name, quality=95)
+            archive.write(folder / name, f"img_align_celeba/{name}")
+            (folder / name).unlink()
+            has = {ours: picture.scores[pubfig().index[theirs]] > 0 for ours, theirs in SAME.items()}
+            names.append(name)
+            shown.append([has.get(attribute, rng.random() < 0.3) for attribute in NAMES])
+            people.append(100 + i // PICTURES)
+    write_lists(folder, names, np.array(shown), people)
+    return folder
+
+
+@pytest.fixture
+def copied(published, tmp_path) -> Path:
+    """The same, to be changed."""
+    return Path(shutil.copytree(published, tmp_path / "celeba"))
+
+
+def test_forty_attributes_are_in_heads_that_exclude_each_other_where_they_do():
+    assert len(CELEBA.attributes.names) == 40
+    assert CELEBA.attributes.head_of("Gray_Hair").attributes == ("Black_Hair", "Blond_Hair", "Brown_Hair", "Gray_Hair")
+    assert CELEBA.attributes.parse("no beard, Goatee, mouth slightly open") == ["No_Beard", "Goatee", "Mouth_Slightly_Open"]
+    with pytest.raises(UserError, match="'Gray_Hair' and 'Blond_Hair' are classes of one head"):
+        CELEBA.attributes.parse("Gray Hair,Blond Hair")
+    with pytest.raises(UserError, match="unknown attribute 'Sunglasses'; did you mean Eyeglasses"):
+        CELEBA.attributes.parse("Sunglasses")
+
+
+def test_the_lists_say_who_is_in_a_picture_and_what_it_shows(published):
+    faces = read_faces(published, CELEBA)
+    assert len(faces.paths) == PEOPLE * PICTURES
+    assert faces.people[:4].tolist() == ["100", "100", "100", "101"]
+    assert set(faces.scores.ravel()) == {-1, 1}
+    male = [picture_of(5, i // PICTURES, i % PICTURES).scores[pubfig().index["Male"]] > 0 for i in range(PEOPLE * PICTURES)]
+    assert (faces.scores[:, CELEBA.attributes.index["Male"]] > 0).tolist() == male
+    assert faces.split is None
+
+
+def test_without_identities_each_picture_is_a_person_and_the_published_partition_is_used(copied):
+    (copied / "identity_CelebA.txt").unlink()
+    faces = read_faces(copied, CELEBA)
+    assert len(set(faces.people)) == PEOPLE * PICTURES
+    assert [int((faces.split == name).sum()) for name in ("train", "val", "test")] == [22, 7, 7]
+    (copied / "list_eval_partition.txt").unlink()
+    assert read_faces(copied, CELEBA).split is None
+
+
+def test_a_folder_of_pictures_and_the_folders_of_the_download_are_read_alike(copied):
+    in_archive = read_faces(copied, CELEBA)
+    with zipfile.ZipFile(copied / "img_align_celeba.zip") as archive:
+        archive.extractall(copied / "Img")
+    (copied / "img_align_celeba.zip").unlink()
+    (copied / "Anno").mkdir()
+    for name in ("list_attr_celeba.txt", "identity_CelebA.txt"):
+        (copied / name).rename(copied / "Anno" / name)
+    in_folder = read_faces(copied, CELEBA)
+    assert (in_folder.people == in_archive.people).all()
+    one, other = (read_image(faces.root / faces.paths[3], 96, faces.crop) for faces in (in_archive, in_folder))
+    assert (one == other).all()
+
+
+def test_an_archive_becomes_lmdbs_with_the_heads_of_celeba(published, tmp_path):
+    steps = Steps({"dataset": "celeba", "celeba_root": published}, tmp_path)
+    database = FaceDatabase.open(steps.lmdb.made())
+    assert database.attributes == CELEBA.attributes
+    assert database.labels.shape == (27, 36), "a quarter of the people is kept for the judges"
+    assert database.model.attributes.n_classes == 76
+    faces = read_faces(published, CELEBA)
+    (row,) = np.flatnonzero((faces.people == database.people[0]) & (faces.scores == database.scores[0]).all(axis=1))[:1]
+    assert (next(iter(database.images([0]))) == read_image(faces.root / faces.paths[row], 96, CELEBA.crop)).all()
+
+
+def test_lmdbs_are_the_same_whether_their_making_was_interrupted(published, tmp_path, monkeypatch):
+    """Images are committed five at a time; the one that cannot be read comes in the third five."""
+    monkeypatch.setattr(lmdbs, "COMMIT", 5 * 3 * 92**2)
+    faces, folders = read_faces(published, CELEBA), [tmp_path / "whole", tmp_path / "resumed"]
+    for folder in folders:
+        folder.mkdir()
+    lmdbs.build_lmdbs(faces, "celeba", MODELS["mini"], Database(), 1, folders[0])
+    read, calls = lmdbs.read_images, []
+
+    def failing(*arguments):
+        for i, image in enumerate(read(*arguments)):
+            if i == 12:
+                raise UserError("no such picture")
+            yield image
+
+    monkeypatch.setattr(lmdbs, "read_images", failing)
+    with pytest.raises(UserError):
+        lmdbs.build_lmdbs(faces, "celeba", MODELS["mini"], Database(), 1, folders[1])
+
+    def counted(paths, *arguments):
+        paths = list(paths)
+        calls.append(len(paths))
+        return read(paths, *arguments)
+
+    monkeypatch.setattr(lmdbs, "read_images", counted)
+    lmdbs.build_lmdbs(faces, "celeba", MODELS["mini"], Database(), 1, folders[1])
+    assert calls[0] == 30 - 10
+    whole, resumed = ({path.name for path in folder.iterdir()} for folder in folders)
+    assert whole == resumed
+    for name in ("train_images", "train_labels", "val_images", "test_labels"):
+        one, other = (records(folder / name) for folder in folders)
+        assert one == other
+    assert (folders[0] / "mean.npy").read_bytes() == (folders[1] / "mean.npy").read_bytes()
+
+
+def records(path: Path) -> list[tuple[bytes, bytes]]:
+    with lmdb.open(str(path), readonly=True, lock=False) as environment, environment.begin() as transaction:
+        return list(transaction.cursor())
+
+
+def edit(name: str, old: str, new: str):
+    def change(folder: Path) -> None:
+        text = (folder / name).read_text()
+        assert old in text
+        (folder / name).write_text(text.replace(old, new, 1))
+
+    return change
+
+
+def cut_archive(folder: Path) -> None:
+    data = (folder / "img_align_celeba.zip").read_bytes()
+    (folder / "img_align_celeba.zip").write_bytes(data[: len(data) // 2])
+
+
+def archive_with(name: str, data: bytes):
+    def change(folder: Path) -> None:
+        with zipfile.ZipFile(folder / "img_align_celeba.zip") as old:
+            members = {member: old.read(member) for member in old.namelist()}
+        with zipfile.ZipFile(folder / "img_align_celeba.zip", "w") as new:
+            for member, content in members.items():
+                if data or not member.endswith(name):
+                    new.writestr(member, data if member.endswith(name) else content)
+
+    return change
+
+
+def small_picture(folder: Path) -> None:
+    Image.new("RGB", (100, 100)).save(folder / "small.jpg")
+    archive_with("000003.jpg", (folder / "small.jpg").read_bytes())(folder)
+
+
+ATTRIBUTES = "list_attr_celeba.txt"
+
+
+@pytest.mark.parametrize(
+    ("change", "part"),
+    [
+        (lambda folder: (folder / ATTRIBUTES).unlink(), f"{ATTRIBUTES} does not exist; set CELEBA_ROOT"),
+        (lambda folder: (folder / "img_align_celeba.zip").unlink(), "img_align_celeba does not exist; set CELEBA_ROOT"),
+        (lambda folder: (folder / ATTRIBUTES).write_bytes(b"\xff\xfe\x00"), "is not a text"),
+        (lambda folder: (folder / ATTRIBUTES).write_text(""), "does not begin with the number"),
+        (edit(ATTRIBUTES, "36", "37"), "says 37 pictures in its first line and has 36"),
+        (edit(ATTRIBUTES, "36", "35"), "says 35 pictures in its first line and has more"),
+        (edit(ATTRIBUTES, "Goatee", "Goat"), "has no attribute Goatee"),
+        (edit(ATTRIBUTES, "000002.jpg ", "000002.jpg  1 "), "line 4: expected a picture and 40 times 1 or -1"),
+        (edit(ATTRIBUTES, "000002.jpg ", "000002.jpg 0"), "line 4: expected"),
+        (edit(ATTRIBUTES, "000002.jpg", "000001.jpg"), "lists 000001.jpg twice"),
+        (edit(ATTRIBUTES, "000002.jpg", "100002.jpg"), "100002.jpg"),
+        (edit("identity_CelebA.txt", "000002.jpg 100", "000002.jpg"), "line 2: expected a picture and a number"),
+        (edit("identity_CelebA.txt", "000002.jpg 100\n", ""), "has no row for 000002.jpg"),
+        (cut_archive, "is no readable zip archive"),
+        (lambda folder: (folder / "img_align_celeba.zip").write_bytes(b"PK"), "is no readable zip archive"),
+        (archive_with("000003.jpg", b""), "000003.jpg does not exist; list_attr_celeba.txt lists it"),
+        (archive_with("000003.jpg", b"<html>"), "000003.jpg is not a readable image"),
+        (small_picture, "000003.jpg is 100 x 100 pixels, not at least 163 x 183"),
+    ],
+)
+def test_what_is_wrong_with_lists_or_archive_is_named_and_nothing_is_made(copied, tmp_path, change, part):
+    change(copied)
+    store = tmp_path / "store"
+    with pytest.raises(UserError) as raised:
+        steps = Steps({"dataset": "celeba", "celeba_root": copied}, store)
+        steps.lmdb.made()
+        steps.judge_lmdb.made()
+    assert part in str(raised.value)
+    assert not list(store.glob("celeba-mini/lmdb-*/manifest.json")) or "000003" in part
+
+
+@pytest.mark.parametrize(("number", "part"), [("3", "has the number 3"), ("x", "has the number x")])
+def test_a_partition_of_other_numbers_is_refused(copied, number, part):
+    (copied / "identity_CelebA.txt").unlink()
+    edit("list_eval_partition.txt", "000002.jpg 0", f"000002.jpg {number}")(copied)
+    with pytest.raises(UserError, match=part):
+        read_faces(copied, CELEBA)
+
+
+def test_celeba_without_a_folder_is_refused(tmp_path):
+    with pytest.raises(UserError, match="there is no download for DATASET=celeba; set CELEBA_ROOT"):
+        Steps({"dataset": "celeba"}, tmp_path).lmdb.made()
