@@ -140,7 +140,7 @@ def write_accuracy(judge: Path, database: FaceDatabase, out: Path) -> None:
     """Write how often a judge is right about test people, with the thresholds by which it sees, as `accuracy.csv` into `out`."""
     rows, judge = database.rows("test"), load_judge(judge)
     answer = judge.outputs(photographs(database, rows))
-    score(database.positive[rows], answer, judge.threshold).to_csv(out / "accuracy.csv", index=False)
+    score(database.attributes, database.positive[rows], answer, judge.threshold).to_csv(out / "accuracy.csv", index=False)
 
 
 def load_judge(path: Path) -> Judge:

@@ -89,7 +89,7 @@ def losses(histories: dict[str, Path]) -> Figure:
         history = pd.read_csv(path).set_index("iteration")["loss"]
         style = STYLES[i // len(LINES)]
         axes.plot(history.ewm(span=20).mean(), style, label=name, linewidth=1.2, color=LINES[i % len(LINES)])
-    axes.set(xlabel="iteration", ylabel="loss, sum over the 42 heads")
+    axes.set(xlabel="iteration", ylabel="loss, sum over the heads")
     axes.legend(fontsize="small", ncols=2, title="run")
     return figure
 
