@@ -68,7 +68,7 @@ def test_a_rate_may_be_searched():
         ("size", "16", "SIZE=16 is out of range; choose 64 to 512"),
         ("dropout", "1.5", "DROPOUT=1.5 is out of range"),
         ("layer", "conv9_1", "LAYER=conv9_1 is unknown; choose conv1_1"),
-        ("dataset", "imagenet", "DATASET=imagenet is unknown; choose synthetic, lfw or pubfig"),
+        ("dataset", "imagenet", "DATASET=imagenet is unknown; choose synthetic, lfw, pubfig or celeba"),
         ("freeze", "conv9", "FREEZE=conv9"),
         ("preset", "paper", "PRESET=paper is unknown; choose generator"),
     ],

@@ -9,6 +9,7 @@ import pytest
 from attr2face import pipeline
 from attr2face import settings as conf
 from attr2face.attributes import pubfig
+from attr2face.datasets import dataset_of
 from attr2face.generation.presets import PRESETS
 from attr2face.pipeline import Steps, keys_of, reachable
 from tests.conftest import SMALL
@@ -152,7 +153,7 @@ def test_a_photograph_is_an_input_of_its_inversion(tmp_path):
 
 def test_a_changed_default_makes_another_net(tmp_path, monkeypatch):
     before = Steps({"dataset": "lfw", "lfw_root": lfw(tmp_path / "faces")}, tmp_path / "store").finetuned.key
-    monkeypatch.setattr(conf, "DEFAULTS", (*conf.DEFAULTS, ("lfw", "mini", {"epochs": 21})))
+    monkeypatch.setattr(conf, "dataset_of", lambda name: replace(dataset_of(name), defaults={"mini": {"epochs": 21}}))
     after = Steps({"dataset": "lfw", "lfw_root": tmp_path / "faces"}, tmp_path / "store")
     assert after.finetuned.key != before
     assert after.settings.finetuning.epochs == 21
@@ -194,7 +195,7 @@ def test_what_no_settings_lead_to_is_not_reachable(steps, monkeypatch):
     face = steps.generated(SETS)
     face.made()
     assert {steps.mixture.key, face.key} <= reachable(steps.store)
-    monkeypatch.setattr(conf, "DEFAULTS", (*conf.DEFAULTS, ("*", "*", {"margin": 5})))
+    monkeypatch.setattr(conf, "DEFAULTS", {**conf.DEFAULTS, "mini": {"margin": 5}})
     left = reachable(steps.store)
     assert steps.lmdb.key not in left
     assert face.key not in left

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import lmdb
 import numpy as np
+import pandas as pd
 import pytest
 from PIL import Image
 
@@ -21,6 +22,7 @@ from attr2face.errors import UserError
 from attr2face.models import MODELS
 from attr2face.pipeline import Steps
 from attr2face.settings import Database
+from tests.conftest import SMALL
 
 CELEBA = dataset_of("celeba")
 NAMES = sorted(CELEBA.attributes.names, key=str.lower)  # the published order
@@ -117,6 +119,16 @@ def test_an_archive_becomes_lmdbs_with_the_heads_of_celeba(published, tmp_path):
     faces = read_faces(published, CELEBA)
     (row,) = np.flatnonzero((faces.people == database.people[0]) & (faces.scores == database.scores[0]).all(axis=1))[:1]
     assert (next(iter(database.images([0]))) == read_image(faces.root / faces.paths[row], 96, CELEBA.crop)).all()
+
+
+def test_an_archive_becomes_a_face_and_its_reading(published, weights, tmp_path):
+    """From a net that was finetuned on the heads of others."""
+    small = {**SMALL, "dataset": "celeba", "celeba_root": published, "weights": weights, "epochs": 1, "eigenfaces": 10}
+    steps = Steps(small, tmp_path)
+    faces = steps.generated([steps.attributes.parse("Wearing Hat,!Smiling,Blond Hair:1.5")]).made()
+    assert (faces / "000.png").exists()
+    assert pd.read_csv(faces / "reading.csv")["attribute"].tolist() == ["Blond_Hair", "Smiling", "Wearing_Hat"]
+    assert len(pd.read_csv(steps.scores.made() / "heads.csv").query("split == 'train'")) == 36
 
 
 def test_lmdbs_are_the_same_whether_their_making_was_interrupted(published, tmp_path, monkeypatch):
