@@ -1,13 +1,17 @@
 """The datasets by name: how pictures, scores and heads are found in a folder, and where defaults differ. Plain data, from data/datasets."""
 
 import functools
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import tomllib
-
 from attr2face.attributes import Attributes
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
 
 TABLES = Path(__file__).with_name("tables")
 DATASETS = ("synthetic", "lfw", "pubfig", "celeba")

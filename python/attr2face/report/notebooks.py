@@ -23,13 +23,15 @@ WIDGET = "application/vnd.jupyter.widget-view+json"
 def executed(path: Path, environment: Mapping[str, str]) -> NotebookNode:
     """A notebook with its outputs; its kernel is of this Python, and sees `environment`.
 
+    Widgets are for people: their cells are tagged "skip-execution", as without a browser nbclient may wait for them for ever.
+
     Raises
     ------
     UserError
         If a cell fails.
     """
     notebook = nbformat.read(path, as_version=4)
-    client = NotebookClient(notebook, timeout=3600, kernel_name="python3", resources={"metadata": {"path": str(path.parent)}})
+    client = NotebookClient(notebook, timeout=1200, kernel_name="python3", resources={"metadata": {"path": str(path.parent)}})
     try:
         client.execute(env=dict(environment))
     except CellExecutionError as error:
@@ -60,7 +62,7 @@ def light(notebook: NotebookNode) -> NotebookNode:
         "outputs_of": code_hash(notebook),
     }
     for cell in notebook.cells:
-        cell.metadata = {}
+        cell.metadata = {"tags": cell.metadata["tags"]} if cell.metadata.get("tags") else {}
         if cell.cell_type == "code":
             cell.outputs = [_light_output(output) for output in cell.outputs if _is_kept(output)]
     return notebook
