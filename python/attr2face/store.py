@@ -168,8 +168,9 @@ class Artefact:
             remedy = "free some space, and run the same command again" if full else "see to it, and run the same command again"
             raise UserError(f"cannot write {self.path}: {error}; {remedy}") from error
         finally:
-            if not self.resumable:
+            if not self.resumable or not list(partial.glob("*")):
                 shutil.rmtree(partial, ignore_errors=True)
+                self.store.end(self)
 
     def _check_sources(self, partial: Path) -> None:
         """Refuse an output of files that were edited while they were read: the key would not tell what is in it."""

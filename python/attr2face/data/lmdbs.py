@@ -5,6 +5,7 @@ records), `labels.npz`, `heads.csv`, `mean.binaryproto`, `mean.npy` and `lmdb.js
 """
 
 import io
+import shutil
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
@@ -56,13 +57,19 @@ def build_lmdbs(faces: Faces, dataset: str, model: Model, settings: Database, se
     number_of = {person: i for i, person in enumerate(training_people)}
     identity = np.array([number_of.get(person, 0) for person in faces.people])
     order = np.concatenate([rng.permutation(np.flatnonzero(split == name)) for name in SPLITS])
-    with tqdm(total=len(order), desc="LMDB", unit=" images") as bar:
-        for name in SPLITS:
-            rows = order[split[order] == name]
-            records = Records(replace(faces, paths=[faces.paths[i] for i in rows]), np.column_stack([labels, identity])[rows])
-            total = _write_split(out / name, records, side, settings.encoded, bar)
-            if name == "train":
-                _write_mean(out, (total / len(rows)).astype(np.float32))
+    try:
+        with tqdm(total=len(order), desc="LMDB", unit=" images") as bar:
+            for name in SPLITS:
+                rows = order[split[order] == name]
+                records = Records(replace(faces, paths=[faces.paths[i] for i in rows]), np.column_stack([labels, identity])[rows])
+                total = _write_split(out / name, records, side, settings.encoded, bar)
+                if name == "train":
+                    _write_mean(out, (total / len(rows)).astype(np.float32))
+    except Exception as error:
+        # Nothing that a later call could continue from: other images are another key.
+        if isinstance(error, UserError) or not any(out.glob("*_done.npz")):
+            shutil.rmtree(out)
+        raise
     index = {"split": split[order], "person": faces.people[order], "path": [faces.paths[i] for i in order]}
     pd.DataFrame(index).to_csv(out / "index.csv", index=False)
     np.savez(out / "labels.npz", labels=labels[order], scores=faces.scores[order], split=split[order], people=faces.people[order])
