@@ -312,6 +312,7 @@ def test_nothing_is_removed_while_something_is_made(store):
 
 def test_an_unfinished_training_is_remembered_with_its_settings(store):
     def work(out: Path) -> None:
+        (out / "snapshot").touch()
         raise KeyboardInterrupt
 
     step = artefact(store, work=work, resumable=True, given={"epochs": "60"})
