@@ -113,8 +113,8 @@ class Training:
         self._fit_linear()
         self.names = list(unfilled(nets.generator(self.model, self.layer)).params)
         self.mean = {name: [blob.data.copy() for blob in net.params[name]] for name in self.names}
-        self.power = self._power()
-        self.shared_errors = self._shared_errors()
+        self.power, deviations = self._measure()
+        self.shared_errors = {group: SharedErrors(deviations, net.blobs["pictures"].data.shape[1:]) for group in ("images", "drawn")}
         self._restore()
 
     def _solver(self, name: str, net: str, rate: float, policy: str) -> Solver:
@@ -124,27 +124,18 @@ class Training:
         path.write_text(nets.solver(self.out / f"{name}.prototxt", self.out / name, schedule, policy))
         return caffe.get_solver(str(path))
 
-    def _power(self) -> dict[str, float]:
-        """Mean squared norms of activations, which their losses are divided by."""
+    def _measure(self) -> tuple[dict[str, float], np.ndarray]:
+        """Mean squared norms of activations, which their losses are divided by, and standard deviations of coordinates (SHARED,)."""
         database, compared = self.material.database, nets.compared_features(self.layer)
         rows = np.random.default_rng(self.seed).choice(self.batches.rows, MEASURED)
         pictures = database.preprocessing.to_blob(np.stack(list(database.crops(rows))))
-        power = dict.fromkeys((*compared, self.layer), 0.0)
+        power, coordinates = dict.fromkeys((*compared, self.layer), 0.0), []
         for first in range(0, MEASURED, IMAGES):
-            self._read(pictures[first : first + IMAGES])
+            coordinates.append(self._coordinates(self._read(pictures[first : first + IMAGES])))
             for name in power:
                 power[name] += float(np.square(self.features.blobs[name].data).sum()) / MEASURED
-        return {name: max(power[name], 1e-12) for name in compared} | {"code": max(power[self.layer], 1e-12)}
-
-    def _shared_errors(self) -> dict[str, SharedErrors]:
-        """What pictures of images, and of drawn codes, have wrong in common: nothing yet."""
-        database = self.material.database
-        rows = np.random.default_rng(self.seed).choice(self.batches.rows, MEASURED)
-        coordinates = [self._coordinates(self._read(database.preprocessing.to_blob(np.stack(list(database.crops(part))))))
-                       for part in rows.reshape(-1, IMAGES)]  # fmt: skip
-        deviations = np.maximum(np.concatenate(coordinates).std(axis=0), 1e-12)
-        shape = self.generator.net.blobs["pictures"].data.shape[1:]
-        return {group: SharedErrors(deviations, shape) for group in ("images", "drawn")}
+        power = {name: max(power[name], 1e-12) for name in compared} | {"code": max(power[self.layer], 1e-12)}
+        return power, np.maximum(np.concatenate(coordinates).std(axis=0), 1e-12)
 
     def _coordinates(self, codes: np.ndarray) -> np.ndarray:
         """The first coordinates of the linear part of codes (n, ...): (n, SHARED), or (n, 0) where there is none."""
