@@ -197,8 +197,7 @@ class Pipeline:
         from attr2face.generation.faces import Loaded, read_attributes
         from attr2face.generation.presets import needed
 
-        trained = self.steps.for_faces(*needed(self.steps.settings.generation))
-        loaded = Loaded(trained)
+        loaded = Loaded(self.steps.for_faces(*needed(self.steps.settings.generation)))
         return pd.DataFrame(read_attributes(loaded, _crops(images, loaded.database))[:-1], columns=loaded.database.attributes.names)
 
     def _net(self, layer: str, n: int) -> caffe.Net:

@@ -168,7 +168,8 @@ class Artefact:
             remedy = "free some space, and run the same command again" if full else "see to it, and run the same command again"
             raise UserError(f"cannot write {self.path}: {error}; {remedy}") from error
         finally:
-            if not self.resumable or not list(partial.glob("*")):
+            # A stage that wrote nothing, or took it away, has nothing to continue from.
+            if not self.resumable or not any(partial.glob("*")):
                 shutil.rmtree(partial, ignore_errors=True)
                 self.store.end(self)
 

@@ -1,5 +1,6 @@
 """CelebA's published lists: attributes, people, and the partition into training, validation and test pictures."""
 
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -58,7 +59,7 @@ def read_scores(path: Path, dataset: Dataset) -> tuple[list[str], np.ndarray]:
     if len(names) != count:
         raise UserError(f"{path} says {count} pictures in its first line and has {len(names)}; restore the whole file or mend the number")
     if len(set(names)) != count:
-        twice = next(name for name in names if names.count(name) > 1)
+        twice = next(name for name, number in Counter(names).items() if number > 1)
         raise UserError(f"{path} lists {twice} twice; remove one of its rows")
     return names, scores
 

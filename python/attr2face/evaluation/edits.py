@@ -6,7 +6,6 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from attr2face.data.database import FaceDatabase
 from attr2face.data.pictures import enlarged, write_picture, write_sheet
 from attr2face.evaluation.judge import load_judge
 from attr2face.files import write_json
@@ -24,11 +23,11 @@ def write_edit(edit: Edit, changes: Mapping[str, bool], trained: Trained, judge:
     captions = ["photograph", "its activations", "moved", "photograph + what the move changes"]
     write_picture(shown[-1], out / "edited.png")
     write_sheet(out / "sheet.png", shown, captions, len(shown))
-    probability = read_attributes(Loaded(trained), np.stack([edit.photograph, edit.edited]))
+    loaded = Loaded(trained)
+    probability = read_attributes(loaded, np.stack([edit.photograph, edit.edited]))
     seen = load_judge(judge).sees([shown[0], shown[-1]])
     columns = {"before": probability[0], "after": probability[1], "judge, before": seen[0], "judge, after": seen[1]}
-    names = FaceDatabase.open(trained.database).attributes.names
-    table = pd.DataFrame(columns, index=pd.Index(names, name="attribute")).round(3)
+    table = pd.DataFrame(columns, index=pd.Index(loaded.database.attributes.names, name="attribute")).round(3)
     others = table.drop(index=list(changes))
     table.loc[list(changes)].reset_index().to_csv(out / "reading.csv", index=False)
     same = int((others["judge, before"] == others["judge, after"]).sum())

@@ -7,14 +7,10 @@ from pathlib import Path
 import numpy as np
 
 from attr2face.attributes import Attributes
-from attr2face.cgmm.mixture import Mixture, load_mixture
-from attr2face.data.database import FaceDatabase
+from attr2face.cgmm.mixture import Mixture
 from attr2face.data.images import read_image
-from attr2face.generation.codes import load_generator
 from attr2face.generation.faces import Loaded, Trained, read_attributes
 from attr2face.generation.objective import activations_of
-from attr2face.network import prototxt
-from attr2face.network.weights import load
 
 RIDGE = 0.01  # added to the attributes' covariance
 
@@ -47,14 +43,14 @@ def edit_photograph(trained: Trained, photo: Path, changes: Mapping[str, bool], 
     strength : float
         1 moves by as much as regression expects of the difference between what the net reads and what is wanted.
     """
-    database, mixture = FaceDatabase.open(trained.database), load_mixture(trained.mixture)
-    preprocessing = database.preprocessing
+    loaded = Loaded(trained)
+    database, mixture, preprocessing = loaded.database, loaded.mixture, loaded.database.preprocessing
     photograph = preprocessing.to_blob(read_image(photo, database.mean.shape[-1])[None])
     image = preprocessing.to_images(photograph)
-    phi = activations_of(photograph, load(prototxt.generation(database.model, mixture.layer), trained.weights), mixture.layer)
-    away = strength * direction(mixture, database.attributes, read_attributes(Loaded(trained), image)[0], changes)
+    phi = activations_of(photograph, loaded.net(mixture.layer, 1, heads=False), mixture.layer)
+    away = strength * direction(mixture, database.attributes, read_attributes(loaded, image)[0], changes)
     codes = np.concatenate([phi, np.maximum(phi + away.reshape(mixture.shape), 0)])
-    net = load_generator(database.model, mixture.layer, 2, trained.generator)
+    net = loaded.generator(2)
     net.blobs["code"].data[...] = codes
     net.blobs["noise"].data[...] = np.random.default_rng(seed).standard_normal(net.blobs["noise"].data.shape[1:])
     inverted, moved = net.forward()["pictures"]

@@ -12,7 +12,6 @@ from attr2face.data.database import FaceDatabase
 from attr2face.data.images import read_image
 from attr2face.data.pictures import enlarged, write_sheet
 from attr2face.generation.descent import Descent
-from attr2face.generation.eigenfaces import load_eigenfaces
 from attr2face.generation.faces import Loaded, Trained, codes_about
 from attr2face.generation.objective import Objective, activations_of
 from attr2face.generation.presets import PRESETS, preset_at
@@ -79,14 +78,15 @@ def invert_images(trained: Trained, layer: str, images: np.ndarray, seed: int) -
 
 def invert(trained: Trained, layer: str, phi: np.ndarray, preset: str, seed: int) -> tuple[np.ndarray, np.ndarray]:
     """Pictures (n, crop, crop, 3) uint8 whose activations at `layer` are near to `phi` (n, ...), and the losses (steps, n)."""
-    database, how = FaceDatabase.open(trained.database), preset_at(preset, layer)
-    net = load(prototxt.generation(database.model, layer, len(phi)), trained.weights)
-    space = load_eigenfaces(trained.eigenfaces) if how.eigenfaces else None
+    loaded, how = Loaded(trained), preset_at(preset, layer)
+    preprocessing = loaded.database.preprocessing
+    net = loaded.net(layer, len(phi), heads=False)
+    space = loaded.eigenfaces if how.eigenfaces else None
     if how.generator:
-        space = codes_about(Loaded(trained), phi, [np.random.default_rng([seed, i]) for i in range(len(phi))])
-    descent = Descent(how, database.preprocessing, space)
+        space = codes_about(loaded, phi, [np.random.default_rng([seed, i]) for i in range(len(phi))])
+    descent = Descent(how, preprocessing, space)
     canvas, losses = descent.run(Objective(net, layer, phi), np.random.default_rng(seed))
-    return database.preprocessing.to_images(canvas), losses
+    return preprocessing.to_images(canvas), losses
 
 
 def _similarity(true: np.ndarray, found: np.ndarray) -> dict[str, float]:

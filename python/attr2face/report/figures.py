@@ -46,7 +46,7 @@ def network(model: Model) -> Figure:
     x = len(blocks) * 1.25 + 0.8
     heads = model.attributes.heads
     for k, head in enumerate(heads):
-        y = 41.5 - k if len(heads) == 42 else 42 * (1 - (k + 0.5) / len(heads))
+        y = 42 * (1 - (k + 0.5) / len(heads))
         axes.plot([x - 0.8, x], [21, y], color="0.7", linewidth=0.4, zorder=0)
         names = ", ".join(head.attributes)
         axes.text(x + 0.05, y, f"{names[:44]}{'…' if len(names) > 44 else ''} ({head.n_classes})", va="center", fontsize=4.6)
