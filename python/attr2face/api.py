@@ -71,7 +71,7 @@ class Pipeline:
 
     @classmethod
     def from_environment(cls, **given: object) -> Pipeline:
-        """The pipeline with the settings that make jupyter, make notebooks or make demo was given; `given` has precedence."""
+        """The pipeline with the settings that make jupyter or make notebooks was given; `given` has precedence."""
         words = shlex.split(os.environ.get(ENVIRONMENT, ""))
         named = dict(word.split("=", 1) for word in words)
         return cls(**{name.lower(): value for name, value in named.items()} | given)

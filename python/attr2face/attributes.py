@@ -4,7 +4,7 @@ import csv
 import difflib
 import functools
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -278,11 +278,6 @@ class Attributes:
 def pubfig() -> Attributes:
     """PubFig's attributes, which LFW and the rendered faces have, too."""
     return Attributes.read(PUBFIG)
-
-
-def one_each(names: Sequence[str]) -> tuple[Head, ...]:
-    """A head for each attribute, named after it."""
-    return tuple(Head(re.sub(r"\W+", "_", name), (name,)) for name in names)
 
 
 def bare(word: str) -> str:

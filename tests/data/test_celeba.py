@@ -131,8 +131,18 @@ def test_an_archive_becomes_a_face_and_its_reading(published, weights, tmp_path)
     assert len(pd.read_csv(steps.scores.made() / "heads.csv").query("split == 'train'")) == 36
 
 
-def test_lmdbs_are_the_same_whether_their_making_was_interrupted(published, tmp_path, monkeypatch):
-    """Images are committed five at a time; the user stops it in the third five."""
+FULL = OSError(28, "No space left on device")
+
+
+def of_a_full_disk() -> UserError:
+    error = UserError("cannot write")
+    error.__cause__ = FULL
+    return error
+
+
+@pytest.mark.parametrize("stop", [KeyboardInterrupt(), FULL, of_a_full_disk()], ids=["Ctrl-C", "full disk", "full disk, as files says it"])
+def test_lmdbs_are_the_same_whether_their_making_was_interrupted(published, tmp_path, monkeypatch, stop):
+    """Images are committed five at a time; it stops in the third five."""
     monkeypatch.setattr(lmdbs, "COMMIT", 5 * 3 * 92**2)
     faces, folders = read_faces(published, CELEBA), [tmp_path / "whole", tmp_path / "resumed"]
     for folder in folders:
@@ -143,11 +153,11 @@ def test_lmdbs_are_the_same_whether_their_making_was_interrupted(published, tmp_
     def failing(*arguments):
         for i, image in enumerate(read(*arguments)):
             if i == 12:
-                raise KeyboardInterrupt
+                raise stop
             yield image
 
     monkeypatch.setattr(lmdbs, "read_images", failing)
-    with pytest.raises(KeyboardInterrupt):
+    with pytest.raises(type(stop)):
         lmdbs.build_lmdbs(faces, "celeba", MODELS["mini"], Database(), 1, folders[1])
 
     def counted(paths, *arguments):

@@ -47,7 +47,7 @@ def read_scores(path: Path, dataset: Dataset) -> tuple[list[str], np.ndarray]:
     if lacking:
         raise UserError(f"{path} has no attribute {lacking} in its second line; restore the published file")
     columns = [1 + header.index(name) for name in attributes]
-    names, scores = [], np.empty((max(count, 0), len(attributes)), np.float32)
+    names, scores = [], []
     for number, line in enumerate(lines):
         words = line.split()
         if len(words) != 1 + len(header) or not {"1", "-1"}.issuperset(words[1:]):
@@ -55,13 +55,13 @@ def read_scores(path: Path, dataset: Dataset) -> tuple[list[str], np.ndarray]:
         if number >= count:
             raise UserError(f"{path} says {count} pictures in its first line and has more; mend the number")
         names.append(words[0])
-        scores[number] = [int(words[column]) for column in columns]
+        scores.append(np.array([int(words[column]) for column in columns], np.int8))
     if len(names) != count:
         raise UserError(f"{path} says {count} pictures in its first line and has {len(names)}; restore the whole file or mend the number")
     if len(set(names)) != count:
         twice = next(name for name, number in Counter(names).items() if number > 1)
         raise UserError(f"{path} lists {twice} twice; remove one of its rows")
-    return names, scores
+    return names, np.array(scores, np.float32).reshape(-1, len(attributes))
 
 
 def _column(path: Path, names: list[str]) -> list[str]:

@@ -66,8 +66,9 @@ def build_lmdbs(faces: Faces, dataset: str, model: Model, settings: Database, se
                 if name == "train":
                     _write_mean(out, (total / len(rows)).astype(np.float32))
     except Exception as error:
-        # Nothing that a later call could continue from: other images are another key.
-        if isinstance(error, UserError) or not any(out.glob("*_done.npz")):
+        # Nothing that a later call could continue from: other images are another key. A full disk is not the images' fault.
+        unreadable = isinstance(error, UserError) and not isinstance(error.__cause__, OSError)
+        if unreadable or not any(out.glob("*_done.npz")):
             shutil.rmtree(out)
         raise
     index = {"split": split[order], "person": faces.people[order], "path": [faces.paths[i] for i in order]}
@@ -82,7 +83,7 @@ def build_lmdbs(faces: Faces, dataset: str, model: Model, settings: Database, se
 
 
 def open_for_writing(path: Path | str, size: int) -> lmdb.Environment:
-    """An LMDB of at most `size` bytes, for this process alone. The store waits for the disk once, at the end."""
+    """An LMDB of at most `size` bytes, for this process alone. It waits for the disk where `sync` is called; the store does, at the end."""
     return lmdb.open(str(path), map_size=size, sync=False, lock=False)
 
 
@@ -107,6 +108,9 @@ def _write_split(prefix: Path, records: Records, side: int, encoded: bool, bar: 
                     label_transaction.put(key, label.SerializeToString(), append=new)
                     total += blob
                     bar.update()
+            # What the state says is written has to be on the disk before it.
+            pixels.sync(True)
+            classes.sync(True)
             with atomic_write(state) as temporary, temporary.open("wb") as file:
                 np.savez(file, done=i + 1, total=total)
     return total

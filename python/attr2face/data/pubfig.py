@@ -234,4 +234,4 @@ def join_attributes(attribute_file: Path, root: Path) -> int:
 def _has_image(line: str, images: Path) -> bool:
     person, _, rest = line.partition("\t")
     number = rest.partition("\t")[0]
-    return number.isdigit() and "/" not in person and image_path(images, person, int(number)).exists()
+    return number.isdecimal() and "/" not in person and image_path(images, person, int(number)).exists()

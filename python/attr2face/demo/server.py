@@ -10,7 +10,7 @@ from pathlib import Path
 import jinja2
 from tornado.httpserver import HTTPServer
 from tornado.iostream import StreamClosedError
-from tornado.web import Application, RequestHandler
+from tornado.web import Application, HTTPError, RequestHandler
 
 from attr2face.demo.studio import Studio
 from attr2face.errors import UserError
@@ -67,13 +67,20 @@ class FaceHandler(Handler):
                 raise Abandoned
             loop.call_soon_threadsafe(lines.put_nowait, {"done": done, "picture": picture})
 
+        def ended(made: asyncio.Future) -> None:
+            if not made.cancelled():
+                made.exception()  # asyncio complains of an exception that nobody asks for, as when the browser has gone
+            lines.put_nowait(None)
+
         try:
             query = self.studio.parse({name: self.get_query_argument(name) for name in self.request.query_arguments})
             making = loop.run_in_executor(self.worker, self.studio.make, query, tell)
-            making.add_done_callback(lambda made: lines.put_nowait(None))
+            making.add_done_callback(ended)
             while line := await lines.get():
                 await self._send(line)
             await self._send(await making)
+        except HTTPError:
+            raise
         except UserError as error:
             await self._send({"error": sentence(error)})
         except (Abandoned, StreamClosedError):

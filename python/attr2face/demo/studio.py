@@ -149,7 +149,7 @@ class Studio:
             "strength": query.strength,
             "variety": query.variety if self.varies else None,
             "face": query.face,
-            "settings": conf.as_dict(self.generation) | {"dataset": self.steps.settings.dataset, "seed": self.seed} | given,
+            "settings": conf.as_dict(self.generation) | {"dataset": self.steps.settings.dataset, "seed": self.steps.settings.seed} | given,
             "made with": made_with,
             "command": self._command(query, given),
         }

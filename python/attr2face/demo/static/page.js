@@ -87,10 +87,11 @@ async function makeFaces(first, chosen = first) {
   at("choices").hidden = false;
   showChoices(-1);
   const order = [...faces].sort((one, other) => (other.number === chosen) - (one.number === chosen));
+  const queries = order.map((face) => query(face.number));
   try {
     for (const [i, face] of order.entries()) {
       if (i < 2) at("status").textContent = i ? "The face is made. Others to choose from are being made." : "The face is being made.";
-      Object.assign(face, await ask(query(face.number), mine.signal, i === 0));
+      Object.assign(face, await ask(queries[i], mine.signal, i === 0));
       if (i === 0) choose(face);
       else showChoices();
     }
