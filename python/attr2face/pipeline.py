@@ -398,15 +398,15 @@ class Steps:
 
     def _for_faces(self, *names: str) -> dict[str, Input]:
         """The committed nets, if the settings of training are the defaults, whatever the seed; otherwise what the settings make."""
-        if not self._committed_will_do(names):
+        if not self._committed_will_do():
             return self._trained_from(*names)
         whole = self._step("committed", self._unpack, {}, {"bundle": self._source(BUNDLE, "restore it, or set TRAIN=yes")})
         return {name: Part(whole, name, f"{whole.key}/{name}") for name in ("lmdb", "net", *sorted(names))}
 
-    def _committed_will_do(self, names: tuple[str, ...]) -> bool:
+    def _committed_will_do(self) -> bool:
         mine, usual = conf.as_dict(self.settings), conf.as_dict(Settings())
         same = all(mine[name] == usual[name] for name in mine.keys() - AFTER_TRAINING - {"seed"})
-        return BUNDLE.exists() and same and not self.settings.train and {"mixture", "generator"}.issuperset(names)
+        return BUNDLE.exists() and same and not self.settings.train
 
     def _unpack(self, out: Path) -> None:
         from attr2face.generation.bundle import unpack
@@ -415,16 +415,16 @@ class Steps:
 
     @functools.cached_property
     def bundle(self) -> Artefact:
-        """Net, cGMM and generator in one small file, and what made them."""
+        """All that faces are made from in one small file, and what made it."""
         values = conf.as_dict(self.settings)
         settings = {name: conf.as_text(value) for name, value in values.items() if name not in AFTER_TRAINING and value is not None}
 
         def write(out: Path) -> None:
             from attr2face.generation.bundle import write_bundle
 
-            write_bundle(self.trained("mixture", "generator"), settings, out / "default.h5")
+            write_bundle(self.trained("mixture", "eigenfaces", "generator"), settings, out / "default.h5")
 
-        return self._step("bundle", write, {"settings": settings}, self._trained_from("mixture", "generator"))
+        return self._step("bundle", write, {"settings": settings}, self._trained_from("mixture", "eigenfaces", "generator"))
 
     # Judgement.
 

@@ -1,29 +1,37 @@
-"""All that faces are made from in one small file: net, cGMM, generator and the mean image, in half precision.
+"""All that faces are made from in one small file: net, cGMM, eigenfaces, generator and the mean image, in half precision.
 
-Numbers of which there are few, such as biases and batch statistics, keep single precision. `unpack` writes the files that `Trained` names.
+Numbers of which there are few, such as biases and batch statistics, keep single precision. Eigenfaces are pictures, and are kept as a
+JPEG, which is 20 times smaller. `unpack` writes the files that `Trained` names.
 """
 
+import io
 import json
 from collections.abc import Mapping
 from pathlib import Path
 
 import h5py
 import numpy as np
+from PIL import Image
+from scipy import linalg
 
 from attr2face.attributes import Attributes, Head, pubfig
 from attr2face.data.database import FaceDatabase
+from attr2face.data.preprocessing import from_blob_order, to_blob_order
 from attr2face.errors import UserError
 from attr2face.files import atomic_write, require, sha256, write_json
 from attr2face.generation.faces import Trained
 from attr2face.provenance import environment
 from attr2face.pycaffe import caffe_pb2
 
-FEW = 4096  # numbers
+FEW = 8192  # numbers
 LARGEST = 6e4  # of half precision
+PARTS = ("lmdb", "net", "mixture", "eigenfaces", "generator")
+COLUMNS, QUALITY = 25, 75  # of the sheet of eigenfaces
+GREY, DEEPEST = 128, 127  # its zero, and how far the largest number of an eigenface is from it
 
 
 def write_bundle(trained: Trained, settings: Mapping[str, str], out: Path) -> None:
-    """Write net, cGMM, generator and mean image of `trained` as HDF5 into the file `out`, and what made them beside it as JSON."""
+    """Write what `trained` names as HDF5 into the file `out`, and what made it beside it as JSON."""
     database = FaceDatabase.open(trained.database)
     with atomic_write(out) as temporary, h5py.File(temporary, "w") as file:
         file.attrs["dataset"], file.attrs["model"] = database.dataset, database.model.name
@@ -35,23 +43,52 @@ def write_bundle(trained: Trained, settings: Mapping[str, str], out: Path) -> No
             for layer in stored.layer:
                 for k, blob in enumerate(layer.blobs):
                     _put(file, f"{name}/{layer.name}/{k}", np.array(blob.data, np.float32).reshape(blob.shape.dim))
-        with h5py.File(trained.mixture) as mixture:
-            group = file.create_group("mixture")
-            group.attrs.update(mixture.attrs)
-            for name, values in mixture.items():
-                _put(file, f"mixture/{name}", values[()])
+        for part, path in (("mixture", trained.mixture), ("eigenfaces", trained.eigenfaces)):
+            with h5py.File(path) as stored:
+                file.create_group(part).attrs.update(stored.attrs)
+                for name, values in stored.items():
+                    if name == "basis":
+                        _put_basis(file["eigenfaces"], values[()])
+                    else:
+                        _put(file, f"{part}/{name}", values[()])
     about = {"file": out.name, "bytes": out.stat().st_size, "sha256": sha256(out), "settings": dict(settings), "made by": environment()}
     write_json(out.with_suffix(".json"), about)
 
 
 def _put(file: h5py.File, name: str, values: np.ndarray) -> None:
-    half = np.size(values) > FEW and np.abs(values).max() < LARGEST
+    half = np.size(values) > FEW and values.dtype.kind == "f" and np.abs(values).max() < LARGEST
     # HDF5 notes the time at which a dataset is made unless it is told not to; the same content is to be the same bytes.
     file.create_dataset(name, data=np.asarray(values, np.float16 if half else None), track_times=False)
 
 
+def _put_basis(group: h5py.Group, basis: np.ndarray) -> None:
+    """Write eigenfaces (k, 3 * crop * crop) as a JPEG of all, each relative to its largest number."""
+    side = round((basis.shape[1] // 3) ** 0.5)
+    largest = np.abs(basis).max(axis=1, keepdims=True)
+    grey = np.full((-(-len(basis) // COLUMNS) * COLUMNS, basis.shape[1]), GREY, np.uint8)
+    grey[: len(basis)] = np.rint(basis / largest * DEEPEST + GREY)
+    tiles = from_blob_order(grey.reshape(-1, COLUMNS, 3, side, side))
+    sheet = Image.fromarray(np.ascontiguousarray(tiles.swapaxes(1, 2)).reshape(-1, COLUMNS * side, 3))
+    jpeg = io.BytesIO()
+    sheet.save(jpeg, "JPEG", quality=QUALITY, subsampling=0, optimize=True)
+    _put(group, "sheet", np.frombuffer(jpeg.getvalue(), np.uint8))
+    _put(group, "largest", largest)
+
+
+def _basis(group: h5py.Group) -> np.ndarray:
+    """The eigenfaces that `_put_basis` wrote, orthonormal as they were."""
+    with Image.open(io.BytesIO(group["sheet"][()].tobytes()), formats=["JPEG"]) as sheet:
+        side = sheet.width // COLUMNS
+        tiles = np.asarray(sheet).reshape(-1, side, COLUMNS, side, 3).swapaxes(1, 2)
+    largest = group["largest"][()]
+    grey = to_blob_order(tiles).reshape(-1, 3 * side * side)[: len(largest)].astype(np.float32)
+    basis = (grey - GREY) / DEEPEST * largest
+    # Cholesky's factor of the products makes rows orthonormal one after the other, so that the first change least.
+    return linalg.solve_triangular(linalg.cholesky(basis @ basis.T, lower=True), basis, lower=True)
+
+
 def unpack(bundle: Path, out: Path) -> None:
-    """Write `lmdb` (the mean image, without pictures), `net`, `mixture` and `generator` into folders of `out`.
+    """Write the `PARTS`, in `lmdb` the mean image without pictures, into folders of `out`.
 
     Raises
     ------
@@ -59,7 +96,7 @@ def unpack(bundle: Path, out: Path) -> None:
         If the file is not the one that the JSON beside it describes.
     """
     with h5py.File(checked(bundle)) as file:
-        for name in ("lmdb", "net", "mixture", "generator"):
+        for name in PARTS:
             (out / name).mkdir()
         _write_input(file, out / "lmdb")
         for name in ("net", "generator"):
@@ -72,7 +109,16 @@ def unpack(bundle: Path, out: Path) -> None:
         with h5py.File(out / "mixture" / "cgmm.h5", "w") as mixture:
             mixture.attrs.update(file["mixture"].attrs)
             for name, values in file["mixture"].items():
-                mixture.create_dataset(name, data=values[()].astype(np.float32) if values.dtype == np.float16 else values[()])
+                mixture[name] = _single(values)
+        with h5py.File(out / "eigenfaces" / "eigenfaces.h5", "w") as eigenfaces:
+            eigenfaces["basis"] = _basis(file["eigenfaces"])
+            for name in file["eigenfaces"].keys() - {"sheet", "largest"}:
+                eigenfaces[name] = _single(file["eigenfaces"][name])
+
+
+def _single(values: h5py.Dataset) -> np.ndarray:
+    """The numbers as they were: single precision where `_put` halved it."""
+    return values[()].astype(np.float32) if values.dtype == np.float16 else values[()]
 
 
 def checked(bundle: Path) -> Path:
