@@ -18,7 +18,7 @@ from attr2face.errors import UserError
 from attr2face.models import LAYERS, MODELS, STAGES
 
 TARGETS = ("conditional", "contrast", "rescaled", "drawn", "mean", "paper", "sampled")
-PRESETS = ("generator", "codes", "eigenfaces", "photograph", "pixels", "octaves", "lbfgs", "icnn", "mahendran")
+PRESETS = ("eigenfaces", "people", "photograph", "generator", "codes", "pixels", "octaves", "lbfgs", "icnn", "mahendran")
 RENAMED = {"liking": "score_weight", "fall": "rate_decay", "prior": "preset"}
 
 
@@ -103,7 +103,7 @@ class LearnedGenerator:
 class Generation:
     """How a face is made from attributes (paper, section 3.3)."""
 
-    preset: str = _setting("eigenfaces", "what faces are made of: the learned generator, eigenfaces or pixels", choices=PRESETS)
+    preset: str = _setting("eigenfaces", "what faces are made of: eigenfaces, the learned generator or pixels", choices=PRESETS)
     target: str = _setting("conditional", "target activations; classes is class visualisation", choices=(*TARGETS, "classes"))
     strength: float = _setting(2.0, "distance of the target from the mean; 1 is where such images are", within=(0, 1e3))
     variety: float | None = _setting(

@@ -180,3 +180,10 @@ def test_a_face_does_not_depend_on_those_beside_it(trained, brief):
     together, _ = generate(Loaded(trained), [["Male"], ["Smiling"]], Generation(), 1)
     assert np.abs(alone.astype(int) - together[1]).max() <= 1
     assert np.abs(alone.astype(int) - together[0]).max() > 1
+
+
+@pytest.mark.parametrize(("preset", "differ"), [("eigenfaces", False), ("people", True)])
+def test_only_the_preset_of_people_draws_a_target_for_each_face_of_a_request(trained, preset, differ):
+    requests = np.stack([pubfig().request(["Male"])] * 2)
+    first, second = attribute_objective(Loaded(trained), requests, Generation(preset=preset), np.random.default_rng(1).spawn(2)).target
+    assert (first != second).any() == differ

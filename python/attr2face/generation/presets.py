@@ -1,8 +1,10 @@
-"""Presets of the descent: `pixels` is the paper's inversion; `eigenfaces` moves along eigenfaces.
+"""Presets of the descent: `pixels` is the paper's inversion; `eigenfaces` and `people` move along eigenfaces.
 
-`generator` takes the learned generator's picture of the target, and `codes` continues from there, along its codes. `photograph` moves
-along eigenfaces too, with a weaker prior, for activations of an image. `octaves` and `lbfgs` are other ways on pixels. `icnn` and
-`mahendran` are others' published settings, to compare with: icnn's gradient descent (Shen et al. 2019), and Mahendran and Vedaldi (2015).
+`eigenfaces` shows what faces of a request have in common. `people` shows one of them, another one for each seed: what attributes do not
+explain is drawn, and a weaker prior lets it be seen. `photograph` has a still weaker one, for activations of an image. `generator` takes
+the learned generator's picture of the target, and `codes` continues from there, along its codes. `octaves` and `lbfgs` are other ways on
+pixels. `icnn` and `mahendran` are others' published settings, to compare with: icnn's gradient descent (Shen et al. 2019), and Mahendran
+and Vedaldi (2015).
 """
 
 from dataclasses import asdict, dataclass, fields, replace
@@ -99,10 +101,11 @@ class Preset:
 
 
 PRESETS = {
+    "eigenfaces": Preset("adam", 100, rate=(0.1, 0.01), noise=0.3, jitter=2, decay=3e-3, eigenfaces=True, start=1.0),
+    "people": Preset("adam", 100, rate=(0.1, 0.01), noise=0.3, jitter=2, decay=1e-3, eigenfaces=True, start=1.0, variety=1.0),
+    "photograph": Preset("adam", 100, rate=(0.1, 0.01), noise=0.3, jitter=2, decay=3e-4, eigenfaces=True, start=1.0),
     "generator": Preset("adam", 0, generator=True, variety=1.0),
     "codes": Preset("adam", 40, rate=(0.1, 0.02), jitter=2, decay=2e-3, generator=True, variety=0.5, score_weight=0.03),
-    "eigenfaces": Preset("adam", 100, rate=(0.1, 0.01), noise=0.3, jitter=2, decay=3e-3, eigenfaces=True, start=1.0),
-    "photograph": Preset("adam", 100, rate=(0.1, 0.01), noise=0.3, jitter=2, decay=3e-4, eigenfaces=True, start=1.0),
     "pixels": Preset("momentum", 200, rate=(2.0, 0.1), noise=8.0, jitter=2, normalise=True, decay=1e-3, smoothness=0.01, blur=(1.2, 0.35),
                     blur_every=4),
     "octaves": Preset("adam", 300, rate=(4.0, 0.5), noise=4.0, jitter=2, normalise=True, decay=1e-3, smoothness=0.01,
