@@ -301,8 +301,9 @@ def test_a_weight_is_part_of_the_link(browser, address):
 
 @pytest.mark.parametrize(
     ("link", "part"),
-    [("attributes=Mal", "did you mean Male"), ("attributes=Male&face=1000", "choose 0 to 999"), ("attributes=Male&strength=9", "choose 0 to 4"),
-     ("attributes=%3C%2Fscript%3E", "</script>"), ("strength=1", "attribute is chosen"), ("attributes=Male&utm=1", "'utm'")],
+    [("attributes=Mal", "did you mean Male"), ("attributes=Male&face=1000", "choose 0 to 999"),
+     ("attributes=Male&strength=9", "choose 0 to 4"), ("attributes=%3C%2Fscript%3E", "</script>"),
+     ("strength=1", "attribute is chosen"), ("attributes=Male&utm=1", "'utm'")],
 )  # fmt: skip
 def test_a_link_that_cannot_be_used_is_a_sentence_on_the_page(browser, address, link, part):
     browser.get(f"{address}/?{link}")
