@@ -93,13 +93,14 @@ clean: $(READY)  ## remove what no settings lead to any more, after saying what;
 distclean:  ## remove .venv and the Caffe built in the cache
 	rm -rf $(VENV) "$${XDG_CACHE_HOME:-$$HOME/.cache}"/attr2face/caffe-* "$${XDG_CACHE_HOME:-$$HOME/.cache}"/attr2face/cuda-*
 
-# What one face needs.
+# What one face needs. The stamp names CAFFE_ROOT, and there is only one: another CAFFE_ROOT, or none, sets Caffe up again.
 SETUP = CONDA=$(call quote,$(CONDA)) MARCH=$(call quote,$(MARCH)) CUDA_ARCH=$(call quote,$(CUDA_ARCH)) CAFFE_ROOT=$(call quote,$(CAFFE_ROOT)) bash setup
 $(READY): $(wildcard setup/*.sh setup/patches/*.patch) setup/lock/core.txt pyproject.toml
 	@$(SETUP)/plan.sh $(VENV)
 	@$(SETUP)/system.sh
 	@$(SETUP)/python.sh $(VENV) setup/lock/core.txt
 	@CUDA=$(call quote,$(GPU)) $(SETUP)/caffe.sh $(VENV)
+	@rm -f $(VENV)/ready*
 	@touch $@
 
 # Notebooks, the demo and the tests.

@@ -29,7 +29,8 @@ from attr2face.demo.server import sentence
 from attr2face.demo.studio import Query, Studio
 from attr2face.errors import UserError
 from attr2face.generation.faces import Loaded, generate
-from tests.conftest import attr2face, says
+from attr2face.pipeline import Steps
+from tests.conftest import SMALL, attr2face, says
 
 
 @pytest.fixture(scope="module")
@@ -70,6 +71,18 @@ def test_a_link_without_numbers_takes_those_of_the_settings(studio):
 def test_a_link_with_a_wrong_value_is_refused_by_name(studio, name, value):
     with pytest.raises(UserError, match=name):
         studio.parse({"attributes": "Male", name: value})
+
+
+def test_what_a_link_asks_for_has_a_weight_for_each_attribute(studio):
+    asked = studio.parse({"attributes": "Smiling:1.3,!Bald,Male", "strength": "1.1", "variety": "0.3", "face": "7"}).as_dict()
+    assert asked == {"attributes": {"Male": 1, "Bald": 0, "Smiling": 1.3}, "strength": 1.1, "variety": 0.3, "face": 7}
+
+
+def test_the_page_starts_with_a_strength_beyond_its_usual_range(steps):
+    strong = replace(steps.settings.generation, strength=9.0)
+    studio = Studio(Steps({**SMALL, "strength": "9"}, steps.store.root))
+    assert studio.generation == strong
+    assert studio.parse({"attributes": "Male", "strength": "9"}).strength == studio.start()["most"]["strength"] == 9
 
 
 def test_a_face_is_the_same_after_others_were_made(studio, steps):
@@ -286,11 +299,31 @@ def test_a_weight_is_part_of_the_link(browser, address):
     assert "Smiling%3A1.25" in browser.current_url
 
 
-def test_a_link_with_an_unknown_attribute_is_a_sentence(browser, address):
-    browser.get(f"{address}/?attributes=Mal")
-    assert by_id(browser, "error").text == "The link names Mal, which is no attribute of this page."
-    browser.get(f"{address}/?attributes=Male&strength=2")
+@pytest.mark.parametrize(
+    ("link", "part"),
+    [("attributes=Mal", "did you mean Male"), ("attributes=Male&face=1000", "choose 0 to 999"),
+     ("attributes=Male&strength=9", "choose 0 to 4"), ("attributes=%3C%2Fscript%3E", "</script>"),
+     ("strength=1", "attribute is chosen"), ("attributes=Male&utm=1", "'utm'")],
+)  # fmt: skip
+def test_a_link_that_cannot_be_used_is_a_sentence_on_the_page(browser, address, link, part):
+    browser.get(f"{address}/?{link}")
+    assert part in by_id(browser, "error").text
+    tick(browser, "Male")
+    by_id(browser, "make").click()
     wait_for_faces(browser)
+    assert by_id(browser, "error").text == ""
+
+
+def test_a_link_is_shown_as_it_asks(browser, address):
+    browser.get(f"{address}/?attributes=smiling:4.37,!wearing_hat&strength=1.1&variety=0.3&face=998")
+    assert [by_id(browser, f"{name}-value").text for name in ("strength", "variety")] == ["1.10", "0.30"]
+    assert [row.text.split("\n")[:2] for row in browser.find_elements(By.CSS_SELECTOR, "#wanted li")] == [
+        ["Smiling", "4.37"], ["Wearing Hat", "0.00"]]  # fmt: skip
+    wait_for_faces(browser)
+    recipe = json.loads(urllib.parse.unquote(by_id(browser, "recipe").get_attribute("href").partition(",")[2]))
+    shown = {name: recipe[name] for name in ("attributes", "strength", "variety", "face")}
+    assert shown == {"attributes": {"Smiling": 4.37, "Wearing Hat": 0}, "strength": 1.1, "variety": 0.3, "face": 998}
+    assert len(browser.find_elements(By.CSS_SELECTOR, "#choices button")) == 4
 
 
 @pytest.mark.parametrize("width", [1280, 400])

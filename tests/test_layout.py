@@ -33,6 +33,8 @@ FLOORS = (
     ("cli",),
     ("__main__",),
 )
+# Folders whose modules have no line of their own in docs/internals.md.
+OF_ONE_PURPOSE = {"bench", "render", "tables", "zoo"}
 MODULES = sorted(path for path in PACKAGE.rglob("*.py") if "tables" not in path.parts and "zoo" not in path.parts)
 
 
@@ -55,6 +57,13 @@ def test_imports_run_one_way(path):
     own = path.relative_to(PACKAGE).parts[0].removesuffix(".py")
     for name in imported(path) - {own}:
         assert floor(name) < floor(own), f"{own} imports {name}"
+
+
+def test_internals_shows_every_module():
+    layout = (ROOT / "docs" / "internals.md").read_text().partition("    Makefile")[2].partition("`tests/test_layout.py`")[0]
+    shown = set(re.findall(r"\w+", layout))
+    modules = {path.stem for path in MODULES if not OF_ONE_PURPOSE & set(path.parts)} - {"__init__", "__main__"}
+    assert modules <= shown, modules - shown
 
 
 @pytest.mark.parametrize("path", sorted((PACKAGE / "cgmm").glob("*.py")), ids=lambda path: path.stem)

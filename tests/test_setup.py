@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -65,6 +66,25 @@ def test_the_plan_leaves_out_what_is_there(user, tmp_path):
     after = shell(plan, PATH=user, HOME="/home/user").stdout
     assert "packages" not in after
     assert "Caffe" in after
+
+
+def test_caffe_is_set_up_again_when_caffe_root_changes_or_is_left_out(tmp_path):
+    shutil.copy(SETUP.parent / "Makefile", tmp_path)
+    (tmp_path / "pyproject.toml").touch()
+    (tmp_path / "setup" / "lock").mkdir(parents=True)
+    (tmp_path / "setup" / "lock" / "core.txt").touch()
+    for name, script in {"plan": "", "system": "", "python": 'mkdir -p "$1"', "caffe": 'echo "Caffe: $CAFFE_ROOT"'}.items():
+        (tmp_path / "setup" / f"{name}.sh").write_text(script)
+
+    def said(root: str) -> str:
+        return shell(f"make -s -C {tmp_path} setup {root}").stdout.strip()
+
+    assert said(f"CAFFE_ROOT={tmp_path}/one") == f"Caffe: {tmp_path}/one"
+    assert said(f"CAFFE_ROOT={tmp_path}/one") == ""
+    assert said(f"CAFFE_ROOT={tmp_path}/two") == f"Caffe: {tmp_path}/two"
+    assert said(f"CAFFE_ROOT={tmp_path}/one") == f"Caffe: {tmp_path}/one"
+    assert said("") == "Caffe:"
+    assert said("") == ""
 
 
 def test_a_log_has_a_line_for_each_tenth_of_the_progress():

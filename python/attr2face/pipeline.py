@@ -42,7 +42,7 @@ PRETRAINING_SEED, JUDGE_SEED = 1000, 2000  # added to SEED for people, and for t
 INVERTED_LAYERS = ("conv3_3", "conv4_3", "conv5_3", "fc6", "fc7")
 INVERTING = ("photograph", "pixels", "icnn", "mahendran")  # presets: the project's, the paper's, and others' to compare with
 # Of a stage whose code gives another output for the same settings than before. To be raised with the code.
-VERSIONS = {"generator": 5}
+VERSIONS = {"diagnosis": 2, "generator": 5}
 
 # Settings that have no influence on what is trained.
 AFTER_TRAINING = {f.name for group in (conf.Generation, conf.Judging, conf.Evaluation) for f in dataclasses.fields(group)}

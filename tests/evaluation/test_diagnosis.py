@@ -6,6 +6,7 @@ import h5py
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.metrics.pairwise import paired_cosine_distances
 
 from attr2face.attributes import pubfig
 from attr2face.cgmm.mixture import load_mixture
@@ -49,6 +50,8 @@ def test_targets_are_compared_on_unseen_people(steps):
     assert unseen["distance"]["mean activation"] == 0
     assert unseen["explained"]["mean activation"] == pytest.approx(0, abs=1e-6)
     assert unseen["seen"].between(0, 1).all()
+    assert unseen["cosine"]["true activations"] == pytest.approx(1)
+    assert unseen["cosine"]["mean activation"] == pytest.approx(0, abs=1e-6)
 
 
 def test_the_papers_target_is_measured_as_it_is_defined(steps, database):
@@ -63,6 +66,7 @@ def test_the_papers_target_is_measured_as_it_is_defined(steps, database):
     row = pd.read_csv(steps.diagnosis.made() / "targets.csv").query("split == 'test' and request == 'all' and target == 'paper'").iloc[0]
     assert row["explained"] == pytest.approx(1 - np.square(phi - target).sum() / away, abs=1e-3)
     assert row["distance"] == pytest.approx(np.sqrt(np.square(target - m.mean).sum() / away), rel=1e-3)
+    assert row["cosine"] == pytest.approx(np.median(1 - paired_cosine_distances(target - m.mean, phi - m.mean)), abs=1e-3)
 
 
 def test_numbers_are_those_of_the_mixture_and_of_the_activations(steps):

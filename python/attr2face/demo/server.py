@@ -12,7 +12,7 @@ from tornado.httpserver import HTTPServer
 from tornado.iostream import StreamClosedError
 from tornado.web import Application, HTTPError, RequestHandler
 
-from attr2face.demo.studio import Studio
+from attr2face.demo.studio import Query, Studio
 from attr2face.errors import UserError
 from attr2face.parallel import Machine
 from attr2face.pipeline import Steps
@@ -43,15 +43,25 @@ class Handler(RequestHandler):
         self.closed = True
         super().on_connection_close()
 
+    def query(self) -> Query:
+        """What the link asks for; a UserError names what cannot be used."""
+        return self.studio.parse({name: self.get_query_argument(name) for name in self.request.query_arguments})
+
 
 class PageHandler(Handler):
     """The page."""
 
     def get(self) -> None:
-        """The page before the first face."""
+        """The page before the first face. It gets what its link asks for, or why that cannot be used."""
         page = jinja2.Environment(loader=jinja2.FileSystemLoader(FOLDER), autoescape=True).get_template("page.html.jinja")
-        start = self.studio.start()
+        start = self.studio.start() | {"link": self._link() if self.request.query_arguments else None}
         self.write(page.render(**start, data=json.dumps(start).replace("<", "\\u003c")))
+
+    def _link(self) -> dict[str, object]:
+        try:
+            return self.query().as_dict()
+        except UserError as error:
+            return {"error": sentence(error)}
 
 
 class FaceHandler(Handler):
@@ -73,8 +83,7 @@ class FaceHandler(Handler):
             lines.put_nowait(None)
 
         try:
-            query = self.studio.parse({name: self.get_query_argument(name) for name in self.request.query_arguments})
-            making = loop.run_in_executor(self.worker, self.studio.make, query, tell)
+            making = loop.run_in_executor(self.worker, self.studio.make, self.query(), tell)
             making.add_done_callback(ended)
             while line := await lines.get():
                 await self._send(line)

@@ -43,6 +43,11 @@ class Query:
     variety: float
     face: int = 0
 
+    def as_dict(self) -> dict[str, object]:
+        """The same, with a weight for each attribute; 0 is without it."""
+        weights = {bare(word): strength_of(word) for word in self.words}
+        return {"attributes": weights, "strength": self.strength, "variety": self.variety, "face": self.face}
+
 
 class Studio:
     """Nets and tables, loaded once, and the faces that they make.
@@ -65,6 +70,12 @@ class Studio:
         usual = variety_of(self.generation)
         # Faces to choose from should differ, also where the preset's own face is the expected one.
         self.variety = 0.0 if not self.varies else usual if self.generation.variety is not None else usual or 1.0
+        self.most = {
+            "strength": max(MOST_STRENGTH, self.generation.strength),
+            "variety": max(MOST_VARIETY, self.variety),
+            "weight": MOST_WEIGHT,
+            "face": MOST_FACE,
+        }
 
     def start(self) -> dict[str, object]:
         """What the page shows before the first face."""
@@ -73,7 +84,7 @@ class Studio:
             "strength": self.generation.strength,
             "variety": self.variety,
             "varies": self.varies,
-            "most": {"strength": MOST_STRENGTH, "variety": MOST_VARIETY, "weight": MOST_WEIGHT, "face": MOST_FACE},
+            "most": self.most,
             "rare": self.rare_pairs(),
             "mean": _url(self.loaded.database.preprocessing.mean_image, "JPEG"),
         }
@@ -104,8 +115,8 @@ class Studio:
         if not attributes.strip(" ,"):
             raise UserError("no attribute is chosen; tick at least one")
         words = sorted(self.attributes.parse(attributes), key=lambda word: self.attributes.index[bare(word)])
-        strength = _number("strength", arguments.get("strength", self.generation.strength), MOST_STRENGTH)
-        variety = _number("variety", arguments.get("variety", self.variety), MOST_VARIETY)
+        strength = _number("strength", arguments.get("strength", self.generation.strength), self.most["strength"])
+        variety = _number("variety", arguments.get("variety", self.variety), self.most["variety"])
         face = _number("face", arguments.get("face", 0), MOST_FACE)
         if face != int(face):
             raise UserError(f"face {face:g} is not a whole number; choose 0 to {MOST_FACE}")
@@ -145,10 +156,8 @@ class Studio:
         made_with = {name: (path if path.is_dir() else path.parent).name for name, path in paths.items() if path}
         recipe = {
             "name": file_name(query.words),
-            "attributes": {bare(word): strength_of(word) for word in query.words},
-            "strength": query.strength,
+            **query.as_dict(),
             "variety": query.variety if self.varies else None,
-            "face": query.face,
             "settings": conf.as_dict(self.generation) | {"dataset": self.steps.settings.dataset, "seed": self.steps.settings.seed} | given,
             "made with": made_with,
             "command": self._command(query, given),

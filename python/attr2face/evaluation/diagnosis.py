@@ -80,8 +80,8 @@ def compare_targets(m: Mixture, phi: np.ndarray, requested_by_kind: Mapping[str,
     -------
     DataFrame
         `explained`, of the variance of phi; `seen`, the share of wanted attributes that are the most probable class of their head when
-        the heads read the target; `distance`, that of the targets from the mean activation over that of the images. `request` is
-        the kind.
+        the heads read the target; `distance`, that of the targets from the mean activation over that of the images; `cosine`, the
+        median of target and activations, both less the mean (0 for the mean itself). `request` is the kind.
     """
     away = np.square(phi - m.mean).sum()
     rows = []
@@ -92,13 +92,16 @@ def compare_targets(m: Mixture, phi: np.ndarray, requested_by_kind: Mapping[str,
             rows.append((name, strength, kind, *_judged(made, m, phi, away, wanted, read)))
         for name, made in (("mean activation", np.tile(m.mean, (len(phi), 1))), ("true activations", phi)):
             rows.append((name, 1.0, kind, *_judged(made, m, phi, away, wanted, read)))
-    return pd.DataFrame(rows, columns=["target", "strength", "request", "explained", "seen", "distance"])
+    return pd.DataFrame(rows, columns=["target", "strength", "request", "explained", "seen", "distance", "cosine"])
 
 
-def _judged(made: np.ndarray, m: Mixture, phi: np.ndarray, away: float, wanted: np.ndarray, read: Callable) -> tuple[float, float, float]:
+def _judged(made: np.ndarray, m: Mixture, phi: np.ndarray, away: float, wanted: np.ndarray, read: Callable) -> tuple[float, ...]:
+    moved, own = made - m.mean, phi - m.mean
     explained = 1 - np.square(phi - made).sum() / away
-    distance = np.sqrt(np.square(made - m.mean).sum() / away)
-    return float(explained), float(read(made)[wanted].mean()), float(distance)
+    distance = np.sqrt(np.square(moved).sum() / away)
+    lengths = np.linalg.norm(moved, axis=1) * np.linalg.norm(own, axis=1)
+    cosine = np.median((moved * own).sum(axis=1) / np.maximum(lengths, 1e-12))
+    return float(explained), float(read(made)[wanted].mean()), float(distance), float(cosine)
 
 
 def best_targets(table: pd.DataFrame) -> pd.DataFrame:

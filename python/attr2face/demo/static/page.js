@@ -1,11 +1,13 @@
-// The page of make demo. What is wanted is in the checkboxes and sliders; faces come from /face, a line of JSON at a time.
+// The page of make demo. What is wanted is in the checkboxes, weights and levels; faces come from /face, a line of JSON at a time.
 "use strict";
 
 const start = JSON.parse(document.getElementById("start").textContent);
 const at = (id) => document.getElementById(id);
 const boxes = [...document.querySelectorAll("input[name=attribute]")];
 const SHOWN = 4; // faces to choose from
+const STEP = 0.25; // of an arrow key on a slider
 const weights = new Map(); // of ticked attributes
+const levels = { strength: start.strength, variety: start.variety };
 let faces = []; // what is shown to choose from: {number, picture, reading, recipe}
 let asking = null; // stops the request under way
 
@@ -16,7 +18,7 @@ function ticked() {
 }
 
 function query(number) {
-  return new URLSearchParams({ attributes: ticked().map(word).join(","), strength: at("strength").value, variety: at("variety").value, face: number });
+  return new URLSearchParams({ attributes: ticked().map(word).join(","), ...levels, face: number });
 }
 
 function word(name) {
@@ -41,11 +43,13 @@ function showWhetherPossible() {
 }
 
 function row(name) {
-  const slider = element("input", { type: "range", min: 0, max: start.most.weight, step: 0.25, value: weights.get(name), ariaLabel: `Weight of ${name}` });
-  const value = element("output", { textContent: weights.get(name).toFixed(2) });
+  const weight = weights.get(name);
+  const max = Math.max(start.most.weight, weight); // a link may ask for more
+  const slider = element("input", { type: "range", min: 0, max, step: "any", value: weight, ariaLabel: `Weight of ${name}` });
+  const value = element("output", { textContent: weight.toFixed(2) });
   const remove = element("button", { type: "button", textContent: "×", ariaLabel: `Remove ${name}` });
   slider.addEventListener("input", () => {
-    weights.set(name, Number(slider.value));
+    weights.set(name, rounded(slider.value));
     value.textContent = weights.get(name).toFixed(2);
     showWhetherPossible();
   });
@@ -190,13 +194,27 @@ function element(tag, properties, ...children) {
 
 // What the user does.
 
-function showValue(id) {
-  at(`${id}-value`).textContent = Number(at(id).value).toFixed(2);
+function rounded(value) {
+  return Number(Number(value).toFixed(2));
 }
 
-for (const id of ["strength", "variety"]) {
-  at(id).addEventListener("input", () => showValue(id));
+function showLevel(id) {
+  at(`${id}-value`).textContent = levels[id].toFixed(2);
 }
+
+for (const id of Object.keys(levels)) {
+  at(id).addEventListener("input", () => {
+    levels[id] = rounded(at(id).value);
+    showLevel(id);
+  });
+}
+at("form").addEventListener("keydown", (event) => {
+  const step = { ArrowRight: STEP, ArrowUp: STEP, ArrowLeft: -STEP, ArrowDown: -STEP }[event.key];
+  if (event.target.type !== "range" || !step) return;
+  event.preventDefault();
+  event.target.value = Number(event.target.value) + step;
+  event.target.dispatchEvent(new Event("input"));
+});
 for (const box of boxes) box.addEventListener("change", showWanted);
 at("form").addEventListener("submit", (event) => {
   event.preventDefault();
@@ -225,29 +243,22 @@ at("link").addEventListener("click", async () => {
   }
 });
 
-// A link that names attributes makes its face.
+// A link makes its face. The server has read it: start.link is what it asks for, or an error, or nothing.
 
-function restore() {
-  const link = new URLSearchParams(location.search);
-  for (const id of ["strength", "variety"]) {
-    if (link.has(id)) at(id).value = link.get(id);
-    showValue(id);
+function followLink() {
+  const { error, attributes = {}, face, ...given } = start.link ?? {};
+  Object.assign(levels, given);
+  for (const id of Object.keys(levels)) {
+    at(id).value = levels[id];
+    showLevel(id);
   }
-  for (const wanted of (link.get("attributes") ?? "").split(",").filter(Boolean)) {
-    const [name, weight = wanted.startsWith("!") ? 0 : 1] = wanted.replace(/^!/, "").split(":");
-    const box = boxes.find((one) => one.value.toLowerCase() === name.trim().toLowerCase());
-    if (!box) {
-      at("error").textContent = `The link names ${name.trim()}, which is no attribute of this page.`;
-      continue;
-    }
-    box.checked = true;
-    weights.set(box.value, Math.min(Math.max(Number(weight) || 0, 0), start.most.weight));
+  for (const [name, weight] of Object.entries(attributes)) {
+    weights.set(name, weight);
+    boxes.find((box) => box.value === name).checked = true;
   }
   showWanted();
-  const number = Math.max(0, Math.trunc(Number(link.get("face")) || 0));
-  if (link.has("attributes") && !at("error").textContent && at("make").ariaDisabled === "false") {
-    makeFaces(number - (number % SHOWN), number);
-  }
+  if (error) at("error").textContent = error;
+  else if (start.link) makeFaces(face - (face % SHOWN), face);
 }
 
-restore();
+followLink();
