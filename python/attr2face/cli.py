@@ -91,7 +91,8 @@ def describe(run: Run) -> None:
         errors += finding.fatal
     if errors:
         raise UserError(f"{root} cannot be used as it is; mend the {errors} errors above")
-    print(f"{root} can be used: make generate DATASET={s.dataset} ATTRS='{','.join(steps.attributes.example)}'")
+    given = [f"DATASET={s.dataset}", f"ATTRS={','.join(steps.attributes.example)}"]
+    print(f"{root} can be used: make generate {shlex.join(given)}")
 
 
 def data(run: Run) -> None:

@@ -41,7 +41,9 @@ class Table:
         names = [plain(name) for name in header]
         if "file" not in names:
             wanted = "commas" if path.suffix == ".csv" else "tabs"
-            raise UserError(f"{path} has no column file in its first line; name the column of pictures so, and separate columns by {wanted}")
+            raise UserError(
+                f"{path} has no column file in its first line; name the column of pictures so, and separate columns by {wanted}"
+            )
         if "" in names:
             raise UserError(f"{path}: column {names.index('') + 1} has no name in the first line; name or remove it")
         twice = next((name for name in names if names.count(name) > 1), None)

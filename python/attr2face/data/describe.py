@@ -95,14 +95,15 @@ def _of_heads(attributes: Attributes, positive: np.ndarray) -> Iterator[Finding]
         several = int((positive[:, [attributes.index[name] for name in head.attributes]].sum(axis=1) > 1).sum())
         if several:
             names = ", ".join(head.attributes)
-            yield Finding(f"{several} pictures show more than one of {names}, of which the highest score counts; divide the head {head.name}")
+            what = f"{several} of {len(positive)} pictures show more than one of {names}"
+            yield Finding(f"{what}, of which the highest score counts; divide the head {head.name} if they do not exclude each other")
 
 
 def _of_splits(faces: Faces, wanted: Wanted) -> Iterator[Finding]:
     """Whether there are people for the nets and for the judges to learn from, and to be tested on."""
     for of, some in zip(("nets", "judges"), divided_by_person(faces, wanted.share, wanted.seed), strict=True):
         split = split_by_person(some.people, wanted.seed) if some.split is None else some.split
-        empty = [name for name in SPLITS if name not in split]
+        empty = [name for name in SPLITS if name not in set(split)]
         if of == "nets" and "train" in empty:
             yield Finding("nobody is left for training; add people", fatal=True)
         elif empty:
@@ -124,7 +125,7 @@ def _of_pictures(faces: Faces, wanted: Wanted) -> Iterator[Finding]:
     for what, which in kinds.items() if faces.crop in ((), "square") else ():
         if any(which):
             path, _, look = seen[which.index(True)]
-            yield Finding(f"{sum(which)} pictures, such as {path} ({look.size[0]} x {look.size[1]}), are {what}")
+            yield Finding(f"{sum(which)} of {len(which)} pictures, such as {path} ({look.size[0]} x {look.size[1]}), are {what}")
 
 
 def _repeated(seen: Iterable[tuple[str, str, Look]]) -> Iterator[str]:

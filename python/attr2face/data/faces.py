@@ -29,7 +29,7 @@ class Faces:
     split : (n_images,) str, optional
         As `split_by_person` gives it, where the dataset says who is for training.
     crop : tuple of int or str
-        Left, top, right and bottom of what is used of a picture, or "square" for the largest one in its middle; all of it if there are none.
+        Left, top, right and bottom of what is used of a picture, or "square" for the largest one in its middle; all of it if it is empty.
     """
 
     root: Path | zipfile.Path

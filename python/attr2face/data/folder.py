@@ -30,7 +30,7 @@ class Rows:
 
     def faces(self, root: Path, dataset: Dataset) -> Faces:
         """The same as faces in the folder `root`. Without people, each picture shows one of its own."""
-        scores = np.frombuffer(self.scores, np.float32).reshape(len(self.files), -1)
+        scores = np.frombuffer(self.scores, np.float32).reshape(-1, len(dataset.attributes.names))
         split = np.array(self.splits) if self.splits else None
         return Faces(root, self.files, np.array(self.people or self.files, str), scores, dataset.attributes, split, dataset.crop)
 
@@ -98,7 +98,7 @@ def read_rows(table: Table, attributes: Attributes) -> tuple[Rows, list[str]]:
 
 def _file(cell: str) -> str:
     file = os.path.normpath(cell)
-    if not cell or file == "." or os.path.isabs(file) or file.split("/")[0] == "..":
+    if file in (".", "..") or file.startswith(("/", "../")):
         raise UserError(f"'{cell}' is no file in the folder; name one, relative to it")
     return file
 
@@ -147,7 +147,9 @@ def _of_columns(rows: Rows, attributes: Attributes) -> list[str]:
 
 
 def _of_splits(rows: Rows) -> list[str]:
-    """People who are in two splits."""
+    """A split for training that is empty, and people who are in two splits."""
+    if rows.splits and "train" not in rows.splits:
+        return ["no row has the split train; write it where a picture is for training"]
     if not rows.people or not rows.splits:
         return []
     splits_of: dict[str, set[str]] = {}
