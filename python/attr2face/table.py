@@ -40,10 +40,8 @@ class Table:
         header = tuple(next(iter(_lines(path)), (0, []))[1])
         names = [plain(name) for name in header]
         if "file" not in names:
-            wanted = "commas" if path.suffix == ".csv" else "tabs"
-            raise UserError(
-                f"{path} has no column file in its first line; name the column of pictures so, and separate columns by {wanted}"
-            )
+            between = "commas" if path.suffix == ".csv" else "tabs"
+            raise UserError(f"{path} has no column file in its first line; call the column of pictures so, with {between} between columns")
         if "" in names:
             raise UserError(f"{path}: column {names.index('') + 1} has no name in the first line; name or remove it")
         twice = next((name for name in names if names.count(name) > 1), None)
