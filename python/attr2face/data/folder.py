@@ -71,14 +71,14 @@ def read_rows(table: Table, attributes: Attributes) -> tuple[Rows, list[str]]:
         If the table is not a text.
     """
     rows, wrong, line_of = Rows(), [], {}
-    columns = [table.column(name) for name in attributes.names]
+    pictures, columns = table.column("file"), [table.column(name) for name in attributes.names]
     kinds = [(rows.people, table.column("person"), _person), (rows.splits, table.column("split"), _split)]
     kinds = [kind for kind in kinds if kind[1] is not None]
     for line, cells in table.rows():
         try:
             if len(cells) != len(table.header):
                 raise UserError(f"{len(cells)} cells, but {len(table.header)} columns; mend or remove it")
-            file = _file(cells[table.column("file")])
+            file = _file(cells[pictures])
             if file in line_of:
                 raise UserError(f"{file} is in line {line_of[file]}, too; remove one of the rows")
             named = [read(cells[column]) for _, column, read in kinds]
