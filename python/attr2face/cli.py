@@ -90,9 +90,9 @@ def describe(run: Run) -> None:
         print(finding)
         errors += finding.fatal
     if errors:
-        raise UserError(f"{root} cannot be used as it is; mend the {errors} errors above")
-    given = [f"DATASET={s.dataset}", f"ATTRS={','.join(steps.attributes.example)}"]
-    print(f"{root} can be used: make generate {shlex.join(given)}")
+        raise UserError(f"{root} cannot be used as it is; mend the errors above ({errors})")
+    given = {**steps.given, "attrs": ",".join(steps.attributes.example)}
+    print(f"{root} can be used: make generate {shlex.join(f'{name.upper()}={value}' for name, value in given.items())}")
 
 
 def data(run: Run) -> None:

@@ -270,7 +270,7 @@ def test_describe_ends_with_status_0_or_2(folder, tmp_path):
         (folder / f"{i:02d}.png").unlink()
     edit("20.png", "../20.png")(folder)
     done = attr2face("describe", dataset=folder, store=tmp_path)
-    says(done, f"{folder} cannot be used as it is; mend the 3 errors above")
+    says(done, f"{folder} cannot be used as it is; mend the errors above (3)")
     errors = [line for line in done.stdout.splitlines() if line.startswith("error: ")]
     assert [part in line for part, line in zip(("../20.png", "03.png", "04.png"), errors, strict=True)] == [True] * 3
 
