@@ -257,6 +257,8 @@ def results(run: Run) -> None:
 
     taken = ("dataset", "model", "seeds", "lfw_root", "pubfig_root", "identity", "preset", "methods")
     other = [name.upper() for name in run.steps.given if name not in taken]
+    if run.steps.dataset.root:
+        raise UserError("make results writes the project's documents, and takes no folder of your own; make paper shows the same of it")
     if other:
         raise UserError(f"make results shows the defaults in docs/results.md, and takes no {other[0]}; make paper takes all settings")
     docs, steps = CHECKOUT / "docs", run.steps

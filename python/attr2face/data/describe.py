@@ -107,7 +107,7 @@ def _of_splits(faces: Faces, wanted: Wanted) -> Iterator[Finding]:
         if of == "nets" and "train" in empty:
             yield Finding("nobody is left for training; add people", fatal=True)
         elif empty:
-            yield Finding(f"nobody is left for the {of} in {' and '.join(empty)}, which make evaluate and make edit need; add people")
+            yield Finding(f"nobody is left for the {of} in {' and '.join(empty)}, which make evaluate and make edit need; add other people")
 
 
 def _of_pictures(faces: Faces, wanted: Wanted) -> Iterator[Finding]:
@@ -134,7 +134,7 @@ def _repeated(seen: Iterable[tuple[str, str, Look]]) -> Iterator[str]:
     for path, person, look in seen:
         first, whose = first_of.setdefault(look.digest, (path, person))
         if first != path:
-            whom = "" if whose == person else f" under another person's name ({person} and {whose})"
+            whom = "" if person in (whose, path) else f" under another person's name ({person} and {whose})"
             yield f"{path} is the same picture as {first}{whom}; remove one of the two rows"
 
 
