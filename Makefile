@@ -21,7 +21,7 @@ VENV := .venv
 READY := $(VENV)/ready$(subst /,_,$(CAFFE_ROOT))
 ATTR2FACE := $(VENV)/bin/attr2face
 
-.PHONY: help config status setup data lmdb weights pretrain finetune activations cgmm gradcheck diagnose generator generate edit \
+.PHONY: help config status setup describe data lmdb weights pretrain finetune activations cgmm gradcheck diagnose generator generate edit \
 	invert retrain baseline evaluate experiments paper results sheet nets bench notebooks jupyter demo test lint clean distclean
 
 help:  ## this list
@@ -34,6 +34,8 @@ config: $(READY)  ## the settings in force
 status: $(READY)  ## what is already made, its size, and from what
 	@$(ATTR2FACE) status $(GIVEN)
 setup: $(READY) $(if $(GPU),$(VENV)/cuda)  ## system packages, virtual environment and Caffe; with CUDA if GPU is given
+describe: $(READY)  ## check a dataset, such as DATASET=/path with attributes.csv, and say what to do
+	@$(ATTR2FACE) describe $(GIVEN)
 data: $(READY)  ## render the faces of DATASET=synthetic, or download those of lfw or pubfig
 	@$(ATTR2FACE) data $(GIVEN)
 lmdb: $(READY)  ## LMDBs of images and labels

@@ -19,6 +19,7 @@ FLOORS = (
     ("errors", "provenance"),
     ("files", "pycaffe"),
     ("attributes",),
+    ("table",),
     ("datasets", "models"),
     ("settings",),
     ("parallel", "store"),

@@ -54,6 +54,11 @@ class Attributes:
             raise UserError(f"{table} is no table of heads; it must be a CSV with the columns head and attributes") from None
         return cls(tuple(Head(name, tuple(attribute.strip() for attribute in names)) for name, names in rows)).checked(table)
 
+    @classmethod
+    def each(cls, names: Iterable[str]) -> "Attributes":
+        """Attributes that have a head each, which are called as they are, with _ for all but letters and digits."""
+        return cls(tuple(Head(re.sub(r"\W", "_", name), (name,)) for name in names))
+
     def checked(self, table: Path) -> "Attributes":
         """These attributes, if their names can be used; `table` is where they come from."""
         if not self.heads:
@@ -66,7 +71,7 @@ class Attributes:
                 raise UserError(f"{table}: {head.name!r} cannot name a head; use letters, digits and _, and not the word person")
             if head.n_classes > 256:
                 raise UserError(f"{table}: head {head.name} has {len(head.attributes)} attributes; divide it into heads of at most 255")
-        for kind, names in (("head", [head.name for head in self.heads]), ("attribute", [_plain(name) for name in self.names])):
+        for kind, names in (("head", [head.name for head in self.heads]), ("attribute", [plain(name) for name in self.names])):
             twice = next((name for name in names if names.count(name) > 1), None)
             if twice:
                 raise UserError(f"{table} has the {kind} '{twice}' twice; remove or rename one")
@@ -112,7 +117,7 @@ class Attributes:
         """
         words = [word.strip() for word in text.split(",") if word.strip()]
         if not words:
-            raise UserError(f"no attribute given; name some, for example ATTRS='{','.join(self._some)}'")
+            raise UserError(f"no attribute given; name some, for example ATTRS='{','.join(self.example)}'")
         chosen: dict[str, str] = {}
         for word in map(self._word, words):
             name = bare(word)
@@ -143,15 +148,15 @@ class Attributes:
 
     def named(self, name: str) -> str:
         """The attribute that a user calls `name`, in any case and with spaces or underscores."""
-        known = {_plain(attribute): attribute for attribute in self.names}
-        if _plain(name) not in known:
-            near = difflib.get_close_matches(_plain(name), known, n=3, cutoff=0.4)
+        known = {plain(attribute): attribute for attribute in self.names}
+        if plain(name) not in known:
+            near = difflib.get_close_matches(plain(name), known, n=3, cutoff=0.4)
             hint = f"did you mean {', '.join(known[n] for n in near)}?" if near else f"known are {', '.join(self.names)}"
             raise UserError(f"unknown attribute '{name}'; {hint}")
-        return known[_plain(name)]
+        return known[plain(name)]
 
     @property
-    def _some(self) -> tuple[str, ...]:
+    def example(self) -> tuple[str, ...]:
         """Attributes for an example, of different heads."""
         usual = [name for name in ("Male", "Smiling", "Eyeglasses") if name in self.index]
         return tuple(usual or [head.attributes[0] for head in self.heads[:2]])
@@ -188,7 +193,7 @@ class Attributes:
         except (UnicodeDecodeError, IsADirectoryError):
             raise UserError(f"{file} is not a UTF-8 text; write a set of attributes in each line") from None
         if not lines:
-            raise UserError(f"{file} has no line with attributes; write a set in each line, such as {','.join(self._some)}")
+            raise UserError(f"{file} has no line with attributes; write a set in each line, such as {','.join(self.example)}")
         sets = (tuple(self.parse(line)) for line in lines)
         return [list(chosen) for chosen in dict.fromkeys(sets)]
 
@@ -295,6 +300,6 @@ def file_name(chosen: Iterable[str]) -> str:
     return "-".join(word.replace("!", "no-").replace(":", "=") for word in chosen).replace(" ", "_").replace("'", "")
 
 
-def _plain(name: str) -> str:
+def plain(name: str) -> str:
     """A name as it is compared: in small letters, spaces for underscores."""
     return name.strip().lower().replace("_", " ")

@@ -77,6 +77,24 @@ def clean(run: Run) -> None:
         print(f"removed {removed}, kept {len(store.manifests())}")
 
 
+def describe(run: Run) -> None:
+    """check a dataset, and say what to do before anything is made from it"""
+    from attr2face.data.describe import Wanted
+    from attr2face.data.describe import describe as findings
+
+    steps, s = run.steps, run.steps.settings
+    root = steps.dataset.root or steps.faces.made()
+    wanted = Wanted(steps.model.crop + s.database.margin, s.judging.judge_share, s.seed)
+    errors = 0
+    for finding in findings(root, steps.dataset, wanted):
+        print(finding)
+        errors += finding.fatal
+    if errors:
+        raise UserError(f"{root} cannot be used as it is; mend the errors above ({errors})")
+    given = {**steps.given, "attrs": ",".join(steps.attributes.example)}
+    print(f"{root} can be used: make generate {shlex.join(f'{name.upper()}={value}' for name, value in given.items())}")
+
+
 def data(run: Run) -> None:
     """render or download the faces"""
     print(run.steps.faces.made())
@@ -239,6 +257,8 @@ def results(run: Run) -> None:
 
     taken = ("dataset", "model", "seeds", "lfw_root", "pubfig_root", "identity", "preset", "methods")
     other = [name.upper() for name in run.steps.given if name not in taken]
+    if run.steps.dataset.root:
+        raise UserError("make results writes the project's documents, and takes no folder of your own; make paper shows the same of it")
     if other:
         raise UserError(f"make results shows the defaults in docs/results.md, and takes no {other[0]}; make paper takes all settings")
     docs, steps = CHECKOUT / "docs", run.steps
@@ -282,7 +302,7 @@ def notebooks(run: Run) -> None:
     from attr2face.report.notebooks import executed, write_light, write_page
 
     _prepare(run.steps)
-    out = results_folder() / f"{run.steps.settings.dataset}-{run.steps.settings.model}" / "notebooks"
+    out = results_folder() / f"{run.steps.dataset.name}-{run.steps.settings.model}" / "notebooks"
     for path in sorted((CHECKOUT / "notebooks").glob("[1-6]_*.ipynb")):
         notebook = executed(path, _notebook_environment(run))
         write_page(notebook, out / f"{path.stem}.html")
@@ -308,8 +328,8 @@ def demo(run: Run) -> None:
     serve(run.steps, int(port))
 
 
-COMMANDS = (config, status, clean, data, lmdb, weights, pretrain, finetune, activations, cgmm, gradcheck, diagnose, generator, generate,
-            edit, invert, retrain, baseline, evaluate, experiments, report, results, sheet, nets, bench, notebooks, jupyter,
+COMMANDS = (config, status, clean, describe, data, lmdb, weights, pretrain, finetune, activations, cgmm, gradcheck, diagnose, generator,
+            generate, edit, invert, retrain, baseline, evaluate, experiments, report, results, sheet, nets, bench, notebooks, jupyter,
             demo)  # fmt: skip
 
 
@@ -457,8 +477,8 @@ def parser() -> argparse.ArgumentParser:
         group.add_argument(*names, dest=f.name, help=f.metadata["help"] + choices, metavar="VALUE", **bare)
     other = options.add_argument_group("Machine and places.")
     for name, about in OPTIONS.items():
-        value = {"workers": 0, "n": 1, "attrs": "Male,Smiling,Eyeglasses", "port": "8866"}.get(name, "")
-        other.add_argument(f"--{name}", default=value, type=type(value), help=about)
+        value = {"workers": 0, "n": 1, "attrs": None, "port": "8866"}.get(name, "")
+        other.add_argument(f"--{name}", default=value, type=int if isinstance(value, int) else str, help=about)
     top = Parser("attr2face", description=__doc__, epilog="attr2face config lists the settings and their values.")
     commands = top.add_subparsers(required=True, metavar="command")
     for command in COMMANDS:
@@ -467,6 +487,8 @@ def parser() -> argparse.ArgumentParser:
         sub.set_defaults(command=command)
         if command in (generate, edit):
             sub.add_argument("attributes", nargs="?", default="", help='such as "Male, Smiling", or @file with a set in each line')
+        if command is describe:
+            sub.add_argument("folder", nargs="?", default="", help="the folder with attributes.csv, in place of --dataset")
         if command is clean:
             sub.add_argument("--yes", type=conf.switch, nargs="?", const=True, help="do not ask")
             sub.add_argument("--all", type=conf.switch, nargs="?", const=True, help="remove everything that the store has made")
@@ -479,14 +501,19 @@ def parse(arguments: list[str]) -> Run:
     options = parser().parse_args(words)
     names = [f.name for _, f in conf.leaves(conf.Settings())]
     given = {name: getattr(options, name) for name in names if getattr(options, name) is not None}
-    attributes, edits = getattr(options, "attributes", "") or options.attrs, options.command is edit
+    edits, folder = options.command is edit, getattr(options, "folder", "")
+    if folder:
+        given.setdefault("dataset", folder if folder in conf.DATASETS else str(Path(folder).expanduser().absolute()))
     options.out = str(Path(options.out).expanduser()) + "/" * options.out.endswith("/") if options.out else ""
     store = Path(options.store).expanduser() if options.store else None
-    if edits and attributes.startswith("@"):
-        raise UserError(f"{attributes} cannot be a list of edits; give one, such as 'Smiling,!Eyeglasses'")
     steps = Steps(given, store, machine(options.gpu, options.workers))
-    sets = [] if edits else [chosen for chosen in steps.attributes.parse_sets(attributes) for _ in range(options.n)]
-    changes = steps.attributes.parse_changes(attributes) if edits else {}
+    if options.command is describe:
+        return Run(steps, [], {}, options)
+    options.attrs = getattr(options, "attributes", "") or (",".join(steps.attributes.example) if options.attrs is None else options.attrs)
+    if edits and options.attrs.startswith("@"):
+        raise UserError(f"{options.attrs} cannot be a list of edits; give one, such as 'Smiling,!Eyeglasses'")
+    sets = [] if edits else [chosen for chosen in steps.attributes.parse_sets(options.attrs) for _ in range(options.n)]
+    changes = steps.attributes.parse_changes(options.attrs) if edits else {}
     run = Run(steps, sets, changes, options)
     _check_number(run)
     _check_out(run)

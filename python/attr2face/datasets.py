@@ -1,12 +1,18 @@
-"""The datasets by name: how pictures, scores and heads are found in a folder, and where defaults differ. Plain data, from data/datasets."""
+"""The datasets: how pictures, scores and heads are found in a folder, and where defaults differ. Plain data, from data/datasets.
+
+A folder of the user's own, which is named by its path, is described by folder.toml.
+"""
 
 import functools
+import os
+import re
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from attr2face.attributes import Attributes
+from attr2face.table import Table, attributes_of
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -30,11 +36,14 @@ class Dataset:
         Where the file of scores, the pictures, and the lists of people and of splits, if any, may be in the folder; the first that exists
         is read.
     heads : str
-        The table of heads among the project's tables.
-    crop : tuple of int
-        Left, top, right and bottom of what is used of a picture, in pixels; all of it if there are none.
+        The table of heads: among the project's tables, or in the user's own folder.
+    crop : tuple of int or str
+        Left, top, right and bottom of what is used of a picture, in pixels, or "square" for the largest one in its middle; all of it if
+        there are none.
     defaults : mapping
         Settings whose defaults differ, for `any` model and by model.
+    root : Path, optional
+        The folder of a dataset that is the user's own.
     """
 
     name: str
@@ -44,8 +53,9 @@ class Dataset:
     heads: str
     people: tuple[str, ...] = ()
     partition: tuple[str, ...] = ()
-    crop: tuple[int, ...] = ()
+    crop: tuple[int, ...] | str = ()
     defaults: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
+    root: Path | None = None
 
     @property
     def rendered(self) -> bool:
@@ -55,7 +65,7 @@ class Dataset:
     @property
     def table(self) -> Path:
         """The table of heads."""
-        return TABLES / self.heads
+        return (self.root or TABLES) / self.heads
 
     def found(self, root: Path, kind: str) -> Path:
         """Where `scores`, `pictures`, `people` or `partition` are in the folder `root`; the usual place, if they are nowhere."""
@@ -66,15 +76,25 @@ class Dataset:
         """All that is read of the folder `root`: what it must have, and what it has of the rest."""
         must = [self.found(root, kind) for kind in ("scores", "pictures")]
         may = [self.found(root, kind) for kind in ("people", "partition") if getattr(self, kind)]
-        return tuple(str(place.relative_to(root)) for place in must + [place for place in may if place.exists()])
+        # The partition is for those who have no list of people.
+        return tuple(str(place.relative_to(root)) for place in must + [place for place in may if place.exists()][:1])
 
     @functools.cached_property
     def attributes(self) -> Attributes:
+        if self.root:
+            return attributes_of(Table.open(self.found(self.root, "scores")), self.table)
         return Attributes.read(self.table)
 
 
-@functools.cache
 def dataset_of(name: str) -> Dataset:
-    """The description of a dataset."""
+    """The description of a dataset, by its name or by the path of a folder."""
+    if os.sep not in name:
+        return _described(name)
+    root = Path(name)
+    return replace(_described("folder"), name="folder-" + re.sub(r"[^\w.-]", "_", root.name), root=root)
+
+
+@functools.cache
+def _described(name: str) -> Dataset:
     described = tomllib.loads((TABLES / "datasets" / f"{name}.toml").read_text())
     return Dataset(name, **{key: tuple(value) if isinstance(value, list) else value for key, value in described.items()})

@@ -114,9 +114,11 @@ class Steps:
             return self._pubfig()
         if s.dataset == "celeba":
             return self._celeba()
+        if self.dataset.root:
+            return self._folder(self.dataset.root)
         if s.lfw_root:
             remedy = "set LFW_ROOT to the folder with lfw_attributes.txt and lfw/, or leave it out to download LFW"
-            return self._source(s.lfw_root, remedy, ("lfw_attributes.txt", "lfw"))
+            return self._source(s.lfw_root, remedy, self.dataset.parts(s.lfw_root))
 
         def download(out: Path) -> None:
             from attr2face.data.sources import fetch_lfw
@@ -143,6 +145,11 @@ class Steps:
         if not root:
             raise UserError(f"there is no download for DATASET=celeba; {remedy}")
         return self._source(root, remedy, self.dataset.parts(root))
+
+    def _folder(self, root: Path) -> Source:
+        from attr2face.data.folder import files_of
+
+        return self._source(root, "the table of the folder lists it; restore it or remove its row", files_of(self.dataset))
 
     def _rendered(self, stage: str, rendering: conf.Rendering, seed: int, settings: Mapping[str, object]) -> Artefact:
         """Rendered faces; `settings` are those of `rendering` that the user may change."""
@@ -187,7 +194,9 @@ class Steps:
         settings = {**asdict(s.database), "model": self.model.body, "dataset": dataset.name, "seed": s.seed}
         if not dataset.rendered:
             settings |= {"judge_share": share, "of": of} | ({"crop": dataset.crop} if dataset.crop else {})
-        return self._step("lmdb", build, settings, {"faces": faces, "heads": self._source(dataset.table, "restore it")}, resumable=True)
+        # A folder of the user's own has its table of heads, if any, among its files.
+        inputs = {"faces": faces} if dataset.root else {"faces": faces, "heads": self._source(dataset.table, "restore it")}
+        return self._step("lmdb", build, settings, inputs, resumable=True)
 
     # Nets.
 
@@ -738,7 +747,7 @@ class Steps:
         own_files = [made_from.path for made_from in inputs.values() if isinstance(made_from, Source)]
         relevant |= {name for name, value in mine.items() if value in own_files}
         differences = {name: mine[name] for name in mine if name in relevant & self.given.keys() and mine[name] != usual[name]}
-        group = f"{self.settings.dataset}-{self.settings.model}"
+        group = f"{self.dataset.name}-{self.settings.model}"
         return Artefact(self.store, group, stage, work, settings, inputs, differences, self.given, VERSIONS.get(stage, 1), resumable)
 
     def _source(self, path: Path, remedy: str, parts: tuple[str, ...] = ()) -> Source:

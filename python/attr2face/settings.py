@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import math
+import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,9 +24,11 @@ RENAMED = {"liking": "score_weight", "fall": "rate_decay", "prior": "preset"}
 
 
 def _setting(default: object, help: str, choices: tuple[str, ...] = (), within: tuple[float, float] = (-math.inf, math.inf),
-             none: str = "") -> object:  # fmt: skip
-    """A field with what `resolve` and `--help` need: `choices`, or the smallest and the largest number, and a word for None."""
-    return field(default=default, metadata={"help": help, "choices": choices, "within": within, "none": none})
+             none: str = "", folder: bool = False) -> object:  # fmt: skip
+    """A field with what `resolve` and `--help` need: `choices`, beside which there may be a `folder`, or the smallest and the largest
+    number, and a word for None.
+    """
+    return field(default=default, metadata={"help": help, "choices": choices, "within": within, "none": none, "folder": folder})
 
 
 @dataclass(frozen=True)
@@ -156,7 +159,10 @@ class Settings:
     """Everything that decides what an output is. Fields without a group concern several stages."""
 
     dataset: str = _setting(
-        "synthetic", "the faces: rendered here (synthetic), downloaded (lfw, pubfig) or yours (celeba)", choices=DATASETS
+        "synthetic",
+        "the faces: rendered here (synthetic), downloaded (lfw, pubfig), or yours (celeba, or the path of a folder with attributes.csv)",
+        choices=DATASETS,
+        folder=True,
     )
     model: str = _setting("mini", "the network", choices=tuple(MODELS))
     seed: int = _setting(1, "seed of everything random", within=(0, 2**31))
@@ -262,8 +268,11 @@ def check(f: dataclasses.Field, value: object) -> object:
     except (ValueError, TypeError, OverflowError, RuntimeError):
         word = f.metadata["none"]
         raise UserError(f"{name}={value} is not {KINDS[f.type.removesuffix(' | None')]}{word and f' or {word}'}") from None
+    if f.metadata["folder"] and parsed not in choices and (os.sep in parsed or parsed.startswith((".", "~"))):
+        return str(_path(parsed))
     if choices and parsed not in choices:
-        raise UserError(f"{name}={value} is unknown; choose {', '.join(choices[:-1])} or {choices[-1]}")
+        folder = f", or a folder, such as ./{value}" if f.metadata["folder"] else ""
+        raise UserError(f"{name}={value} is unknown; choose {', '.join(choices[:-1])} or {choices[-1]}{folder}")
     if isinstance(parsed, int | float) and not least <= parsed <= most:
         raise UserError(f"{name}={value} is out of range; choose {least:g} to {most:g}")
     return parsed

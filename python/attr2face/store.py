@@ -397,6 +397,7 @@ def _files(path: Path) -> Iterator[Path]:
     """A file itself, or all files below a folder but the hidden ones."""
     if path.is_file():
         yield path
+        return
     for folder, _, names in os.walk(path, followlinks=True):
         yield from (Path(folder) / name for name in names if not name.startswith("."))
 

@@ -28,8 +28,8 @@ class Faces:
         Of the columns of `scores`.
     split : (n_images,) str, optional
         As `split_by_person` gives it, where the dataset says who is for training.
-    crop : tuple of int
-        Left, top, right and bottom of what is used of a picture; all of it if there are none.
+    crop : tuple of int or str
+        Left, top, right and bottom of what is used of a picture, or "square" for the largest one in its middle; all of it if it is empty.
     """
 
     root: Path | zipfile.Path
@@ -38,7 +38,7 @@ class Faces:
     scores: np.ndarray
     attributes: Attributes
     split: np.ndarray | None = None
-    crop: tuple[int, ...] = ()
+    crop: tuple[int, ...] | str = ()
 
     def only(self, mask: np.ndarray) -> "Faces":
         """The images where `mask` (n_images,) is true."""

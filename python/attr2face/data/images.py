@@ -1,50 +1,104 @@
-"""Images as files: read at one size, several ahead."""
+"""Images as files: read at one size, or only looked at; several ahead."""
 
+import hashlib
 import io
 import zipfile
 import zlib
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageOps
 
 from attr2face.errors import UserError
 from attr2face.provenance import usable_cpus
 
 AHEAD = 64
+Place = Path | zipfile.Path
+Crop = tuple[int, ...] | str
 
 
-def read_image(path: Path | zipfile.Path, size: int, crop: tuple[int, ...] = ()) -> np.ndarray:
-    """Decode an image as RGB, cut out `crop` (left, top, right, bottom), and resize it to `size`: (size, size, 3) uint8.
+@dataclass(frozen=True)
+class Look:
+    """What an image is like.
+
+    Attributes
+    ----------
+    size, used : (int, int)
+        Width and height in pixels, of the image and of the part that is used.
+    digest : bytes
+        Hash of the pixels of that part.
+    """
+
+    size: tuple[int, int]
+    used: tuple[int, int]
+    digest: bytes
+
+
+def read_image(path: Place, size: int, crop: Crop = ()) -> np.ndarray:
+    """Decode an image as RGB, upright, cut out `crop` (left, top, right, bottom, or "square" for the largest one in the middle), and
+    resize it to `size`: (size, size, 3) uint8.
 
     Raises
     ------
     UserError
         If the file is missing or is not a whole image.
     """
+    _, image = _decoded(path, crop)
+    return np.asarray(image if image.size == (size, size) else image.resize((size, size), Image.Resampling.BICUBIC))
+
+
+def read_images(paths: Iterable[Place], size: int, crop: Crop = ()) -> Iterator[np.ndarray]:
+    """`read_image` of one path after another, by threads that decode a few images ahead."""
+    return _ahead(lambda path: read_image(path, size, crop), paths)
+
+
+def look_at_images(paths: Iterable[Place], crop: Crop = ()) -> Iterator[Look | UserError]:
+    """What images are like, or why one cannot be read."""
+
+    def look(path: Place) -> Look | UserError:
+        try:
+            size, image = _decoded(path, crop)
+        except UserError as error:
+            return error
+        return Look(size, image.size, hashlib.sha256(repr(image.size).encode() + image.tobytes()).digest())
+
+    return _ahead(look, paths)
+
+
+def _decoded(path: Place, crop: Crop) -> tuple[tuple[int, int], Image.Image]:
+    """Width and height of an image, and the part `crop` of it in RGB."""
     try:
         # PIL would read the file in dozens of small pieces.
         with Image.open(io.BytesIO(path.read_bytes())) as image:
-            if crop and not (crop[2] <= image.width and crop[3] <= image.height):
-                wanted = f"at least {crop[2]} x {crop[3]}"
+            ImageOps.exif_transpose(image, in_place=True)
+            box = _middle(*image.size) if crop == "square" else crop
+            if box and not (box[2] <= image.width and box[3] <= image.height):
+                wanted = f"at least {box[2]} x {box[3]}"
                 raise UserError(f"{path} is {image.width} x {image.height} pixels, not {wanted}; restore the picture or remove its row")
-            image = image.convert("RGB").crop(crop) if crop else image.convert("RGB")
-            return np.asarray(image if image.size == (size, size) else image.resize((size, size), Image.Resampling.BICUBIC))
+            return image.size, image.convert("RGB").crop(box) if box else image.convert("RGB")
     except FileNotFoundError:
         raise UserError(f"{path} does not exist; restore the image or remove its row") from None
     except (OSError, SyntaxError, Image.DecompressionBombError, zipfile.BadZipFile, zlib.error, RuntimeError):
         raise UserError(f"{path} is not a readable image; replace it or remove its row") from None
 
 
-def read_images(paths: Iterable[Path | zipfile.Path], size: int, crop: tuple[int, ...] = ()) -> Iterator[np.ndarray]:
-    """`read_image` of one path after another, by threads that decode a few images ahead."""
+def _middle(width: int, height: int) -> tuple[int, ...]:
+    """The largest square in the middle: left, top, right and bottom."""
+    side = min(width, height)
+    left, top = (width - side) // 2, (height - side) // 2
+    return left, top, left + side, top + side
+
+
+def _ahead(work: Callable, paths: Iterable[Place]) -> Iterator:
+    """`work` done for one path after another, by threads that are a few paths ahead."""
     ahead = deque()
     with ThreadPoolExecutor(usable_cpus()) as pool:
         for path in paths:
-            ahead.append(pool.submit(read_image, path, size, crop))
+            ahead.append(pool.submit(work, path))
             if len(ahead) > AHEAD:
                 yield ahead.popleft().result()
         while ahead:

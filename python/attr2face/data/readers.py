@@ -12,6 +12,7 @@ import numpy as np
 
 from attr2face.data.celeba import read_celeba
 from attr2face.data.faces import Faces, image_path
+from attr2face.data.folder import read_folder
 from attr2face.datasets import Dataset
 from attr2face.errors import UserError
 from attr2face.files import require
@@ -30,8 +31,8 @@ def read_faces(root: Path, dataset: Dataset) -> Faces:
 
 def read_kumar(root: Path, dataset: Dataset) -> Faces:
     """Read a tab-separated file of scores with the attributes in its second line, and a person, a number and scores in each after it."""
-    (file_name,), (images,), attributes = dataset.scores, dataset.pictures, dataset.attributes
-    attribute_file = require(root / file_name, f"the folder must hold {file_name} and {images}/")
+    attributes, images = dataset.attributes, dataset.found(root, "pictures").relative_to(root)
+    attribute_file = require(dataset.found(root, "scores"), f"the folder must hold it and {images}/")
     try:
         with attribute_file.open(newline="", encoding="utf-8") as file:
             rows = list(csv.reader(file, delimiter="\t", quoting=csv.QUOTE_NONE))
@@ -46,7 +47,7 @@ def read_kumar(root: Path, dataset: Dataset) -> Faces:
     paths, people, scores = [], [], []
     for line, row in enumerate(rows[2:], start=3):
         try:
-            paths.append(str(image_path(Path(images), row[0], int(row[1]))))
+            paths.append(str(image_path(images, row[0], int(row[1]))))
             people.append(row[0])
             scores.append([_finite(row[column]) for column in columns])
         except (ValueError, IndexError):
@@ -64,4 +65,4 @@ def _finite(text: str) -> float:
     return value
 
 
-READERS = {"kumar": read_kumar, "celeba": read_celeba}
+READERS = {"kumar": read_kumar, "celeba": read_celeba, "table": read_folder}

@@ -4,7 +4,7 @@ It sees all pictures, generated or photographs, as `make generate` writes them, 
 nets and datasets.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 
@@ -29,11 +29,17 @@ from attr2face.parallel import Machine, map_in_order
 SIDE, CELL, COLOUR_CELL = 112, 8, 4
 PENALTIES = (1e3, 3e3, 1e4, 3e4)
 CHUNK = 64
+MOST = {"train": 9600, "val": 2000, "test": 2000}  # pictures that a judge learns from and is tested on: more would fill the memory
 
 
 def photographs(database: FaceDatabase, rows: np.ndarray) -> np.ndarray:
     """Images of a database as a net sees them, enlarged: (n, 256, 256, 3) uint8."""
-    return np.stack([np.asarray(enlarged(crop)) for crop in database.crops(rows)])
+    return np.stack(list(each_photograph(database, rows)))
+
+
+def each_photograph(database: FaceDatabase, rows: np.ndarray) -> Iterator[np.ndarray]:
+    """The same, one after another."""
+    return (np.asarray(enlarged(crop)) for crop in database.crops(rows))
 
 
 def features(picture: np.ndarray) -> np.ndarray:
@@ -77,8 +83,10 @@ class Judge:
 
 
 def _scaled(x: np.ndarray, centre: np.ndarray, std: np.ndarray) -> np.ndarray:
+    x = x - centre
+    x /= std
     # Pixels that hardly ever change would have scores of hundreds.
-    return np.clip((x - centre) / std, -6, 6)
+    return np.clip(x, -6, 6, out=x)
 
 
 def check_people(database: FaceDatabase) -> None:
@@ -90,7 +98,7 @@ def check_people(database: FaceDatabase) -> None:
 
 
 def train_judge(database: FaceDatabase, machine: Machine) -> tuple[Judge, pd.DataFrame]:
-    """Fit a judge to a database's training people; the penalty is the best of a few on validation people.
+    """Fit a judge to a database's training people, up to `MOST` pictures; the penalty is the best of a few on validation people.
 
     Its thresholds give misses and false alarms the same weight (the best balanced accuracy), so that it sees rare attributes, too.
 
@@ -100,15 +108,10 @@ def train_judge(database: FaceDatabase, machine: Machine) -> tuple[Judge, pd.Dat
     DataFrame
         A row per attribute, as `scores.score` has them, on test people with the most accurate thresholds.
     """
-    n, positive, split = len(database.split), database.positive, database.split
-    tasks = [(database.folder, np.arange(first, min(first + CHUNK, n))) for first in range(0, n, CHUNK)]
-    chunks = []
-    with tqdm(total=n, desc="HOG and colours", unit=" images") as bar:
-        for chunk in map_in_order(replace(machine, single_thread=True), _features_of, tasks):
-            chunks.append(chunk)
-            bar.update(len(chunk))
-    x = np.concatenate(chunks)
-    train, val, test = (split == name for name in ("train", "val", "test"))
+    parts = [_judged(database, name) for name in SPLITS]
+    rows, ends = np.concatenate(parts), np.cumsum([len(part) for part in parts])
+    train, val, test = (slice(end - len(part), end) for part, end in zip(parts, ends, strict=True))
+    x, positive = _features(database, rows, machine), database.positive[rows]
     scaler = StandardScaler().fit(x[train])
     x = _scaled(x, scaler.mean_, scaler.scale_)
     fits = [Ridge(penalty).fit(x[train], positive[train].astype(np.float32)) for penalty in tqdm(PENALTIES, "ridge", unit=" fits")]
@@ -116,6 +119,21 @@ def train_judge(database: FaceDatabase, machine: Machine) -> tuple[Judge, pd.Dat
     answer = best.predict(x)
     judge = Judge(scaler.mean_, scaler.scale_, best.coef_.T, best.intercept_, thresholds(positive[val], answer[val], balanced=True))
     return judge, score(database.attributes, positive[test], answer[test], thresholds(positive[val], answer[val]))
+
+
+def _features(database: FaceDatabase, rows: np.ndarray, machine: Machine) -> np.ndarray:
+    """`features` of some rows of a database: (n, d) float32."""
+    tasks, chunks = [(database.folder, rows[first : first + CHUNK]) for first in range(0, len(rows), CHUNK)], []
+    with tqdm(total=len(rows), desc="HOG and colours", unit=" images") as bar:
+        for chunk in map_in_order(replace(machine, single_thread=True), _features_of, tasks):
+            chunks.append(chunk)
+            bar.update(len(chunk))
+    return np.concatenate(chunks)
+
+
+def _judged(database: FaceDatabase, split: str) -> np.ndarray:
+    """Rows of a split for a judge. Their order in the LMDBs is random, so the first ones are a sample."""
+    return database.rows(split)[: MOST[split]]
 
 
 def _auc(positive: np.ndarray, answer: np.ndarray) -> float:
@@ -138,8 +156,8 @@ def write_judge(database: FaceDatabase, out: Path, machine: Machine) -> None:
 
 def write_accuracy(judge: Path, database: FaceDatabase, out: Path) -> None:
     """Write how often a judge is right about test people, with the thresholds by which it sees, as `accuracy.csv` into `out`."""
-    rows, judge = database.rows("test"), load_judge(judge)
-    answer = judge.outputs(photographs(database, rows))
+    rows, judge = _judged(database, "test"), load_judge(judge)
+    answer = judge.outputs(each_photograph(database, rows))
     score(database.attributes, database.positive[rows], answer, judge.threshold).to_csv(out / "accuracy.csv", index=False)
 
 

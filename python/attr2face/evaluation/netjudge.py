@@ -3,7 +3,7 @@
 Its folder holds `weights.caffemodel`, `judge.npz` (mean image and thresholds), `scores.csv` and what `network.training` writes.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -13,7 +13,7 @@ from attr2face.attributes import Attributes
 from attr2face.data.database import FaceDatabase
 from attr2face.data.pictures import resized
 from attr2face.data.preprocessing import Preprocessing
-from attr2face.evaluation.judge import check_people, photographs
+from attr2face.evaluation.judge import check_people, each_photograph
 from attr2face.evaluation.scores import score, thresholds
 from attr2face.models import JUDGE, Model
 from attr2face.network import prototxt
@@ -34,7 +34,7 @@ class NetJudge:
     preprocessing: Preprocessing
     threshold: np.ndarray
 
-    def look(self, pictures: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+    def look(self, pictures: Iterable[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
         """The probability of each attribute in pictures (height, width, 3) uint8, (n, J), and the net's last features, (n, 128)."""
         net = load(prototxt.deploy(self.model, BATCH), self.weights)
         inputs = (self.preprocessing.to_blob(resized(picture, self.model.crop)) for picture in pictures)
@@ -54,7 +54,7 @@ def write_net_judge(database: FaceDatabase, start: Path | None, epochs: float, s
     judge = NetJudge(out / "weights.caffemodel", model, replace(database.preprocessing, scale=model.scale), np.zeros(0))
     val, test = database.rows("val"), database.rows("test")
     # As it will see pictures: enlarged, and reduced again.
-    seen = {name: judge.look(photographs(database, rows))[0] for name, rows in (("val", val), ("test", test))}
+    seen = {name: judge.look(each_photograph(database, rows))[0] for name, rows in (("val", val), ("test", test))}
     np.savez(
         out / "judge.npz",
         mean=database.preprocessing.mean,

@@ -1,0 +1,147 @@
+"""A dataset checked before anything is made from it: pictures, people, splits and attributes, with what to do about each finding."""
+
+import itertools
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from tqdm import tqdm
+
+from attr2face.attributes import Attributes, plain
+from attr2face.data.faces import SPLITS, Faces, divided_by_person, split_by_person
+from attr2face.data.folder import read_rows
+from attr2face.data.images import Look, look_at_images
+from attr2face.data.readers import read_faces
+from attr2face.datasets import Dataset
+from attr2face.errors import UserError
+from attr2face.table import KINDS, Table
+
+SHOWN = 5  # findings of a kind that have a line each
+FEW_PICTURES, FEW_PERCENT = 20, 1
+
+
+@dataclass(frozen=True)
+class Finding:
+    """A sentence about a dataset, which cannot be used as it is if the finding is `fatal`."""
+
+    text: str
+    fatal: bool = False
+
+    def __str__(self) -> str:
+        return f"{'error' if self.fatal else 'note'}: {self.text}"
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What the settings make of a dataset: pictures `side` pixels wide, `share` of the people for the judges, people drawn by `seed`."""
+
+    side: int
+    share: float
+    seed: int
+
+
+def describe(root: Path, dataset: Dataset, wanted: Wanted) -> Iterator[Finding]:
+    """All findings about a dataset in the folder `root`.
+
+    Raises
+    ------
+    UserError
+        If not even the names of its columns can be read, or, of a dataset that is no folder of the user's own, for its first error.
+    """
+    if dataset.root:
+        table = Table.open(dataset.found(root, "scores"))
+        rows, wrong = read_rows(table, dataset.attributes)
+        yield from _some(wrong, fatal=True)
+        yield from _left_out(table, dataset)
+        faces = rows.faces(root, dataset)
+    else:
+        faces = read_faces(root, dataset)
+    if faces.paths:
+        yield Finding(f"{len(faces.paths)} pictures of {len(np.unique(faces.people))} people; {_shares(faces)}")
+        yield from _of_attributes(faces)
+        yield from _of_splits(faces, wanted)
+        yield from _of_pictures(faces, wanted)
+
+
+def _left_out(table: Table, dataset: Dataset) -> Iterator[Finding]:
+    """Columns that the table of heads does not have."""
+    names = [plain(name) for name in dataset.attributes.names]
+    left_out = [name for name in table.header if plain(name) not in (*names, *KINDS)]
+    if left_out:
+        yield Finding(f"{dataset.table.name} leaves out the columns {', '.join(left_out)}; add them to a head if they are to be used")
+
+
+def _shares(faces: Faces) -> str:
+    """How many of the pictures show each attribute."""
+    return ", ".join(f"{name} {share:.0%}" for name, share in zip(faces.attributes.names, (faces.scores > 0).mean(axis=0), strict=True))
+
+
+def _of_attributes(faces: Faces) -> Iterator[Finding]:
+    """Attributes that nothing can be learned about, or not much, and pictures that show two of one head."""
+    positive, n = faces.scores > 0, len(faces.paths)
+    for name, shown in zip(faces.attributes.names, positive.sum(axis=0), strict=True):
+        rare = min(shown, n - shown)
+        if rare == 0:
+            yield Finding(f"{'no' if shown == 0 else 'every'} picture shows {name}; add others, or leave the attribute out")
+        elif rare < FEW_PICTURES or rare < FEW_PERCENT / 100 * n:
+            which = "show" if rare == shown else "do not show"
+            yield Finding(f"only {rare} of {n} pictures {which} {name}; add some, or expect little of it")
+    yield from _of_heads(faces.attributes, positive)
+
+
+def _of_heads(attributes: Attributes, positive: np.ndarray) -> Iterator[Finding]:
+    for head in attributes.heads:
+        several = int((positive[:, [attributes.index[name] for name in head.attributes]].sum(axis=1) > 1).sum())
+        if several:
+            names = ", ".join(head.attributes)
+            what = f"{several} of {len(positive)} pictures show more than one of {names}"
+            yield Finding(f"{what}, of which the highest score counts; divide the head {head.name} if they do not exclude each other")
+
+
+def _of_splits(faces: Faces, wanted: Wanted) -> Iterator[Finding]:
+    """Whether there are people for the nets and for the judges to learn from, and to be tested on."""
+    for of, some in zip(("nets", "judges"), divided_by_person(faces, wanted.share, wanted.seed), strict=True):
+        split = split_by_person(some.people, wanted.seed) if some.split is None else some.split
+        empty = [name for name in SPLITS if name not in set(split)]
+        if of == "nets" and "train" in empty:
+            yield Finding("nobody is left for training; add people", fatal=True)
+        elif empty:
+            yield Finding(f"nobody is left for the {of} in {' and '.join(empty)}, which make evaluate and make edit need; add other people")
+
+
+def _of_pictures(faces: Faces, wanted: Wanted) -> Iterator[Finding]:
+    """Pictures that are missing, unreadable, the same as another, small, or cut at two sides."""
+    paths = (faces.root / path for path in faces.paths)
+    looks = list(tqdm(look_at_images(paths, faces.crop), "pictures", len(faces.paths), unit=" images"))
+    yield from _some((str(look) for look in looks if isinstance(look, UserError)), fatal=True)
+    seen = [(path, person, look) for path, person, look in zip(faces.paths, faces.people, looks, strict=True) if isinstance(look, Look)]
+    yield from _some(_repeated(seen))
+    kinds = {
+        f"less than {wanted.side} pixels wide, and are enlarged; take larger ones": [min(look.used) < wanted.side for *_, look in seen],
+        "cut to the square in their middle; see that the faces are in it": [look.used != look.size for *_, look in seen],
+        "not square, and are squeezed; cut out the faces": [look.used[0] != look.used[1] for *_, look in seen],
+    }
+    for what, which in kinds.items() if faces.crop in ((), "square") else ():
+        if any(which):
+            path, _, look = seen[which.index(True)]
+            yield Finding(f"{sum(which)} of {len(which)} pictures, such as {path} ({look.size[0]} x {look.size[1]}), are {what}")
+
+
+def _repeated(seen: Iterable[tuple[str, str, Look]]) -> Iterator[str]:
+    """Pictures that are the same as another."""
+    first_of: dict[bytes, tuple[str, str]] = {}
+    for path, person, look in seen:
+        first, whose = first_of.setdefault(look.digest, (path, person))
+        if first != path:
+            whom = "" if person in (whose, path) else f" under another person's name ({person} and {whose})"
+            yield f"{path} is the same picture as {first}{whom}; remove one of the two rows"
+
+
+def _some(texts: Iterable[str], fatal: bool = False) -> Iterator[Finding]:
+    """The first few findings of a kind, and how many more there are."""
+    texts = iter(texts)
+    yield from (Finding(text, fatal) for text in itertools.islice(texts, SHOWN))
+    more = sum(1 for _ in texts)
+    if more:
+        yield Finding(f"and {more} more like these", fatal)

@@ -1,0 +1,159 @@
+"""Faces of a folder of the user's own: the pictures that its table lists, where they are."""
+
+import math
+import os
+from array import array
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from attr2face.attributes import Attributes
+from attr2face.data.faces import SPLITS, Faces
+from attr2face.datasets import Dataset
+from attr2face.errors import UserError
+from attr2face.files import require
+from attr2face.table import Table
+
+LARGEST = 1e6
+
+
+@dataclass
+class Rows:
+    """The rows of a table: files, people and splits, which are empty if there is no such column, and all scores in one."""
+
+    files: list[str] = field(default_factory=list)
+    people: list[str] = field(default_factory=list)
+    splits: list[str] = field(default_factory=list)
+    scores: array = field(default_factory=lambda: array("f"))
+
+    def faces(self, root: Path, dataset: Dataset) -> Faces:
+        """The same as faces in the folder `root`. Without people, each picture shows one of its own."""
+        scores = np.frombuffer(self.scores, np.float32).reshape(-1, len(dataset.attributes.names))
+        split = np.array(self.splits) if self.splits else None
+        return Faces(root, self.files, np.array(self.people or self.files, str), scores, dataset.attributes, split, dataset.crop)
+
+
+def read_folder(root: Path, dataset: Dataset) -> Faces:
+    """Read the table of a folder, and find the pictures that it lists.
+
+    Raises
+    ------
+    UserError
+        If a picture is missing, or the table cannot be read.
+    """
+    rows = _whole(dataset)
+    for file in rows.files:
+        require(root / file, f"{dataset.found(root, 'scores').name} lists it; restore the picture or remove its row")
+    return rows.faces(root, dataset)
+
+
+def files_of(dataset: Dataset) -> tuple[str, ...]:
+    """All that is read of a folder: the tables, and the pictures that they list."""
+    tables = [dataset.found(dataset.root, "scores"), dataset.table]
+    return (*(table.name for table in tables if table.exists()), *_whole(dataset).files)
+
+
+def _whole(dataset: Dataset) -> Rows:
+    rows, wrong = read_rows(Table.open(dataset.found(dataset.root, "scores")), dataset.attributes)
+    if wrong:
+        raise UserError(wrong[0])
+    return rows
+
+
+def read_rows(table: Table, attributes: Attributes) -> tuple[Rows, list[str]]:
+    """The rows that can be read, and a sentence for each that cannot, and for what is wrong with columns and splits.
+
+    Raises
+    ------
+    UserError
+        If the table is not a text.
+    """
+    rows, wrong, line_of = Rows(), [], {}
+    pictures, columns = table.column("file"), [table.column(name) for name in attributes.names]
+    kinds = [(rows.people, table.column("person"), _person), (rows.splits, table.column("split"), _split)]
+    kinds = [kind for kind in kinds if kind[1] is not None]
+    for line, cells in table.rows():
+        try:
+            if len(cells) != len(table.header):
+                raise UserError(f"{len(cells)} cells, but {len(table.header)} columns; mend or remove it")
+            file = _file(cells[pictures])
+            if file in line_of:
+                raise UserError(f"{file} is in line {line_of[file]}, too; remove one of the rows")
+            named = [read(cells[column]) for _, column, read in kinds]
+            scores = _scores(cells, columns, attributes)
+        except UserError as error:
+            wrong.append(f"{table.path}, line {line}: {error}")
+            continue
+        line_of[file] = line
+        rows.files.append(file)
+        rows.scores.extend(scores)
+        for (values, *_), value in zip(kinds, named, strict=True):
+            values.append(value)
+    if not rows.files and not wrong:
+        wrong.append(f"{table.path} lists no picture; add a row for each")
+    return rows, wrong + [f"{table.path}: {text}" for text in _of_columns(rows, attributes) + _of_splits(rows)]
+
+
+def _file(cell: str) -> str:
+    file = os.path.normpath(cell)
+    if file in (".", "..") or file.startswith(("/", "../")):
+        raise UserError(f"'{cell}' is no file in the folder; name one, relative to it")
+    return file
+
+
+def _person(cell: str) -> str:
+    if not cell:
+        raise UserError("no person; name whom the picture shows, or remove the column person")
+    return cell
+
+
+def _split(cell: str) -> str:
+    if cell not in SPLITS:
+        raise UserError(f"'{cell}' is no split; write {', '.join(SPLITS)}, or remove the column split")
+    return cell
+
+
+def _scores(cells: Sequence[str], columns: Sequence[int], attributes: Attributes) -> list[float]:
+    """The scores of a row, in the order of the attributes."""
+    try:
+        scores = [float(cells[column]) for column in columns]
+        if all(-LARGEST <= score <= LARGEST for score in scores):
+            return scores
+    except ValueError:
+        pass
+    name, cell = next((name, cells[column]) for name, column in zip(attributes.names, columns, strict=True) if not _is_score(cells[column]))
+    raise UserError(f"'{cell}' is no score of {name}; write 0 or 1, -1 or 1, or a number up to {LARGEST:g} in size")
+
+
+def _is_score(cell: str) -> bool:
+    try:
+        return math.fabs(float(cell)) <= LARGEST
+    except ValueError:
+        return False
+
+
+def _of_columns(rows: Rows, attributes: Attributes) -> list[str]:
+    """Columns whose scores cannot say what is absent: probabilities, for example, which are all above 0."""
+    wrong = []
+    if rows.files:
+        scores = np.frombuffer(rows.scores, np.float32).reshape(len(rows.files), -1)
+        for name, column in zip(attributes.names, scores.T, strict=True):
+            if column.min() >= 0 and not np.isin(column, (0, 1)).all():
+                scale = f"the scores of {name} go from {column.min():g} to {column.max():g}, and none is below 0"
+                wrong.append(f"{scale}; write 0 and 1, or scores below 0 where it is absent (of a probability, subtract 0.5)")
+    return wrong
+
+
+def _of_splits(rows: Rows) -> list[str]:
+    """A split for training that is empty, and people who are in two splits."""
+    if rows.splits and "train" not in rows.splits:
+        return ["no row has the split train; write it where a picture is for training"]
+    if not rows.people or not rows.splits:
+        return []
+    splits_of: dict[str, set[str]] = {}
+    for person, split in zip(rows.people, rows.splits, strict=True):
+        splits_of.setdefault(person, set()).add(split)
+    shared = {person: " and ".join(name for name in SPLITS if name in splits) for person, splits in splits_of.items() if len(splits) > 1}
+    return [f"{person} is in the splits {splits}; choose one" for person, splits in shared.items()]
