@@ -21,7 +21,7 @@ VENV := .venv
 READY := $(VENV)/ready$(subst /,_,$(CAFFE_ROOT))
 ATTR2FACE := $(VENV)/bin/attr2face
 
-.PHONY: help config status setup data lmdb weights pretrain finetune activations cgmm gradcheck diagnose generator generate edit \
+.PHONY: help config status setup data align lmdb weights pretrain finetune activations cgmm gradcheck diagnose generator generate edit \
 	invert retrain baseline evaluate experiments paper results sheet nets bench notebooks jupyter demo test lint clean distclean
 
 help:  ## this list
@@ -36,6 +36,8 @@ status: $(READY)  ## what is already made, its size, and from what
 setup: $(READY) $(if $(GPU),$(VENV)/cuda)  ## system packages, virtual environment and Caffe; with CUDA if GPU is given
 data: $(READY)  ## render the faces of DATASET=synthetic, or download those of lfw or pubfig
 	@$(ATTR2FACE) data $(GIVEN)
+align: $(READY)  ## the eyes in the photographs of DATASET, with ALIGN=1, and some of them aligned
+	@$(ATTR2FACE) align $(GIVEN)
 lmdb: $(READY)  ## LMDBs of images and labels
 	@$(ATTR2FACE) lmdb $(GIVEN)
 weights: $(READY)  ## download VGG-Face's published weights

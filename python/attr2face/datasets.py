@@ -33,6 +33,10 @@ class Dataset:
         The table of heads among the project's tables.
     crop : tuple of int
         Left, top, right and bottom of what is used of a picture, in pixels; all of it if there are none.
+    landmarks : tuple of str
+        Where the folder may have landmarks of the pictures.
+    eyes : (float, float)
+        Where eyes are in aligned pictures: their distance, and their height below the upper edge, in units of the net's input.
     defaults : mapping
         Settings whose defaults differ, for `any` model and by model.
     """
@@ -45,6 +49,8 @@ class Dataset:
     people: tuple[str, ...] = ()
     partition: tuple[str, ...] = ()
     crop: tuple[int, ...] = ()
+    landmarks: tuple[str, ...] = ()
+    eyes: tuple[float, float] = (0.32, 0.46)
     defaults: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
 
     @property
