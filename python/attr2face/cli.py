@@ -321,8 +321,8 @@ def demo(run: Run) -> None:
     serve(run.steps, int(port))
 
 
-COMMANDS = (config, status, clean, data, align, lmdb, weights, pretrain, finetune, activations, cgmm, gradcheck, diagnose, generator, generate,
-            edit, invert, retrain, baseline, evaluate, experiments, report, results, sheet, nets, bench, notebooks, jupyter,
+COMMANDS = (config, status, clean, data, align, lmdb, weights, pretrain, finetune, activations, cgmm, gradcheck, diagnose, generator,
+            generate, edit, invert, retrain, baseline, evaluate, experiments, report, results, sheet, nets, bench, notebooks, jupyter,
             demo)  # fmt: skip
 
 

@@ -69,7 +69,7 @@ def find_face(folder: Path, picture: np.ndarray) -> np.ndarray:
     """The landmarks (5, 2) of the largest face near the middle of a picture (height, width, 3) uint8; NaN if there is none."""
     shorter = min(picture.shape[:2])
     scale = np.clip(shorter, LEAST, MOST) / shorter
-    shown = picture if scale == 1 else _resized(picture, scale)
+    shown = picture if scale == 1 else _scaled(picture, scale)
     faces, landmarks = find_faces(folder, shown)
     if not len(landmarks):
         return np.full((5, 2), np.nan)
@@ -98,7 +98,7 @@ def _pyramid(picture: np.ndarray) -> Iterator[tuple[np.ndarray, float]]:
     """The picture smaller and smaller, as long as the first net's input fits in it, and the scales."""
     scale = SIDES[0] / SMALLEST
     while True:
-        yield _resized(picture, scale), scale
+        yield _scaled(picture, scale), scale
         scale *= FINER
         if min(picture.shape[:2]) * scale < SIDES[0]:
             return
@@ -132,12 +132,15 @@ def _cut(picture: np.ndarray, box: np.ndarray, side: int) -> np.ndarray:
     inside = picture[max(top, 0) : max(bottom, 0), max(left, 0) : max(right, 0)]
     down, along = max(-top, 0), max(-left, 0)
     square[down : down + inside.shape[0], along : along + inside.shape[1]] = inside
-    return _resized(square, side / len(square))
+    return _resized(square, (side, side))
 
 
-def _resized(picture: np.ndarray, scale: float) -> np.ndarray:
-    size = [max(1, round(length * scale)) for length in picture.shape[1::-1]]
-    return cv2.resize(picture, size, interpolation=cv2.INTER_LINEAR if scale > 1 else cv2.INTER_AREA)
+def _scaled(picture: np.ndarray, scale: float) -> np.ndarray:
+    return _resized(picture, (round(picture.shape[1] * scale), round(picture.shape[0] * scale)))
+
+
+def _resized(picture: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    return cv2.resize(picture, size, interpolation=cv2.INTER_LINEAR if size[0] > picture.shape[1] else cv2.INTER_AREA)
 
 
 def _forward(net: caffe.Net, pictures: np.ndarray) -> dict[str, np.ndarray]:
