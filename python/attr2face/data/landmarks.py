@@ -14,7 +14,7 @@ from tqdm import tqdm
 
 from attr2face.data.alignment import Frame, read_aligned
 from attr2face.data.faces import Faces
-from attr2face.data.images import read_image, read_whole
+from attr2face.data.images import Place, read_image, read_whole
 from attr2face.data.pictures import write_picture, write_sheet
 from attr2face.data.places import place_of, root_at
 from attr2face.errors import UserError
@@ -24,6 +24,7 @@ from attr2face.parallel import Machine, map_in_order
 COLUMNS = [f"{point}_{axis}" for point in ("lefteye", "righteye", "nose", "leftmouth", "rightmouth") for axis in "xy"]
 WANTED = "a file and ten numbers, x and y of left eye, right eye, nose, and left and right corner of the mouth"
 UNKNOWN = np.full((5, 2), np.nan)
+LONGEST = 4  # times the shorter side
 AT_ONCE = 200  # pictures of one task
 SHOWN, SIDE = 12, 128  # pictures of the sheet, and their side in pixels
 
@@ -134,7 +135,14 @@ def find_landmarks(faces: Faces, finder: Finder, machine: Machine, out: Path) ->
 def _find(finder: Finder, place: tuple[Path, str | None], names: list[str]) -> np.ndarray:
     """The landmarks of some pictures."""
     root = root_at(*place)
-    return np.stack([finder(read_whole(root / name)) for name in names])
+    return np.stack([_found(finder, root / name) for name in names])
+
+
+def _found(finder: Finder, place: Place) -> np.ndarray:
+    """The landmarks of a picture. A strip is no picture of a face, and would become huge at the size that finders want."""
+    picture = read_whole(place)
+    height, width = picture.shape[:2]
+    return finder(picture) if max(height, width) <= LONGEST * min(height, width) else UNKNOWN
 
 
 def write_found(faces: Faces, found: np.ndarray, out: Path) -> None:
@@ -187,7 +195,7 @@ def align_photograph(photo: Path, finder: Finder, frame: Frame, unaligned: str, 
     UserError
         If no eyes are found and `unaligned` is "drop".
     """
-    landmarks = finder(read_whole(photo))
+    landmarks = _found(finder, photo)
     if not np.isnan(landmarks[0, 0]):
         write_picture(read_aligned(photo, landmarks, frame), out)
         return
