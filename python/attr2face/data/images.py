@@ -35,11 +35,6 @@ def read_whole(path: Place) -> np.ndarray:
     return np.asarray(_decoded(path, ())[1])
 
 
-def read_images(paths: Iterable[Place], size: int, crop: tuple[int, ...] = ()) -> Iterator[np.ndarray]:
-    """`read_image` of one path after another, by threads that decode a few images ahead."""
-    return done_ahead(lambda path: read_image(path, size, crop), paths)
-
-
 def done_ahead(work: Callable, items: Iterable) -> Iterator:
     """`work` done for one item after another, by threads that are a few items ahead."""
     ahead = deque()
