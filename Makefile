@@ -21,7 +21,7 @@ VENV := .venv
 READY := $(VENV)/ready$(subst /,_,$(CAFFE_ROOT))
 ATTR2FACE := $(VENV)/bin/attr2face
 
-.PHONY: help config status setup describe data lmdb weights pretrain finetune activations cgmm gradcheck diagnose generator generate edit \
+.PHONY: help config status setup describe data align lmdb weights pretrain finetune activations cgmm gradcheck diagnose generator generate edit \
 	invert retrain baseline evaluate experiments paper results sheet nets bench notebooks jupyter demo test lint clean distclean
 
 help:  ## this list
@@ -38,6 +38,8 @@ describe: $(READY)  ## check a dataset, such as DATASET=/path with attributes.cs
 	@$(ATTR2FACE) describe $(GIVEN)
 data: $(READY)  ## render the faces of DATASET=synthetic, or download those of lfw or pubfig
 	@$(ATTR2FACE) data $(GIVEN)
+align: $(READY)  ## the eyes in the photographs of DATASET, with ALIGN=1, and some of them aligned
+	@$(ATTR2FACE) align $(GIVEN)
 lmdb: $(READY)  ## LMDBs of images and labels
 	@$(ATTR2FACE) lmdb $(GIVEN)
 weights: $(READY)  ## download VGG-Face's published weights

@@ -68,12 +68,23 @@ AFTER_FINETUNING = {"finetuned", "activations", "mixture", "evaluation", "diagno
         ({"judge_people": 100}, {"judge", "evaluation", "report"}),
         ({"images": 10}, {"evaluation", "report"}),
         ({"animate": "1"}, {"face"}),
+        ({"align": "1", "unaligned": "drop"}, set()),
         ({"animate": "0", "cache": "0", "class_weights": "no"}, set()),
         ({"epochs": 6, "seed": "1", "dataset": "synthetic"}, set()),
     ],
 )
 def test_a_setting_changes_what_depends_on_it_and_nothing_else(tmp_path, given, which):
     assert changed(tmp_path, **given) == which
+
+
+@pytest.mark.parametrize("given", [{"align": "1"}, {"align": "1", "unaligned": "drop"}, {"align": "1", "landmarks": __file__}])
+def test_aligned_photographs_are_another_database(tmp_path, given):
+    (tmp_path / "lfw").mkdir()
+    (tmp_path / "lfw_attributes.txt").touch()
+    of_photographs = {"dataset": "lfw", "lfw_root": tmp_path}
+    plain, aligned = (keys(tmp_path / "store", **of_photographs, **more) for more in ({}, given))
+    assert {name for name in plain if plain[name] != aligned[name]} == EVERYTHING - {"faces", "start"}
+    assert aligned["lmdb"] != keys(tmp_path / "store", **of_photographs, align="1", landmarks=tmp_path / "lfw_attributes.txt")["lmdb"]
 
 
 def test_faces_of_other_requests_and_settings_lie_beside_each_other(tmp_path):

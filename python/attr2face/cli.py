@@ -100,6 +100,19 @@ def data(run: Run) -> None:
     print(run.steps.faces.made())
 
 
+def align(run: Run) -> None:
+    """find the eyes in photographs, and show some of them aligned"""
+    import csv
+
+    if not run.steps.settings.alignment.align:
+        raise UserError("ALIGN=no aligns nothing; set ALIGN=1 with this command and with those that follow")
+    folder = run.steps.landmarks.made()
+    with (folder / "not_found.csv").open(newline="") as file:
+        missing = len(list(csv.reader(file))) - 1
+    print(f"{missing} pictures without eyes: {folder / 'not_found.csv'}")
+    print(folder / "sheet.png")
+
+
 def lmdb(run: Run) -> None:
     """build LMDBs of images and labels, split by person"""
     print(run.steps.lmdb.made())
@@ -328,9 +341,9 @@ def demo(run: Run) -> None:
     serve(run.steps, int(port))
 
 
-COMMANDS = (config, status, clean, describe, data, lmdb, weights, pretrain, finetune, activations, cgmm, gradcheck, diagnose, generator,
-            generate, edit, invert, retrain, baseline, evaluate, experiments, report, results, sheet, nets, bench, notebooks, jupyter,
-            demo)  # fmt: skip
+COMMANDS = (config, status, clean, describe, data, align, lmdb, weights, pretrain, finetune, activations, cgmm, gradcheck, diagnose,
+            generator, generate, edit, invert, retrain, baseline, evaluate, experiments, report, results, sheet, nets, bench, notebooks,
+            jupyter, demo)  # fmt: skip
 
 
 # What commands share.
@@ -386,6 +399,7 @@ def _check_photo(steps: Steps) -> None:
 
     if steps.settings.photo and steps.settings.photo.exists():
         read_image(steps.settings.photo, steps.model.crop)
+        steps.photograph.made()
 
 
 def _agreed() -> bool:

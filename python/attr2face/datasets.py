@@ -40,6 +40,10 @@ class Dataset:
     crop : tuple of int or str
         Left, top, right and bottom of what is used of a picture, in pixels, or "square" for the largest one in its middle; all of it if
         there are none.
+    landmarks : tuple of str
+        Where the folder may have landmarks of the pictures.
+    eyes : (float, float)
+        Where eyes are in aligned pictures: their distance, and their height below the upper edge, in units of the net's input.
     defaults : mapping
         Settings whose defaults differ, for `any` model and by model.
     root : Path, optional
@@ -54,6 +58,8 @@ class Dataset:
     people: tuple[str, ...] = ()
     partition: tuple[str, ...] = ()
     crop: tuple[int, ...] | str = ()
+    landmarks: tuple[str, ...] = ()
+    eyes: tuple[float, float] = (0.32, 0.46)
     defaults: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
     root: Path | None = None
 

@@ -26,6 +26,8 @@ from attr2face.settings import Settings
 from attr2face.store import Artefact, Part, Source, Store
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from attr2face.data.database import FaceDatabase
     from attr2face.evaluation.measures import Judges
     from attr2face.generation.faces import Trained
@@ -47,6 +49,7 @@ VERSIONS = {"diagnosis": 2, "generator": 5}
 # Settings that have no influence on what is trained.
 AFTER_TRAINING = {f.name for group in (conf.Generation, conf.Judging, conf.Evaluation) for f in dataclasses.fields(group)}
 AFTER_TRAINING |= {"train", "photo", "grid"}
+OF_PHOTOGRAPHS = {f.name for f in dataclasses.fields(conf.Alignment)}  # without influence on what learns from rendered faces
 
 Input = Artefact | Part | Source
 Inputs = Mapping[str, Input]
@@ -163,6 +166,70 @@ class Steps:
         return self._step(stage, render, {**settings, "seed": self.settings.seed}, tables)
 
     @functools.cached_property
+    def landmarks(self) -> Artefact:
+        """Eyes, and perhaps nose and corners of the mouth, of all photographs: from a table, or found in the pictures."""
+        if self.dataset.rendered:
+            raise UserError("rendered faces are drawn in place; choose photographs, such as DATASET=lfw, to align them")
+        faces, table = self.faces, self._table_of_landmarks
+
+        def find(out: Path) -> None:
+            from attr2face.data.landmarks import find_landmarks, landmarks_in, write_found
+            from attr2face.data.readers import read_faces
+
+            shown = read_faces(faces.path, self.dataset)
+            found = landmarks_in(table.path, shown) if table else find_landmarks(shown, self._finder(), self.machine, out)
+            write_found(shown, found, out)
+
+        inputs = {"faces": faces, **({"table": table} if table else self._detector)}
+        return self._step("landmarks", find, {"align": True, "eyes": self.dataset.eyes}, inputs, resumable=True)
+
+    @property
+    def _table_of_landmarks(self) -> Source | None:
+        """The user's own table, or the one that comes with the dataset if no detector is named."""
+        given, faces = self.settings.alignment, self.faces
+        if given.landmarks:
+            return self._source(given.landmarks, "set LANDMARKS to a table of landmarks")
+        published = self.dataset.found(faces.path, "landmarks") if self.dataset.landmarks and not given.detector else None
+        return self._source(published, "restore it") if published and published.exists() else None
+
+    @property
+    def _detector(self) -> dict[str, Input]:
+        """The files of the nets that look for landmarks, if a user names some."""
+        folder = self.settings.alignment.detector
+        remedy = "set DETECTOR to a folder with MTCNN's nets, or leave it out to look for eyes without a net"
+        names = [f"det{k}.{kind}" for k in (1, 2, 3) for kind in ("prototxt", "caffemodel")]
+        return {"detector": self._source(folder, remedy, tuple(names))} if folder else {}
+
+    def _finder(self) -> Callable[[np.ndarray], np.ndarray]:
+        """What looks for the landmarks of a face in a picture."""
+        from attr2face.data.eyes import find_eyes
+        from attr2face.network.mtcnn import checked_nets, find_face
+
+        folder = self.settings.alignment.detector
+        if not folder:
+            return find_eyes
+        checked_nets(folder)
+        return functools.partial(find_face, folder)
+
+    @functools.cached_property
+    def photograph(self) -> Source | Artefact:
+        """The user's own photograph PHOTO, as it is or aligned."""
+        s = self.settings
+        photo = self._source(s.photo, "set PHOTO to a picture")
+        if not s.alignment.align:
+            return photo
+
+        def align(out: Path) -> None:
+            from attr2face.data.alignment import Frame
+            from attr2face.data.landmarks import align_photograph
+
+            frame = Frame(self.dataset.eyes, self.model.crop, s.database.margin)
+            align_photograph(s.photo, self._finder(), frame, s.alignment.unaligned, out / "photograph.png")
+
+        settings = {"align": True, "unaligned": s.alignment.unaligned, "eyes": self.dataset.eyes, "margin": s.database.margin}
+        return self._step("photograph", align, settings | {"crop": self.model.crop}, {"photo": photo, **self._detector})
+
+    @functools.cached_property
     def lmdb(self) -> Artefact:
         """Images and labels of each split for Caffe, cut to the size of the model. Nobody whom the judges learn from is in it."""
         return self._lmdb(self.faces, self.dataset, "nets")
@@ -180,13 +247,17 @@ class Steps:
     def _lmdb(self, faces: Input, dataset: Dataset, of: str) -> Artefact:
         """LMDBs of some faces; of photographs, those of the people whom nets learn from, or judges, as `of` says."""
         s, share = self.settings, self.settings.judging.judge_share
+        landmarks = self.landmarks if s.alignment.align and not dataset.rendered else None
 
         def build(out: Path) -> None:
             from attr2face.data.faces import divided_by_person
+            from attr2face.data.landmarks import with_landmarks
             from attr2face.data.lmdbs import build_lmdbs
             from attr2face.data.readers import read_faces
 
             found = read_faces(faces.path, dataset)
+            if landmarks:
+                found = with_landmarks(found, landmarks.path / "landmarks.csv", s.alignment.unaligned)
             if not dataset.rendered:
                 found = divided_by_person(found, share, s.seed)[of == "judges"]
             build_lmdbs(found, dataset.name, self.model, s.database, s.seed, out)
@@ -196,6 +267,9 @@ class Steps:
             settings |= {"judge_share": share, "of": of} | ({"crop": dataset.crop} if dataset.crop else {})
         # A folder of the user's own has its table of heads, if any, among its files.
         inputs = {"faces": faces} if dataset.root else {"faces": faces, "heads": self._source(dataset.table, "restore it")}
+        if landmarks:
+            settings |= {"align": True, "unaligned": s.alignment.unaligned, "eyes": dataset.eyes}
+            inputs["landmarks"] = landmarks
         return self._step("lmdb", build, settings, inputs, resumable=True)
 
     # Nets.
@@ -367,10 +441,10 @@ class Steps:
             from attr2face.generation.editing import edit_photograph
 
             made_with = trained_of(inputs)
-            made = edit_photograph(made_with, s.photo, changes, s.generation.strength, s.training_seed)
+            made = edit_photograph(made_with, picture_of(self.photograph), changes, s.generation.strength, s.training_seed)
             write_edit(made, changes, made_with, self.judge.path / "judge.h5", out)
 
-        inputs = {"photo": self._source(s.photo, "set PHOTO to a picture"), **self._for_faces("mixture", "generator"), "judge": self.judge}
+        inputs = {"photo": self.photograph, **self._for_faces("mixture", "generator"), "judge": self.judge}
         settings = {"changes": dict(changes), "strength": s.generation.strength, **self._drawn}
         name = file_name([*(name if wanted else f"no-{name}" for name, wanted in changes.items())])
         return self._step(f"edited-{name}", edit, settings, inputs)
@@ -386,9 +460,10 @@ class Steps:
         def invert(out: Path) -> None:
             from attr2face.generation.inversion import invert_photographs
 
-            invert_photographs(self.trained(*used), s.photo, INVERTED_LAYERS, presets, s.training_seed, out)
+            photo = picture_of(self.photograph) if s.photo else None
+            invert_photographs(self.trained(*used), photo, INVERTED_LAYERS, presets, s.training_seed, out)
 
-        inputs = {"photo": self._source(s.photo, "set PHOTO to a picture")} if s.photo else {}
+        inputs = {"photo": self.photograph} if s.photo else {}
         inputs |= self._trained_from(*used)
         descents = [preset_at(name, layer).described() for layer in INVERTED_LAYERS for name in presets]
         settings = {**self._drawn, "layers": INVERTED_LAYERS, "presets": presets, "descents": descents}
@@ -414,7 +489,7 @@ class Steps:
 
     def _committed_will_do(self) -> bool:
         mine, usual = conf.as_dict(self.settings), conf.as_dict(Settings())
-        same = all(mine[name] == usual[name] for name in mine.keys() - AFTER_TRAINING - {"seed"})
+        same = all(mine[name] == usual[name] for name in mine.keys() - AFTER_TRAINING - OF_PHOTOGRAPHS - {"seed"})
         return BUNDLE.exists() and same and not self.settings.train
 
     def _unpack(self, out: Path) -> None:
@@ -426,7 +501,9 @@ class Steps:
     def bundle(self) -> Artefact:
         """All that faces are made from in one small file, and what made it."""
         values = conf.as_dict(self.settings)
-        settings = {name: conf.as_text(value) for name, value in values.items() if name not in AFTER_TRAINING and value is not None}
+        settings = {
+            name: conf.as_text(value) for name, value in values.items() if name not in AFTER_TRAINING | OF_PHOTOGRAPHS and value is not None
+        }
 
         def write(out: Path) -> None:
             from attr2face.generation.bundle import write_bundle
@@ -777,6 +854,11 @@ def trained_of(inputs: Inputs) -> Trained:
     folders = {name: step.made() for name, step in inputs.items()}
     others = {name: folders[name] / file for name, file in files.items() if name in folders}
     return Trained(folders["lmdb"], folders["net"] / "weights.caffemodel", **others)
+
+
+def picture_of(photograph: Source | Artefact) -> Path:
+    """The file of a photograph: the user's own, or the aligned one."""
+    return photograph.path / "photograph.png" if isinstance(photograph, Artefact) else photograph.path
 
 
 def weights_of(net: Input) -> Path:

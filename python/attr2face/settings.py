@@ -42,6 +42,20 @@ class Rendering:
 
 
 @dataclass(frozen=True)
+class Alignment:
+    """Photographs moved, turned and scaled so that eyes are at one place. Rendered faces are drawn there."""
+
+    align: bool = _setting(False, "align photographs by their eyes")
+    landmarks: Path | None = _setting(
+        None, "table of eyes, nose and corners of the mouth; without it, the dataset's own if there is one, otherwise eyes are looked for"
+    )
+    detector: Path | None = _setting(None, "folder with MTCNN's nets to look for them, instead of OpenCV's cascades")
+    unaligned: str = _setting(
+        "keep", "pictures whose eyes are not found: use them as they are, or leave them out", choices=("keep", "drop")
+    )
+
+
+@dataclass(frozen=True)
 class Database:
     """The LMDBs that feed Caffe."""
 
@@ -176,6 +190,7 @@ class Settings:
     photo: Path | None = _setting(None, "picture to invert or to edit; without it, pictures of six test people are inverted")
     grid: Path = _setting(TABLES / "experiments.csv", "table of finetuning experiments")
     rendering: Rendering = Rendering()
+    alignment: Alignment = Alignment()
     database: Database = Database()
     pretraining: Pretraining = Pretraining()
     finetuning: Finetuning = Finetuning()
@@ -237,7 +252,7 @@ def resolve(given: Mapping[str, object]) -> Settings:
     Raises
     ------
     UserError
-        If a name is unknown, or a value is not of its kind, not among the choices or out of range.
+        If a name is unknown, or a value is not of its kind, not among the choices, out of range or without effect.
     """
     fields = {f.name: f for _, f in leaves(Settings())}
     checked = {}
@@ -249,7 +264,18 @@ def resolve(given: Mapping[str, object]) -> Settings:
             raise UserError(f"unknown setting {name.upper()}; {hint}")
         checked[name] = check(fields[name], value)
     start = Settings()
-    return replaced(defaults(checked.get("dataset", start.dataset), checked.get("model", start.model)), checked)
+    settings = replaced(defaults(checked.get("dataset", start.dataset), checked.get("model", start.model)), checked)
+    _check_alignment(settings.alignment)
+    return settings
+
+
+def _check_alignment(given: Alignment) -> None:
+    """Refuse a detector or a table that nothing would be done with."""
+    for name in ("landmarks", "detector"):
+        if getattr(given, name) and not given.align:
+            raise UserError(f"{name.upper()}={getattr(given, name)} has no effect without ALIGN=1; set that, too")
+    if given.landmarks and given.detector:
+        raise UserError(f"DETECTOR={given.detector} has no effect beside LANDMARKS={given.landmarks}; leave one out")
 
 
 def check(f: dataclasses.Field, value: object) -> object:

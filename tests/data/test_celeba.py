@@ -168,7 +168,7 @@ def test_lmdbs_are_the_same_whether_their_making_was_interrupted(published, tmp_
     for folder in folders:
         folder.mkdir()
     lmdbs.build_lmdbs(faces, "celeba", MODELS["mini"], Database(), 1, folders[0])
-    read, calls = lmdbs.read_images, []
+    read, calls = lmdbs.cut_images, []
 
     def failing(*arguments):
         for i, image in enumerate(read(*arguments)):
@@ -176,16 +176,15 @@ def test_lmdbs_are_the_same_whether_their_making_was_interrupted(published, tmp_
                 raise stop
             yield image
 
-    monkeypatch.setattr(lmdbs, "read_images", failing)
+    monkeypatch.setattr(lmdbs, "cut_images", failing)
     with pytest.raises(type(stop)):
         lmdbs.build_lmdbs(faces, "celeba", MODELS["mini"], Database(), 1, folders[1])
 
-    def counted(paths, *arguments):
-        paths = list(paths)
-        calls.append(len(paths))
-        return read(paths, *arguments)
+    def counted(faces, rows, frame):
+        calls.append(len(rows))
+        return read(faces, rows, frame)
 
-    monkeypatch.setattr(lmdbs, "read_images", counted)
+    monkeypatch.setattr(lmdbs, "cut_images", counted)
     lmdbs.build_lmdbs(faces, "celeba", MODELS["mini"], Database(), 1, folders[1])
     assert calls[0] == 30 - 10
     whole, resumed = ({path.name for path in folder.iterdir()} for folder in folders)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from attr2face.data.images import AHEAD, read_image, read_images
+from attr2face.data.images import AHEAD, done_ahead, read_image
 from attr2face.errors import UserError
 
 
@@ -28,7 +28,7 @@ def test_images_come_in_the_order_of_their_paths(tmp_path):
     paths = [tmp_path / f"{i}.png" for i in range(AHEAD + 10)]
     for i, path in enumerate(paths):
         Image.fromarray(pixels(i)).save(path)
-    for i, image in enumerate(read_images(paths, 8)):
+    for i, image in enumerate(done_ahead(lambda path: read_image(path, 8), paths)):
         assert (image == pixels(i)).all()
     assert i == len(paths) - 1
 

@@ -6,10 +6,15 @@ from PIL import Image
 
 from attr2face.attributes import pubfig
 from attr2face.cgmm.mixture import load_mixture
+from attr2face.data.alignment import Frame
+from attr2face.data.images import read_image
 from attr2face.data.pictures import write_picture
+from attr2face.datasets import dataset_of
 from attr2face.errors import UserError
 from attr2face.generation.editing import direction, edit_photograph
+from attr2face.pipeline import Steps
 from tests.conftest import attr2face, says, succeed
+from tests.data.rendered import as_landmarks, moved_face
 
 
 @pytest.fixture(scope="module")
@@ -87,3 +92,16 @@ def test_a_photograph_that_cannot_be_read_is_refused_before_any_work(tmp_path):
     (tmp_path / "me.jpg").write_text("no picture")
     says(attr2face("edit", store=tmp_path / "store", photo=tmp_path / "me.jpg", attrs="Smiling"), "me.jpg", "not a readable image")
     assert not list(tmp_path.glob("store/synthetic-mini/*"))
+
+
+def test_an_aligned_photograph_is_edited_by_the_same_nets(steps, tmp_path):
+    image, eyes = moved_face(3, 300)
+    Image.fromarray(image).save(tmp_path / "me.png")
+    given = {**steps.given, "photo": tmp_path / "me.png", "align": "1"}
+    succeed("edit", store=steps.store.root, attrs="Smiling", out=tmp_path / "edited.png", **given)
+    edited = Steps(given, steps.store.root).edited({"Smiling": True})
+    assert edited.exists
+    assert edited.inputs["net"].key == steps.finetuned.key
+    wanted = Frame(dataset_of("synthetic").eyes, 88, 4).aligned(image, as_landmarks(eyes))
+    aligned = read_image(edited.inputs["photo"].path / "photograph.png", 92)
+    assert np.abs(aligned[20:70, 20:70].astype(int) - wanted[20:70, 20:70]).mean() < 20

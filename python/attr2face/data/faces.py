@@ -30,6 +30,10 @@ class Faces:
         As `split_by_person` gives it, where the dataset says who is for training.
     crop : tuple of int or str
         Left, top, right and bottom of what is used of a picture, or "square" for the largest one in its middle; all of it if it is empty.
+    eyes : (float, float)
+        Where eyes are in aligned pictures (`alignment.Frame`).
+    landmarks : (n_images, 5, 2), optional
+        By which pictures are aligned (`alignment`), NaN where they are not.
     """
 
     root: Path | zipfile.Path
@@ -39,12 +43,15 @@ class Faces:
     attributes: Attributes
     split: np.ndarray | None = None
     crop: tuple[int, ...] | str = ()
+    eyes: tuple[float, ...] = ()
+    landmarks: np.ndarray | None = None
 
     def only(self, mask: np.ndarray) -> "Faces":
         """The images where `mask` (n_images,) is true."""
         paths = list(itertools.compress(self.paths, mask))
         split = None if self.split is None else self.split[mask]
-        return replace(self, paths=paths, people=self.people[mask], scores=self.scores[mask], split=split)
+        landmarks = None if self.landmarks is None else self.landmarks[mask]
+        return replace(self, paths=paths, people=self.people[mask], scores=self.scores[mask], split=split, landmarks=landmarks)
 
 
 def image_path(root: Path, person: str, number: int) -> Path:

@@ -51,9 +51,9 @@ def read_image(path: Place, size: int, crop: Crop = ()) -> np.ndarray:
     return np.asarray(image if image.size == (size, size) else image.resize((size, size), Image.Resampling.BICUBIC))
 
 
-def read_images(paths: Iterable[Place], size: int, crop: Crop = ()) -> Iterator[np.ndarray]:
-    """`read_image` of one path after another, by threads that decode a few images ahead."""
-    return _ahead(lambda path: read_image(path, size, crop), paths)
+def read_whole(path: Place) -> np.ndarray:
+    """Decode an image as RGB, upright, at its own size: (height, width, 3) uint8. Raises as `read_image`."""
+    return np.asarray(_decoded(path, ())[1])
 
 
 def look_at_images(paths: Iterable[Place], crop: Crop = ()) -> Iterator[Look | UserError]:
@@ -66,7 +66,19 @@ def look_at_images(paths: Iterable[Place], crop: Crop = ()) -> Iterator[Look | U
             return error
         return Look(size, image.size, hashlib.sha256(repr(image.size).encode() + image.tobytes()).digest())
 
-    return _ahead(look, paths)
+    return done_ahead(look, paths)
+
+
+def done_ahead(work: Callable, items: Iterable) -> Iterator:
+    """`work` done for one item after another, by threads that are a few items ahead."""
+    ahead = deque()
+    with ThreadPoolExecutor(usable_cpus()) as pool:
+        for item in items:
+            ahead.append(pool.submit(work, item))
+            if len(ahead) > AHEAD:
+                yield ahead.popleft().result()
+        while ahead:
+            yield ahead.popleft().result()
 
 
 def _decoded(path: Place, crop: Crop) -> tuple[tuple[int, int], Image.Image]:
@@ -91,15 +103,3 @@ def _middle(width: int, height: int) -> tuple[int, ...]:
     side = min(width, height)
     left, top = (width - side) // 2, (height - side) // 2
     return left, top, left + side, top + side
-
-
-def _ahead(work: Callable, paths: Iterable[Place]) -> Iterator:
-    """`work` done for one path after another, by threads that are a few paths ahead."""
-    ahead = deque()
-    with ThreadPoolExecutor(usable_cpus()) as pool:
-        for path in paths:
-            ahead.append(pool.submit(work, path))
-            if len(ahead) > AHEAD:
-                yield ahead.popleft().result()
-        while ahead:
-            yield ahead.popleft().result()

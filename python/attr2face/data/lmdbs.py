@@ -6,7 +6,7 @@ records), `labels.npz`, `heads.csv`, `mean.binaryproto`, `mean.npy` and `lmdb.js
 
 import io
 import shutil
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
@@ -16,8 +16,8 @@ import pandas as pd
 from PIL import Image
 from tqdm import tqdm
 
+from attr2face.data.alignment import Frame, cut_images
 from attr2face.data.faces import SPLITS, Faces, split_by_person
-from attr2face.data.images import read_images
 from attr2face.data.preprocessing import to_blob_order
 from attr2face.errors import UserError
 from attr2face.files import atomic_write, write_json
@@ -33,6 +33,7 @@ class Records:
     """What the LMDBs of one split hold: some rows of faces, and their labels (n, H + 1), the class of each head and the person."""
 
     faces: Faces
+    rows: np.ndarray
     labels: np.ndarray
 
 
@@ -47,7 +48,7 @@ def build_lmdbs(faces: Faces, dataset: str, model: Model, settings: Database, se
     UserError
         If an image cannot be read, or nobody is left for training.
     """
-    rng, side = np.random.default_rng(seed), model.crop + settings.margin
+    rng, frame = np.random.default_rng(seed), Frame(faces.eyes, model.crop, settings.margin)
     split = split_by_person(faces.people, seed) if faces.split is None else faces.split
     labels = faces.attributes.class_labels(faces.scores, rng)
     training_people = np.unique(faces.people[split == "train"])
@@ -61,8 +62,8 @@ def build_lmdbs(faces: Faces, dataset: str, model: Model, settings: Database, se
         with tqdm(total=len(order), desc="LMDB", unit=" images") as bar:
             for name in SPLITS:
                 rows = order[split[order] == name]
-                records = Records(replace(faces, paths=[faces.paths[i] for i in rows]), np.column_stack([labels, identity])[rows])
-                total = _write_split(out / name, records, side, settings.encoded, bar)
+                records = Records(faces, rows, np.column_stack([labels, identity])[rows])
+                total = _write_split(out / name, records, frame, settings.encoded, bar)
                 if name == "train":
                     _write_mean(out, (total / len(rows)).astype(np.float32))
     except Exception as error:
@@ -75,7 +76,7 @@ def build_lmdbs(faces: Faces, dataset: str, model: Model, settings: Database, se
     pd.DataFrame(index).to_csv(out / "index.csv", index=False)
     np.savez(out / "labels.npz", labels=labels[order], scores=faces.scores[order], split=split[order], people=faces.people[order])
     faces.attributes.write(out / "heads.csv")
-    info = {"dataset": dataset, "model": model.name, "image_size": side, "encoded": settings.encoded}
+    info = {"dataset": dataset, "model": model.name, "image_size": frame.side, "encoded": settings.encoded}
     counts = {name: int((split == name).sum()) for name in SPLITS}
     write_json(out / "lmdb.json", info | {"training_people": len(training_people), "images": counts})
     for name in SPLITS:
@@ -87,14 +88,14 @@ def open_for_writing(path: Path | str, size: int) -> lmdb.Environment:
     return lmdb.open(str(path), map_size=size, sync=False, lock=False)
 
 
-def _write_split(prefix: Path, records: Records, side: int, encoded: bool, bar: tqdm) -> np.ndarray:
+def _write_split(prefix: Path, records: Records, frame: Frame, encoded: bool, bar: tqdm) -> np.ndarray:
     """Write one split's pair of LMDBs; return the sum of its images in blob order, (3, side, side).
 
     Images are written some thousand at a time, which bounds the memory that LMDB takes.
     """
+    side, n = frame.side, len(records.rows)
     state, (done, total) = prefix.with_name(f"{prefix.name}_done.npz"), _begin(prefix, side)
-    faces, n = records.faces, len(records.labels)
-    images = read_images((faces.root / path for path in faces.paths[done:]), side, faces.crop)
+    images = cut_images(records.faces, records.rows[done:], frame)
     bar.update(done)
     at_once, size = max(1, COMMIT // (3 * side**2)), 4 * side**2 * 3 * (n + 64)
     with open_for_writing(f"{prefix}_images", size) as pixels, open_for_writing(f"{prefix}_labels", 1 << 28) as classes:

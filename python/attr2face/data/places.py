@@ -1,5 +1,6 @@
 """Pictures of a folder or of a zip archive, which is read as it is."""
 
+import functools
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -35,3 +36,14 @@ def pictures_at(place: Path) -> Pictures:
     folder = files[0].rpartition("/")[0] if files else ""
     inside = f"{folder}/" if folder else ""
     return Pictures(zipfile.Path(archive, inside), frozenset(name.removeprefix(inside) for name in files if name.startswith(inside)))
+
+
+def place_of(root: Path | zipfile.Path) -> tuple[Path, str | None]:
+    """What another process needs to open `root` by `root_at`: the folder, or the archive and the folder in it."""
+    return (root, None) if isinstance(root, Path) else (Path(root.root.filename), root.at)
+
+
+@functools.cache
+def root_at(place: Path, inside: str | None) -> Path | zipfile.Path:
+    """The inverse of `place_of`. An archive's list of files is read once."""
+    return place if inside is None else zipfile.Path(place, inside)

@@ -6,6 +6,7 @@ pictures `<person>/<person>_0001.jpg`.
 
 import csv
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -26,7 +27,7 @@ def read_faces(root: Path, dataset: Dataset) -> Faces:
     UserError
         If a file or a picture is missing, or a row is not as its header says.
     """
-    return READERS[dataset.layout](root, dataset)
+    return replace(READERS[dataset.layout](root, dataset), eyes=dataset.eyes)
 
 
 def read_kumar(root: Path, dataset: Dataset) -> Faces:

@@ -1,0 +1,97 @@
+"""Faces put in place: a similarity transform takes five landmarks of a picture to where they are in every aligned picture.
+
+Landmarks are pixel coordinates (x, y) of a picture, in the order of `landmarks.COLUMNS`: the eye on the picture's left, the other eye, the
+tip of the nose, and the corners of the mouth. The centre of the first pixel is (0, 0). Unknown landmarks are NaN; the two eyes suffice.
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from PIL import Image
+from skimage.transform import estimate_transform
+
+from attr2face.data.faces import Faces
+from attr2face.data.images import Place, done_ahead, read_image, read_whole
+from attr2face.errors import UserError
+
+# An upright face, in units of the distance of its eyes, from the middle between them; of the positions in general use (Deng et al. 2019).
+UPRIGHT = np.array([(-0.5, 0), (0.5, 0), (0, 0.571), (-0.414, 1.154), (0.414, 1.154)])
+
+
+@dataclass(frozen=True)
+class Frame:
+    """Where the face is in an aligned picture.
+
+    Attributes
+    ----------
+    eyes : (float, float)
+        The distance of the eyes, and their height below the upper edge, in units of the net's input.
+    crop : int
+        Side of the net's input in pixels, which is the centre of the picture.
+    margin : int
+        Pixels beyond it.
+    """
+
+    eyes: tuple[float, float]
+    crop: int
+    margin: int = 0
+
+    @property
+    def side(self) -> int:
+        return self.crop + self.margin
+
+    @property
+    def landmarks(self) -> np.ndarray:
+        """Where the landmarks are: (5, 2) pixels."""
+        distance, height = self.eyes
+        middle = np.array((self.crop / 2, height * self.crop)) + self.margin / 2 - 0.5
+        return middle + distance * self.crop * UPRIGHT
+
+    def aligned(self, picture: np.ndarray, landmarks: np.ndarray) -> np.ndarray:
+        """Move, turn and scale a picture (height, width, 3) uint8 so that its landmarks (5, 2) are in place: (side, side, 3) uint8.
+
+        What lies outside the picture continues its edge.
+        """
+        scale = self._transform(landmarks).scale
+        if scale < 1:
+            # Interpolation alone would skip pixels of a large picture.
+            height, width = picture.shape[:2]
+            smaller = max(1, round(width * scale)), max(1, round(height * scale))
+            picture = np.asarray(Image.fromarray(picture).resize(smaller, Image.Resampling.BICUBIC))
+            landmarks = (landmarks + 0.5) * (smaller[0] / width, smaller[1] / height) - 0.5
+        matrix = self._transform(landmarks).params[:2]
+        return cv2.warpAffine(picture, matrix, (self.side, self.side), flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
+
+    def _transform(self, landmarks: np.ndarray) -> object:
+        """The similarity transform that takes landmarks to their places, with the least squared error."""
+        known = ~np.isnan(landmarks[:, 0])
+        return estimate_transform("similarity", landmarks[known], self.landmarks[known])
+
+
+def cut_images(faces: Faces, rows: Iterable[int], frame: Frame) -> Iterator[np.ndarray]:
+    """The pictures of some rows as nets learn from them, (side, side, 3) uint8 each: aligned, or cut out where no landmarks are known."""
+
+    def cut(row: int) -> np.ndarray:
+        place = faces.root / faces.paths[row]
+        if faces.landmarks is None or np.isnan(faces.landmarks[row, 0, 0]):
+            return read_image(place, frame.side, faces.crop)
+        return read_aligned(place, faces.landmarks[row], frame)
+
+    return done_ahead(cut, rows)
+
+
+def read_aligned(place: Place, landmarks: np.ndarray, frame: Frame) -> np.ndarray:
+    """Decode a picture and align it.
+
+    Raises
+    ------
+    UserError
+        If it cannot be read, or the middle between its eyes is outside of it.
+    """
+    picture = read_whole(place)
+    (x, y), (height, width) = landmarks[:2].mean(axis=0), picture.shape[:2]
+    if not (0 <= x < width and 0 <= y < height):
+        raise UserError(f"{place} has {width} x {height} pixels and its eyes at {x:.0f}, {y:.0f}; give LANDMARKS a table of these pictures")
+    return frame.aligned(picture, landmarks)
