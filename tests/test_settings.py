@@ -70,7 +70,7 @@ def test_a_rate_may_be_searched():
         ("layer", "conv9_1", "LAYER=conv9_1 is unknown; choose conv1_1"),
         ("dataset", "imagenet", "DATASET=imagenet is unknown; choose synthetic, lfw, pubfig or celeba"),
         ("freeze", "conv9", "FREEZE=conv9"),
-        ("preset", "paper", "PRESET=paper is unknown; choose generator"),
+        ("preset", "paper", "PRESET=paper is unknown; choose eigenfaces"),
     ],
 )
 def test_a_wrong_setting_is_named_with_a_remedy(name, value, part):

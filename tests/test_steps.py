@@ -263,12 +263,12 @@ def test_the_order_of_attributes_does_not_matter(tmp_path):
 
 @pytest.mark.parametrize("table", ["PRESETS", "MODELS"])
 def test_other_numbers_of_presets_and_models_make_other_faces(tmp_path, monkeypatch, table):
-    before = Steps({}, tmp_path).generated(SETS).key
+    before = Steps({"train": True}, tmp_path).generated(SETS).key
     numbers = {"PRESETS": PRESETS, "MODELS": pipeline.MODELS}[table]
     changes = {"PRESETS": ("eigenfaces", {"steps": 101}), "MODELS": ("mini", {"batch": 17})}
     name, change = changes[table]
     monkeypatch.setitem(numbers, name, replace(numbers[name], **change))
-    assert Steps({}, tmp_path).generated(SETS).key != before
+    assert Steps({"train": True}, tmp_path).generated(SETS).key != before
 
 
 def test_eigenfaces_and_mixture_know_nobody_of_the_judges(tmp_path):
