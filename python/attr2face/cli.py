@@ -34,7 +34,7 @@ class Run:
 def config(run: Run) -> None:
     """print the settings in force, and what each means"""
     settings = run.steps.settings
-    usual = conf.as_dict(conf.defaults(settings.dataset, settings.model))
+    usual = conf.as_dict(conf.defaults(settings.dataset, settings.model, settings.mean))
     for holder, f in conf.leaves(settings):
         value = getattr(holder, f.name)
         choices = f": {', '.join(f.metadata['choices'])}" if f.metadata["choices"] else ""
@@ -282,7 +282,7 @@ def notebooks(run: Run) -> None:
     from attr2face.report.notebooks import executed, write_light, write_page
 
     _prepare(run.steps)
-    out = results_folder() / f"{run.steps.settings.dataset}-{run.steps.settings.model}" / "notebooks"
+    out = results_folder() / f"{run.steps.settings.dataset}-{run.steps.model.name}" / "notebooks"
     for path in sorted((CHECKOUT / "notebooks").glob("[1-6]_*.ipynb")):
         notebook = executed(path, _notebook_environment(run))
         write_page(notebook, out / f"{path.stem}.html")

@@ -20,10 +20,11 @@ from attr2face.attributes import Attributes, bare, file_name
 from attr2face.datasets import Dataset, dataset_of
 from attr2face.errors import UserError
 from attr2face.generation.presets import needed, preset_at
-from attr2face.models import JUDGE, MODELS
+from attr2face.models import JUDGE, VGG
 from attr2face.parallel import Machine
 from attr2face.settings import Settings
 from attr2face.store import Artefact, Part, Source, Store
+from attr2face.user_nets import UserNet, model_of
 
 if TYPE_CHECKING:
     from attr2face.data.database import FaceDatabase
@@ -88,7 +89,7 @@ class Steps:
         named = (conf.RENAMED.get(name, name) for name in given)
         self.given = {name: conf.as_text(values[name]) for name in named}
         self.dataset = dataset_of(self.settings.dataset)
-        self.model = MODELS[self.settings.model]
+        self.model = model_of(self.settings.model, self.settings.mean)
         self.store = Store(store or default_store())
         self.machine = replace(machine or Machine(), single_thread=self.model.single_thread)
         self.cached_together = [self.settings.finetuning.freeze]  # depths that are cached in the same pass over the images
@@ -179,6 +180,10 @@ class Steps:
             from attr2face.data.lmdbs import build_lmdbs
             from attr2face.data.readers import read_faces
 
+            if isinstance(self.model, UserNet):
+                from attr2face.network.user_layers import check_net
+
+                check_net(self.model, weights_of(self.start))
             found = read_faces(faces.path, dataset)
             if not dataset.rendered:
                 found = divided_by_person(found, share, s.seed)[of == "judges"]
@@ -216,11 +221,15 @@ class Steps:
         s = self.settings
         if s.weights:
             return self._source(s.weights, "set WEIGHTS to a .caffemodel, or leave it out")
+        if isinstance(self.model, UserNet):
+            if not self.model.weights:
+                raise UserError(f"MODEL={s.model} does not name its weights; set WEIGHTS to its .caffemodel")
+            return self._source(self.model.weights, f"mend the path in {s.model}")
         if s.model == "vgg_face":
             return self._source(self.vgg_face, "make weights downloads it, or set WEIGHTS to yours")
         if self.dataset.rendered:
             return self.pretrained
-        return Steps({"model": s.model, **self._drawn}, self.store.root, self.machine).finetuned
+        return Steps({**self._of_model, **self._drawn}, self.store.root, self.machine).finetuned
 
     @property
     def vgg_face(self) -> Path:
@@ -238,7 +247,7 @@ class Steps:
         """The same for several depths, by one pass over the images."""
         s = self.settings
         for depth in depths:
-            conf.check_cacheable(depth)
+            conf.check_cacheable(depth, self.model.stages)
 
         def build(out: Path) -> None:
             from attr2face.network.frozen import Frozen, build_cache
@@ -370,19 +379,20 @@ class Steps:
     def inverted(self) -> Artefact:
         """Photographs, from their activations at several layers."""
         s = self.settings
-        learned = "generator" in needed(s.generation) and s.layer in INVERTED_LAYERS
+        layers = INVERTED_LAYERS if isinstance(self.model, VGG) else tuple(dict.fromkeys((s.layer, self.model.output)))
+        learned = "generator" in needed(s.generation) and s.layer in layers
         used = ("eigenfaces", "mixture", "generator") if learned else ("eigenfaces",)
         presets = ("generator", *INVERTING) if learned else INVERTING
 
         def invert(out: Path) -> None:
             from attr2face.generation.inversion import invert_photographs
 
-            invert_photographs(self.trained(*used), s.photo, INVERTED_LAYERS, presets, s.training_seed, out)
+            invert_photographs(self.trained(*used), s.photo, layers, presets, s.training_seed, out)
 
         inputs = {"photo": self._source(s.photo, "set PHOTO to a picture")} if s.photo else {}
         inputs |= self._trained_from(*used)
-        descents = [preset_at(name, layer).described() for layer in INVERTED_LAYERS for name in presets]
-        settings = {**self._drawn, "layers": INVERTED_LAYERS, "presets": presets, "descents": descents}
+        descents = [preset_at(name, layer).described() for layer in layers for name in presets]
+        settings = {**self._drawn, "layers": layers, "presets": presets, "descents": descents}
         return self._step("inversion", invert, settings, inputs)
 
     def trained(self, *names: str) -> Trained:
@@ -448,7 +458,7 @@ class Steps:
     def net_judge(self) -> Artefact:
         """The second judge, a net. That of photographs starts from the one of rendered faces."""
         s = self.settings
-        start = None if self.dataset.rendered else Steps({"model": s.model, "seed": s.seed}, self.store.root, self.machine).net_judge
+        start = None if self.dataset.rendered else Steps({**self._of_model, "seed": s.seed}, self.store.root, self.machine).net_judge
 
         def train(out: Path) -> None:
             from attr2face.evaluation.netjudge import write_net_judge
@@ -725,6 +735,11 @@ class Steps:
     # What a step is.
 
     @property
+    def _of_model(self) -> dict[str, object]:
+        """The settings that tell which net it is."""
+        return {"model": self.settings.model, **({"mean": self.settings.mean} if self.settings.mean else {})}
+
+    @property
     def _drawn(self) -> dict[str, int]:
         """What all that training, fitting and generation draw at random depends on."""
         return {"seed": self.settings.seed, "repeat": self.settings.repeat}
@@ -733,12 +748,12 @@ class Steps:
               resumable: bool = False) -> Artefact:  # fmt: skip
         """An artefact of the store. Its name tells which settings that concern it were given and are not the defaults."""
         mine = conf.as_dict(self.settings)
-        usual = conf.as_dict(conf.defaults(self.settings.dataset, self.settings.model))
+        usual = conf.as_dict(conf.defaults(self.settings.dataset, self.settings.model, self.settings.mean))
         relevant = set(settings).union(*(getattr(made_from, "differences", ()) for made_from in inputs.values()))
         own_files = [made_from.path for made_from in inputs.values() if isinstance(made_from, Source)]
         relevant |= {name for name, value in mine.items() if value in own_files}
         differences = {name: mine[name] for name in mine if name in relevant & self.given.keys() and mine[name] != usual[name]}
-        group = f"{self.settings.dataset}-{self.settings.model}"
+        group = f"{self.settings.dataset}-{self.model.name}"
         return Artefact(self.store, group, stage, work, settings, inputs, differences, self.given, VERSIONS.get(stage, 1), resumable)
 
     def _source(self, path: Path, remedy: str, parts: tuple[str, ...] = ()) -> Source:
