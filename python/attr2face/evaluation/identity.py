@@ -1,7 +1,7 @@
 """Who a picture shows, as a net sees that was made to tell people apart: features whose cosine is high for two pictures of one person.
 
-The net is the user's own (IDENTITY, a small TOML or JSON file), VGG-Face where `make weights` has fetched it, or the one that finetuning started
-from: mini's tells rendered people apart, and photographed people hardly.
+The net is the user's own (IDENTITY, a small TOML or JSON file), VGG-Face where `make weights` has fetched it, or the one that finetuning
+started from: mini's tells rendered people apart, and photographed people hardly.
 """
 
 from collections.abc import Sequence
