@@ -187,10 +187,12 @@ def retrain(run: Run) -> None:
 
 
 def invert(run: Run) -> None:
-    """make photographs from their activations, layer by layer"""
+    """make photographs from their activations, layer by layer, or a picture from activations of your own"""
     _check_photo(run.steps)
-    _print_table(run.steps.inverted.made() / "table.csv")
-    print(run.steps.inverted.path)
+    _check_activations(run.steps)
+    step = run.steps.inverted_activations if run.steps.settings.activations else run.steps.inverted
+    _print_table(step.made() / "table.csv")
+    print(step.path)
 
 
 def baseline(run: Run) -> None:
@@ -366,6 +368,16 @@ def _check_photo(steps: Steps) -> None:
 
     if steps.settings.photo and steps.settings.photo.exists():
         read_image(steps.settings.photo, steps.model.crop)
+
+
+def _check_activations(steps: Steps) -> None:
+    """Refuse ACTIVATIONS that are not of LAYER, before anything is made for them."""
+    from attr2face.generation.inversion import read_activations
+    from attr2face.network.prototxt import feature_shape
+
+    path, layer = steps.settings.activations, steps.settings.layer
+    if path:
+        read_activations(path, layer, feature_shape(steps.model, layer))
 
 
 def _agreed() -> bool:

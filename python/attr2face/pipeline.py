@@ -47,7 +47,7 @@ VERSIONS = {"generator": 5}
 
 # Settings that have no influence on what is trained.
 AFTER_TRAINING = {f.name for group in (conf.Generation, conf.Judging, conf.Evaluation) for f in dataclasses.fields(group)}
-AFTER_TRAINING |= {"train", "photo", "grid"}
+AFTER_TRAINING |= {"train", "photo", "activations", "grid"}
 
 Input = Artefact | Part | Source
 Inputs = Mapping[str, Input]
@@ -394,6 +394,26 @@ class Steps:
         descents = [preset_at(name, layer).described() for layer in layers for name in presets]
         settings = {**self._drawn, "layers": layers, "presets": presets, "descents": descents}
         return self._step("inversion", invert, settings, inputs)
+
+    @functools.cached_property
+    def inverted_activations(self) -> Artefact:
+        """Pictures from the user's own activations at one layer."""
+        s = self.settings
+        if s.photo:
+            raise UserError(f"PHOTO={s.photo} and ACTIVATIONS={s.activations} cannot be inverted at once; leave one of them out")
+        learned = "generator" in needed(s.generation)
+        used = ("eigenfaces", "mixture", "generator") if learned else ("eigenfaces",)
+        presets = (*(["generator"] if learned else []), *INVERTING[:2])
+
+        def invert(out: Path) -> None:
+            from attr2face.generation.inversion import invert_activations
+
+            invert_activations(self.trained(*used), s.activations, s.layer, presets, s.training_seed, out)
+
+        inputs = {"given": self._source(s.activations, "set ACTIVATIONS to a .npy"), **self._trained_from(*used)}
+        descents = [preset_at(name, s.layer).described() for name in presets]
+        settings = {**self._drawn, "layer": s.layer, "presets": presets, "descents": descents}
+        return self._step("inverted-activations", invert, settings, inputs)
 
     def trained(self, *names: str) -> Trained:
         """Paths of the net and of what else faces are made from, "mixture", "eigenfaces" and "generator", once it is made."""
@@ -765,7 +785,8 @@ class Steps:
     @functools.cached_property
     def keys(self) -> set[str]:
         """The keys of all steps, but for faces of requested attributes."""
-        return keys_of(self.report, self.baseline, self.experiments(self.settings.grid), self.bundle)
+        own = [self.inverted_activations] if self.settings.activations else []
+        return keys_of(self.report, self.baseline, self.experiments(self.settings.grid), self.bundle, *own)
 
 
 def database_of(lmdb: Artefact) -> FaceDatabase:
