@@ -128,7 +128,7 @@ def check_net(model: UserNet, weights: Path) -> None:
         file.flush()
         done = subprocess.run([sys.executable, "-c", make, file.name], capture_output=True, text=True)
     if done.returncode:
-        reasons = [line.partition("] ")[2] for line in done.stderr.splitlines() if re.match(r"F\d{4} ", line)]
+        reasons = [line.partition("] ")[2] for line in done.stderr.splitlines() if re.match(r"F\d+ ", line)]
         reason = reasons[0].strip() if reasons else f"status {done.returncode}"
         raise UserError(f"Caffe cannot make the net {model.name}, with pictures of {model.crop} x {model.crop} pixels: {reason}; mend it")
     check_weights(weights, unfilled(_bare(model)))
