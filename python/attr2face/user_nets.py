@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 SMALL = 128  # pixels; a net with a smaller input runs faster as one process for each core
 # Names that the project gives to blobs and layers which it adds to a net.
 TAKEN = {"data", "labels", "canvas", "target", "distance", "scores", "wanted", "product", "class_score", "prob", "dropped", "silence"}
-TAKEN_PREFIXES = ("fc8_", "loss_", "label_", "prob_", "accuracy_", "channel_")
+TAKEN |= {"code", "noise", "originals", "real", "of_images", "drawn", "compared", "judged", "logits", "anchor", "shared", "shared_error"}
+TAKEN_PREFIXES = ("fc8_", "loss_", "label_", "prob_", "accuracy_", "channel_", "g_", "d_", "original_", "pictures", "images_", "judged_")
 
 
 @dataclass(frozen=True, kw_only=True)
