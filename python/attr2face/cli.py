@@ -37,9 +37,9 @@ def config(run: Run) -> None:
     usual = conf.as_dict(conf.defaults(settings.dataset, settings.model, settings.mean))
     for holder, f in conf.leaves(settings):
         value = getattr(holder, f.name)
-        choices = f": {', '.join(f.metadata['choices'])}" if f.metadata["choices"] else ""
+        choices = ", ".join(conf.choices_of(f, run.steps.model))
         default = "" if value == usual[f.name] else f" (the default is {conf.as_text(usual[f.name])})"
-        print(f"{f.name.upper():21} {conf.as_text(value):12} {f.metadata['help']}{choices}{default}")
+        print(f"{f.name.upper():21} {conf.as_text(value):12} {f.metadata['help']}{choices and f': {choices}'}{default}")
     for name, value in vars(run.options).items():
         if name in OPTIONS:
             print(f"{name.upper():21} {conf.as_text(value):12} {OPTIONS[name]}")

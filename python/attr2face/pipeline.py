@@ -180,7 +180,7 @@ class Steps:
             from attr2face.data.lmdbs import build_lmdbs
             from attr2face.data.readers import read_faces
 
-            if isinstance(self.model, UserNet):
+            if isinstance(self.model, UserNet) and of == "nets":
                 from attr2face.network.user_layers import check_net
 
                 check_net(self.model, weights_of(self.start))
@@ -199,6 +199,7 @@ class Steps:
     @functools.cached_property
     def pretrained(self) -> Artefact:
         """Mini, trained to tell other rendered people apart, of whom there are more pictures each."""
+        self._check_vgg("pretrain")
         s, given = self.settings, self.settings.pretraining
         rendering = conf.Rendering(given.pretrain_people, given.pretrain_pictures, s.rendering.size)
         shown = {"pretrain_people": rendering.people, "pretrain_pictures": rendering.pictures, "size": rendering.size}
@@ -446,6 +447,7 @@ class Steps:
     @functools.cached_property
     def bundle(self) -> Artefact:
         """Net, cGMM and generator in one small file, and what made them."""
+        self._check_vgg("retrain")
         values = conf.as_dict(self.settings)
         settings = {name: conf.as_text(value) for name, value in values.items() if name not in AFTER_TRAINING and value is not None}
 
@@ -709,6 +711,7 @@ class Steps:
     @functools.cached_property
     def numbers(self) -> Artefact:
         """The numbers that docs/results.md and the report show, in one file."""
+        self._check_vgg("results")
         scores = [steps.scores for steps in self.repeats]
         stages = {
             "baseline": self.baseline,
@@ -729,6 +732,7 @@ class Steps:
     @functools.cached_property
     def report(self) -> Artefact:
         """Every figure and table of the paper, in one page."""
+        self._check_vgg("paper")
         s, used = self.settings, {"mixture", "eigenfaces"} | needed(self.settings.generation)
         shown = {name: self.faces_of(name) for name in (*PAPERS, self.own)}
         stages = {
@@ -752,12 +756,22 @@ class Steps:
         inputs = self._trained_from(*used) | {"start": self.start} | stages | shown
         return self._step("report", write, {"layer": s.layer, "seed": s.seed}, inputs)
 
+    def _check_vgg(self, target: str) -> None:
+        """Raise a UserError for a net that does not have the paper's layers."""
+        if not isinstance(self.model, VGG):
+            raise UserError(f"make {target} is about the layers of mini and vgg_face; leave out MODEL={self.settings.model}")
+
     # What a step is.
 
     @property
     def _of_model(self) -> dict[str, object]:
         """The settings that tell which net it is."""
         return {"model": self.settings.model, **({"mean": self.settings.mean} if self.settings.mean else {})}
+
+    @functools.cached_property
+    def _usual(self) -> dict[str, object]:
+        """What the settings would be if nothing else was given."""
+        return conf.as_dict(conf.defaults(self.settings.dataset, self.settings.model, self.settings.mean))
 
     @property
     def _drawn(self) -> dict[str, int]:
@@ -768,7 +782,7 @@ class Steps:
               resumable: bool = False) -> Artefact:  # fmt: skip
         """An artefact of the store. Its name tells which settings that concern it were given and are not the defaults."""
         mine = conf.as_dict(self.settings)
-        usual = conf.as_dict(conf.defaults(self.settings.dataset, self.settings.model, self.settings.mean))
+        usual = self._usual
         relevant = set(settings).union(*(getattr(made_from, "differences", ()) for made_from in inputs.values()))
         own_files = [made_from.path for made_from in inputs.values() if isinstance(made_from, Source)]
         relevant |= {name for name, value in mine.items() if value in own_files}
@@ -785,8 +799,10 @@ class Steps:
     @functools.cached_property
     def keys(self) -> set[str]:
         """The keys of all steps, but for faces of requested attributes."""
-        own = [self.inverted_activations] if self.settings.activations else []
-        return keys_of(self.report, self.baseline, self.experiments(self.settings.grid), self.bundle, *own)
+        steps = [self.baseline, *([self.inverted_activations] if self.settings.activations else [])]
+        if isinstance(self.model, VGG):
+            return keys_of(self.report, self.experiments(self.settings.grid), self.bundle, *steps)
+        return keys_of(self.scores, self.evaluation, self.diagnosis, self.inverted, self.generator, self.judge_accuracy, *steps)
 
 
 def database_of(lmdb: Artefact) -> FaceDatabase:

@@ -256,9 +256,7 @@ def check(f: dataclasses.Field, value: object, model: Model | None = None) -> ob
     UserError
         Names the setting, the value and what may be chosen.
     """
-    name, choices, (least, most) = f.name.upper(), f.metadata["choices"], f.metadata["within"]
-    if model and f.name in ("layer", "freeze"):
-        choices = model.layers if f.name == "layer" else model.stages
+    name, choices, (least, most) = f.name.upper(), choices_of(f, model), f.metadata["within"]
     if value in (None, "", f.metadata["none"]) and (f.type.endswith("| None") or f.type == "Path"):
         return f.default if f.type == "Path" else None
     try:
@@ -273,6 +271,13 @@ def check(f: dataclasses.Field, value: object, model: Model | None = None) -> ob
     if isinstance(parsed, int | float) and not least <= parsed <= most:
         raise UserError(f"{name}={value} is out of range; choose {least:g} to {most:g}")
     return parsed
+
+
+def choices_of(f: dataclasses.Field, model: Model | None) -> tuple[str, ...]:
+    """What one setting may be, if it is a word. Names of layers are those of `model`, mini's without it."""
+    if model and f.name in ("layer", "freeze"):
+        return model.layers if f.name == "layer" else model.stages
+    return f.metadata["choices"]
 
 
 def check_cacheable(freeze: str, stages: tuple[str, ...] = STAGES) -> None:
