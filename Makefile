@@ -64,7 +64,7 @@ edit: $(READY)  ## a photograph PHOTO with attributes ATTRS given, or taken away
 	@$(ATTR2FACE) edit $(GIVEN)
 retrain: $(READY)  ## nets for rendered faces in one small file, compared with models/mini/default.h5 if that is there
 	@$(ATTR2FACE) retrain $(GIVEN)
-invert: $(READY)  ## photographs from their activations, layer by layer; of test people, or PHOTO
+invert: $(READY)  ## photographs from their activations, layer by layer; of test people, or PHOTO; or from ACTIVATIONS
 	@$(ATTR2FACE) invert $(GIVEN)
 baseline: $(READY)  ## ridge regression on HOG and colours, on the same unseen people
 	@$(ATTR2FACE) baseline $(GIVEN)

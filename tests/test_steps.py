@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from attr2face import pipeline
 from attr2face import settings as conf
 from attr2face.attributes import pubfig
 from attr2face.datasets import dataset_of
 from attr2face.generation.presets import PRESETS
+from attr2face.models import MODELS
 from attr2face.pipeline import Steps, keys_of, reachable
 from tests.conftest import SMALL
 
@@ -206,7 +206,7 @@ def test_what_no_settings_lead_to_is_not_reachable(steps, monkeypatch):
     face = steps.generated(SETS)
     face.made()
     assert {steps.mixture.key, face.key} <= reachable(steps.store)
-    monkeypatch.setattr(conf, "DEFAULTS", {**conf.DEFAULTS, "mini": {"margin": 5}})
+    monkeypatch.setitem(MODELS, "mini", replace(MODELS["mini"], defaults={"margin": 5}))
     left = reachable(steps.store)
     assert steps.lmdb.key not in left
     assert face.key not in left
@@ -264,7 +264,7 @@ def test_the_order_of_attributes_does_not_matter(tmp_path):
 @pytest.mark.parametrize("table", ["PRESETS", "MODELS"])
 def test_other_numbers_of_presets_and_models_make_other_faces(tmp_path, monkeypatch, table):
     before = Steps({"train": True}, tmp_path).generated(SETS).key
-    numbers = {"PRESETS": PRESETS, "MODELS": pipeline.MODELS}[table]
+    numbers = {"PRESETS": PRESETS, "MODELS": MODELS}[table]
     changes = {"PRESETS": ("eigenfaces", {"steps": 101}), "MODELS": ("mini", {"batch": 17})}
     name, change = changes[table]
     monkeypatch.setitem(numbers, name, replace(numbers[name], **change))

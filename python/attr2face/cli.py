@@ -34,12 +34,12 @@ class Run:
 def config(run: Run) -> None:
     """print the settings in force, and what each means"""
     settings = run.steps.settings
-    usual = conf.as_dict(conf.defaults(settings.dataset, settings.model))
+    usual = conf.as_dict(conf.defaults(settings.dataset, settings.model, settings.mean))
     for holder, f in conf.leaves(settings):
         value = getattr(holder, f.name)
-        choices = f": {', '.join(f.metadata['choices'])}" if f.metadata["choices"] else ""
+        choices = ", ".join(conf.choices_of(f, run.steps.model))
         default = "" if value == usual[f.name] else f" (the default is {conf.as_text(usual[f.name])})"
-        print(f"{f.name.upper():21} {conf.as_text(value):12} {f.metadata['help']}{choices}{default}")
+        print(f"{f.name.upper():21} {conf.as_text(value):12} {f.metadata['help']}{choices and f': {choices}'}{default}")
     for name, value in vars(run.options).items():
         if name in OPTIONS:
             print(f"{name.upper():21} {conf.as_text(value):12} {OPTIONS[name]}")
@@ -218,10 +218,12 @@ def retrain(run: Run) -> None:
 
 
 def invert(run: Run) -> None:
-    """make photographs from their activations, layer by layer"""
+    """make photographs from their activations, layer by layer, or a picture from activations of your own"""
     _check_photo(run.steps)
-    _print_table(run.steps.inverted.made() / "table.csv")
-    print(run.steps.inverted.path)
+    _check_activations(run.steps)
+    step = run.steps.inverted_activations if run.steps.settings.activations else run.steps.inverted
+    _print_table(step.made() / "table.csv")
+    print(step.path)
 
 
 def baseline(run: Run) -> None:
@@ -315,7 +317,7 @@ def notebooks(run: Run) -> None:
     from attr2face.report.notebooks import executed, write_light, write_page
 
     _prepare(run.steps)
-    out = results_folder() / f"{run.steps.dataset.name}-{run.steps.settings.model}" / "notebooks"
+    out = results_folder() / f"{run.steps.dataset.name}-{run.steps.model.name}" / "notebooks"
     for path in sorted((CHECKOUT / "notebooks").glob("[1-6]_*.ipynb")):
         notebook = executed(path, _notebook_environment(run))
         write_page(notebook, out / f"{path.stem}.html")
@@ -400,6 +402,16 @@ def _check_photo(steps: Steps) -> None:
     if steps.settings.photo and steps.settings.photo.exists():
         read_image(steps.settings.photo, steps.model.crop)
         steps.photograph.made()
+
+
+def _check_activations(steps: Steps) -> None:
+    """Refuse ACTIVATIONS that are not of LAYER, before anything is made for them."""
+    from attr2face.generation.inversion import read_activations
+    from attr2face.network.prototxt import feature_shape
+
+    path, layer = steps.settings.activations, steps.settings.layer
+    if path:
+        read_activations(path, layer, feature_shape(steps.model, layer))
 
 
 def _agreed() -> bool:

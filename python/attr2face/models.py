@@ -1,6 +1,12 @@
-"""The networks by name: layers, widths, input and solver. Plain data; `network.prototxt` makes Caffe's files from it."""
+"""The networks by name: layers, widths, input and solver. Plain data; `network.prototxt` makes Caffe's files from it.
 
+`user_nets` has the description of any other net, from its deploy.prototxt.
+"""
+
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
+
+import numpy as np
 
 from attr2face.attributes import Attributes, pubfig
 
@@ -9,17 +15,13 @@ STAGES = ("none", *CONVOLUTIONS, "fc6", "fc7", "heads")
 LAYERS = (*(f"{stage}_{k}" for stage, depth in CONVOLUTIONS.items() for k in range(1, depth + 1)), "fc6", "fc7")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Model:
-    """A VGG-Face: 13 convolutions, fc6, fc7 and the heads of some attributes, PubFig's 42 unless others are given.
+    """What is to be known of any net: its input, how it is trained, and the attributes of its heads, PubFig's unless others are given.
 
     Attributes
     ----------
     name : str
-    widths : tuple of int
-        Channels of conv1 to conv5, and units of fc6 and fc7.
-    batch_norm : bool
-        Whether a batch normalisation follows every layer. VGG-Face has none; a net trained from random weights in minutes needs it.
     crop : int
         Side of the net's input in pixels.
     scale : float
@@ -37,8 +39,6 @@ class Model:
     """
 
     name: str
-    widths: tuple[int, ...]
-    batch_norm: bool
     crop: int
     scale: float
     batch: int
@@ -47,15 +47,53 @@ class Model:
     single_thread: bool = False
     attributes: Attributes = field(default_factory=pubfig)
 
+    def input_mean(self, side: int) -> np.ndarray | None:
+        """What the net subtracts from images of some side, (3, side, side) in blob order; None for the mean training image."""
+        return None
+
+
+@dataclass(frozen=True, kw_only=True)
+class VGG(Model):
+    """A VGG-Face: 13 convolutions, fc6, fc7 and the heads.
+
+    Attributes
+    ----------
+    widths : tuple of int
+        Channels of conv1 to conv5, and units of fc6 and fc7.
+    batch_norm : bool
+        Whether a batch normalisation follows every layer. VGG-Face has none; a net trained from random weights in minutes needs it.
+    defaults : mapping
+        Settings whose defaults differ.
+    """
+
+    widths: tuple[int, ...]
+    batch_norm: bool
+    defaults: Mapping[str, object] = field(default_factory=dict, compare=False)
+
     @property
     def body(self) -> dict[str, object]:
-        """All but the attributes, as plain data."""
-        return {name: value for name, value in asdict(self).items() if name != "attributes"}
+        """All that its LMDBs and weights depend on, but the attributes, as plain data."""
+        return {name: value for name, value in asdict(self).items() if name not in ("attributes", "defaults")}
+
+    @property
+    def layers(self) -> tuple[str, ...]:
+        """The blobs that LAYER may name."""
+        return LAYERS
+
+    @property
+    def stages(self) -> tuple[str, ...]:
+        """What FREEZE may name, from the lowest to the highest."""
+        return STAGES
+
+    @property
+    def output(self) -> str:
+        """The blob that the heads read."""
+        return "fc7"
 
 
 ADAM = 'type: "Adam"\nlr_policy: "poly"\npower: 1\nmomentum: 0.9\nmomentum2: 0.999\n'
 MODELS = {
-    "mini": Model(
+    "mini": VGG(
         name="mini",
         widths=(8, 16, 32, 64, 64, 512),
         batch_norm=True,
@@ -65,7 +103,7 @@ MODELS = {
         solver=ADAM + "weight_decay: 1e-4\n",
         single_thread=True,
     ),
-    "vgg_face": Model(
+    "vgg_face": VGG(
         name="vgg_face",
         widths=(64, 128, 256, 512, 512, 4096),
         batch_norm=False,
@@ -73,11 +111,12 @@ MODELS = {
         scale=1.0,
         batch=25,
         solver='type: "SGD"\nlr_policy: "fixed"\nmomentum: 0.9\nweight_decay: 5e-4\n',
+        defaults={"size": 256, "margin": 32, "freeze": "fc6", "epochs": 20, "rate": 5e-6, "dropout": 0.5},
     ),
 }
 
 # The net among the judges, of another kind than those above (`prototxt.judge_body`): four convolutions and a hidden layer.
-JUDGE = Model(
+JUDGE = VGG(
     name="judge",
     widths=(16, 32, 64, 96, 128),
     batch_norm=True,

@@ -20,10 +20,11 @@ from attr2face.attributes import Attributes, bare, file_name
 from attr2face.datasets import Dataset, dataset_of
 from attr2face.errors import UserError
 from attr2face.generation.presets import needed, preset_at
-from attr2face.models import JUDGE, MODELS
+from attr2face.models import JUDGE, VGG
 from attr2face.parallel import Machine
 from attr2face.settings import Settings
 from attr2face.store import Artefact, Part, Source, Store
+from attr2face.user_nets import UserNet, model_of
 
 if TYPE_CHECKING:
     import numpy as np
@@ -48,7 +49,7 @@ VERSIONS = {"diagnosis": 2, "generator": 5}
 
 # Settings that have no influence on what is trained.
 AFTER_TRAINING = {f.name for group in (conf.Generation, conf.Judging, conf.Evaluation) for f in dataclasses.fields(group)}
-AFTER_TRAINING |= {"train", "photo", "grid"}
+AFTER_TRAINING |= {"train", "photo", "activations", "grid"}
 OF_PHOTOGRAPHS = {f.name for f in dataclasses.fields(conf.Alignment)}  # without influence on what learns from rendered faces
 
 Input = Artefact | Part | Source
@@ -91,7 +92,7 @@ class Steps:
         named = (conf.RENAMED.get(name, name) for name in given)
         self.given = {name: conf.as_text(values[name]) for name in named}
         self.dataset = dataset_of(self.settings.dataset)
-        self.model = MODELS[self.settings.model]
+        self.model = model_of(self.settings.model, self.settings.mean)
         self.store = Store(store or default_store())
         self.machine = replace(machine or Machine(), single_thread=self.model.single_thread)
         self.cached_together = [self.settings.finetuning.freeze]  # depths that are cached in the same pass over the images
@@ -255,6 +256,10 @@ class Steps:
             from attr2face.data.lmdbs import build_lmdbs
             from attr2face.data.readers import read_faces
 
+            if isinstance(self.model, UserNet) and of == "nets":
+                from attr2face.network.user_layers import check_net
+
+                check_net(self.model, weights_of(self.start))
             found = read_faces(faces.path, dataset)
             if landmarks:
                 found = with_landmarks(found, landmarks.path / "landmarks.csv", s.alignment.unaligned)
@@ -277,6 +282,7 @@ class Steps:
     @functools.cached_property
     def pretrained(self) -> Artefact:
         """Mini, trained to tell other rendered people apart, of whom there are more pictures each."""
+        self._check_vgg("pretrain")
         s, given = self.settings, self.settings.pretraining
         rendering = conf.Rendering(given.pretrain_people, given.pretrain_pictures, s.rendering.size)
         shown = {"pretrain_people": rendering.people, "pretrain_pictures": rendering.pictures, "size": rendering.size}
@@ -299,11 +305,15 @@ class Steps:
         s = self.settings
         if s.weights:
             return self._source(s.weights, "set WEIGHTS to a .caffemodel, or leave it out")
+        if isinstance(self.model, UserNet):
+            if not self.model.weights:
+                raise UserError(f"MODEL={s.model} does not name its weights; set WEIGHTS to its .caffemodel")
+            return self._source(self.model.weights, f"mend the path in {s.model}")
         if s.model == "vgg_face":
             return self._source(self.vgg_face, "make weights downloads it, or set WEIGHTS to yours")
         if self.dataset.rendered:
             return self.pretrained
-        return Steps({"model": s.model, **self._drawn}, self.store.root, self.machine).finetuned
+        return Steps({**self._of_model, **self._drawn}, self.store.root, self.machine).finetuned
 
     @property
     def vgg_face(self) -> Path:
@@ -321,7 +331,7 @@ class Steps:
         """The same for several depths, by one pass over the images."""
         s = self.settings
         for depth in depths:
-            conf.check_cacheable(depth)
+            conf.check_cacheable(depth, self.model.stages)
 
         def build(out: Path) -> None:
             from attr2face.network.frozen import Frozen, build_cache
@@ -453,7 +463,8 @@ class Steps:
     def inverted(self) -> Artefact:
         """Photographs, from their activations at several layers."""
         s = self.settings
-        learned = "generator" in needed(s.generation) and s.layer in INVERTED_LAYERS
+        layers = INVERTED_LAYERS if isinstance(self.model, VGG) else tuple(dict.fromkeys((s.layer, self.model.output)))
+        learned = "generator" in needed(s.generation) and s.layer in layers
         used = ("eigenfaces", "mixture", "generator") if learned else ("eigenfaces",)
         presets = ("generator", *INVERTING) if learned else INVERTING
 
@@ -461,13 +472,33 @@ class Steps:
             from attr2face.generation.inversion import invert_photographs
 
             photo = picture_of(self.photograph) if s.photo else None
-            invert_photographs(self.trained(*used), photo, INVERTED_LAYERS, presets, s.training_seed, out)
+            invert_photographs(self.trained(*used), photo, layers, presets, s.training_seed, out)
 
         inputs = {"photo": self.photograph} if s.photo else {}
         inputs |= self._trained_from(*used)
-        descents = [preset_at(name, layer).described() for layer in INVERTED_LAYERS for name in presets]
-        settings = {**self._drawn, "layers": INVERTED_LAYERS, "presets": presets, "descents": descents}
+        descents = [preset_at(name, layer).described() for layer in layers for name in presets]
+        settings = {**self._drawn, "layers": layers, "presets": presets, "descents": descents}
         return self._step("inversion", invert, settings, inputs)
+
+    @functools.cached_property
+    def inverted_activations(self) -> Artefact:
+        """Pictures from the user's own activations at one layer."""
+        s = self.settings
+        if s.photo:
+            raise UserError(f"PHOTO={s.photo} and ACTIVATIONS={s.activations} cannot be inverted at once; leave one of them out")
+        learned = "generator" in needed(s.generation)
+        used = ("eigenfaces", "mixture", "generator") if learned else ("eigenfaces",)
+        presets = (*(["generator"] if learned else []), *INVERTING[:2])
+
+        def invert(out: Path) -> None:
+            from attr2face.generation.inversion import invert_activations
+
+            invert_activations(self.trained(*used), s.activations, s.layer, presets, s.training_seed, out)
+
+        inputs = {"given": self._source(s.activations, "set ACTIVATIONS to a .npy"), **self._trained_from(*used)}
+        descents = [preset_at(name, s.layer).described() for name in presets]
+        settings = {**self._drawn, "layer": s.layer, "presets": presets, "descents": descents}
+        return self._step("inverted-activations", invert, settings, inputs)
 
     def trained(self, *names: str) -> Trained:
         """Paths of the net and of what else faces are made from, "mixture", "eigenfaces" and "generator", once it is made."""
@@ -500,6 +531,7 @@ class Steps:
     @functools.cached_property
     def bundle(self) -> Artefact:
         """All that faces are made from in one small file, and what made it."""
+        self._check_vgg("retrain")
         values = conf.as_dict(self.settings)
         settings = {
             name: conf.as_text(value) for name, value in values.items() if name not in AFTER_TRAINING | OF_PHOTOGRAPHS and value is not None
@@ -534,7 +566,7 @@ class Steps:
     def net_judge(self) -> Artefact:
         """The second judge, a net. That of photographs starts from the one of rendered faces."""
         s = self.settings
-        start = None if self.dataset.rendered else Steps({"model": s.model, "seed": s.seed}, self.store.root, self.machine).net_judge
+        start = None if self.dataset.rendered else Steps({**self._of_model, "seed": s.seed}, self.store.root, self.machine).net_judge
 
         def train(out: Path) -> None:
             from attr2face.evaluation.netjudge import write_net_judge
@@ -765,6 +797,7 @@ class Steps:
     @functools.cached_property
     def numbers(self) -> Artefact:
         """The numbers that docs/results.md and the report show, in one file."""
+        self._check_vgg("results")
         scores = [steps.scores for steps in self.repeats]
         stages = {
             "baseline": self.baseline,
@@ -785,6 +818,7 @@ class Steps:
     @functools.cached_property
     def report(self) -> Artefact:
         """Every figure and table of the paper, in one page."""
+        self._check_vgg("paper")
         s, used = self.settings, {"mixture", "eigenfaces"} | needed(self.settings.generation)
         shown = {name: self.faces_of(name) for name in (*PAPERS, self.own)}
         stages = {
@@ -808,7 +842,22 @@ class Steps:
         inputs = self._trained_from(*used) | {"start": self.start} | stages | shown
         return self._step("report", write, {"layer": s.layer, "seed": s.seed}, inputs)
 
+    def _check_vgg(self, target: str) -> None:
+        """Raise a UserError for a net that does not have the paper's layers."""
+        if not isinstance(self.model, VGG):
+            raise UserError(f"make {target} is about the layers of mini and vgg_face; leave out MODEL={self.settings.model}")
+
     # What a step is.
+
+    @property
+    def _of_model(self) -> dict[str, object]:
+        """The settings that tell which net it is."""
+        return {"model": self.settings.model, **({"mean": self.settings.mean} if self.settings.mean else {})}
+
+    @functools.cached_property
+    def _usual(self) -> dict[str, object]:
+        """What the settings would be if nothing else was given."""
+        return conf.as_dict(conf.defaults(self.settings.dataset, self.settings.model, self.settings.mean))
 
     @property
     def _drawn(self) -> dict[str, int]:
@@ -819,12 +868,12 @@ class Steps:
               resumable: bool = False) -> Artefact:  # fmt: skip
         """An artefact of the store. Its name tells which settings that concern it were given and are not the defaults."""
         mine = conf.as_dict(self.settings)
-        usual = conf.as_dict(conf.defaults(self.settings.dataset, self.settings.model))
+        usual = self._usual
         relevant = set(settings).union(*(getattr(made_from, "differences", ()) for made_from in inputs.values()))
         own_files = [made_from.path for made_from in inputs.values() if isinstance(made_from, Source)]
         relevant |= {name for name, value in mine.items() if value in own_files}
         differences = {name: mine[name] for name in mine if name in relevant & self.given.keys() and mine[name] != usual[name]}
-        group = f"{self.dataset.name}-{self.settings.model}"
+        group = f"{self.dataset.name}-{self.model.name}"
         return Artefact(self.store, group, stage, work, settings, inputs, differences, self.given, VERSIONS.get(stage, 1), resumable)
 
     def _source(self, path: Path, remedy: str, parts: tuple[str, ...] = ()) -> Source:
@@ -836,7 +885,10 @@ class Steps:
     @functools.cached_property
     def keys(self) -> set[str]:
         """The keys of all steps, but for faces of requested attributes."""
-        return keys_of(self.report, self.baseline, self.experiments(self.settings.grid), self.bundle)
+        steps = [self.baseline, *([self.inverted_activations] if self.settings.activations else [])]
+        if isinstance(self.model, VGG):
+            return keys_of(self.report, self.experiments(self.settings.grid), self.bundle, *steps)
+        return keys_of(self.scores, self.evaluation, self.diagnosis, self.inverted, self.generator, self.judge_accuracy, *steps)
 
 
 def database_of(lmdb: Artefact) -> FaceDatabase:

@@ -16,7 +16,8 @@ from pathlib import Path
 
 from attr2face.datasets import DATASETS, TABLES, dataset_of
 from attr2face.errors import UserError
-from attr2face.models import LAYERS, MODELS, STAGES
+from attr2face.models import LAYERS, MODELS, STAGES, Model
+from attr2face.user_nets import is_file, model_of
 
 TARGETS = ("conditional", "contrast", "rescaled", "drawn", "mean", "paper", "sampled")
 PRESETS = ("eigenfaces", "people", "photograph", "generator", "codes", "pixels", "octaves", "lbfgs", "icnn", "mahendran")
@@ -178,7 +179,10 @@ class Settings:
         choices=DATASETS,
         folder=True,
     )
-    model: str = _setting("mini", "the network", choices=tuple(MODELS))
+    model: str = _setting("mini", "the network, or the path of one of yours: a deploy.prototxt or its description", choices=tuple(MODELS))
+    mean: str | None = _setting(
+        None, "of MODEL=deploy.prototxt, subtracted from pixels: a number, red,green,blue, or a .npy or .binaryproto"
+    )
     seed: int = _setting(1, "seed of everything random", within=(0, 2**31))
     repeat: int = _setting(0, "another number repeats training, fitting and generation on the same faces", within=(0, 1000))
     layer: str = _setting("conv5_3", "layer of the cGMM and of inversion", choices=LAYERS)
@@ -188,6 +192,7 @@ class Settings:
     pubfig_root: Path | None = _setting(None, "folder with PubFig's index files; without it, they are downloaded")
     celeba_root: Path | None = _setting(None, "folder with img_align_celeba/ or img_align_celeba.zip and CelebA's lists")
     photo: Path | None = _setting(None, "picture to invert or to edit; without it, pictures of six test people are inverted")
+    activations: Path | None = _setting(None, "activations of LAYER to invert, a .npy of one picture's or of several")
     grid: Path = _setting(TABLES / "experiments.csv", "table of finetuning experiments")
     rendering: Rendering = Rendering()
     alignment: Alignment = Alignment()
@@ -205,10 +210,6 @@ class Settings:
     def training_seed(self) -> int:
         """Seed of training, fitting and generation; that of faces, splits, requests and judges is `seed`."""
         return self.seed + 1_000_000 * self.repeat
-
-
-# Where a model differs from the defaults above. Where a dataset does is in its description, which has precedence.
-DEFAULTS = {"vgg_face": {"size": 256, "margin": 32, "freeze": "fc6", "epochs": 20, "rate": 5e-6, "dropout": 0.5}}
 
 
 def leaves(settings: object) -> Iterator[tuple[object, dataclasses.Field]]:
@@ -238,12 +239,12 @@ def replaced(settings: object, values: Mapping[str, object]) -> object:
     return dataclasses.replace(settings, **changes)
 
 
-def defaults(dataset: str, model: str) -> Settings:
-    """The settings of a dataset and a model where a user gives nothing else."""
-    of_dataset = dataset_of(dataset).defaults
-    values = {"dataset": dataset, "model": model, **DEFAULTS.get(model, {}), **of_dataset.get("any", {}), **of_dataset.get(model, {})}
+def defaults(dataset: str, model: str, mean: str | None = None) -> Settings:
+    """The settings of a dataset and a model where a user gives nothing else. Where the two differ, the dataset has precedence."""
+    of_dataset, described = dataset_of(dataset).defaults, model_of(model, mean)
+    values = {"dataset": dataset, "model": model, **described.defaults, **of_dataset.get("any", {}), **of_dataset.get(model, {})}
     fields = {f.name: f for _, f in leaves(Settings())}
-    return replaced(Settings(), {name: check(fields[name], value) for name, value in values.items()})
+    return replaced(Settings(), {name: check(fields[name], value, described) for name, value in values.items()})
 
 
 def resolve(given: Mapping[str, object]) -> Settings:
@@ -255,16 +256,17 @@ def resolve(given: Mapping[str, object]) -> Settings:
         If a name is unknown, or a value is not of its kind, not among the choices, out of range or without effect.
     """
     fields = {f.name: f for _, f in leaves(Settings())}
-    checked = {}
-    for name, value in given.items():
-        name = RENAMED.get(name, name)
+    named = {RENAMED.get(name, name): value for name, value in given.items()}
+    for name in named:
         if name not in fields:
             near = difflib.get_close_matches(name, fields, n=1)
             hint = f"did you mean {near[0].upper()}?" if near else "attr2face config lists all"
             raise UserError(f"unknown setting {name.upper()}; {hint}")
-        checked[name] = check(fields[name], value)
     start = Settings()
-    settings = replaced(defaults(checked.get("dataset", start.dataset), checked.get("model", start.model)), checked)
+    dataset, model, mean = (check(fields[name], named.get(name, getattr(start, name))) for name in ("dataset", "model", "mean"))
+    described = model_of(model, mean)
+    checked = {name: check(fields[name], value, described) for name, value in named.items()}
+    settings = replaced(defaults(dataset, model, mean), checked)
     _check_alignment(settings.alignment)
     return settings
 
@@ -278,15 +280,15 @@ def _check_alignment(given: Alignment) -> None:
         raise UserError(f"DETECTOR={given.detector} has no effect beside LANDMARKS={given.landmarks}; leave one out")
 
 
-def check(f: dataclasses.Field, value: object) -> object:
-    """The value of one setting, from text or from a value of the right kind.
+def check(f: dataclasses.Field, value: object, model: Model | None = None) -> object:
+    """The value of one setting, from text or from a value of the right kind. Names of layers are those of `model`, mini's without it.
 
     Raises
     ------
     UserError
         Names the setting, the value and what may be chosen.
     """
-    name, choices, (least, most) = f.name.upper(), f.metadata["choices"], f.metadata["within"]
+    name, choices, (least, most) = f.name.upper(), choices_of(f, model), f.metadata["within"]
     if value in (None, "", f.metadata["none"]) and (f.type.endswith("| None") or f.type == "Path"):
         return f.default if f.type == "Path" else None
     try:
@@ -294,6 +296,8 @@ def check(f: dataclasses.Field, value: object) -> object:
     except (ValueError, TypeError, OverflowError, RuntimeError):
         word = f.metadata["none"]
         raise UserError(f"{name}={value} is not {KINDS[f.type.removesuffix(' | None')]}{word and f' or {word}'}") from None
+    if f.name in ("model", "mean") and is_file(parsed):
+        return str(_path(parsed))
     if f.metadata["folder"] and parsed not in choices and (os.sep in parsed or parsed.startswith((".", "~"))):
         return str(_path(parsed))
     if choices and parsed not in choices:
@@ -304,10 +308,17 @@ def check(f: dataclasses.Field, value: object) -> object:
     return parsed
 
 
-def check_cacheable(freeze: str) -> None:
-    """Raise a UserError if FREEZE leaves no frozen layer whose output could be cached."""
-    if freeze in ("none", "conv1"):
-        raise UserError(f"FREEZE={freeze} freezes no layer whose output could be cached; choose {', '.join(STAGES[2:])}")
+def choices_of(f: dataclasses.Field, model: Model | None) -> tuple[str, ...]:
+    """What one setting may be, if it is a word. Names of layers are those of `model`, mini's without it."""
+    if model and f.name in ("layer", "freeze"):
+        return model.layers if f.name == "layer" else model.stages
+    return f.metadata["choices"]
+
+
+def check_cacheable(freeze: str, stages: tuple[str, ...] = STAGES) -> None:
+    """Raise a UserError if FREEZE, one of a model's stages, leaves no frozen layer whose output could be cached."""
+    if freeze in stages[:2]:
+        raise UserError(f"FREEZE={freeze} freezes no layer whose output could be cached; set CACHE=no, or choose {', '.join(stages[2:])}")
 
 
 def as_text(value: object) -> str:

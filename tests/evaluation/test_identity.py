@@ -91,7 +91,7 @@ def test_files_that_are_no_net_are_refused(folder, changes, parts):
         ({"side": None}, "lacks the field side"),
         ({"mirror": 1}, "field mirror, which is unknown"),
         ({"face": 9}, "face=9 must be 1 to side=4"),
-        ({"mean": [1, 2]}, "mean one number or three"),
+        ({"mean": [1, 2]}, "neither one number nor three"),
         ({"scale": "much"}, "are numbers"),
         ({"bgr": "no"}, 'bgr="no" is neither true nor false'),
     ],

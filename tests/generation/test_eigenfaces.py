@@ -61,7 +61,7 @@ def test_eigenfaces_are_read_as_they_were_written(steps, database):
     canvas = database.preprocessing.to_blob(np.stack(list(database.crops(rows))))
     fitted = fit_eigenfaces(canvas, database.positive[rows], 1000)
     for field in fields(Eigenfaces):
-        assert (getattr(stored, field.name) == getattr(fitted, field.name)).all()
+        assert np.array_equal(getattr(stored, field.name), getattr(fitted, field.name))
     assert len(stored.std) == len(rows) - 1
 
 

@@ -95,7 +95,7 @@ def test_pretraining_has_one_head_over_people():
 
 @pytest.mark.parametrize(("freeze", "blob"), [("conv2", "pool1"), ("conv5", "pool4"), ("fc6", "pool5"), ("fc7", "fc6"), ("heads", "fc7")])
 def test_a_net_on_a_cache_begins_where_it_learns(freeze, blob):
-    assert prototxt.blob_below(freeze) == blob
+    assert prototxt.blob_below(MODELS["mini"], freeze) == blob
     layers = layers_of(prototxt.train_val(MINI, TrainingData(Path("cache"), 16, cached=True), Learning(freeze)))
     first, *others = [layer for layer in layers.values() if layer.type in ("Convolution", "InnerProduct")]
     assert first.name.startswith({"heads": "fc8_"}.get(freeze, freeze))

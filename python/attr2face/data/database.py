@@ -17,6 +17,7 @@ from attr2face.data.preprocessing import Preprocessing, centre, from_blob_order,
 from attr2face.errors import UserError
 from attr2face.models import MODELS, Model
 from attr2face.pycaffe import caffe_pb2
+from attr2face.user_nets import UserNet
 
 
 @dataclass(frozen=True)
@@ -31,7 +32,7 @@ class FaceDatabase:
     model : Model
         With the heads of the dataset.
     mean : (3, side, side) float32
-        Mean training image, in blob order.
+        What the net subtracts, in blob order: the mean training image, or what a user's net states.
     split : (n_images,) str
         "train", "val" or "test"; training images come first.
     people : (n_images,) str
@@ -41,6 +42,8 @@ class FaceDatabase:
         Positive where the image has the attribute.
     training_people : int
         Number of people in the training split.
+    average : (3, side, side) float32, optional
+        Mean training image, where `mean` is another.
     """
 
     folder: Path
@@ -52,6 +55,7 @@ class FaceDatabase:
     labels: np.ndarray
     scores: np.ndarray
     training_people: int
+    average: np.ndarray | None = None
 
     @classmethod
     def open(cls, folder: Path) -> "FaceDatabase":
@@ -70,8 +74,10 @@ class FaceDatabase:
         mean = np.load(folder / "mean.npy")
         table = folder / "heads.csv"
         attributes = Attributes.read(table) if table.exists() else pubfig()  # which all had once, so that they were not written
-        model = replace(MODELS[info["model"]], attributes=attributes)
-        return cls(folder, info["dataset"], model, mean, training_people=info["training_people"], **columns)
+        known = UserNet.of(info["net"], mean) if "net" in info else MODELS[info["model"]]
+        average = np.load(folder / "average.npy") if (folder / "average.npy").exists() else None
+        model = replace(known, attributes=attributes)
+        return cls(folder, info["dataset"], model, mean, training_people=info["training_people"], average=average, **columns)
 
     @property
     def attributes(self) -> Attributes:
@@ -86,7 +92,8 @@ class FaceDatabase:
     @functools.cached_property
     def preprocessing(self) -> Preprocessing:
         part = centre(self.mean.shape[-1], self.model.crop)
-        return Preprocessing(self.mean[:, part, part], self.model.scale)
+        average = None if self.average is None else self.average[:, part, part]
+        return Preprocessing(self.mean[:, part, part], self.model.scale, average)
 
     def rows(self, *splits: str) -> np.ndarray:
         """Rows of the images in some splits."""

@@ -24,6 +24,7 @@ from attr2face.files import atomic_write, write_json
 from attr2face.models import Model
 from attr2face.pycaffe import caffe_pb2
 from attr2face.settings import Database
+from attr2face.user_nets import UserNet
 
 COMMIT = 1 << 29  # bytes of pixels that are written at a time
 
@@ -49,6 +50,7 @@ def build_lmdbs(faces: Faces, dataset: str, model: Model, settings: Database, se
         If an image cannot be read, or nobody is left for training.
     """
     rng, frame = np.random.default_rng(seed), Frame(faces.eyes, model.crop, settings.margin)
+    stated = model.input_mean(frame.side)
     split = split_by_person(faces.people, seed) if faces.split is None else faces.split
     labels = faces.attributes.class_labels(faces.scores, rng)
     training_people = np.unique(faces.people[split == "train"])
@@ -65,7 +67,7 @@ def build_lmdbs(faces: Faces, dataset: str, model: Model, settings: Database, se
                 records = Records(faces, rows, np.column_stack([labels, identity])[rows])
                 total = _write_split(out / name, records, frame, settings.encoded, bar)
                 if name == "train":
-                    _write_mean(out, (total / len(rows)).astype(np.float32))
+                    _write_mean(out, (total / len(rows)).astype(np.float32), stated)
     except Exception as error:
         # Nothing that a later call could continue from: other images are another key. A full disk is not the images' fault.
         unreadable = isinstance(error, UserError) and not isinstance(error.__cause__, OSError)
@@ -77,6 +79,8 @@ def build_lmdbs(faces: Faces, dataset: str, model: Model, settings: Database, se
     np.savez(out / "labels.npz", labels=labels[order], scores=faces.scores[order], split=split[order], people=faces.people[order])
     faces.attributes.write(out / "heads.csv")
     info = {"dataset": dataset, "model": model.name, "image_size": frame.side, "encoded": settings.encoded}
+    if isinstance(model, UserNet):
+        info["net"] = model.stored
     counts = {name: int((split == name).sum()) for name in SPLITS}
     write_json(out / "lmdb.json", info | {"training_people": len(training_people), "images": counts})
     for name in SPLITS:
@@ -134,7 +138,11 @@ def _image_datum(image: np.ndarray, blob: np.ndarray, encoded: bool) -> caffe_pb
     return caffe_pb2.Datum(encoded=True, data=file.getvalue())
 
 
-def _write_mean(folder: Path, mean: np.ndarray) -> None:
+def _write_mean(folder: Path, average: np.ndarray, stated: np.ndarray | None) -> None:
+    """Write the mean that the net subtracts: the one of training images, or the one that is stated."""
+    mean = average if stated is None else stated
+    if stated is not None:
+        np.save(folder / "average.npy", average)
     np.save(folder / "mean.npy", mean)
     blob = caffe_pb2.BlobProto(num=1, channels=3, height=mean.shape[1], width=mean.shape[2], data=mean.ravel().tolist())
     (folder / "mean.binaryproto").write_bytes(blob.SerializeToString())

@@ -33,13 +33,16 @@ class Preprocessing:
     Attributes
     ----------
     mean : (3, crop, crop) float32
-        Centre of the mean image, in blob order, 0 to 255.
+        What is subtracted: the centre of the mean training image, or what a user's net states; in blob order, 0 to 255.
     scale : float
         Factor on mean-subtracted pixels.
+    average : (3, crop, crop) float32, optional
+        Centre of the mean training image, where `mean` is another.
     """
 
     mean: np.ndarray
     scale: float
+    average: np.ndarray | None = None
 
     @property
     def crop(self) -> int:
@@ -57,9 +60,14 @@ class Preprocessing:
         return from_blob_order(pixels).astype(np.uint8)
 
     @property
+    def mean_canvas(self) -> np.ndarray:
+        """The mean training image as a blob, where canvases start: (3, crop, crop) float32, zeros where that is what is subtracted."""
+        return np.zeros_like(self.mean) if self.average is None else (self.average - self.mean) * np.float32(self.scale)
+
+    @property
     def mean_image(self) -> np.ndarray:
-        """The mean image as `to_images` shows it: (crop, crop, 3) uint8."""
-        return self.to_images(np.zeros_like(self.mean))
+        """The mean training image as `to_images` shows it: (crop, crop, 3) uint8."""
+        return self.to_images(self.mean_canvas)
 
     @property
     def bounds(self) -> tuple[np.ndarray, np.ndarray]:

@@ -109,7 +109,7 @@ class Training:
         net.share_with(judged)
         net.blobs["real"].data[...] = 1
         judged.blobs["d_real"].data[:BATCH], judged.blobs["d_real"].data[BATCH:] = 1, 0
-        self.features = load(prototxt.generation(self.model, nets.deepest_feature(self.layer), IMAGES), material.weights)
+        self.features = load(prototxt.generation(self.model, nets.deepest_feature(self.model, self.layer), IMAGES), material.weights)
         self._fit_linear()
         self.names = list(unfilled(nets.generator(self.model, self.layer)).params)
         self.mean = {name: [blob.data.copy() for blob in net.params[name]] for name in self.names}
@@ -126,7 +126,7 @@ class Training:
 
     def _measure(self) -> tuple[dict[str, float], np.ndarray]:
         """Mean squared norms of activations, which their losses are divided by, and standard deviations of coordinates (SHARED,)."""
-        database, compared = self.material.database, nets.compared_features(self.layer)
+        database, compared = self.material.database, nets.compared_features(self.model, self.layer)
         rows = np.random.default_rng(self.seed).choice(self.batches.rows, MEASURED)
         pictures = database.preprocessing.to_blob(np.stack(list(database.crops(rows))))
         power, coordinates = dict.fromkeys((*compared, self.layer), 0.0), []
@@ -214,7 +214,7 @@ class Training:
         nets.shift(self.generator.net, *batch.shift)
         blobs["wanted_code"].data[:IMAGES] = self._read(nets.shifted(batch.pictures[:IMAGES], *batch.shift))
         blobs["wanted_code"].data[IMAGES:] = batch.drawn
-        for name in nets.compared_features(self.layer):
+        for name in nets.compared_features(self.model, self.layer):
             blobs[f"original_{name}"].data[...] = self.features.blobs[name].data
         weights = self._weights()
         # Caffe's distance of activations is half of a squared one. The diff of a loss is its weight.
@@ -227,7 +227,8 @@ class Training:
 
     def _weights(self) -> dict[str, float]:
         """Weights of the losses. Those of the discriminator are 0 before it joins."""
-        weights = WEIGHTS | {"adversarial": self.settings.adversarial_weight, "code": WEIGHTS.get(self.layer, WEIGHTS["code"])}
+        compared = {name: WEIGHTS["conv3_3"] for name in nets.compared_features(self.model, self.layer)}
+        weights = compared | WEIGHTS | {"adversarial": self.settings.adversarial_weight, "code": WEIGHTS.get(self.layer, WEIGHTS["code"])}
         if not self.adversarial:
             weights |= dict.fromkeys(("adversarial", *nets.COMPARED), 0.0)
         return {name: weight for name, weight in weights.items() if f"loss_{name}" in self.generator.net.blobs}

@@ -33,6 +33,8 @@ class Eigenfaces:
         Mean and covariance of the attributes.
     cross : (J, k)
         Covariance of attributes and z.
+    mean : (3, crop, crop), optional
+        Canvas of z = 0, where that is not zeros (`Preprocessing.mean_canvas`).
     """
 
     basis: np.ndarray
@@ -40,6 +42,7 @@ class Eigenfaces:
     prevalence: np.ndarray
     covariance: np.ndarray
     cross: np.ndarray
+    mean: np.ndarray | float = 0.0
 
     def of_attributes(self, a: np.ndarray) -> np.ndarray:
         """The z that linear regression expects of faces with attributes `a` (n, J), a request in each row: (n, k)."""
@@ -56,16 +59,19 @@ class Eigenfaces:
     def canvas(self, z: np.ndarray) -> np.ndarray:
         """(n, k) to (n, 3, crop, crop) float32."""
         side = round((self.basis.shape[1] // 3) ** 0.5)
-        return ((z * self.std).astype(np.float32) @ self.basis).reshape(len(z), 3, side, side)
+        return ((z * self.std).astype(np.float32) @ self.basis).reshape(len(z), 3, side, side) + self.mean
 
     def coordinates(self, canvas: np.ndarray) -> np.ndarray:
         """The z whose canvas is nearest to `canvas`: (n, 3, crop, crop) to (n, k)."""
-        return canvas.reshape(len(canvas), -1) @ self.basis.T / self.std
+        return (canvas - self.mean).reshape(len(canvas), -1) @ self.basis.T / self.std
 
     def pull_back(self, gradient: np.ndarray) -> np.ndarray:
         """The gradient with respect to z of what has `gradient` (n, 3, crop, crop) with respect to the canvas: (n, k)."""
         # The basis first: the other way round, BLAS's threads wait for each other more than they work.
         return (self.basis @ gradient.reshape(len(gradient), -1).astype(np.float32).T).T * self.std
+
+
+STORED = [f.name for f in fields(Eigenfaces) if f.name != "mean"]
 
 
 def fit_eigenfaces(canvases: np.ndarray, has: np.ndarray, k: int) -> Eigenfaces:
@@ -97,11 +103,11 @@ def write_eigenfaces(database: FaceDatabase, settings: EigenfaceBasis, seed: int
     images = np.stack(list(tqdm(database.crops(rows), "eigenfaces", len(rows), unit=" images")))
     eigenfaces = fit_eigenfaces(database.preprocessing.to_blob(images), database.positive[rows], settings.eigenfaces)
     with h5py.File(out / "eigenfaces.h5", "w") as file:
-        for field in fields(Eigenfaces):
-            file[field.name] = getattr(eigenfaces, field.name)
+        for name in STORED:
+            file[name] = getattr(eigenfaces, name)
 
 
-def load_eigenfaces(path: Path) -> Eigenfaces:
-    """Read what `write_eigenfaces` wrote."""
+def load_eigenfaces(path: Path, mean: np.ndarray | float = 0.0) -> Eigenfaces:
+    """Read what `write_eigenfaces` wrote; `mean` is the canvas of the mean training image."""
     with h5py.File(require(path, "make generate computes it")) as file:
-        return Eigenfaces(**{field.name: file[field.name][:] for field in fields(Eigenfaces)})
+        return Eigenfaces(**{name: file[name][:] for name in STORED}, mean=mean)

@@ -84,7 +84,7 @@ class Loaded:
     @functools.cached_property
     def eigenfaces(self) -> Eigenfaces:
         """What `eigenfaces` moves along, and the prior of other presets."""
-        return load_eigenfaces(self.trained.eigenfaces)
+        return load_eigenfaces(self.trained.eigenfaces, self.database.preprocessing.mean_canvas)
 
     def net(self, layer: str, n: int, heads: bool) -> caffe.Net:
         """The net that an objective of n faces runs."""
@@ -183,7 +183,7 @@ def generate(loaded: Loaded, sets: Sequence[Sequence[str]], settings: Generation
     database = loaded.database
     requests = np.stack([database.attributes.request(chosen) for chosen in sets])
     draws = draws or [0] * len(sets)
-    start, prior = start_of(settings), np.zeros((len(sets), *database.preprocessing.mean.shape), np.float32)
+    start, prior = start_of(settings), np.stack([database.preprocessing.mean_canvas] * len(sets))
     if start:
         prior = loaded.eigenfaces.canvas(start * loaded.eigenfaces.of_attributes(requests))
     if settings.net_weight == 0 and not PRESETS[settings.preset].generator:
@@ -234,7 +234,7 @@ def read_attributes(loaded: Loaded, images: np.ndarray) -> np.ndarray:
     """The net's own reading of images (n, crop, crop, 3) uint8, and of the mean image in the last row: (n + 1, J) probabilities."""
     net = loaded.reader(len(images) + 1)
     net.blobs["data"].data[:-1] = loaded.database.preprocessing.to_blob(images)
-    net.blobs["data"].data[-1] = 0
+    net.blobs["data"].data[-1] = loaded.database.preprocessing.mean_canvas
     net.forward()
     return loaded.database.attributes.probabilities(net.blobs["prob"].data)
 

@@ -10,7 +10,9 @@ from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 from attr2face.cgmm.mixture import load_mixture
 from attr2face.data.database import FaceDatabase
 from attr2face.data.images import read_image
-from attr2face.data.pictures import enlarged, write_sheet
+from attr2face.data.pictures import enlarged, write_picture, write_sheet
+from attr2face.errors import UserError
+from attr2face.files import require
 from attr2face.generation.descent import Descent
 from attr2face.generation.faces import Loaded, Trained, codes_about
 from attr2face.generation.objective import Objective, activations_of
@@ -19,6 +21,7 @@ from attr2face.network import prototxt
 from attr2face.network.weights import load
 
 PHOTOGRAPHS = 6
+MOST = 64  # pictures whose activations are inverted side by side
 
 
 def invert_photographs(trained: Trained, photo: Path | None, layers: Sequence[str], presets: Sequence[str], seed: int,
@@ -52,6 +55,47 @@ def invert_photographs(trained: Trained, photo: Path | None, layers: Sequence[st
     by_preset += [np.stack([found[preset, layer][0] for preset in descents]) for layer in layers]
     _write_sheet(out / "presets.png", dict(zip(["photograph", *layers], by_preset, strict=True)), descents)
     pd.DataFrame(rows).to_csv(out / "table.csv", index=False)
+
+
+def invert_activations(trained: Trained, path: Path, layer: str, presets: Sequence[str], seed: int, out: Path) -> None:
+    """Invert the activations of `layer` in a .npy by each of some presets.
+
+    Writes into the folder `out`: `000.png` and so on by the first preset, `sheet.png` (a column for each preset) and `table.csv` (a row for
+    each picture and preset, with its `feature distance` |phi(x) - T|^2 / |T|^2).
+    """
+    database = FaceDatabase.open(trained.database)
+    phi = read_activations(path, layer, prototxt.feature_shape(database.model, layer))
+    net = load(prototxt.generation(database.model, layer, len(phi)), trained.weights)
+    found = {preset: invert(trained, layer, phi, preset, seed)[0] for preset in presets}
+    rows = []
+    for preset, pictures in found.items():
+        distances, _ = Objective(net, layer, phi)(database.preprocessing.to_blob(pictures))
+        rows += [{"picture": i, "preset": preset, "feature distance": distance} for i, distance in enumerate(distances)]
+    for i, picture in enumerate(found[presets[0]]):
+        write_picture(np.asarray(enlarged(picture)), out / f"{i:03d}.png")
+    _write_sheet(out / "sheet.png", found)
+    pd.DataFrame(rows).to_csv(out / "table.csv", index=False)
+
+
+def read_activations(path: Path, layer: str, shape: tuple[int, ...]) -> np.ndarray:
+    """Activations of one picture, in the `shape` of a layer, or of several, from a .npy: (n, ...) float32. Nothing is unpickled.
+
+    Raises
+    ------
+    UserError
+        If the file cannot be read, has another shape, more than `MOST` pictures, or a number that is not finite.
+    """
+    try:
+        with require(path, "set ACTIVATIONS to a .npy").open("rb") as file:
+            phi = np.lib.format.read_array(file, allow_pickle=False).astype(np.float32)
+    except (ValueError, TypeError, OSError):
+        raise UserError(f"{path} is not a .npy of numbers; write it with numpy.save") from None
+    phi = phi[None] if phi.shape == shape else phi
+    if phi.shape[1:] != shape or not 1 <= len(phi) <= MOST:
+        raise UserError(f"{path} has shape {phi.shape}, but LAYER={layer} has {shape}; give that, or (n, ...) of up to {MOST} pictures")
+    if not np.isfinite(phi).all():
+        raise UserError(f"{path} has numbers that are not finite; replace them")
+    return phi
 
 
 def _write_sheet(out: Path, columns: dict[str, np.ndarray], names: Sequence[str] = ()) -> None:

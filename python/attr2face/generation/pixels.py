@@ -11,7 +11,7 @@ from attr2face.generation.regularisers import blur
 
 
 class Pixels:
-    """Deviations from the mean image in pixel values, z (n, 3, side, side), at the net's resolution or a coarser one (an octave).
+    """Deviations from the mean training image in pixel values, z (n, 3, side, side), at the net's resolution or a coarser one (an octave).
 
     A coarse z is made larger by linear interpolation, x = R z R^T, so that its gradient is R^T g R.
     """
@@ -21,21 +21,22 @@ class Pixels:
         self.scale = np.float32(preprocessing.scale)
         self.r = _interpolation(side, preprocessing.crop)
         self.shrink = np.linalg.pinv(self.r)
-        self.low, self.high = (self.shrink @ bound @ self.shrink.T / self.scale for bound in preprocessing.bounds)
+        self.mean = preprocessing.mean_canvas
+        self.low, self.high = (self.shrink @ (bound - self.mean) @ self.shrink.T / self.scale for bound in preprocessing.bounds)
 
     def noise(self, deviation: float, rng: np.random.Generator) -> np.ndarray:
         """What is added to where a descent starts: (3, side, side)."""
         return rng.standard_normal(self.low.shape).astype(np.float32) * np.float32(deviation)
 
     def canvas(self, z: np.ndarray) -> np.ndarray:
-        return self.r @ z @ self.r.T * self.scale
+        return self.r @ z @ self.r.T * self.scale + self.mean
 
     def pull_back(self, gradient: np.ndarray) -> np.ndarray:
         return self.r.T @ gradient @ self.r * self.scale
 
     def coordinates(self, canvas: np.ndarray) -> np.ndarray:
         """The z whose canvas is nearest to `canvas`."""
-        return self.shrink @ canvas @ self.shrink.T / self.scale
+        return self.shrink @ (canvas - self.mean) @ self.shrink.T / self.scale
 
     def constrain(self, z: np.ndarray, sigma: float) -> np.ndarray:
         """Clipped to valid pixels, and blurred by `sigma` pixels where that is above 0."""

@@ -11,6 +11,7 @@ import numpy as np
 from tqdm import tqdm
 
 from attr2face.data.database import FaceDatabase
+from attr2face.errors import UserError
 from attr2face.files import write_json
 from attr2face.network import prototxt
 from attr2face.network.weights import load
@@ -24,11 +25,13 @@ SHARD = 8 * BATCH
 def forward_batches(net: caffe.Net, inputs: Iterable[np.ndarray], until: str = "", linear: bool = False) -> Iterator[slice]:
     """Run the net on inputs (3, crop, crop), batch by batch; yield the slice of the inputs that its blobs now hold.
 
-    Only the layers up to the last that writes blob `until` are run, if one is named; without that one, its ReLU, if `linear`.
+    Only the layers up to the last that writes blob `until` are run, if one is named; without that one, if `linear` and it is a ReLU.
 
     The slice is never longer than the net's batch; rows of a blob beyond its length are left over from before.
     """
-    batch, end = net.blobs["data"].shape[0], _last_writer(net, until) - linear if until else len(net._layer_names) - 1
+    batch, end = net.blobs["data"].shape[0], _last_writer(net, until) if until else len(net._layer_names) - 1
+    if linear and net.layers[end].type == "ReLU":
+        end -= 1
     inputs, first = iter(inputs), 0
     while chunk := list(islice(inputs, batch)):
         net.blobs["data"].data[: len(chunk)] = chunk
@@ -81,8 +84,21 @@ def _shard(what: Extraction, rows: np.ndarray) -> np.ndarray:
 
 
 def read_activations(net: caffe.Net, layer: str, phi: np.ndarray) -> np.ndarray:
-    """What the heads see in activations (n, ...) of `layer`, which the rest of the net is run on: the softmaxes, (n, C)."""
+    """What the heads see in activations (n, ...) of `layer`, which the rest of the net is run on: the softmaxes, (n, C).
+
+    Raises
+    ------
+    UserError
+        If the rest reads other blobs, too, as it does within a block of a residual net.
+    """
     batch, first = net.blobs["data"].shape[0], _last_writer(net, layer) + 1
+    known = {layer}
+    for name in list(net._layer_names)[first:]:
+        if not known.issuperset(net.bottom_names[name]):
+            raise UserError(
+                f"heads cannot be read from LAYER={layer} alone, as layer {name} reads other blobs; choose a LAYER between blocks"
+            )
+        known |= set(net.top_names[name])
     prob = np.empty((len(phi), net.blobs["prob"].shape[1]), np.float32)
     for start in range(0, len(phi), batch):
         rows = slice(start, min(start + batch, len(phi)))

@@ -16,7 +16,7 @@ from tqdm import tqdm
 from attr2face.data.database import FaceDatabase
 from attr2face.data.lmdbs import open_for_writing
 from attr2face.files import require_space
-from attr2face.models import STAGES
+from attr2face.models import Model
 from attr2face.network import prototxt
 from attr2face.network.extraction import BATCH, SHARD, forward_batches
 from attr2face.network.weights import load
@@ -50,10 +50,9 @@ class Frozen:
     crops: int
     seed: int
 
-    @property
-    def blobs(self) -> dict[str, str]:
+    def blobs(self, model: Model) -> dict[str, str]:
         """The blob that the stage above reads, by depth, from the first layers to the last."""
-        return {depth: prototxt.blob_below(depth) for depth in sorted(self.depths, key=STAGES.index)}
+        return {depth: prototxt.blob_below(model, depth) for depth in sorted(self.depths, key=model.stages.index)}
 
 
 def build_cache(what: Frozen, out: Path, machine: Machine) -> None:
@@ -66,11 +65,12 @@ def build_cache(what: Frozen, out: Path, machine: Machine) -> None:
     UserError
         If a depth freezes nothing.
     """
+    database = FaceDatabase.open(what.database)
     for depth in what.depths:
-        check_cacheable(depth)
-    for depth in what.depths:
+        check_cacheable(depth, database.model.stages)
+    blobs = what.blobs(database.model)
+    for depth in blobs:
         (out / depth).mkdir(exist_ok=True)
-    database, blobs = FaceDatabase.open(what.database), what.blobs
     shapes = load(prototxt.deploy(database.model), what.weights).blobs
     for split, passes in (("train", what.crops), ("val", 1)):
         rows = np.tile(database.rows(split), passes)
@@ -91,7 +91,7 @@ def _fill(what: Frozen, at_random: bool, rows: np.ndarray, folders: dict[str, lm
     done = min(environment.stat()["entries"] for environment in folders.values())
     shards = [np.arange(first, min(first + SHARD, len(rows))) for first in range(done, len(rows), SHARD)]
     tasks = [(what, at_random, rows[numbers], numbers) for numbers in shards]
-    with tqdm(total=len(rows), initial=done, desc=", ".join(what.blobs.values()), unit=" images") as bar:
+    with tqdm(total=len(rows), initial=done, desc=f"below {', '.join(folders)}", unit=" images") as bar:
         for task, found in zip(tasks, map_in_order(machine, _shard, tasks), strict=True):
             for depth, environment in folders.items():
                 with environment.begin(write=True) as transaction:
@@ -111,9 +111,10 @@ def _shard(what: Frozen, at_random: bool, rows: np.ndarray, numbers: np.ndarray)
         return database.augmented(image, np.random.default_rng([what.seed, number]))
 
     inputs = (read(image, number) for image, number in zip(database.images(rows), numbers, strict=True))
-    found = {depth: [] for depth in what.blobs}
-    for batch in forward_batches(net, inputs, list(what.blobs.values())[-1]):
-        for depth, blob in what.blobs.items():
+    blobs = what.blobs(database.model)
+    found = {depth: [] for depth in blobs}
+    for batch in forward_batches(net, inputs, list(blobs.values())[-1]):
+        for depth, blob in blobs.items():
             found[depth].append(net.blobs[blob].data[: batch.stop - batch.start].copy())
     return {depth: np.concatenate(phi) for depth, phi in found.items()}
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from attr2face.models import CONVOLUTIONS, MODELS, Model
+from attr2face.models import CONVOLUTIONS, MODELS, VGG, Model
 from attr2face.network.prototxt import FILLERS, Learning, Schedule, feature_shape, trunk
 from attr2face.pycaffe import caffe, params
 from attr2face.pycaffe import layers as L
@@ -22,6 +22,7 @@ NOISE_CHANNELS = 4
 LEAK = 0.2
 FEATURES = ("conv3_3", "conv5_3")  # layers in whose activations a picture should be like the original
 UNIT = 64  # grey levels: what generator and discriminator count in, whatever the model's scale
+MOVED = ("images", "judged")  # pictures that are moved
 SHIFT = 4  # pixels; moves of -4 to 3 reach every place in the 8 x 8 pixels that three poolings join
 PICTURE_NOISE = 0.1  # standard deviation of what is added to the pictures that the discriminator reads, in those units
 PER_LOGIT = {"normalization": params.Loss.VALID}
@@ -30,16 +31,29 @@ COMPARED = ("d_conv2", "d_conv3")  # layers of the discriminator in which a pict
 LEARNS, FROZEN = [{"lr_mult": 1, "decay_mult": 0}] * 2, [{"lr_mult": 0, "decay_mult": 0}] * 2
 
 
-def first_depth(layer: str) -> int:
+def first_depth(model: Model, layer: str) -> int:
     """How many times the picture is halved down to the resolution at which the generator starts for codes of `layer`."""
-    stages = list(CONVOLUTIONS)
-    return min(stages.index(layer.partition("_")[0]) if layer.startswith("conv") else len(stages), len(stages) - 1)
+    return _sides(model).index(_side_of(model, layer)) if is_map(model, layer) else len(CONVOLUTIONS) - 1
+
+
+def is_map(model: Model, layer: str) -> bool:
+    """Whether codes of `layer` are maps of one of the generator's resolutions, and need not be unfolded into some."""
+    return _side_of(model, layer) in _sides(model)
+
+
+def _side_of(model: Model, layer: str) -> int:
+    """Side of a layer's maps; 0 if it has none that are square."""
+    shape = feature_shape(model, layer)
+    return shape[1] if len(shape) == 3 and shape[1] == shape[2] else 0
 
 
 def linear_shape(model: Model, layer: str) -> tuple[int, int, int] | None:
-    """Shape of the linear part's picture. Codes of layers before conv5 have none: they are many numbers, and near the pixels."""
+    """Shape of the linear part's picture. Codes of layers before conv5 have none: they are many numbers, and near the pixels.
+
+    Pictures with an odd side have none, either, as they cannot be halved.
+    """
     side = _sides(model)[LINEAR]
-    return (3, side, side) if first_depth(layer) == len(CONVOLUTIONS) - 1 else None
+    return (3, side, side) if first_depth(model, layer) == len(CONVOLUTIONS) - 1 and model.crop % 2 == 0 else None
 
 
 def images_of(batch: int) -> int:
@@ -49,8 +63,13 @@ def images_of(batch: int) -> int:
 
 def noise_shape(model: Model, layer: str) -> tuple[int, int, int]:
     """Shape of the noise for one picture: it tells the generator what the code does not."""
-    side = _sides(model)[first_depth(layer)]
+    side = _sides(model)[first_depth(model, layer)]
     return (NOISE_CHANNELS, side, side)
+
+
+def _widths(model: Model) -> tuple[int, ...]:
+    """Channels at each resolution: those of mini for small pictures, those of VGG-Face for others."""
+    return WIDTHS["mini" if model.single_thread else "vgg_face"]
 
 
 def _sides(model: Model) -> list[int]:
@@ -82,10 +101,10 @@ def generator_body(n: caffe.NetSpec, code: caffe.net_spec.Top, noise: caffe.net_
 
     What the linear part says (`generation.linear`) is read by the convolutions, and added to what they say.
     """
-    widths, sides, depth = WIDTHS[model.name], _sides(model), first_depth(layer)
+    widths, sides, depth = _widths(model), _sides(model), first_depth(model, layer)
     shape_of_linear = linear_shape(model, layer)
     linear = _linear(n, code, shape_of_linear) if shape_of_linear else None
-    if layer.startswith("fc"):
+    if not is_map(model, layer):
         shape = {"dim": [0, widths[depth] // 2, sides[depth], sides[depth]]}
         units = shape["dim"][1] * sides[depth] ** 2
         n.g_unfolded = L.InnerProduct(code, num_output=units, param=LEARNS, **FILLERS)
@@ -157,12 +176,12 @@ def generator_losses(model: Model, layer: str, batch: int) -> str:
     pictures = generator_body(n, n.code, n.noise, model, layer)
     n.of_images, n.drawn = L.Slice(pictures, ntop=2, axis=0, slice_point=images)
     n.compared = L.Concat(_moved(n, n.of_images, "images"), n.drawn, axis=0)
-    trunk(n, n.compared, model, Learning(freeze="heads"), until=deepest_feature(layer))
+    trunk(n, n.compared, model, Learning(freeze="heads"), until=deepest_feature(model, layer))
     _mean_distance(n, "pixels", n.of_images, n.originals, 1 / (UNIT * model.scale))
     n.shared_error = L.Input(shape={"dim": [batch, 3, model.crop, model.crop]})
     n.shared = L.Eltwise(pictures, n.shared_error, operation=params.Eltwise.PROD)
     n.loss_shared = L.Reduction(n.shared, operation=params.Reduction.MEAN, coeff=1 / (UNIT * model.scale), loss_weight=1)
-    for name in compared_features(layer):
+    for name in compared_features(model, layer):
         n[f"original_{name}"] = L.Input(shape={"dim": [images, *feature_shape(model, name)]})
         n[f"{name}_of_images"], n[f"{name}_drawn"] = L.Slice(n[name], ntop=2, axis=0, slice_point=images)
         n[f"{name}_silence"] = L.Silence(n[f"{name}_drawn"], ntop=0)
@@ -228,14 +247,14 @@ def _mean_distance(n: caffe.NetSpec, name: str, one: caffe.net_spec.Top, other: 
     n[f"loss_{name}"] = L.Reduction(n[f"{name}_distance"], operation=params.Reduction.MEAN, coeff=scale, loss_weight=1)
 
 
-def deepest_feature(layer: str) -> str:
+def deepest_feature(model: Model, layer: str) -> str:
     """The last layer in whose activations pictures are compared."""
-    return layer if layer in ("fc6", "fc7") else FEATURES[-1]
+    return max((layer, *compared_features(model, layer)), key=model.layers.index)
 
 
 def shift(net: caffe.Net, down: int, right: int) -> None:
     """Let the net of `generator_losses` move pictures by up to `SHIFT` pixels before it or the discriminator reads them."""
-    for name in (name for name in net.params if name.endswith(("_down", "_right"))):
+    for name in (name for name in net.params if name.startswith(MOVED) and name.endswith(("_down", "_right"))):
         weights = net.params[name][0].data.reshape(3, -1)
         weights[...] = 0
         weights[:, SHIFT - (down if name.endswith("_down") else right)] = 1
@@ -248,9 +267,13 @@ def shifted(pictures: np.ndarray, down: int, right: int) -> np.ndarray:
     return padded[:, :, SHIFT - down : SHIFT - down + side, SHIFT - right : SHIFT - right + side]
 
 
-def compared_features(layer: str) -> tuple[str, ...]:
-    """Layers at which images are compared beside the code's own."""
-    return tuple(name for name in FEATURES if name != layer)
+def compared_features(model: Model, layer: str) -> tuple[str, ...]:
+    """Layers at which images are compared beside the code's own: of a user's net, the last one below it with the resolution of conv3_3."""
+    if isinstance(model, VGG):
+        return tuple(name for name in FEATURES if name != layer)
+    below = model.layers[: model.layers.index(layer)]
+    side = _sides(model)[list(CONVOLUTIONS).index("conv3")]
+    return tuple(name for name in below if _side_of(model, name) == side)[-1:]
 
 
 def _logits_shape(model: Model, batch: int) -> tuple[int, int, int, int]:
@@ -281,7 +304,7 @@ def solver(net: Path, prefix: Path, schedule: Schedule, policy: str) -> str:
 
 def fill_constants(net: caffe.Net) -> None:
     """Give the layers that double the side the weights of linear interpolation."""
-    for name in (name for name in net.params if name.endswith("_doubled")):
+    for name in (name for name in net.params if name.startswith("g") and name.endswith("_doubled")):
         weights = net.params[name][0].data
         line = np.array({3: [0.5, 1, 0.5], 4: [0.25, 0.75, 0.75, 0.25]}[weights.shape[-1]])
         weights[...] = np.outer(line, line)

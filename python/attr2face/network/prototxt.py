@@ -1,4 +1,4 @@
-"""VGG-Face with the heads of some attributes, written once with NetSpec: every prototxt of the project comes from here."""
+"""VGG-Face, or a user's net, with the heads of some attributes, written with NetSpec: every prototxt of the project comes from here."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,10 +8,12 @@ import numpy as np
 from attr2face.attributes import Attributes
 from attr2face.data.faces import SPLITS
 from attr2face.errors import UserError
-from attr2face.models import CONVOLUTIONS, JUDGE, LAYERS, MODELS, STAGES, Model
+from attr2face.models import CONVOLUTIONS, JUDGE, LAYERS, MODELS, STAGES, VGG, Model
+from attr2face.network import user_layers
 from attr2face.pycaffe import caffe, caffe_pb2, params
 from attr2face.pycaffe import layers as L
 from attr2face.settings import defaults
+from attr2face.user_nets import UserNet
 
 FILLERS = {"weight_filler": {"type": "msra"}, "bias_filler": {"type": "constant"}}
 
@@ -58,18 +60,33 @@ class Learning:
     dropout: float = 0.0
     dropout_everywhere: bool = False
 
-    def rate(self, stage: str) -> float:
+    def rate(self, stage: str, stages: tuple[str, ...] = STAGES) -> float:
         """Factor on the solver's learning rate; 0 for a frozen stage."""
-        above = len(STAGES) - 1 - STAGES.index(stage)
-        return 0 if STAGES.index(stage) < STAGES.index(self.freeze) else self.rate_decay**above
+        above = len(stages) - 1 - stages.index(stage)
+        return 0 if stages.index(stage) < stages.index(self.freeze) else self.rate_decay**above
 
 
 ALL_LEARN = Learning()
 
 
-def trunk(n: caffe.NetSpec, bottom: caffe.net_spec.Top, model: Model, learning: Learning = ALL_LEARN, start: str = "conv1",
+def trunk(n: caffe.NetSpec, bottom: caffe.net_spec.Top, model: Model, learning: Learning = ALL_LEARN, start: str = "",
           until: str = "heads") -> caffe.net_spec.Top:  # fmt: skip
-    """Add the layers from stage `start` to layer `until` on top of `bottom`; return the last top."""
+    """Add the layers from stage `start`, the first one without it, to layer `until` on top of `bottom`; return the last top."""
+    if isinstance(model, UserNet):
+        return _user_trunk(n, bottom, model, learning, start, "" if until == "heads" else until)
+    return _vgg_trunk(n, bottom, model, learning, start or "conv1", until)
+
+
+def _user_trunk(n: caffe.NetSpec, bottom: caffe.net_spec.Top, model: UserNet, learning: Learning, start: str,
+                until: str) -> caffe.net_spec.Top:  # fmt: skip
+    top = user_layers.add_layers(n, bottom, model, lambda name: learning.rate(name, model.stages), start, until)
+    if learning.dropout and not until:
+        top = n.dropped = L.Dropout(top, dropout_ratio=learning.dropout)
+    return top
+
+
+def _vgg_trunk(n: caffe.NetSpec, bottom: caffe.net_spec.Top, model: VGG, learning: Learning, start: str,
+               until: str) -> caffe.net_spec.Top:  # fmt: skip
     top = bottom
     widths = dict(zip(CONVOLUTIONS, model.widths, strict=False))
     for i in range(STAGES.index(start), len(STAGES)):
@@ -106,8 +123,10 @@ def judge_body(n: caffe.NetSpec, bottom: caffe.net_spec.Top, model: Model) -> ca
     return _activate(n, "fc5", model, 1)
 
 
-def blob_below(stage: str) -> str:
+def blob_below(model: Model, stage: str) -> str:
     """The blob that a stage reads: what a cache of the frozen layers below it holds."""
+    if isinstance(model, UserNet):
+        return user_layers.blob_below(model, stage)
     below = STAGES[STAGES.index(stage) - 1]
     return below.replace("conv", "pool")
 
@@ -164,7 +183,7 @@ def train_val(model: Model, data: TrainingData, learning: Learning = ALL_LEARN) 
     if model.name == JUDGE.name:
         features = n.drop5 = L.Dropout(judge_body(n, n.data, model), dropout_ratio=learning.dropout)
     else:
-        features = trunk(n, n.data, model, learning, learning.freeze if data.cached else "conv1")
+        features = trunk(n, n.data, model, learning, learning.freeze if data.cached else "")
     classes = {"person": data.identities} if data.identities else {head.name: head.n_classes for head in heads}
     for name, count in classes.items():
         score = _head(n, features, name, count)
@@ -231,6 +250,8 @@ def generation(model: Model, layer: str = "", batch: int = 1, heads: bool = Fals
 
 def feature_shape(model: Model, layer: str) -> tuple[int, ...]:
     """Shape of one image's activations: (channels, height, width) of a convolution, (units,) of fc6 and fc7."""
+    if isinstance(model, UserNet):
+        return user_layers.shapes_of(model)[0][layer]
     if layer in ("fc6", "fc7"):
         return (model.widths[-1],)
     if layer not in LAYERS:

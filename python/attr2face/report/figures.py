@@ -14,7 +14,7 @@ from scipy import stats
 
 from attr2face.attributes import Attributes, file_name
 from attr2face.files import atomic_write
-from attr2face.models import CONVOLUTIONS, Model
+from attr2face.models import CONVOLUTIONS, VGG, Model
 
 BLACK, ORANGE, SKY, GREEN, YELLOW, BLUE, VERMILION, PURPLE = (
     "#000000", "#E69F00", "#56B4E9", "#009E73", "#F0E442", "#0072B2", "#D55E00", "#CC79A7",
@@ -35,9 +35,13 @@ def network(model: Model) -> Figure:
     """Figure 1: the network with its heads."""
     figure = Figure(figsize=(COLUMN, 5.2), layout="constrained")
     axes = figure.subplots()
-    widths = dict(zip(CONVOLUTIONS, model.widths, strict=False))
-    blocks = [("image", f"{model.crop} x {model.crop}\nx 3"), *((s, f"{n} conv 3x3\n{widths[s]}\npool") for s, n in CONVOLUTIONS.items())]
-    blocks += [(name, f"{model.widths[-1]}\nunits") for name in ("fc6", "fc7")]
+    blocks = [("image", f"{model.crop} x {model.crop}\nx 3")]
+    if isinstance(model, VGG):
+        widths = dict(zip(CONVOLUTIONS, model.widths, strict=False))
+        blocks += [(stage, f"{n} conv 3x3\n{widths[stage]}\npool") for stage, n in CONVOLUTIONS.items()]
+        blocks += [(name, f"{model.widths[-1]}\nunits") for name in ("fc6", "fc7")]
+    else:
+        blocks += [(model.name, f"{len(model.stages) - 2} layers\nto {model.output}")]
     for i, (name, text) in enumerate(blocks):
         tall = 34 - 3.4 * i if i < 6 else 20
         axes.add_patch(_box(i * 1.25, 21 - tall / 2, 1.0, tall, SKY if name.startswith("fc") else ORANGE if i else "0.9"))

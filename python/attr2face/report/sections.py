@@ -134,7 +134,9 @@ def write_report(results: Results, layer: str, seed: int, out: Path, machine: Ma
 def _network(results: Results, out: Path) -> Section:
     figure = _figure(figures.network(results.database.model), out, "1")
     return Section(
-        "Figure 1: the network", f"{len(results.database.attributes.heads)} softmax heads share VGG-Face's layers up to fc7.", [figure]
+        "Figure 1: the network",
+        f"{len(results.database.attributes.heads)} softmax heads share the net's layers up to {results.database.model.output}.",
+        [figure],
     )
 
 
@@ -164,7 +166,7 @@ def _clusters(results: Results, seed: int, out: Path, machine: Machine) -> list[
     weights = {"before finetuning": results.pretrained, "after": results.trained.weights}
     phi = {}
     for name, path in weights.items():
-        phi[name] = np.concatenate(list(activations(Extraction(database.folder, path, "fc7"), rows, machine)))
+        phi[name] = np.concatenate(list(activations(Extraction(database.folder, path, database.model.output), rows, machine)))
     agreement = {name: [clusters.agreement(x, has[:, j], people) for j in range(len(names))] for name, x in phi.items()}
     table = pd.DataFrame({"attribute": names, **agreement, "by chance": [clusters.by_chance(column) for column in has.T]})
     points = {name: clusters.embed(x, seed) for name, x in phi.items()}

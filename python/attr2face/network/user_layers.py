@@ -1,0 +1,137 @@
+"""Layers of a user's prototxt in a NetSpec: what `prototxt.trunk` adds for a `UserNet`."""
+
+import functools
+import re
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from google.protobuf import text_format
+
+from attr2face.errors import UserError
+from attr2face.network.weights import check_weights, unfilled
+from attr2face.pycaffe import caffe, caffe_pb2
+from attr2face.pycaffe import layers as L
+from attr2face.user_nets import UserNet
+
+Top = caffe.net_spec.Top
+
+
+class Given(caffe.net_spec.Function):
+    """A layer as its prototxt has it, names included. The layers before it are written before it, as layers in place need it."""
+
+    def __init__(self, layer: caffe_pb2.LayerParameter, inputs: list[Top], before: "Given | None") -> None:
+        super().__init__(layer.type, inputs, {"ntop": len(layer.top)})
+        self.layer, self.before = layer, before
+
+    def _to_proto(self, layers: dict, names: dict, autonames: dict) -> None:
+        if self in layers:
+            return
+        for needed in (*self.inputs, *([self.before] if self.before else [])):
+            needed._to_proto(layers, names, autonames)
+        layer = caffe_pb2.LayerParameter.FromString(self.layer.SerializeToString())
+        layer.bottom[:] = [layers[top.fn].top[top.n] for top in self.inputs]
+        layers[self] = layer
+
+
+def layers_of(model: UserNet) -> list[caffe_pb2.LayerParameter]:
+    """The layers up to the blob that heads read."""
+    return list(text_format.Parse(model.net, caffe_pb2.NetParameter()).layer)
+
+
+def add_layers(n: caffe.NetSpec, bottom: Top, model: UserNet, rate_of: Callable[[str], float], start: str = "", until: str = "") -> Top:
+    """Add the layers from layer `start` to blob `until`, or all of them, on top of `bottom`; return the last top.
+
+    `rate_of` gives a layer's learning rate over the solver's by its name; with 0 it is frozen.
+    """
+    if start:
+        layers = layers_of(model)[model.stages.index(start) - 1 :] if start != "heads" else []
+        tops = {blob_below(model, start): bottom}
+    else:
+        layers, tops = layers_of(model), {model.input: bottom if model.bgr else _red_first(n, bottom)}
+    end, given = until or model.output, None
+    last = max((i for i, layer in enumerate(layers) if end in layer.top), default=-1)
+    counts = shapes_of(model)[1]
+    for layer in layers[: last + 1]:
+        _set_rate(layer, rate_of(layer.name), counts.get(layer.name, 0))
+        given = Given(layer, [tops[name] for name in layer.bottom], given)
+        for name, top in zip(layer.top, given.tops, strict=True):
+            n[name] = tops[name] = top
+    return tops[end]
+
+
+def _red_first(n: caffe.NetSpec, bottom: Top) -> Top:
+    """Blue, green and red the other way round."""
+    n.channel_blue, n.channel_green, n.channel_red = L.Slice(bottom, ntop=3, axis=1)
+    n.channel_rgb = L.Concat(n.channel_red, n.channel_green, n.channel_blue, axis=1)
+    return n.channel_rgb
+
+
+def _set_rate(layer: caffe_pb2.LayerParameter, rate: float, blobs: int) -> None:
+    """Multiply the learning rates that the prototxt states, or Caffe's, with `rate`. A frozen BatchNorm keeps the means it has."""
+    while len(layer.param) < blobs:
+        layer.param.add()
+    for param in layer.param:
+        param.lr_mult = 0 if layer.type == "BatchNorm" else param.lr_mult * rate
+        param.decay_mult = param.decay_mult if rate else 0
+    if layer.type == "BatchNorm" and not rate:
+        layer.batch_norm_param.use_global_stats = True
+
+
+def blob_below(model: UserNet, stage: str) -> str:
+    """The one blob that a layer and all above it read of what is below.
+
+    Raises
+    ------
+    UserError
+        If they read several.
+    """
+    if stage == "heads":
+        return model.output
+    inner, read = set(), []
+    for layer in layers_of(model)[model.stages.index(stage) - 1 :]:
+        read += [name for name in layer.bottom if name not in inner]
+        inner |= set(layer.top)
+    if len(set(read)) != 1:
+        raise UserError(
+            f"FREEZE={stage}: the layers from it on read {' and '.join(dict.fromkeys(read))}; choose a layer where the net is one path"
+        )
+    return read[0]
+
+
+def _bare(model: UserNet) -> str:
+    """The net without heads, for one picture, as prototxt text."""
+    shape = f"dim: 1 dim: 3 dim: {model.crop} dim: {model.crop}"
+    return f'layer {{ name: "input" type: "Input" top: "{model.input}" input_param {{ shape {{ {shape} }} }} }}\n{model.net}'
+
+
+@functools.lru_cache(maxsize=4)
+def shapes_of(model: UserNet) -> tuple[Mapping[str, tuple[int, ...]], Mapping[str, int]]:
+    """Shapes of one picture's blobs, and how many blobs of weights each layer has."""
+    net = unfilled(_bare(model))
+    return {name: tuple(blob.data.shape[1:]) for name, blob in net.blobs.items()}, {name: len(p) for name, p in net.params.items()}
+
+
+def check_net(model: UserNet, weights: Path) -> None:
+    """Let another process make the net, as Caffe ends a process on what it cannot make; then compare the weights.
+
+    Raises
+    ------
+    UserError
+        If Caffe cannot make it, with Caffe's reason, or the weights are of another net.
+    """
+    make = "import sys; from attr2face.pycaffe import caffe; caffe.Net(sys.argv[1], caffe.TEST)"
+    with tempfile.NamedTemporaryFile("w", suffix=".prototxt") as file:
+        file.write(_bare(model))
+        file.flush()
+        done = subprocess.run([sys.executable, "-c", make, file.name], capture_output=True, text=True)
+    if done.returncode:
+        reasons = [line.partition("] ")[2] for line in done.stderr.splitlines() if re.match(r"F\d+ ", line)]
+        reason = reasons[0].strip() if reasons else f"status {done.returncode}"
+        raise UserError(f"Caffe cannot make the net {model.name}, with pictures of {model.crop} x {model.crop} pixels: {reason}; mend it")
+    check_weights(weights, unfilled(_bare(model)))
+    order = "blue, green, red" if model.bgr else "red, green, blue"
+    stated = "a mean image" if model.mean.ndim > 1 else f"({', '.join(f'{value:g}' for value in model.mean)}) of red, green, blue"
+    print(f"{model.name} reads {order}: pixels of 0 to 255 less {stated}, times {model.scale:g}", file=sys.stderr)

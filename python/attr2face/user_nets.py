@@ -1,0 +1,237 @@
+"""A Caffe net of the user's own as a `Model`, made from its deploy.prototxt and what it reads of a picture.
+
+MODEL names the prototxt itself, whose pixels are then read as Caffe's own tools read them, or a description (`descriptions`).
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from attr2face.descriptions import Description, read_description, read_mean
+from attr2face.errors import UserError
+from attr2face.files import require
+from attr2face.models import ADAM, MODELS, Model
+
+if TYPE_CHECKING:
+    from attr2face.pycaffe import caffe_pb2
+
+SMALL = 128  # pixels; a net with a smaller input runs faster as one process for each core
+# Names that the project gives to blobs and layers which it adds to a net.
+TAKEN = {"data", "labels", "canvas", "target", "distance", "scores", "wanted", "product", "class_score", "prob", "dropped", "silence"}
+TAKEN |= {"code", "noise", "originals", "real", "of_images", "drawn", "compared", "judged", "logits", "anchor", "shared", "shared_error"}
+TAKEN_PREFIXES = ("fc8_", "loss_", "label_", "prob_", "accuracy_", "channel_", "g_", "d_", "original_", "pictures", "images_", "judged_")
+
+
+@dataclass(frozen=True, kw_only=True)
+class UserNet(Model):
+    """A net of the user's own, up to the blob that heads are added to.
+
+    Attributes
+    ----------
+    net : str
+        Prototxt text of the layers that `output` needs, without the input.
+    input, output : str
+        Blobs.
+    bgr : bool
+        Whether the net reads blue first.
+    layers : tuple of str
+        All blobs in order, which LAYER may name.
+    stages : tuple of str
+        "none", all layers in order, "heads": what FREEZE may name.
+    mean : (3,) or (side, side, 3) float32
+        Red first.
+    weights : Path, optional
+        Where the description says that they are.
+    """
+
+    net: str
+    input: str
+    output: str
+    bgr: bool
+    layers: tuple[str, ...]
+    stages: tuple[str, ...]
+    mean: np.ndarray = field(compare=False)
+    weights: Path | None = field(default=None, compare=False)
+
+    @property
+    def body(self) -> dict[str, object]:
+        """All that its LMDBs and weights depend on, but the attributes, as plain data."""
+        content = hashlib.sha256(self.net.encode()).hexdigest()
+        mean = self.mean.tolist() if self.mean.ndim == 1 else hashlib.sha256(self.mean.tobytes()).hexdigest()
+        return {**self.stored, "net": content, "layers": len(self.layers), "stages": len(self.stages), "mean": mean}
+
+    @property
+    def stored(self) -> dict[str, object]:
+        """All but the attributes, the mean and the path of the weights, as plain data that makes the net again."""
+        return {f.name: getattr(self, f.name) for f in fields(self) if f.name not in ("attributes", "mean", "weights")}
+
+    @classmethod
+    def of(cls, stored: dict[str, object], mean: np.ndarray) -> UserNet:
+        """The net that `stored` describes; `mean` is (3, side, side) in blob order."""
+        plain = {name: tuple(value) if isinstance(value, list) else value for name, value in stored.items()}
+        return cls(**plain, mean=np.moveaxis(mean, 0, -1)[..., ::-1])
+
+    @property
+    def defaults(self) -> dict[str, object]:
+        """Settings whose defaults differ: the net stays as it is, and only heads learn, from features that are computed once."""
+        size = max(64, min(self.crop + 4, 512))
+        return {"layer": self.output, "freeze": "heads", "cache": True, "cache_crops": 2, "rate": 1e-3, "epochs": 10, "size": size}
+
+    def input_mean(self, side: int) -> np.ndarray:
+        """What the net subtracts from images of some side, (3, side, side) in blob order.
+
+        Raises
+        ------
+        UserError
+            If it is an image that is smaller.
+        """
+        if self.mean.ndim == 1:
+            return np.tile(self.mean[::-1, None, None], (1, side, side))
+        have = len(self.mean)
+        if have < side:
+            raise UserError(
+                f"the mean image of {self.name} is {have} x {have} pixels, but pictures are {side} x {side}; "
+                f"lower MARGIN by {side - have}, or state three numbers"
+            )
+        start = (have - side) // 2
+        return np.ascontiguousarray(np.moveaxis(self.mean[start : start + side, start : start + side, ::-1], -1, 0))
+
+
+def is_file(name: str) -> bool:
+    """Whether a value of MODEL or MEAN is the path of a file of the user's, and not a name or numbers."""
+    return "/" in name or Path(name).suffix in (".prototxt", ".toml", ".json", ".npy", ".binaryproto")
+
+
+def model_of(name: str, mean: str | None = None) -> Model:
+    """The model that MODEL names, or the net in the user's file; MEAN is the mean of a bare prototxt.
+
+    Raises
+    ------
+    UserError
+        If a file cannot be read or is no net that pictures can be given to, or MEAN is missing or has no effect.
+    """
+    if is_file(name) and Path(name).suffix == ".prototxt":
+        if mean is None:
+            raise UserError(f"MODEL={name} does not say what is subtracted from pixels; set MEAN to a number, to three or to a file")
+        path = Path(name)
+        return user_net(Description(path, None, "", 0, 0, read_mean(mean, Path.cwd(), True, "MEAN"), bgr=True), path)
+    if mean is not None:
+        raise UserError(f"MEAN={mean} has no effect on MODEL={name}; leave it out")
+    if not is_file(name):
+        return MODELS[name]
+    return user_net(read_description(Path(name), "MODEL"), Path(name))
+
+
+def user_net(described: Description, named: Path) -> UserNet:
+    """The net of a description; `output` "" is what the last InnerProduct layer reads, and `side` 0 the side in the prototxt.
+
+    Raises
+    ------
+    UserError
+        If the prototxt is none, has not one input of square colour pictures, or names a blob or a layer that cannot be.
+    """
+    from google.protobuf import text_format
+
+    path = described.prototxt
+    net = parsed(path)
+    bottom, shape = _input(net, path)
+    side = described.side or shape[2]
+    if len(shape) != 4 or shape[1] != 3 or not (described.side or shape[2] == shape[3]):
+        raise UserError(f"{path} has an input of shape {tuple(shape)}; pictures need (n, 3, side, side)")
+    layers = [layer for layer in net.layer if layer.type != "Input"]
+    output = described.output or _below_classes(layers, path)
+    needed = _needed(layers, bottom, output, path)
+    blobs = tuple(dict.fromkeys(top for layer in needed for top in layer.top))
+    names = tuple(layer.name for layer in needed)
+    for name in (*blobs, *names):
+        if name in TAKEN or name.startswith(TAKEN_PREFIXES):
+            raise UserError(f"{path} uses the name {name}, which attr2face needs for a blob of its own; rename it")
+    stem = named.parent.name if named.stem == "deploy" else named.stem
+    return UserNet(
+        name=f"{stem}-net" if stem in (*MODELS, "judge") else stem,
+        crop=side,
+        scale=described.scale,
+        batch=16,
+        solver=ADAM + "weight_decay: 1e-4\n",
+        single_thread=side <= SMALL,
+        net=text_format.MessageToString(type(net)(layer=needed)),
+        input=bottom,
+        output=output,
+        bgr=described.bgr,
+        layers=blobs,
+        stages=("none", *names, "heads"),
+        mean=described.mean,
+        weights=described.weights,
+    )
+
+
+def parsed(path: Path) -> caffe_pb2.NetParameter:
+    """The net in a prototxt.
+
+    Raises
+    ------
+    UserError
+        If it does not parse, is in Caffe's first format, or has a kind of layer that this Caffe does not have.
+    """
+    from google.protobuf import text_format
+
+    from attr2face.pycaffe import caffe, caffe_pb2
+
+    require(path, "name a deploy.prototxt")
+    try:
+        net = text_format.Parse(path.read_text(), caffe_pb2.NetParameter())
+    except (text_format.ParseError, ValueError, OSError) as error:
+        raise UserError(f"{path} is not a prototxt of Caffe ({_first_line(error)}); name a deploy.prototxt") from None
+    if net.layers:
+        raise UserError(f"{path} is in Caffe's first format (layers); convert it with Caffe's upgrade_net_proto_text")
+    unknown = [layer for layer in net.layer if layer.type not in caffe.layer_type_list()]
+    if unknown:
+        raise UserError(f"{path}: layer {unknown[0].name} is of type {unknown[0].type!r}, which this Caffe does not have; replace it")
+    return net
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).partition("\n")[0]
+
+
+def _input(net: caffe_pb2.NetParameter, path: Path) -> tuple[str, list[int]]:
+    """The blob that pictures are put into, and its shape."""
+    found = {top: layer.input_param.shape for layer in net.layer if layer.type == "Input" for top in layer.top}
+    shapes = {name: list(shape[0].dim) if shape else [] for name, shape in found.items()}
+    old = [list(shape.dim) for shape in net.input_shape] or [net.input_dim[k : k + 4] for k in range(0, len(net.input_dim), 4)]
+    shapes |= dict(zip(net.input, old, strict=False))
+    if len(shapes) != 1:
+        raise UserError(f"{path} has {len(shapes)} inputs, not one; name a deploy.prototxt of a net that reads pictures")
+    return next(iter(shapes.items()))
+
+
+def _below_classes(layers: list, path: Path) -> str:
+    """What the last InnerProduct layer reads: the features that classes are told by."""
+    products = [layer for layer in layers if layer.type == "InnerProduct"]
+    if not products:
+        raise UserError(f"{path} has no InnerProduct layer that heads could stand beside; name their blob as output in a TOML file")
+    return products[-1].bottom[0]
+
+
+def _needed(layers: list, bottom: str, output: str, path: Path) -> list:
+    """The layers that blob `output` needs, in order."""
+    made = {bottom}
+    for layer in layers:
+        missing = [name for name in layer.bottom if name not in made]
+        if missing or not layer.bottom:
+            wanted = f"blob {missing[0]}, which no layer before it makes" if missing else "data of its own"
+            raise UserError(f"{path}: layer {layer.name} reads {wanted}; name a deploy.prototxt")
+        made |= set(layer.top)
+    if output not in made - {bottom}:
+        raise UserError(f"{path} has no blob {output}; choose {', '.join(dict.fromkeys(top for x in layers for top in x.top))}")
+    wanted, needed = {output}, []
+    for layer in reversed(layers):
+        if wanted & set(layer.top):
+            wanted |= set(layer.bottom)
+            needed.insert(0, layer)
+    return needed
