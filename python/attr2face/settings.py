@@ -267,7 +267,8 @@ def check(f: dataclasses.Field, value: object, model: Model | None = None) -> ob
     if f.name in ("model", "mean") and is_file(parsed):
         return str(_path(parsed))
     if choices and parsed not in choices:
-        raise UserError(f"{name}={value} is unknown; choose {', '.join(choices[:-1])} or {choices[-1]}")
+        more = ", or the path of a deploy.prototxt" if f.name == "model" else ""
+        raise UserError(f"{name}={value} is unknown; choose {', '.join(choices[:-1])} or {choices[-1]}{more}")
     if isinstance(parsed, int | float) and not least <= parsed <= most:
         raise UserError(f"{name}={value} is out of range; choose {least:g} to {most:g}")
     return parsed
