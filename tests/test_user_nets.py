@@ -97,6 +97,7 @@ BROKEN = {
     "unknown kind": (CAFFENET.replace('"LRN"', '"Mish"'), "layer norm1 is of type 'Mish'"),
     "no input": ('layer { name: "a" type: "ReLU" bottom: "x" top: "a" }', "0 inputs"),
     "grey pictures": (CAFFENET.replace("dim: 3", "dim: 1"), "need (n, 3, side, side)"),
+    "no shape": (CAFFENET.replace("input_param { shape: { dim: 10 dim: 3 dim: 67 dim: 67 } }", ""), "input of shape ()"),
     "oblong pictures": (CAFFENET.replace("dim: 67 }", "dim: 80 }"), "need (n, 3, side, side)"),
     "missing blob": (CAFFENET.replace('bottom: "pool2"', 'bottom: "pool3"'), "layer fc6 reads blob pool3"),
     "data layer": (CAFFENET.replace("layer {", 'layer { name: "x" type: "DummyData" top: "x" } layer {', 1), "reads data of its own"),

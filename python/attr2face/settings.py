@@ -301,8 +301,8 @@ def check(f: dataclasses.Field, value: object, model: Model | None = None) -> ob
     if f.metadata["folder"] and parsed not in choices and (os.sep in parsed or parsed.startswith((".", "~"))):
         return str(_path(parsed))
     if choices and parsed not in choices:
-        folder = f", or a folder, such as ./{value}" if f.metadata["folder"] else ""
-        raise UserError(f"{name}={value} is unknown; choose {', '.join(choices[:-1])} or {choices[-1]}{folder}")
+        more = {"dataset": f", or a folder, such as ./{value}", "model": ", or the path of a deploy.prototxt"}.get(f.name, "")
+        raise UserError(f"{name}={value} is unknown; choose {', '.join(choices[:-1])} or {choices[-1]}{more}")
     if isinstance(parsed, int | float) and not least <= parsed <= most:
         raise UserError(f"{name}={value} is out of range; choose {least:g} to {most:g}")
     return parsed

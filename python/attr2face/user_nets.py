@@ -140,9 +140,9 @@ def user_net(described: Description, named: Path) -> UserNet:
     path = described.prototxt
     net = parsed(path)
     bottom, shape = _input(net, path)
-    side = described.side or shape[2]
     if len(shape) != 4 or shape[1] != 3 or not (described.side or shape[2] == shape[3]):
         raise UserError(f"{path} has an input of shape {tuple(shape)}; pictures need (n, 3, side, side)")
+    side = described.side or shape[2]
     layers = [layer for layer in net.layer if layer.type != "Input"]
     output = described.output or _below_classes(layers, path)
     needed = _needed(layers, bottom, output, path)
