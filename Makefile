@@ -8,6 +8,7 @@ SHELL := /bin/bash
 # Of the set-up. Empty unless given on make's command line: the environment is not asked.
 GPU :=
 CAFFE_ROOT :=
+SCHEDULER :=
 CUDA_ARCH :=
 MARCH :=
 CONDA :=
@@ -22,7 +23,7 @@ READY := $(VENV)/ready$(subst /,_,$(CAFFE_ROOT))
 ATTR2FACE := $(VENV)/bin/attr2face
 
 .PHONY: help config status setup data lmdb weights pretrain finetune activations cgmm gradcheck diagnose generator generate edit \
-	invert retrain baseline evaluate experiments paper results sheet nets bench notebooks jupyter demo test lint clean distclean
+	invert retrain baseline evaluate experiments paper results sheet nets bench notebooks jupyter demo worker test lint clean distclean
 
 help:  ## this list
 	@echo "usage: make TARGET [VARIABLE=value ...]"; echo
@@ -82,6 +83,8 @@ notebooks: $(VENV)/extras  ## execute the notebooks, as pages in results/, and w
 	@$(ATTR2FACE) notebooks $(GIVEN)
 jupyter: $(VENV)/extras  ## open the notebooks
 	@$(ATTR2FACE) jupyter $(GIVEN)
+worker: $(VENV)/extras  ## a worker for the scheduler at SCHEDULER, with one thread, or the card GPU
+	@$(ATTR2FACE) worker $(GIVEN)
 demo: $(VENV)/extras  ## a page to tick attributes on and watch the face emerge, at 127.0.0.1:PORT
 	@$(ATTR2FACE) demo $(GIVEN)
 test: $(VENV)/extras lint  ## lint, unit tests and a small end-to-end run

@@ -18,6 +18,7 @@ PACKAGE = ROOT / "python" / "attr2face"
 FLOORS = (
     ("errors", "provenance"),
     ("files", "pycaffe"),
+    ("cluster",),
     ("attributes",),
     ("datasets", "models"),
     ("settings",),

@@ -14,7 +14,7 @@ from attr2face import settings as conf
 from attr2face.api import ENVIRONMENT
 from attr2face.attributes import file_name
 from attr2face.errors import UserError
-from attr2face.pipeline import BUNDLE, CHECKOUT, Steps, machine, reachable
+from attr2face.pipeline import BUNDLE, CHECKOUT, Steps, cluster_of, machine, reachable
 from attr2face.store import MANIFEST, Artefact
 
 
@@ -308,9 +308,16 @@ def demo(run: Run) -> None:
     serve(run.steps, int(port))
 
 
+def worker(run: Run) -> None:
+    """start a worker for the scheduler at SCHEDULER, with one thread, or the card GPU"""
+    from attr2face.cluster import start_worker
+
+    start_worker(run.options.scheduler, run.steps.machine.cards)
+
+
 COMMANDS = (config, status, clean, data, lmdb, weights, pretrain, finetune, activations, cgmm, gradcheck, diagnose, generator, generate,
             edit, invert, retrain, baseline, evaluate, experiments, report, results, sheet, nets, bench, notebooks, jupyter,
-            demo)  # fmt: skip
+            demo, worker)  # fmt: skip
 
 
 # What commands share.
@@ -387,7 +394,7 @@ def _prepare(steps: Steps) -> None:
 
 def _notebook_environment(run: Run) -> dict[str, str]:
     """The environment in which `Pipeline.from_environment` finds what the command was given."""
-    where = {"store": run.steps.store.root, "workers": run.options.workers, "gpu": run.options.gpu}
+    where = {"store": run.steps.store.root} | {name: getattr(run.options, name) for name in ("workers", "gpu", "scheduler", "ship")}
     named = {**run.steps.given, **where}
     given = shlex.join(f"{name.upper()}={value}" for name, value in named.items())
     return os.environ | {ENVIRONMENT: given, "TQDM_DISABLE": "1"}
@@ -429,6 +436,8 @@ OPTIONS = {
     "store": "folder of artefacts; data/store without it",
     "workers": "processes on the CPU; 0 for one per processor",
     "gpu": "cards to run Caffe on, such as 0 or 0,1; the CPU without it",
+    "scheduler": "of Dask, whose workers compute, such as tcp://host:8786; local:4 starts four on this machine",
+    "ship": "yes sends files to workers that do not share the store's folder",
     "port": "port of the demo's page",
     "torch": "a Python that has PyTorch, for bench to compare with",
 }
@@ -457,8 +466,8 @@ def parser() -> argparse.ArgumentParser:
         group.add_argument(*names, dest=f.name, help=f.metadata["help"] + choices, metavar="VALUE", **bare)
     other = options.add_argument_group("Machine and places.")
     for name, about in OPTIONS.items():
-        value = {"workers": 0, "n": 1, "attrs": "Male,Smiling,Eyeglasses", "port": "8866"}.get(name, "")
-        other.add_argument(f"--{name}", default=value, type=type(value), help=about)
+        value = {"workers": 0, "n": 1, "attrs": "Male,Smiling,Eyeglasses", "port": "8866", "ship": False}.get(name, "")
+        other.add_argument(f"--{name}", default=value, type=conf.switch if name == "ship" else type(value), help=about)
     top = Parser("attr2face", description=__doc__, epilog="attr2face config lists the settings and their values.")
     commands = top.add_subparsers(required=True, metavar="command")
     for command in COMMANDS:
@@ -467,6 +476,8 @@ def parser() -> argparse.ArgumentParser:
         sub.set_defaults(command=command)
         if command in (generate, edit):
             sub.add_argument("attributes", nargs="?", default="", help='such as "Male, Smiling", or @file with a set in each line')
+        if command is worker:
+            sub.add_argument("address", nargs="?", default="", help="of the scheduler, such as tcp://host:8786")
         if command is clean:
             sub.add_argument("--yes", type=conf.switch, nargs="?", const=True, help="do not ask")
             sub.add_argument("--all", type=conf.switch, nargs="?", const=True, help="remove everything that the store has made")
@@ -484,7 +495,9 @@ def parse(arguments: list[str]) -> Run:
     store = Path(options.store).expanduser() if options.store else None
     if edits and attributes.startswith("@"):
         raise UserError(f"{attributes} cannot be a list of edits; give one, such as 'Smiling,!Eyeglasses'")
-    steps = Steps(given, store, machine(options.gpu, options.workers))
+    options.scheduler = getattr(options, "address", "") or options.scheduler
+    cluster = cluster_of(options.scheduler, options.ship, store)
+    steps = Steps(given, store, machine(options.gpu, options.workers, cluster))
     sets = [] if edits else [chosen for chosen in steps.attributes.parse_sets(attributes) for _ in range(options.n)]
     changes = steps.attributes.parse_changes(attributes) if edits else {}
     run = Run(steps, sets, changes, options)

@@ -95,6 +95,8 @@ class Artefact:
         Of the stage: to be raised when the code gives another output for the same settings.
     resumable : bool
         Whether `work` goes on with what an interrupted run has left in the folder.
+    before : callable, optional
+        Called before the inputs are made one after another; makes some of them side by side.
     """
 
     store: "Store"
@@ -107,6 +109,7 @@ class Artefact:
     given: Mapping[str, str]
     version: int = 1
     resumable: bool = False
+    before: Callable[[], None] | None = None
 
     @functools.cached_property
     def key(self) -> str:
@@ -143,6 +146,8 @@ class Artefact:
         if self.path.exists():
             raise UserError(f"{self.path} exists, but its {MANIFEST} does not tell what made it; move the folder away")
         with self.store.in_use():
+            if self.before:
+                self.before()
             for made_from in self.inputs.values():
                 made_from.made()
             with self.store.lock(self.key, self.path.name):

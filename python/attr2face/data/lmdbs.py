@@ -6,6 +6,7 @@ records), `labels.npz`, `heads.csv`, `mean.binaryproto`, `mean.npy` and `lmdb.js
 
 import io
 import shutil
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
@@ -17,15 +18,17 @@ from PIL import Image
 from tqdm import tqdm
 
 from attr2face.data.faces import SPLITS, Faces, split_by_person
-from attr2face.data.images import read_images
+from attr2face.data.images import read_image, read_images
 from attr2face.data.preprocessing import to_blob_order
-from attr2face.errors import UserError
+from attr2face.errors import LostWorkersError, UserError
 from attr2face.files import atomic_write, write_json
 from attr2face.models import Model
+from attr2face.parallel import Machine, map_in_order
 from attr2face.pycaffe import caffe_pb2
 from attr2face.settings import Database
 
 COMMIT = 1 << 29  # bytes of pixels that are written at a time
+SHARD = 256
 
 
 @dataclass(frozen=True)
@@ -36,7 +39,17 @@ class Records:
     labels: np.ndarray
 
 
-def build_lmdbs(faces: Faces, dataset: str, model: Model, settings: Database, seed: int, out: Path) -> None:
+@dataclass(frozen=True)
+class Reading:
+    """How pictures become images: the `side` that they are resized to after `crop` was cut out, and whether they are stored as JPEG."""
+
+    side: int
+    crop: tuple[int, ...]
+    encoded: bool
+
+
+def build_lmdbs(faces: Faces, dataset: str, model: Model, settings: Database, seed: int, out: Path,
+                machine: Machine | None = None) -> None:  # fmt: skip
     """Write the LMDBs of some faces into the folder `out`; a later call continues where an interrupted one was.
 
     The label LMDB holds a datum of a class index per head and image, and the image's person as the last, counted over the training people
@@ -62,12 +75,14 @@ def build_lmdbs(faces: Faces, dataset: str, model: Model, settings: Database, se
             for name in SPLITS:
                 rows = order[split[order] == name]
                 records = Records(replace(faces, paths=[faces.paths[i] for i in rows]), np.column_stack([labels, identity])[rows])
-                total = _write_split(out / name, records, side, settings.encoded, bar)
+                reading = Reading(side, faces.crop, settings.encoded)
+                total = _write_split(out / name, records, reading, (machine or Machine()).beside_the_files, bar)
                 if name == "train":
                     _write_mean(out, (total / len(rows)).astype(np.float32))
     except Exception as error:
         # Nothing that a later call could continue from: other images are another key. A full disk is not the images' fault.
-        unreadable = isinstance(error, UserError) and not isinstance(error.__cause__, OSError)
+        kept = isinstance(error, LostWorkersError) or isinstance(error.__cause__, OSError)
+        unreadable = isinstance(error, UserError) and not kept
         if unreadable or not any(out.glob("*_done.npz")):
             shutil.rmtree(out)
         raise
@@ -87,33 +102,66 @@ def open_for_writing(path: Path | str, size: int) -> lmdb.Environment:
     return lmdb.open(str(path), map_size=size, sync=False, lock=False)
 
 
-def _write_split(prefix: Path, records: Records, side: int, encoded: bool, bar: tqdm) -> np.ndarray:
+def _write_split(prefix: Path, records: Records, reading: Reading, machine: Machine, bar: tqdm) -> np.ndarray:
     """Write one split's pair of LMDBs; return the sum of its images in blob order, (3, side, side).
 
     Images are written some thousand at a time, which bounds the memory that LMDB takes.
     """
-    state, (done, total) = prefix.with_name(f"{prefix.name}_done.npz"), _begin(prefix, side)
-    faces, n = records.faces, len(records.labels)
-    images = read_images((faces.root / path for path in faces.paths[done:]), side, faces.crop)
+    state, (done, total) = prefix.with_name(f"{prefix.name}_done.npz"), _begin(prefix, reading.side)
+    n, pixels_each = len(records.labels), 3 * reading.side**2
+    at_once, size = max(1, COMMIT // pixels_each), 4 * pixels_each * (n + 64)
+    commits = [slice(first, min(first + at_once, n)) for first in range(done, n, at_once)]
+    cuts = [slice(first, min(first + SHARD, rows.stop)) for rows in commits for first in range(rows.start, rows.stop, SHARD)]
     bar.update(done)
-    at_once, size = max(1, COMMIT // (3 * side**2)), 4 * side**2 * 3 * (n + 64)
     with open_for_writing(f"{prefix}_images", size) as pixels, open_for_writing(f"{prefix}_labels", 1 << 28) as classes:
-        for first in range(done, n, at_once):
-            new = pixels.stat()["entries"] <= first and classes.stat()["entries"] <= first
+        shards = zip(cuts, _shards(records.faces, reading, cuts, machine), strict=True)
+        for commit in commits:
+            new = max(pixels.stat()["entries"], classes.stat()["entries"]) <= commit.start
             with pixels.begin(write=True) as image_transaction, classes.begin(write=True) as label_transaction:
-                for i, image in enumerate(islice(images, at_once), start=first):
-                    blob, key, values = to_blob_order(image), f"{i:08d}".encode(), records.labels[i].tolist()
-                    label = caffe_pb2.Datum(channels=len(values), height=1, width=1, float_data=values)
-                    image_transaction.put(key, _image_datum(image, blob, encoded).SerializeToString(), append=new)
-                    label_transaction.put(key, label.SerializeToString(), append=new)
-                    total += blob
-                    bar.update()
+                for rows, (images, their_sum) in shards:
+                    for i, image in enumerate(images, start=rows.start):
+                        key, values = f"{i:08d}".encode(), records.labels[i].tolist()
+                        label = caffe_pb2.Datum(channels=len(values), height=1, width=1, float_data=values)
+                        image_transaction.put(key, image, append=new)
+                        label_transaction.put(key, label.SerializeToString(), append=new)
+                        bar.update()
+                    total += their_sum
+                    if rows.stop == commit.stop:
+                        break
             # What the state says is written has to be on the disk before it.
             pixels.sync(True)
             classes.sync(True)
             with atomic_write(state) as temporary, temporary.open("wb") as file:
-                np.savez(file, done=i + 1, total=total)
+                np.savez(file, done=commit.stop, total=total)
     return total
+
+
+def _shards(faces: Faces, reading: Reading, cuts: list[slice], machine: Machine) -> Iterator[tuple[list[bytes], np.ndarray]]:
+    """What `_serialised` makes of each cut of the pictures, in order.
+
+    On this machine threads decode ahead; so they do for pictures in an archive, which workers cannot open together.
+    """
+    if machine.cluster and isinstance(faces.root, Path):
+        yield from map_in_order(machine.without_caffe, _read_shard, [(faces.root, faces.paths[cut], reading) for cut in cuts])
+        return
+    paths = (faces.root / path for path in faces.paths[cuts[0].start :]) if cuts else ()
+    images = read_images(paths, reading.side, reading.crop)
+    for cut in cuts:
+        yield _serialised(islice(images, cut.stop - cut.start), reading)
+
+
+def _read_shard(root: Path, paths: list[str], reading: Reading) -> tuple[list[bytes], np.ndarray]:
+    return _serialised((read_image(root / path, reading.side, reading.crop) for path in paths), reading)
+
+
+def _serialised(images: Iterable[np.ndarray], reading: Reading) -> tuple[list[bytes], np.ndarray]:
+    """Images as Caffe's messages, and their sum in blob order (3, side, side), of whole numbers and so exact."""
+    messages, total = [], np.zeros((3, reading.side, reading.side), np.float64)
+    for image in images:
+        blob = to_blob_order(image)
+        messages.append(_image_datum(image, blob, reading.encoded).SerializeToString())
+        total += blob
+    return messages, total
 
 
 def _begin(prefix: Path, side: int) -> tuple[int, np.ndarray]:

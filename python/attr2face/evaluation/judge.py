@@ -5,7 +5,7 @@ nets and datasets.
 """
 
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
 import h5py
@@ -104,7 +104,7 @@ def train_judge(database: FaceDatabase, machine: Machine) -> tuple[Judge, pd.Dat
     tasks = [(database.folder, np.arange(first, min(first + CHUNK, n))) for first in range(0, n, CHUNK)]
     chunks = []
     with tqdm(total=n, desc="HOG and colours", unit=" images") as bar:
-        for chunk in map_in_order(replace(machine, single_thread=True), _features_of, tasks):
+        for chunk in map_in_order(machine.without_caffe, _features_of, tasks):
             chunks.append(chunk)
             bar.update(len(chunk))
     x = np.concatenate(chunks)
