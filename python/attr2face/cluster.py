@@ -36,15 +36,9 @@ if TYPE_CHECKING:
 PATIENCE = 60  # seconds until a scheduler answers, and until the first worker is there
 SMALL = 1 << 30  # bytes of one input that SHIP sends at most
 CARD = "ATTR2FACE_CARD"
-# A worker computes with one thread, and draws no progress bars: those of this machine count what all workers do. What Dask has to say of
-# a task that failed is said here.
-ENVIRONMENT = {
-    "OMP_NUM_THREADS": "1",
-    "OPENBLAS_NUM_THREADS": "1",
-    "TQDM_DISABLE": "1",
-    "DASK_LOGGING__DISTRIBUTED": "error",
-    "DASK_LOGGING__DISTRIBUTED__WORKER": "critical",
-}
+# A worker computes with one thread, and draws no progress bars: those of this machine count what all workers do.
+ENVIRONMENT = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "TQDM_DISABLE": "1"}
+QUIET = {"DASK_LOGGING__DISTRIBUTED": "critical"}
 
 
 @dataclass(frozen=True)
@@ -129,7 +123,7 @@ def _local_cluster(cluster: Cluster) -> LocalCluster:
 
     workers = int(cluster.scheduler.removeprefix("local:"))
     quiet = {"silence_logs": logging.CRITICAL, "dashboard_address": "127.0.0.1:0"}
-    started = LocalCluster(n_workers=workers, threads_per_worker=1, memory_limit=None, env=ENVIRONMENT, **quiet)
+    started = LocalCluster(n_workers=workers, threads_per_worker=1, memory_limit=None, env=ENVIRONMENT | QUIET, **quiet)
     atexit.register(_close, started)
     return started
 
@@ -169,7 +163,8 @@ def cluster_executor(client: Client, card: bool) -> Iterator[Executor]:
     LostWorkersError
         If the scheduler is gone, or a task has ended several workers.
     """
-    from distributed import CommClosedError, KilledWorker
+    from distributed import KilledWorker
+    from distributed.comm import CommClosedError
 
     pool = client.get_executor(pure=False, **({"resources": {"GPU": 1}} if card else {}))
     try:
