@@ -67,7 +67,7 @@ class Running:
             number = str(free.getsockname()[1])
         begun = cls(folder, f"tcp://127.0.0.1:{number}")
         where = ["--host", "127.0.0.1", "--port", number]
-        begun.start("scheduler", "-m", "distributed.cli.dask_scheduler", *where, "--no-dashboard", "--no-show")
+        begun.start("scheduler", "-m", "distributed.cli.dask_scheduler", *where, "--no-dashboard")
         for name in workers:
             begun.start(name, "-m", "attr2face", "worker", begun.address)
         return begun
@@ -89,7 +89,9 @@ def running(tmp_path_factory) -> Iterator[Running]:
 
 @pytest.fixture(scope="module")
 def machine(running, tmp_path_factory) -> Machine:
-    return Machine(cluster=Cluster(running.address, tmp_path_factory.mktemp("shared")))
+    found = Cluster(running.address, tmp_path_factory.mktemp("shared"))
+    connected(found).wait_for_workers(2)
+    return Machine(cluster=found)
 
 
 def process_of(number: int) -> tuple[int, int]:

@@ -14,13 +14,14 @@ import functools
 import hashlib
 import logging
 import os
+import pickle
 import re
 import sys
 import tarfile
 import tempfile
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import CancelledError, Executor
+from concurrent.futures import CancelledError, Executor, Future
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -106,7 +107,8 @@ def connected(cluster: Cluster) -> Client:
         raise UserError("SCHEDULER needs Dask; install it with .venv/bin/pip install -e .[cluster]") from None
     logging.getLogger("distributed").setLevel(logging.CRITICAL)
     try:
-        client = Client(_local_cluster(cluster) if cluster.local else cluster.scheduler, timeout=PATIENCE)
+        where = _local_cluster(cluster) if cluster.local else cluster.scheduler
+        client = Client(where, timeout=PATIENCE, direct_to_workers=not cluster.ship)  # results need no detour if workers are near
         atexit.register(_close, client)
         client.wait_for_workers(1, timeout=PATIENCE)
     except (OSError, TimeoutError) as error:
@@ -152,6 +154,11 @@ def check_workers(client: Client, cluster: Cluster) -> None:
 def size(client: Client) -> int:
     """How many workers there are now."""
     return len(client.nthreads())
+
+
+def submit(pool: Executor, needs: Needs, work: Callable, task: tuple) -> Future:
+    """Send a task, packed so that the scheduler, which looks into what it passes on, does not import Caffe."""
+    return pool.submit(run_task, needs, pickle.dumps((work, task)))
 
 
 @contextlib.contextmanager
@@ -229,8 +236,8 @@ def start_worker(scheduler: str, cards: tuple[int, ...]) -> None:
     os.execve(sys.executable, [sys.executable, *command], {**os.environ, **ENVIRONMENT, **card})
 
 
-def run_task(needs: Needs, work: Callable, *arguments: object) -> object:
-    """Run a task on the worker that this is.
+def run_task(needs: Needs, packed: bytes) -> object:
+    """Run a task, as `submit` packs it, on the worker that this is.
 
     Raises
     ------
@@ -241,14 +248,15 @@ def run_task(needs: Needs, work: Callable, *arguments: object) -> object:
 
     worker = get_worker()
     if reason := _difference(needs.software):
-        raise UserError(f"worker {worker.address} {reason}; end it, or start one that is as the first machine")
+        raise UserError(f"worker {worker.address} {reason}; end it, or start one that is as the others")
     if needs.card:
         from attr2face.pycaffe import use_card
 
         use_card(*cards_here())
     places = {path: _unpacked(Path(worker.local_directory) / archive, path.name) for path, archive in needs.shipped.items()}
+    work, task = pickle.loads(packed)
     with threadpool_limits(None if needs.card else 1):
-        return work(*_moved(arguments, places))
+        return work(*_moved(task, places))
 
 
 def cards_here() -> tuple[int, ...]:

@@ -20,7 +20,7 @@ from pathlib import Path
 
 from threadpoolctl import threadpool_limits
 
-from attr2face.cluster import Cluster, cluster_executor, connected, needs_of, run_task, size
+from attr2face.cluster import Cluster, cluster_executor, connected, needs_of, size, submit
 from attr2face.errors import LostWorkersError
 from attr2face.provenance import usable_cpus
 
@@ -97,7 +97,7 @@ def _map_on_cluster(machine: Machine, work: Callable, tasks: Sequence[tuple]) ->
     client = connected(machine.cluster)
     needs = needs_of(client, machine.cluster, machine.caffe, tasks)
     with cluster_executor(client, needs.card) as pool:
-        submitted = (pool.submit(run_task, needs, work, *task) for task in tasks)
+        submitted = (submit(pool, needs, work, task) for task in tasks)
         yield from _in_order(submitted, lambda: AHEAD * size(client))
 
 
