@@ -96,6 +96,9 @@ clean: $(READY)  ## remove what no settings lead to any more, after saying what;
 distclean:  ## remove .venv and the Caffe built in the cache
 	rm -rf $(VENV) "$${XDG_CACHE_HOME:-$$HOME/.cache}"/attr2face/caffe-* "$${XDG_CACHE_HOME:-$$HOME/.cache}"/attr2face/cuda-*
 
+# Dask is among the extras.
+data lmdb pretrain finetune activations cgmm generator generate edit baseline evaluate experiments paper results: $(if $(SCHEDULER),$(VENV)/extras)
+
 # What one face needs.
 SETUP = CONDA=$(call quote,$(CONDA)) MARCH=$(call quote,$(MARCH)) CUDA_ARCH=$(call quote,$(CUDA_ARCH)) CAFFE_ROOT=$(call quote,$(CAFFE_ROOT)) bash setup
 $(READY): $(wildcard setup/*.sh setup/patches/*.patch) setup/lock/core.txt pyproject.toml

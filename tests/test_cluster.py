@@ -235,7 +235,7 @@ def test_a_worker_with_other_software_is_refused_by_name(machine, monkeypatch):
 
 
 def test_a_worker_that_came_later_is_checked_with_its_first_task(machine, monkeypatch):
-    monkeypatch.setattr(parallel, "needs_of", lambda *_: Needs({"processor": "another"}, False, {}))
+    monkeypatch.setattr(cluster, "_needs_of", lambda *_: Needs({"processor": "another"}, False, {}))
     with pytest.raises(UserError, match=r"worker tcp://127.0.0.1:\d+ has processor .*, and not another"):
         list(map_in_order(machine, process_of, [(1,)]))
 

@@ -151,47 +151,67 @@ def check_workers(client: Client, cluster: Cluster) -> None:
         raise UserError(f"{'; '.join(unfit)}; end it, or start one that is as this machine")
 
 
-def size(client: Client) -> int:
-    """How many workers there are now."""
-    return len(client.nthreads())
+class Workers(Executor):
+    """Dask's executor of a cluster, for tasks that have the same needs.
 
+    Parameters
+    ----------
+    client : Client
+    needs : Needs
+    """
 
-def submit(pool: Executor, needs: Needs, work: Callable, task: tuple) -> Future:
-    """Send a task, packed so that the scheduler, which looks into what it passes on, does not import Caffe."""
-    return pool.submit(run_task, needs, pickle.dumps((work, task)))
+    def __init__(self, client: Client, needs: Needs) -> None:
+        self._client, self._needs = client, needs
+        self._pool = client.get_executor(pure=False, **({"resources": {"GPU": 1}} if needs.card else {}))
+
+    @property
+    def number(self) -> int:
+        """How many workers there are now."""
+        return len(self._client.nthreads())
+
+    def submit(self, work: Callable, /, *task: object) -> Future:
+        # Packed, so that the scheduler, which looks into what it passes on, does not import Caffe.
+        return self._pool.submit(run_task, self._needs, pickle.dumps((work, task)))
+
+    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
+        self._pool.shutdown(wait=wait and not cancel_futures)
 
 
 @contextlib.contextmanager
-def cluster_executor(client: Client, card: bool) -> Iterator[Executor]:
-    """An executor of a cluster. A worker that is lost has its tasks done by another; what is left at an error is cancelled.
+def workers_for(tasks: Sequence[tuple], cluster: Cluster, caffe: bool) -> Iterator[Workers]:
+    """The executor for some tasks. A worker that is lost has its tasks done by another; what is left at an error is cancelled.
 
     Raises
     ------
     LostWorkersError
         If the scheduler is gone, or a task has ended several workers.
     """
+    client = connected(cluster)
     from distributed import KilledWorker
     from distributed.comm import CommClosedError
 
-    pool = client.get_executor(pure=False, **({"resources": {"GPU": 1}} if card else {}))
     try:
-        yield pool
-        pool.shutdown()
-    except (CancelledError, CommClosedError) as error:
-        remedy = "start it and its workers, and run the same command again, which continues from what is finished"
-        raise LostWorkersError(f"the scheduler at {client.scheduler.address} is gone; {remedy}") from error
+        workers = Workers(client, _needs_of(tasks, client, cluster, caffe))
+        try:
+            yield workers
+            workers.shutdown()
+        except BaseException:
+            if client.status == "running":
+                workers.shutdown(cancel_futures=True)
+            raise
     except KilledWorker as error:
         remedy = "see whether its memory is short, and run the same command again"
         raise LostWorkersError(f"a task ended the worker {error.last_worker.address}, and others before it; {remedy}") from error
-    except BaseException:
-        pool.shutdown(wait=False)
-        raise
+    except (CancelledError, CommClosedError, TimeoutError) as error:
+        connected.cache_clear()
+        remedy = "start it and its workers, and run the same command again, which continues from what is finished"
+        raise LostWorkersError(f"the scheduler at {cluster.scheduler} is gone; {remedy}") from error
 
 
-def needs_of(client: Client, cluster: Cluster, caffe: bool, tasks: Sequence[tuple]) -> Needs:
+def _needs_of(tasks: Sequence[tuple], client: Client, cluster: Cluster, caffe: bool) -> Needs:
     """What tasks need of a worker; files that they name are sent to all workers if the cluster ships them."""
     paths = dict.fromkeys(path for task in tasks for path in _paths_in(task)) if cluster.ship else ()
-    card = caffe and "GPU" in set().union(*client.run(_resources).values())
+    card = caffe and "GPU" in set().union(*client.run(_resources, on_error="ignore").values())
     return Needs(software(), card, {path: _shipped(client, path) for path in paths})
 
 

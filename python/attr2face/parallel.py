@@ -20,7 +20,7 @@ from pathlib import Path
 
 from threadpoolctl import threadpool_limits
 
-from attr2face.cluster import Cluster, cluster_executor, connected, needs_of, size, submit
+from attr2face.cluster import Cluster, workers_for
 from attr2face.errors import LostWorkersError
 from attr2face.provenance import usable_cpus
 
@@ -94,11 +94,8 @@ def map_in_order(machine: Machine, work: Callable, tasks: Sequence[tuple]) -> It
 
 
 def _map_on_cluster(machine: Machine, work: Callable, tasks: Sequence[tuple]) -> Iterator:
-    client = connected(machine.cluster)
-    needs = needs_of(client, machine.cluster, machine.caffe, tasks)
-    with cluster_executor(client, needs.card) as pool:
-        submitted = (submit(pool, needs, work, task) for task in tasks)
-        yield from _in_order(submitted, lambda: AHEAD * size(client))
+    with workers_for(tasks, machine.cluster, machine.caffe) as pool:
+        yield from _in_order((pool.submit(work, *task) for task in tasks), lambda: AHEAD * pool.number)
 
 
 def _in_order(submitted: Iterator[Future], ahead: Callable[[], int]) -> Iterator:
