@@ -692,7 +692,9 @@ class Steps:
 
         tasks = [(run.given, self.store.root, run.cached_together, stages) for run, stages in jobs]
         with tqdm(total=len(tasks), desc="trainings", unit=" trainings", disable=not tasks) as bar:
-            for _ in map_in_order(self.machine, make_apart, tasks):
+            for (run, stages), _ in zip(jobs, map_in_order(self.machine, make_apart, tasks), strict=True):
+                for stage in stages:
+                    getattr(run, stage).wait_for()
                 bar.update()
 
     @functools.cached_property

@@ -155,6 +155,20 @@ class Artefact:
                     self._make()
         return self.path
 
+    def wait_for(self, seconds: float = 120) -> None:
+        """Wait until what another machine has made is seen here, as a network's folder may be late.
+
+        Raises
+        ------
+        UserError
+            If it is not seen in time.
+        """
+        deadline = time.monotonic() + seconds
+        while not self.exists:
+            if time.monotonic() > deadline:
+                raise UserError(f"{self.path} was made by a worker and is not seen here; run the same command again")
+            time.sleep(0.2)
+
     def manifest(self) -> dict:
         """What made it."""
         return json.loads((self.path / MANIFEST).read_text())
