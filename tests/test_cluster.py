@@ -130,8 +130,10 @@ def killed(monkeypatch, tmp_path) -> set[str]:
 
     def kill(machine: Machine, work: Callable, tasks: list[tuple]) -> Iterator:
         mark = tmp_path / f"killed in {work.__name__}"
-        yield from share(machine, Killing(work, mark), [(i == len(tasks) // 2, *task) for i, task in enumerate(tasks)])
-        names.update([work.__name__] if mark.exists() else [])
+        try:
+            yield from share(machine, Killing(work, mark), [(i == len(tasks) // 2, *task) for i, task in enumerate(tasks)])
+        finally:
+            names.update([work.__name__] if mark.exists() else [])
 
     monkeypatch.setattr(parallel, "_map_on_cluster", kill)
     return names

@@ -37,8 +37,7 @@ if TYPE_CHECKING:
 PATIENCE = 60  # seconds until a scheduler answers, and until the first worker is there
 SMALL = 1 << 30  # bytes of one input that SHIP sends at most
 CARD = "ATTR2FACE_CARD"
-# A worker computes with one thread, and draws no progress bars: those of this machine count what all workers do.
-ENVIRONMENT = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "TQDM_DISABLE": "1"}
+ENVIRONMENT = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
 QUIET = {"DASK_LOGGING__DISTRIBUTED": "critical"}
 
 
@@ -275,7 +274,8 @@ def run_task(needs: Needs, packed: bytes) -> object:
         use_card(*cards_here())
     places = {path: _unpacked(Path(worker.local_directory) / archive, path.name) for path, archive in needs.shipped.items()}
     work, task = pickle.loads(packed)
-    with threadpool_limits(None if needs.card else 1):
+    # The progress bars of the first machine count what all workers do.
+    with Path(os.devnull).open("w") as nowhere, contextlib.redirect_stderr(nowhere), threadpool_limits(None if needs.card else 1):
         return work(*_moved(task, places))
 
 

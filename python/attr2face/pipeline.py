@@ -671,9 +671,9 @@ class Steps:
         return replace(step, before=lambda: self._trained_apart([run for repeats in runs.values() for run in repeats], ("scores",)))
 
     def _trained_apart(self, runs: list[Steps], stages: tuple[str, ...]) -> None:
-        """Make some stages of other settings side by side, each by a worker of the cluster, which trains with one thread or on one card.
+        """Make some stages of other settings side by side, each by a worker of the cluster, with one thread or on one card.
 
-        Without a cluster, or one that shares the store, each training takes all that this machine has, one after another.
+        Without a cluster that shares the store, nothing is made here: each training takes all that this machine has, one after another.
         """
         cluster = self.machine.cluster
         if not cluster or cluster.ship:
