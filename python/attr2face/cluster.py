@@ -11,15 +11,14 @@ import atexit
 import contextlib
 import dataclasses
 import functools
-import hashlib
 import logging
 import os
 import pickle
 import re
 import sys
-import tarfile
 import tempfile
 import uuid
+import zipfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import CancelledError, Executor, Future
 from dataclasses import dataclass
@@ -144,7 +143,7 @@ def check_workers(client: Client, cluster: Cluster) -> None:
         reasons = client.run(_unfit, software(), token, on_error="return")
     finally:
         if token:
-            token.unlink()
+            token.unlink(missing_ok=True)
     unfit = [f"worker {address} {reason}" for address, reason in sorted(reasons.items()) if reason]
     if unfit:
         raise UserError(f"{'; '.join(unfit)}; end it, or start one that is as this machine")
@@ -221,13 +220,13 @@ def _shipped(client: Client, path: Path) -> str:
     total = sum(file.stat().st_size for file in files)
     if total > SMALL:
         raise UserError(f"{path} has {total / 1e6:.0f} MB, too much for SHIP=1; give workers a shared folder, and leave SHIP out")
-    name = f"{hashlib.sha256(os.fsencode(path)).hexdigest()[:16]}-{uuid.uuid4().hex[:8]}.tar"
     with tempfile.TemporaryDirectory() as folder:
-        archive = Path(folder) / name
-        with tarfile.open(archive, "w") as tar:
-            tar.add(path, path.name)
+        archive = Path(folder) / f"{uuid.uuid4().hex}.zip"
+        with zipfile.ZipFile(archive, "w", strict_timestamps=False) as content:
+            for file in files:
+                content.write(file, file.relative_to(path.parent))
         client.upload_file(str(archive), load=False)
-    return name
+    return archive.name
 
 
 # On a worker.
@@ -308,8 +307,8 @@ def _unpacked(archive: Path, name: str) -> Path:
     folder = archive.with_suffix("")
     if not folder.exists():
         partial = Path(tempfile.mkdtemp(dir=archive.parent))
-        with tarfile.open(archive) as tar:
-            tar.extractall(partial, filter="data")
+        with zipfile.ZipFile(archive) as content:
+            content.extractall(partial)
         partial.rename(folder)
     return folder / name
 
