@@ -243,10 +243,10 @@ def test_a_worker_that_came_later_is_checked_with_its_first_task(machine, monkey
 
 
 def test_trainings_side_by_side_are_those_of_one_thread_though_their_workers_are_killed(steps, running, tmp_path):
-    """Killed once there is a snapshot of each, from which other workers go on."""
+    """Killed once there is a snapshot, from which another worker goes on."""
     steps.start.made()
     grid = tmp_path / "grid.csv"
-    grid.write_text("name,rate,epochs\nslow,0.001,60\nfast,0.002,60\n")
+    grid.write_text("name,rate,epochs\nslow,0.001,12\nfast,0.002,12\n")
     stores = [tmp_path / "one machine", tmp_path / "a cluster"]
     for store in stores:
         shutil.copytree(steps.store.root, store)
@@ -257,7 +257,7 @@ def test_trainings_side_by_side_are_those_of_one_thread_though_their_workers_are
     workers, killed = connected(where.cluster).run(os.getpid).values(), []
 
     def kill() -> None:
-        while len(list(stores[1].glob(".resumable/*/snapshot.solverstate"))) < 2:
+        while not list(stores[1].glob(".resumable/*/snapshot.solverstate")):
             time.sleep(0.01)
         for worker in workers:
             os.kill(worker, signal.SIGKILL)
