@@ -113,7 +113,7 @@ def connected(cluster: Cluster) -> Client:
         remedy = "start one with dask scheduler, and workers with attr2face worker"
         raise UserError(f"no scheduler with a worker answers at SCHEDULER={cluster.scheduler}; {remedy}") from error
     check_workers(client, cluster)
-    print(f"{len(client.nthreads())} workers at {client.scheduler.address}, dashboard at {client.dashboard_link}", file=sys.stderr)
+    print(f"workers of {client.scheduler.address}: {len(client.nthreads())}; dashboard at {client.dashboard_link}", file=sys.stderr)
     return client
 
 
