@@ -8,6 +8,7 @@ SHELL := /bin/bash
 # Of the set-up. Empty unless given on make's command line: the environment is not asked.
 GPU :=
 CAFFE_ROOT :=
+SCHEDULER :=
 CUDA_ARCH :=
 MARCH :=
 CONDA :=
@@ -22,7 +23,7 @@ READY := $(VENV)/ready$(subst /,_,$(CAFFE_ROOT))
 ATTR2FACE := $(VENV)/bin/attr2face
 
 .PHONY: help config status setup describe data align lmdb weights pretrain finetune activations cgmm gradcheck diagnose generator generate edit \
-	invert retrain baseline evaluate experiments paper results sheet nets bench notebooks jupyter demo test lint clean distclean
+	invert retrain baseline evaluate experiments paper results sheet nets bench notebooks jupyter demo worker test lint clean distclean
 
 help:  ## this list
 	@echo "usage: make TARGET [VARIABLE=value ...]"; echo
@@ -86,6 +87,8 @@ notebooks: $(VENV)/extras  ## execute the notebooks, as pages in results/, and w
 	@$(ATTR2FACE) notebooks $(GIVEN)
 jupyter: $(VENV)/extras  ## open the notebooks
 	@$(ATTR2FACE) jupyter $(GIVEN)
+worker: $(VENV)/extras  ## a worker for the scheduler at SCHEDULER, with one thread, or the card GPU
+	@$(ATTR2FACE) worker $(GIVEN)
 demo: $(VENV)/extras  ## a page to tick attributes on and watch the face emerge, at 127.0.0.1:PORT
 	@$(ATTR2FACE) demo $(GIVEN)
 test: $(VENV)/extras lint  ## lint, unit tests and a small end-to-end run
@@ -96,6 +99,9 @@ clean: $(READY)  ## remove what no settings lead to any more, after saying what;
 	@$(ATTR2FACE) clean $(GIVEN)
 distclean:  ## remove .venv and the Caffe built in the cache
 	rm -rf $(VENV) "$${XDG_CACHE_HOME:-$$HOME/.cache}"/attr2face/caffe-* "$${XDG_CACHE_HOME:-$$HOME/.cache}"/attr2face/cuda-*
+
+# Dask is among the extras.
+data align lmdb pretrain finetune activations cgmm generator generate edit baseline evaluate experiments paper results: $(if $(SCHEDULER),$(VENV)/extras)
 
 # What one face needs. The stamp names CAFFE_ROOT, and there is only one: another CAFFE_ROOT, or none, sets Caffe up again.
 SETUP = CONDA=$(call quote,$(CONDA)) MARCH=$(call quote,$(MARCH)) CUDA_ARCH=$(call quote,$(CUDA_ARCH)) CAFFE_ROOT=$(call quote,$(CAFFE_ROOT)) bash setup

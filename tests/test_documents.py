@@ -16,6 +16,8 @@ OPTIONS = {
     "OUT",
     "GPU",
     "WORKERS",
+    "SCHEDULER",
+    "SHIP",
     "STORE",
     "PORT",
     "TORCH",

@@ -48,6 +48,23 @@ def test_what_is_made_is_found_and_not_made_again(store):
     assert (artefact(store, work=never).made() / "text").read_text() == "a"
 
 
+def test_what_another_machine_makes_is_waited_for_until_it_is_seen(store):
+    with pytest.raises(UserError, match="was made by a worker and is not seen here"):
+        artefact(store).wait_for(0.1)
+    late = threading.Timer(0.3, artefact(store).made)
+    late.start()
+    artefact(store).wait_for()
+    assert artefact(store).exists
+    late.join()
+
+
+def test_inputs_are_made_after_what_makes_some_of_them_side_by_side(store):
+    order = []
+    made_from = artefact(store, "input", lambda out: order.append("input"))
+    artefact(store, "output", lambda out: order.append("output"), inputs={"input": made_from}, before=lambda: order.append("before")).made()
+    assert order == ["before", "input", "output"]
+
+
 @pytest.mark.parametrize("change", [{"version": 2}, {"settings": {"text": "a", "seed": 2}}])
 def test_another_version_of_the_stage_or_another_setting_is_another_artefact(store, change):
     assert artefact(store, **change).key != artefact(store).key

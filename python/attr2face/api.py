@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from attr2face.errors import UserError
-from attr2face.pipeline import Steps, machine
+from attr2face.pipeline import Steps, cluster_of, machine
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -56,6 +56,10 @@ class Pipeline:
         Processes on the CPU; 0 for one per processor.
     gpu : str
         Cards to run Caffe on, such as "0" or "0,1"; the CPU without it.
+    scheduler : str
+        Of Dask, whose workers compute, such as "tcp://host:8786", or "local:4" for four of this machine.
+    ship : bool
+        Whether workers get copies of files, as they do not share the store's folder.
     **given
         Settings by name, such as dataset="lfw" or strength=1.5; `attr2face config` lists them.
 
@@ -65,8 +69,10 @@ class Pipeline:
         If a setting is unknown or has a wrong value, or a card cannot be used.
     """
 
-    def __init__(self, store: str | Path | None = None, workers: int = 0, gpu: str = "", **given: object) -> None:
-        self.steps = Steps(given, Path(store) if store else None, machine(gpu, int(workers)))
+    def __init__(self, store: str | Path | None = None, workers: int = 0, gpu: str = "", scheduler: str = "", ship: object = False,
+                 **given: object) -> None:  # fmt: skip
+        root = Path(store) if store else None
+        self.steps = Steps(given, root, machine(gpu, int(workers), cluster_of(scheduler, ship, root)))
         self._loaded: tuple[object, object] = (None, None)
 
     @classmethod

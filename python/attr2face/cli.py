@@ -14,7 +14,7 @@ from attr2face import settings as conf
 from attr2face.api import ENVIRONMENT
 from attr2face.attributes import file_name
 from attr2face.errors import UserError
-from attr2face.pipeline import BUNDLE, CHECKOUT, Steps, machine, reachable
+from attr2face.pipeline import BUNDLE, CHECKOUT, Steps, cluster_of, machine, reachable
 from attr2face.store import MANIFEST, Artefact
 
 
@@ -343,9 +343,16 @@ def demo(run: Run) -> None:
     serve(run.steps, int(port))
 
 
+def worker(run: Run) -> None:
+    """start a worker for the scheduler at SCHEDULER, with one thread, or the card GPU"""
+    from attr2face.cluster import start_worker
+
+    start_worker(run.options.scheduler, run.steps.machine.cards)
+
+
 COMMANDS = (config, status, clean, describe, data, align, lmdb, weights, pretrain, finetune, activations, cgmm, gradcheck, diagnose,
             generator, generate, edit, invert, retrain, baseline, evaluate, experiments, report, results, sheet, nets, bench, notebooks,
-            jupyter, demo)  # fmt: skip
+            jupyter, demo, worker)  # fmt: skip
 
 
 # What commands share.
@@ -433,7 +440,7 @@ def _prepare(steps: Steps) -> None:
 
 def _notebook_environment(run: Run) -> dict[str, str]:
     """The environment in which `Pipeline.from_environment` finds what the command was given."""
-    where = {"store": run.steps.store.root, "workers": run.options.workers, "gpu": run.options.gpu}
+    where = {"store": run.steps.store.root} | {name: getattr(run.options, name) for name in ("workers", "gpu", "scheduler", "ship")}
     named = {**run.steps.given, **where}
     given = shlex.join(f"{name.upper()}={value}" for name, value in named.items())
     return os.environ | {ENVIRONMENT: given, "TQDM_DISABLE": "1"}
@@ -475,6 +482,8 @@ OPTIONS = {
     "store": "folder of artefacts; data/store without it",
     "workers": "processes on the CPU; 0 for one per processor",
     "gpu": "cards to run Caffe on, such as 0 or 0,1; the CPU without it",
+    "scheduler": "of Dask, whose workers compute, such as tcp://host:8786; local:4 starts four on this machine",
+    "ship": "yes sends files to workers that do not share the store's folder",
     "port": "port of the demo's page",
     "torch": "a Python that has PyTorch, for bench to compare with",
 }
@@ -503,8 +512,9 @@ def parser() -> argparse.ArgumentParser:
         group.add_argument(*names, dest=f.name, help=f.metadata["help"] + choices, metavar="VALUE", **bare)
     other = options.add_argument_group("Machine and places.")
     for name, about in OPTIONS.items():
-        value = {"workers": 0, "n": 1, "attrs": None, "port": "8866"}.get(name, "")
-        other.add_argument(f"--{name}", default=value, type=int if isinstance(value, int) else str, help=about)
+        value = {"workers": 0, "n": 1, "attrs": None, "port": "8866", "ship": False}.get(name, "")
+        kind = conf.switch if name == "ship" else int if isinstance(value, int) else str
+        other.add_argument(f"--{name}", default=value, type=kind, help=about)
     top = Parser("attr2face", description=__doc__, epilog="attr2face config lists the settings and their values.")
     commands = top.add_subparsers(required=True, metavar="command")
     for command in COMMANDS:
@@ -515,6 +525,8 @@ def parser() -> argparse.ArgumentParser:
             sub.add_argument("attributes", nargs="?", default="", help='such as "Male, Smiling", or @file with a set in each line')
         if command is describe:
             sub.add_argument("folder", nargs="?", default="", help="the folder with attributes.csv, in place of --dataset")
+        if command is worker:
+            sub.add_argument("address", nargs="?", default="", help="of the scheduler, such as tcp://host:8786")
         if command is clean:
             sub.add_argument("--yes", type=conf.switch, nargs="?", const=True, help="do not ask")
             sub.add_argument("--all", type=conf.switch, nargs="?", const=True, help="remove everything that the store has made")
@@ -532,7 +544,9 @@ def parse(arguments: list[str]) -> Run:
         given.setdefault("dataset", folder if folder in conf.DATASETS else str(Path(folder).expanduser().absolute()))
     options.out = str(Path(options.out).expanduser()) + "/" * options.out.endswith("/") if options.out else ""
     store = Path(options.store).expanduser() if options.store else None
-    steps = Steps(given, store, machine(options.gpu, options.workers))
+    options.scheduler = getattr(options, "address", "") or options.scheduler
+    cluster = cluster_of(options.scheduler, options.ship, store)
+    steps = Steps(given, store, machine(options.gpu, options.workers, cluster))
     if options.command is describe:
         return Run(steps, [], {}, options)
     options.attrs = getattr(options, "attributes", "") or (",".join(steps.attributes.example) if options.attrs is None else options.attrs)

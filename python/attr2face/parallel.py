@@ -1,4 +1,4 @@
-"""Work shared among processes, through the standard Executor interface.
+"""Work shared among processes of this machine or workers of a cluster, through the standard Executor interface.
 
 Tasks are cut by a fixed rule, and a small net computes in one thread wherever it runs, so that outputs do not depend on the number
 of processes.
@@ -14,13 +14,14 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_EXCEPTION, Executor, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from multiprocessing import connection
 from pathlib import Path
 
 from threadpoolctl import threadpool_limits
 
-from attr2face.errors import UserError
+from attr2face.cluster import Cluster, workers_for
+from attr2face.errors import LostWorkersError
 from attr2face.provenance import usable_cpus
 
 AHEAD = 2
@@ -39,11 +40,27 @@ class Machine:
     single_thread : bool
         Whether a task computes with one thread, so that several run side by side on the CPU. Otherwise they run one after
         another, with all threads.
+    cluster : Cluster, optional
+        What computes in place of these processes.
+    caffe : bool
+        Whether tasks run Caffe, on a card of the worker's where workers have some.
     """
 
     workers: int = 0
     cards: tuple[int, ...] = ()
     single_thread: bool = True
+    cluster: Cluster | None = None
+    caffe: bool = True
+
+    @property
+    def without_caffe(self) -> "Machine":
+        """The same for tasks that do not run Caffe: on the CPU, with one thread each."""
+        return replace(self, cards=(), single_thread=True, caffe=False)
+
+    @property
+    def beside_the_files(self) -> "Machine":
+        """The same for tasks whose files are too large to ship: this machine, if the others do not share its folder."""
+        return replace(self, cluster=None) if self.cluster and self.cluster.ship else self
 
 
 class InProcess(Executor):
@@ -64,18 +81,32 @@ def map_in_order(machine: Machine, work: Callable, tasks: Sequence[tuple]) -> It
     Raises
     ------
     UserError
-        If a task raises one, or a process ends early.
+        If a task raises one, or what computes it is lost.
     """
+    if machine.cluster:
+        yield from _map_on_cluster(machine, work, tasks)
+        return
     workers = len(machine.cards) or (min(machine.workers or usable_cpus(), len(tasks)) if machine.single_thread else 1)
     threads = 1 if machine.single_thread and not machine.cards else None
-    running: deque[Future] = deque()
     with executor(machine, workers) as pool:
-        for task in tasks:
-            running.append(pool.submit(_limited, threads, work, *task))
-            if len(running) > AHEAD * (workers - 1):
-                yield running.popleft().result()
-        while running:
+        submitted = (pool.submit(_limited, threads, work, *task) for task in tasks)
+        yield from _in_order(submitted, lambda: AHEAD * (workers - 1))
+
+
+def _map_on_cluster(machine: Machine, work: Callable, tasks: Sequence[tuple]) -> Iterator:
+    with workers_for(tasks, machine.cluster, machine.caffe) as pool:
+        yield from _in_order((pool.submit(work, *task) for task in tasks), lambda: AHEAD * pool.number)
+
+
+def _in_order(submitted: Iterator[Future], ahead: Callable[[], int]) -> Iterator:
+    """Results in the order in which tasks are submitted, so many of them ahead of the one that is yielded."""
+    running: deque[Future] = deque()
+    for future in submitted:
+        running.append(future)
+        if len(running) > ahead():
             yield running.popleft().result()
+    while running:
+        yield running.popleft().result()
 
 
 def run_together(machine: Machine, work: Callable, tasks: Sequence[tuple]) -> None:
@@ -88,7 +119,7 @@ def run_together(machine: Machine, work: Callable, tasks: Sequence[tuple]) -> No
 
 @contextlib.contextmanager
 def executor(machine: Machine, workers: int) -> Iterator[Executor]:
-    """An executor of so many processes; none of them outlives it. One worker without a card is this process."""
+    """An executor of so many processes of this machine; none of them outlives it. One worker without a card is this process."""
     if workers <= 1 and len(machine.cards) <= 1:
         yield InProcess()
         return
@@ -105,7 +136,7 @@ def executor(machine: Machine, workers: int) -> Iterator[Executor]:
             process.terminate()
         pool.shutdown(cancel_futures=True)
         if isinstance(error, BrokenProcessPool):
-            raise UserError(
+            raise LostWorkersError(
                 "a worker process ended early; run the command again (a script of your own needs if __name__ == '__main__':)"
             ) from error
         raise

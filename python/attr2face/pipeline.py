@@ -17,11 +17,12 @@ from typing import TYPE_CHECKING
 
 from attr2face import settings as conf
 from attr2face.attributes import Attributes, bare, file_name
+from attr2face.cluster import Cluster, cards_here
 from attr2face.datasets import Dataset, dataset_of
 from attr2face.errors import UserError
 from attr2face.generation.presets import needed, preset_at
 from attr2face.models import JUDGE, VGG
-from attr2face.parallel import Machine
+from attr2face.parallel import Machine, map_in_order
 from attr2face.settings import Settings
 from attr2face.store import Artefact, Part, Source, Store
 from attr2face.user_nets import UserNet, model_of
@@ -61,16 +62,23 @@ def default_store() -> Path:
     return CHECKOUT / "data" / "store" if (CHECKOUT / "Makefile").exists() else Path("attr2face-store").absolute()
 
 
-def machine(gpu: str, workers: int) -> Machine:
-    """The machine that GPU and WORKERS name; Caffe runs on the first of its cards from now on."""
+def machine(gpu: str, workers: int, cluster: Cluster | None = None) -> Machine:
+    """The machine that GPU, WORKERS and SCHEDULER name; Caffe runs here on the first of its cards from now on."""
     if not gpu:
-        return Machine(workers)
+        return Machine(workers, cluster=cluster)
+    if cluster and cluster.local:
+        raise UserError(f"SCHEDULER={cluster.scheduler} starts workers without cards; GPU={gpu} alone uses the cards of this machine")
     from attr2face.network.devices import parse_cards
     from attr2face.pycaffe import use_card
 
     cards = parse_cards(gpu)
     use_card(cards[0])
-    return Machine(workers, cards)
+    return Machine(workers, cards, cluster=cluster)
+
+
+def cluster_of(scheduler: str, ship: object, store: Path | None) -> Cluster | None:
+    """The cluster that SCHEDULER and SHIP name; none where SCHEDULER is empty."""
+    return Cluster(scheduler, (store or default_store()).absolute(), conf.switch(ship)) if scheduler else None
 
 
 class Steps:
@@ -265,7 +273,7 @@ class Steps:
                 found = with_landmarks(found, landmarks.path / "landmarks.csv", s.alignment.unaligned)
             if not dataset.rendered:
                 found = divided_by_person(found, share, s.seed)[of == "judges"]
-            build_lmdbs(found, dataset.name, self.model, s.database, s.seed, out)
+            build_lmdbs(found, dataset.name, self.model, s.database, s.seed, out, self.machine)
 
         settings = {**asdict(s.database), "model": self.model.body, "dataset": dataset.name, "seed": s.seed}
         if not dataset.rendered:
@@ -390,7 +398,7 @@ class Steps:
         def fit(out: Path) -> None:
             from attr2face.cgmm.fitting import write_fit
 
-            write_fit(self.activations.path / "activations.h5", s.mixture, s.training_seed, out)
+            write_fit(self.activations.path / "activations.h5", s.mixture, s.training_seed, out, self.machine)
 
         settings = {**asdict(s.mixture), **self._drawn}
         return self._step("cgmm", fit, settings, {"activations": self.activations}, resumable=True)
@@ -751,7 +759,8 @@ class Steps:
             for k, (made, measured) in enumerate(zip(faces[name], measures[name], strict=True)):
                 inputs |= {f"faces of {name}, {k}": made, f"measures of {name}, {k}": measured}
         settings = {"methods": list(self.methods), "factors": factors, "seeds": self.settings.evaluation.seeds}
-        return self._step("evaluation", write, settings, inputs)
+        step, used = self._step("evaluation", write, settings, inputs), set().union(*(needed(method) for method in self.methods.values()))
+        return replace(step, before=lambda: self._trained_apart(self.repeats, tuple(sorted(used)))) if len(self.repeats) > 1 else step
 
     def experiments(self, grid: Path) -> Artefact:
         """Each row of a grid of finetuning settings, trained and scored, as often as SEEDS says."""
@@ -776,7 +785,35 @@ class Steps:
             for k, run in enumerate(repeats):
                 inputs |= {f"net of {name}, {k}": run.finetuned, f"scores of {name}, {k}": run.scores}
         settings = {"runs": list(runs), "seeds": self.settings.evaluation.seeds}
-        return self._step("experiments", tabulate, settings, inputs)
+        step = self._step("experiments", tabulate, settings, inputs)
+        return replace(step, before=lambda: self._trained_apart([run for repeats in runs.values() for run in repeats], ("scores",)))
+
+    def _trained_apart(self, runs: list[Steps], stages: tuple[str, ...]) -> None:
+        """Make some stages of other settings side by side, each by a worker of the cluster, with one thread or on one card.
+
+        Without a cluster that shares the store, nothing is made here: each training takes all that this machine has, one after another.
+        """
+        cluster = self.machine.cluster
+        if not cluster or cluster.ship:
+            return
+        missing = [run for run in runs if not all(getattr(run, stage).exists for stage in stages)]
+        # What several runs start from is made once: what each repetition was pretrained to, then what all workers can compute together.
+        starts = {run.start.key: run for run in missing if not getattr(run.start, "exists", True)}
+        self._made_apart([(run, ("start",)) for run in starts.values()])
+        for run in missing:
+            for made_from in run.finetuned.inputs.values():
+                made_from.made()
+        self._made_apart([(run, stages) for run in missing])
+
+    def _made_apart(self, jobs: list[tuple[Steps, tuple[str, ...]]]) -> None:
+        from tqdm import tqdm
+
+        tasks = [(run.given, self.store.root, run.cached_together, stages) for run, stages in jobs]
+        with tqdm(total=len(tasks), desc="trainings", unit=" trainings", disable=not tasks) as bar:
+            for (run, stages), _ in zip(jobs, map_in_order(self.machine, make_apart, tasks), strict=True):
+                for stage in stages:
+                    getattr(run, stage).wait_for()
+                bar.update()
 
     @functools.cached_property
     def diagnosis(self) -> Artefact:
@@ -889,6 +926,14 @@ class Steps:
         if isinstance(self.model, VGG):
             return keys_of(self.report, self.experiments(self.settings.grid), self.bundle, *steps)
         return keys_of(self.scores, self.evaluation, self.diagnosis, self.inverted, self.generator, self.judge_accuracy, *steps)
+
+
+def make_apart(given: Mapping[str, str], store: Path, cached_together: list[str], stages: tuple[str, ...]) -> None:
+    """Make some stages of some settings here, and nowhere else: the task of a worker that shares the store."""
+    steps = Steps(given, store, Machine(1, cards_here()))
+    steps.cached_together = cached_together
+    for stage in stages:
+        getattr(steps, stage).made()
 
 
 def database_of(lmdb: Artefact) -> FaceDatabase:

@@ -1,6 +1,7 @@
 """What an output was computed with: versions, Caffe's build, the commit, the processor and the threads."""
 
 import functools
+import hashlib
 import importlib.util
 import os
 import platform
@@ -24,6 +25,17 @@ def environment() -> dict[str, object]:
         "processors": usable_cpus(),
         "threads": int(os.environ.get("OMP_NUM_THREADS", usable_cpus())),
     }
+
+
+@functools.cache
+def software() -> dict[str, str]:
+    """What machines that work on one output have to have in common, so that its bytes do not tell which of them did what."""
+    made_by = environment()
+    digest = hashlib.sha256()
+    for path in sorted(Path(__file__).parent.rglob("*.py")):
+        digest.update(path.read_bytes())
+    found = {"Caffe's build": made_by["caffe"], "processor": made_by["processor"], **made_by["versions"]}
+    return found | {"attr2face's code": digest.hexdigest()[:12]}
 
 
 @functools.cache

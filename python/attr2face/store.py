@@ -95,6 +95,8 @@ class Artefact:
         Of the stage: to be raised when the code gives another output for the same settings.
     resumable : bool
         Whether `work` goes on with what an interrupted run has left in the folder.
+    before : callable, optional
+        Called before the inputs are made one after another; makes some of them side by side.
     """
 
     store: "Store"
@@ -107,6 +109,7 @@ class Artefact:
     given: Mapping[str, str]
     version: int = 1
     resumable: bool = False
+    before: Callable[[], None] | None = None
 
     @functools.cached_property
     def key(self) -> str:
@@ -143,12 +146,28 @@ class Artefact:
         if self.path.exists():
             raise UserError(f"{self.path} exists, but its {MANIFEST} does not tell what made it; move the folder away")
         with self.store.in_use():
+            if self.before:
+                self.before()
             for made_from in self.inputs.values():
                 made_from.made()
             with self.store.lock(self.key, self.path.name):
                 if not self.exists:
                     self._make()
         return self.path
+
+    def wait_for(self, seconds: float = 120) -> None:
+        """Wait until what another machine has made is seen here, as a network's folder may be late.
+
+        Raises
+        ------
+        UserError
+            If it is not seen in time.
+        """
+        deadline = time.monotonic() + seconds
+        while not self.exists:
+            if time.monotonic() > deadline:
+                raise UserError(f"{self.path} was made by a worker and is not seen here; run the same command again")
+            time.sleep(0.2)
 
     def manifest(self) -> dict:
         """What made it."""

@@ -9,6 +9,7 @@ from attr2face.cgmm.fitting import check_gradient, fit, residual_factors, traini
 from attr2face.cgmm.mixture import load_mixture, save_mixture
 from attr2face.cgmm.moments import measure
 from attr2face.errors import UserError
+from attr2face.parallel import Machine
 from attr2face.settings import Mixture
 
 
@@ -67,7 +68,7 @@ def test_the_same_seed_writes_the_same_bytes(activations, tmp_path):
     written = []
     for name in ("one", "again"):
         (tmp_path / name).mkdir()
-        write_fit(activations, Mixture(images_per_attribute=20), 1, tmp_path / name)
+        write_fit(activations, Mixture(images_per_attribute=20), 1, tmp_path / name, Machine(workers=1))
         written.append({path.name: path.read_bytes() for path in (tmp_path / name).iterdir()})
         assert written[-1].keys() == {"cgmm.h5", "report.txt"}
     assert written[0] == written[1]

@@ -53,7 +53,7 @@ def test_they_do_not_depend_on_the_pieces(problem, monkeypatch):
 
 def test_an_interrupted_pass_goes_on_from_where_it_was(problem, tmp_path, monkeypatch):
     phi, has, sets = problem
-    monkeypatch.setattr(moments, "ROWS", 100)
+    monkeypatch.setattr(moments, "SHARD", 250)
     monkeypatch.setattr(moments, "SAVE_EVERY", 0)
     with h5py.File(tmp_path / "phi.h5", "w") as file:
         stored = file.create_dataset("activations", data=phi)
@@ -72,6 +72,6 @@ def test_an_interrupted_pass_goes_on_from_where_it_was(problem, tmp_path, monkey
         starts = []
         monkeypatch.setattr(moments, "pieces", lambda phi, start, stop: starts.append(start) or read(phi, start, stop))
         resumed = moments.measure(stored, has, sets, tmp_path / "state")
-    assert starts == [500]
+    assert starts == [500, 750]
     assert (resumed.mu == whole.mu).all()
     assert (resumed.cross == whole.cross).all()

@@ -11,6 +11,7 @@ from attr2face.cgmm.mixture import Mixture, save_mixture
 from attr2face.cgmm.moments import Moments, draw_sets, measure
 from attr2face.cgmm.weights import Quadratic, Schedule, gradient_error, sgd
 from attr2face.errors import UserError
+from attr2face.parallel import Machine
 from attr2face.settings import Mixture as MixtureSettings
 
 RESIDUALS = 400
@@ -63,7 +64,7 @@ class Fit:
         )
 
 
-def fit(activations: Path, settings: MixtureSettings, seed: int, state: Path | None = None) -> Fit:
+def fit(activations: Path, settings: MixtureSettings, seed: int, state: Path | None = None, machine: Machine | None = None) -> Fit:
     """Fit the Gaussians, the weights (exactly, and by SGD for comparison) and what the other targets need.
 
     `state` is the file of an interrupted pass over the same activations.
@@ -73,7 +74,7 @@ def fit(activations: Path, settings: MixtureSettings, seed: int, state: Path | N
         phi, n = file["activations"], training_rows(file)
         has = file["positive"][:n]
         begin = time.perf_counter()
-        m = measure(phi, has, draw_sets(has, settings.images_per_attribute, rng), state)
+        m = measure(phi, has, draw_sets(has, settings.images_per_attribute, rng), state, machine)
         quadratic = normal_equations(m, settings.lam)
         w = quadratic.minimum()
         solved = time.perf_counter()
@@ -97,10 +98,10 @@ def fit(activations: Path, settings: MixtureSettings, seed: int, state: Path | N
     return Fit(mixture, quadratic, w_sgd, [loss for _, loss in history], rate, (solved - begin, ended - solved))
 
 
-def write_fit(activations: Path, settings: MixtureSettings, seed: int, out: Path) -> None:
+def write_fit(activations: Path, settings: MixtureSettings, seed: int, out: Path, machine: Machine) -> None:
     """Fit a cGMM; write `cgmm.h5` and `report.txt` into the folder `out`."""
     state = out / "moments.npz"
-    fitted = fit(activations, settings, seed, state)
+    fitted = fit(activations, settings, seed, state, machine.without_caffe.beside_the_files)
     save_mixture(fitted.mixture, out / "cgmm.h5")
     with h5py.File(out / "cgmm.h5", "a") as file:
         file["w_sgd"], file["sgd_history"] = fitted.w_sgd, fitted.history

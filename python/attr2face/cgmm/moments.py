@@ -1,8 +1,9 @@
 """Moments of activations in one pass over them: all that the fits need, in memory that does not grow with the number of images.
 
 Activations are read some hundred images at a time, from an HDF5 dataset or an array. Products of such a piece are float32, sums over
-pieces are float64, and deviations are taken from the mean of the first piece, so that large means cost no accuracy. An interrupted
-pass keeps its sums in a file and continues from there.
+pieces are float64, and deviations are taken from the mean of the first piece, so that large means cost no accuracy. Sums of some
+thousand images, which several processes may compute, are added in the order of the images. An interrupted pass keeps what it has added
+in a file and continues from there.
 """
 
 import time
@@ -18,8 +19,10 @@ from tqdm import tqdm
 
 from attr2face.cgmm.weights import mixing
 from attr2face.files import atomic_write
+from attr2face.parallel import Machine, map_in_order
 
 ROWS = 256
+SHARD = 64 * ROWS
 FEATURES = 1 << 13
 SAVE_EVERY = 30
 
@@ -69,10 +72,22 @@ def draw_sets(has: np.ndarray, n_images: int, rng: np.random.Generator) -> np.nd
     return sets
 
 
-def measure(phi: h5py.Dataset | np.ndarray, has: np.ndarray, sets: np.ndarray, state: Path | None = None) -> Moments:
-    """One pass over the first `len(has)` rows of `phi` (n or more, ...); `state` is the file of an interrupted pass over the same."""
+@dataclass(frozen=True)
+class Stored:
+    """An HDF5 dataset that other processes open, too."""
+
+    path: Path
+    name: str
+
+
+def measure(phi: h5py.Dataset | np.ndarray, has: np.ndarray, sets: np.ndarray, state: Path | None = None,
+            machine: Machine | None = None) -> Moments:  # fmt: skip
+    """One pass over the first `len(has)` rows of `phi` (n or more, ...).
+
+    `state` is the file of an interrupted pass over the same, `machine` what shares the rows of a dataset among processes.
+    """
     n, m, prevalence = len(has), mixing(has), has.mean(axis=0)
-    sums = _sums(phi, has, m, sets, state)
+    sums = _sums(phi, has, sets, state, machine)
     shift, mean = sums["shift"], sums["all"][0] / n
     var = np.maximum(sums["all"][1] / n - mean**2, 0)
     mu, set_var = sums["sets"], sums["squares"]
@@ -89,22 +104,17 @@ def measure(phi: h5py.Dataset | np.ndarray, has: np.ndarray, sets: np.ndarray, s
     return Moments(mean + shift, var, mu, set_var, mixed, cross, prevalence, covariance, m.T @ m / n)
 
 
-def _sums(phi: h5py.Dataset | np.ndarray, has: np.ndarray, m: np.ndarray, sets: np.ndarray, state: Path | None) -> dict[str, np.ndarray]:
+def _sums(phi: h5py.Dataset | np.ndarray, has: np.ndarray, sets: np.ndarray, state: Path | None,
+          machine: Machine | None) -> dict[str, np.ndarray]:  # fmt: skip
     """`shift` (d,), and sums of phi - shift weighted by M and `has`, over the sets and over all, and of its square over both."""
-    sums, saved = _begin(phi, sets.shape, state), time.monotonic()
-    weights = np.hstack([m, has]).T.astype(np.float32)
+    sums, saved = _begin(phi, len(has), state), time.monotonic()
+    cuts = [slice(first, min(first + SHARD, len(has))) for first in range(int(sums["done"]), len(has), SHARD)]
+    source = Stored(Path(phi.file.filename), phi.name) if machine else phi
+    tasks = [(source, rows, sums["shift"], has[rows], sets[rows]) for rows in cuts]
     with tqdm(total=len(has), initial=int(sums["done"]), desc="moments", unit=" images") as bar:
-        for rows, piece in pieces(phi, int(sums["done"]), len(has)):
-            in_set = sparse.csr_array(sets[rows].T.astype(np.float32))
-            for begin in range(0, piece.shape[1], FEATURES):
-                block = slice(begin, begin + FEATURES)
-                x = piece[:, block] - sums["shift"][block]
-                sums["mixed and has"][:, block] += weights[:, rows] @ x
-                sums["all"][0, block] += x.sum(axis=0)
-                sums["sets"][:, block] += in_set @ x
-                np.square(x, out=x)
-                sums["all"][1, block] += x.sum(axis=0)
-                sums["squares"][:, block] += in_set @ x
+        for rows, of_shard in zip(cuts, map_in_order(machine or Machine(1), _sums_of, tasks), strict=True):
+            for name, found in of_shard.items():
+                sums[name] = np.add(sums[name], found, out=found) if name in sums else found
             sums["done"] = np.array(rows.stop)
             bar.update(rows.stop - rows.start)
             if state and time.monotonic() - saved > SAVE_EVERY:
@@ -114,16 +124,36 @@ def _sums(phi: h5py.Dataset | np.ndarray, has: np.ndarray, m: np.ndarray, sets: 
     return sums
 
 
-def _begin(phi: h5py.Dataset | np.ndarray, shape: tuple[int, int], state: Path | None) -> dict[str, np.ndarray]:
-    """The sums of an interrupted pass, or empty ones. `shape` is (n, J)."""
+def _sums_of(source: Stored | h5py.Dataset | np.ndarray, rows: slice, shift: np.ndarray, has: np.ndarray,
+             sets: np.ndarray) -> dict[str, np.ndarray]:  # fmt: skip
+    """The sums over some rows of activations, which `has` and `sets` (n, J) are of."""
+    if isinstance(source, Stored):
+        with h5py.File(source.path) as file:
+            return _sums_of(file[source.name], rows, shift, has, sets)
+    j, weights = has.shape[1], np.hstack([mixing(has), has]).T.astype(np.float32)
+    sums = {name: np.zeros((count, len(shift))) for name, count in {"mixed and has": 2 * j, "sets": j, "squares": j, "all": 2}.items()}
+    for piece_rows, piece in pieces(source, rows.start, rows.stop):
+        own = slice(piece_rows.start - rows.start, piece_rows.stop - rows.start)
+        in_set = sparse.csr_array(sets[own].T.astype(np.float32))
+        for begin in range(0, piece.shape[1], FEATURES):
+            block = slice(begin, begin + FEATURES)
+            x = piece[:, block] - shift[block]
+            sums["mixed and has"][:, block] += weights[:, own] @ x
+            sums["all"][0, block] += x.sum(axis=0)
+            sums["sets"][:, block] += in_set @ x
+            np.square(x, out=x)
+            sums["all"][1, block] += x.sum(axis=0)
+            sums["squares"][:, block] += in_set @ x
+    return sums
+
+
+def _begin(phi: h5py.Dataset | np.ndarray, n: int, state: Path | None) -> dict[str, np.ndarray]:
+    """The sums of an interrupted pass, or the mean of the first piece alone."""
     if state and state.exists():
         with np.load(state) as stored:
             return {name: stored[name] for name in stored.files}
-    n, j = shape
     first = phi[: min(ROWS, n)]
-    shift = first.reshape(len(first), -1).mean(axis=0, dtype=np.float64).astype(np.float32)
-    rows = {"mixed and has": 2 * j, "sets": j, "squares": j, "all": 2}
-    return {"done": np.array(0), "shift": shift} | {name: np.zeros((count, len(shift))) for name, count in rows.items()}
+    return {"done": np.array(0), "shift": first.reshape(len(first), -1).mean(axis=0, dtype=np.float64).astype(np.float32)}
 
 
 def pieces(phi: h5py.Dataset | np.ndarray, start: int, stop: int) -> Iterator[tuple[slice, np.ndarray]]:

@@ -1,6 +1,5 @@
 """Faces in a folder: pictures, whom they show, and the scores of their attributes; and how people are divided."""
 
-import itertools
 import zipfile
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -46,12 +45,12 @@ class Faces:
     eyes: tuple[float, ...] = ()
     landmarks: np.ndarray | None = None
 
-    def only(self, mask: np.ndarray) -> "Faces":
-        """The images where `mask` (n_images,) is true."""
-        paths = list(itertools.compress(self.paths, mask))
-        split = None if self.split is None else self.split[mask]
-        landmarks = None if self.landmarks is None else self.landmarks[mask]
-        return replace(self, paths=paths, people=self.people[mask], scores=self.scores[mask], split=split, landmarks=landmarks)
+    def only(self, which: np.ndarray | slice) -> "Faces":
+        """Some of the images: where a mask (n_images,) is true, those of some rows, or a slice."""
+        paths = [self.paths[row] for row in np.arange(len(self.paths))[which]]
+        split = None if self.split is None else self.split[which]
+        landmarks = None if self.landmarks is None else self.landmarks[which]
+        return replace(self, paths=paths, people=self.people[which], scores=self.scores[which], split=split, landmarks=landmarks)
 
 
 def image_path(root: Path, person: str, number: int) -> Path:

@@ -6,6 +6,7 @@ records), `labels.npz`, `heads.csv`, `mean.binaryproto`, `mean.npy` and `lmdb.js
 
 import io
 import shutil
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -19,26 +20,36 @@ from tqdm import tqdm
 from attr2face.data.alignment import Frame, cut_images
 from attr2face.data.faces import SPLITS, Faces, split_by_person
 from attr2face.data.preprocessing import to_blob_order
-from attr2face.errors import UserError
+from attr2face.errors import LostWorkersError, UserError
 from attr2face.files import atomic_write, write_json
 from attr2face.models import Model
+from attr2face.parallel import Machine, map_in_order
 from attr2face.pycaffe import caffe_pb2
 from attr2face.settings import Database
 from attr2face.user_nets import UserNet
 
 COMMIT = 1 << 29  # bytes of pixels that are written at a time
+SHARD = 256
 
 
 @dataclass(frozen=True)
 class Records:
-    """What the LMDBs of one split hold: some rows of faces, and their labels (n, H + 1), the class of each head and the person."""
+    """What the LMDBs of one split hold: n faces, and their labels (n, H + 1), the class of each head and the person."""
 
     faces: Faces
-    rows: np.ndarray
     labels: np.ndarray
 
 
-def build_lmdbs(faces: Faces, dataset: str, model: Model, settings: Database, seed: int, out: Path) -> None:
+@dataclass(frozen=True)
+class Reading:
+    """How pictures become images: where faces are in these, and whether they are stored as JPEG."""
+
+    frame: Frame
+    encoded: bool
+
+
+def build_lmdbs(faces: Faces, dataset: str, model: Model, settings: Database, seed: int, out: Path,
+                machine: Machine | None = None) -> None:  # fmt: skip
     """Write the LMDBs of some faces into the folder `out`; a later call continues where an interrupted one was.
 
     The label LMDB holds a datum of a class index per head and image, and the image's person as the last, counted over the training people
@@ -64,13 +75,15 @@ def build_lmdbs(faces: Faces, dataset: str, model: Model, settings: Database, se
         with tqdm(total=len(order), desc="LMDB", unit=" images") as bar:
             for name in SPLITS:
                 rows = order[split[order] == name]
-                records = Records(faces, rows, np.column_stack([labels, identity])[rows])
-                total = _write_split(out / name, records, frame, settings.encoded, bar)
+                records = Records(faces.only(rows), np.column_stack([labels, identity])[rows])
+                reading = Reading(frame, settings.encoded)
+                total = _write_split(out / name, records, reading, (machine or Machine()).beside_the_files, bar)
                 if name == "train":
                     _write_mean(out, (total / len(rows)).astype(np.float32), stated)
     except Exception as error:
         # Nothing that a later call could continue from: other images are another key. A full disk is not the images' fault.
-        unreadable = isinstance(error, UserError) and not isinstance(error.__cause__, OSError)
+        kept = isinstance(error, LostWorkersError) or isinstance(error.__cause__, OSError)
+        unreadable = isinstance(error, UserError) and not kept
         if unreadable or not any(out.glob("*_done.npz")):
             shutil.rmtree(out)
         raise
@@ -92,33 +105,65 @@ def open_for_writing(path: Path | str, size: int) -> lmdb.Environment:
     return lmdb.open(str(path), map_size=size, sync=False, lock=False)
 
 
-def _write_split(prefix: Path, records: Records, frame: Frame, encoded: bool, bar: tqdm) -> np.ndarray:
+def _write_split(prefix: Path, records: Records, reading: Reading, machine: Machine, bar: tqdm) -> np.ndarray:
     """Write one split's pair of LMDBs; return the sum of its images in blob order, (3, side, side).
 
     Images are written some thousand at a time, which bounds the memory that LMDB takes.
     """
-    side, n = frame.side, len(records.rows)
-    state, (done, total) = prefix.with_name(f"{prefix.name}_done.npz"), _begin(prefix, side)
-    images = cut_images(records.faces, records.rows[done:], frame)
+    side, n = reading.frame.side, len(records.labels)
+    state, (done, total), pixels_each = prefix.with_name(f"{prefix.name}_done.npz"), _begin(prefix, side), 3 * side**2
+    at_once, size = max(1, COMMIT // pixels_each), 4 * pixels_each * (n + 64)
+    commits = [slice(first, min(first + at_once, n)) for first in range(done, n, at_once)]
+    cuts = [slice(first, min(first + SHARD, rows.stop)) for rows in commits for first in range(rows.start, rows.stop, SHARD)]
     bar.update(done)
-    at_once, size = max(1, COMMIT // (3 * side**2)), 4 * side**2 * 3 * (n + 64)
     with open_for_writing(f"{prefix}_images", size) as pixels, open_for_writing(f"{prefix}_labels", 1 << 28) as classes:
-        for first in range(done, n, at_once):
-            new = pixels.stat()["entries"] <= first and classes.stat()["entries"] <= first
+        shards = zip(cuts, _shards(records.faces, reading, cuts, machine), strict=True)
+        for commit in commits:
+            new = max(pixels.stat()["entries"], classes.stat()["entries"]) <= commit.start
             with pixels.begin(write=True) as image_transaction, classes.begin(write=True) as label_transaction:
-                for i, image in enumerate(islice(images, at_once), start=first):
-                    blob, key, values = to_blob_order(image), f"{i:08d}".encode(), records.labels[i].tolist()
-                    label = caffe_pb2.Datum(channels=len(values), height=1, width=1, float_data=values)
-                    image_transaction.put(key, _image_datum(image, blob, encoded).SerializeToString(), append=new)
-                    label_transaction.put(key, label.SerializeToString(), append=new)
-                    total += blob
-                    bar.update()
+                for rows, (images, their_sum) in shards:
+                    for i, image in enumerate(images, start=rows.start):
+                        key, values = f"{i:08d}".encode(), records.labels[i].tolist()
+                        label = caffe_pb2.Datum(channels=len(values), height=1, width=1, float_data=values)
+                        image_transaction.put(key, image, append=new)
+                        label_transaction.put(key, label.SerializeToString(), append=new)
+                        bar.update()
+                    total += their_sum
+                    if rows.stop == commit.stop:
+                        break
             # What the state says is written has to be on the disk before it.
             pixels.sync(True)
             classes.sync(True)
             with atomic_write(state) as temporary, temporary.open("wb") as file:
-                np.savez(file, done=i + 1, total=total)
+                np.savez(file, done=commit.stop, total=total)
     return total
+
+
+def _shards(faces: Faces, reading: Reading, cuts: list[slice], machine: Machine) -> Iterator[tuple[list[bytes], np.ndarray]]:
+    """What `_serialised` makes of each cut of the pictures, in order.
+
+    On this machine threads decode ahead; so they do for pictures in an archive, which workers cannot open together.
+    """
+    if machine.cluster and isinstance(faces.root, Path):
+        yield from map_in_order(machine.without_caffe, _read_shard, [(faces.only(cut), reading) for cut in cuts])
+        return
+    images = cut_images(faces, range(cuts[0].start if cuts else 0, len(faces.paths)), reading.frame)
+    for cut in cuts:
+        yield _serialised(islice(images, cut.stop - cut.start), reading)
+
+
+def _read_shard(faces: Faces, reading: Reading) -> tuple[list[bytes], np.ndarray]:
+    return _serialised(cut_images(faces, range(len(faces.paths)), reading.frame), reading)
+
+
+def _serialised(images: Iterable[np.ndarray], reading: Reading) -> tuple[list[bytes], np.ndarray]:
+    """Images as Caffe's messages, and their sum in blob order (3, side, side), of whole numbers and so exact."""
+    messages, total = [], np.zeros((3, reading.frame.side, reading.frame.side), np.float64)
+    for image in images:
+        blob = to_blob_order(image)
+        messages.append(_image_datum(image, blob, reading.encoded).SerializeToString())
+        total += blob
+    return messages, total
 
 
 def _begin(prefix: Path, side: int) -> tuple[int, np.ndarray]:

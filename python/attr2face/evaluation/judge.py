@@ -5,7 +5,7 @@ nets and datasets.
 """
 
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
 import h5py
@@ -125,7 +125,7 @@ def _features(database: FaceDatabase, rows: np.ndarray, machine: Machine) -> np.
     """`features` of some rows of a database: (n, d) float32."""
     tasks, chunks = [(database.folder, rows[first : first + CHUNK]) for first in range(0, len(rows), CHUNK)], []
     with tqdm(total=len(rows), desc="HOG and colours", unit=" images") as bar:
-        for chunk in map_in_order(replace(machine, single_thread=True), _features_of, tasks):
+        for chunk in map_in_order(machine.without_caffe, _features_of, tasks):
             chunks.append(chunk)
             bar.update(len(chunk))
     return np.concatenate(chunks)

@@ -95,7 +95,8 @@ def train_rank(run: TrainingRun, rank: int, ranks: int, session: bytes | None) -
     with tqdm(total=total, initial=done, desc="training", unit=" images", smoothing=0.1) as bar:
         while solver.iter < run.iterations:
             steps = min(DISPLAY, run.snapshot - solver.iter % run.snapshot, run.iterations - solver.iter)
-            solver.step(steps)
+            for _ in range(steps):
+                solver.step(1)  # one at a time, as Caffe keeps all other threads of Python waiting
             loss = total_loss(solver)
             if not np.isfinite(loss):
                 raise UserError(f"the loss is {loss} at iteration {solver.iter}; lower the learning rate (RATE)")

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from matplotlib import rc_context
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyBboxPatch
 from scipy import stats
@@ -25,9 +26,9 @@ COLUMN = 7.0
 
 
 def save(figure: Figure, out: Path) -> None:
-    """Write a figure as `out`.png and `out`.svg, whole."""
+    """Write a figure as `out`.png and `out`.svg, whole; the names of an SVG's parts are drawn from a fixed word, not at random."""
     for kind in ("png", "svg"):
-        with atomic_write(out.with_suffix(f".{kind}")) as temporary:
+        with atomic_write(out.with_suffix(f".{kind}")) as temporary, rc_context({"svg.hashsalt": "attr2face"}):
             figure.savefig(temporary, format=kind, dpi=150, metadata={"Date": None} if kind == "svg" else {})
 
 

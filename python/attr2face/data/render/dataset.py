@@ -1,6 +1,6 @@
 """The rendered dataset, written in LFW's layout."""
 
-from dataclasses import replace
+import io
 from pathlib import Path
 
 from PIL import Image
@@ -16,26 +16,33 @@ from attr2face.settings import Rendering
 
 def render_dataset(settings: Rendering, seed: int, out: Path, machine: Machine) -> None:
     """Render `pictures` of each of `people` to `out`/images, and write their scores to `out`/attributes.txt."""
-    tasks = [(settings, seed, person, out / "images") for person in range(settings.people)]
+    tasks = [(settings, seed, person) for person in range(settings.people)]
     rows = []
     with tqdm(desc="rendering", total=settings.people * settings.pictures, unit=" faces") as bar:
-        for of_person in map_in_order(replace(machine, single_thread=True), _render_person, tasks):
-            rows += of_person
-            bar.update(len(of_person))
+        for person, pictures in enumerate(map_in_order(machine.without_caffe, _render_person, tasks)):
+            for number, (row, jpeg) in enumerate(pictures, start=1):
+                path = image_path(out / "images", _name(person), number)
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.write_bytes(jpeg)
+                rows.append(row)
+            bar.update(len(pictures))
     with (out / "attributes.txt").open("w") as file:
         file.write("# rendered faces: attribute scores, positive where the picture shows it\n")
         file.write("\t".join(["#", "person", "imagenum", *pubfig().names]) + "\n")
         file.writelines(rows)
 
 
-def _render_person(settings: Rendering, seed: int, person: int, images: Path) -> list[str]:
-    """Render all pictures of a person; return their rows of the attribute file."""
-    name, rows = f"Person {person:04d}", []
+def _name(person: int) -> str:
+    return f"Person {person:04d}"
+
+
+def _render_person(settings: Rendering, seed: int, person: int) -> list[tuple[str, bytes]]:
+    """Render all pictures of a person: for each its row of the attribute file, and the JPEG."""
+    pictures = []
     for number in range(1, settings.pictures + 1):
-        picture = picture_of(seed, person, number)
-        path = image_path(images, name, number)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        Image.fromarray(render(picture, settings.size)).save(path, quality=95)
+        picture, jpeg = picture_of(seed, person, number), io.BytesIO()
+        Image.fromarray(render(picture, settings.size)).save(jpeg, "JPEG", quality=95)
         scores = mislabelled(picture, settings.label_noise).scores
-        rows.append("\t".join([name, str(number), *(f"{score:.4f}" for score in scores)]) + "\n")
-    return rows
+        row = "\t".join([_name(person), str(number), *(f"{score:.4f}" for score in scores)]) + "\n"
+        pictures.append((row, jpeg.getvalue()))
+    return pictures
