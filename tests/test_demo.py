@@ -318,12 +318,21 @@ def test_a_link_is_shown_as_it_asks(browser, address):
     browser.get(f"{address}/?attributes=smiling:4.37,!wearing_hat&strength=1.1&variety=0.3&face=998")
     assert [by_id(browser, f"{name}-value").text for name in ("strength", "variety")] == ["1.10", "0.30"]
     assert [row.text.split("\n")[:2] for row in browser.find_elements(By.CSS_SELECTOR, "#wanted li")] == [
-        ["Smiling", "4.37"], ["Wearing Hat", "0.00"]]  # fmt: skip
+        ["Smiling", "4.37"], ["Wearing Hat", "not"]]  # fmt: skip
     wait_for_faces(browser)
     recipe = json.loads(urllib.parse.unquote(by_id(browser, "recipe").get_attribute("href").partition(",")[2]))
     shown = {name: recipe[name] for name in ("attributes", "strength", "variety", "face")}
     assert shown == {"attributes": {"Smiling": 4.37, "Wearing Hat": 0}, "strength": 1.1, "variety": 0.3, "face": 998}
     assert len(browser.find_elements(By.CSS_SELECTOR, "#choices button")) == 4
+
+
+def test_what_the_judge_sees_is_marked_where_it_is_not_what_was_asked_for(browser, address):
+    browser.get(f"{address}/?attributes=Male,!Bald")
+    wait_for_faces(browser)
+    rows = browser.find_elements(By.CSS_SELECTOR, "#reading tr")
+    marked = {row.find_element(By.TAG_NAME, "th").text: row.find_elements(By.CLASS_NAME, "no") != [] for row in rows}
+    seen = {row.find_element(By.TAG_NAME, "th").text: "does not" not in row.text for row in rows}
+    assert marked == {"Male": not seen["Male"], "Bald": seen["Bald"]}
 
 
 @pytest.mark.parametrize("width", [1280, 400])

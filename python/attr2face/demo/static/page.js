@@ -46,11 +46,11 @@ function row(name) {
   const weight = weights.get(name);
   const max = Math.max(start.most.weight, weight); // a link may ask for more
   const slider = element("input", { type: "range", min: 0, max, step: "any", value: weight, ariaLabel: `Weight of ${name}` });
-  const value = element("output", { textContent: weight.toFixed(2) });
+  const value = element("output", { textContent: shownWeight(weight) });
   const remove = element("button", { type: "button", textContent: "×", ariaLabel: `Remove ${name}` });
   slider.addEventListener("input", () => {
     weights.set(name, rounded(slider.value));
-    value.textContent = weights.get(name).toFixed(2);
+    value.textContent = shownWeight(weights.get(name));
     showWhetherPossible();
   });
   remove.addEventListener("click", () => {
@@ -60,6 +60,10 @@ function row(name) {
     box.focus();
   });
   return element("li", {}, element("span", { textContent: name }), slider, value, remove);
+}
+
+function shownWeight(weight) {
+  return weight === 0 ? "not" : weight.toFixed(2);
 }
 
 function showClashes() {
@@ -160,7 +164,7 @@ function choose(face) {
   at("face").src = face.picture;
   at("face").alt = `Generated face: ${describe(face.recipe.attributes)}`;
   at("face").dataset.number = face.number;
-  at("reading").replaceChildren(...face.reading.map(readingRow));
+  at("reading").replaceChildren(...face.reading.map((seen) => readingRow(seen, face.recipe.attributes[seen.attribute] > 0)));
   const name = `${face.recipe.name}-${face.number}`;
   Object.assign(at("picture"), { href: face.picture, download: `${name}.png` });
   const recipe = { link: `/?${face.settings}`, ...face.recipe };
@@ -175,8 +179,8 @@ function describe(attributes) {
   return Object.entries(attributes).map(([name, weight]) => (weight === 1 ? name : weight === 0 ? `not ${name}` : `${name} (weight ${weight})`)).join(", ");
 }
 
-function readingRow(seen) {
-  const judge = element("td", { textContent: seen.seen ? "sees it" : "does not see it", className: seen.seen ? "" : "no" });
+function readingRow(seen, wanted) {
+  const judge = element("td", { textContent: seen.seen ? "sees it" : "does not see it", className: seen.seen === wanted ? "" : "no" });
   const accuracy = seen.accuracy === null ? "not measured" : percent(seen.accuracy);
   const cells = [judge, element("td", { textContent: accuracy }), element("td", { textContent: percent(seen.net) })];
   return element("tr", {}, element("th", { scope: "row", textContent: seen.attribute }), ...cells);
