@@ -83,6 +83,11 @@ places() {
     echo "https://github.com/BVLC/caffe/archive/$commit.tar.gz"
 }
 
+# The vector instructions that the compiler uses: attr2face compares them with the processor's before it loads Caffe.
+instructions() {
+    clean g++ "-march=${MARCH:-native}" -Q --help=target | sed -nE 's/^ *-m(avx[0-9a-z]*|fma|f16c)\s+\[enabled\]$/\1/p'
+}
+
 # Compile in a scratch folder and move the result into place whole, so that an interrupted build leaves nothing.
 build() {
     local prefix=$1
@@ -105,6 +110,7 @@ build() {
         grep --line-buffered -oE '^ *[0-9]+%' | bash "$here/bar.sh" "  compiling" ||
         fail "the build failed: $(grep -m 1 -A 4 'error:' ninja.log)"
     rm -rf "stage$prefix/python" && ln -s lib/python3/dist-packages "stage$prefix/python"
+    instructions >"stage$prefix/instructions"
     mv -T "stage$prefix" "$prefix"
 }
 
