@@ -95,7 +95,7 @@ distclean:  ## remove .venv and the Caffe built in the cache
 
 # What one face needs.
 SETUP = CONDA=$(call quote,$(CONDA)) MARCH=$(call quote,$(MARCH)) CUDA_ARCH=$(call quote,$(CUDA_ARCH)) CAFFE_ROOT=$(call quote,$(CAFFE_ROOT)) bash setup
-$(READY): $(wildcard setup/*.sh setup/patches/*.patch) setup/lock/core.txt pyproject.toml
+$(READY): $(wildcard setup/*.sh setup/patches/*.patch) setup/onednn.txt setup/lock/core.txt pyproject.toml
 	@$(SETUP)/plan.sh $(VENV)
 	@$(SETUP)/system.sh
 	@$(SETUP)/python.sh $(VENV) setup/lock/core.txt
