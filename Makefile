@@ -105,7 +105,7 @@ data align lmdb pretrain finetune activations cgmm generator generate edit basel
 
 # What one face needs. The stamp names CAFFE_ROOT, and there is only one: another CAFFE_ROOT, or none, sets Caffe up again.
 SETUP = CONDA=$(call quote,$(CONDA)) MARCH=$(call quote,$(MARCH)) CUDA_ARCH=$(call quote,$(CUDA_ARCH)) CAFFE_ROOT=$(call quote,$(CAFFE_ROOT)) bash setup
-$(READY): $(wildcard setup/*.sh setup/patches/*.patch) setup/lock/core.txt pyproject.toml
+$(READY): $(wildcard setup/*.sh setup/patches/*.patch) setup/onednn.txt setup/lock/core.txt pyproject.toml
 	@$(SETUP)/plan.sh $(VENV)
 	@$(SETUP)/system.sh
 	@$(SETUP)/python.sh $(VENV) setup/lock/core.txt

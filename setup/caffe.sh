@@ -46,11 +46,24 @@ cuda_options() {
         options+=(-DUSE_NCCL=ON "-DNCCL_INCLUDE_DIR=$toolkit/include" "-DNCCL_LIBRARIES=$toolkit/lib64/libnccl.so")
 }
 
+# oneDNN, unpacked of its wheels, where there are some for this processor: BLAS convolves without it.
+onednn() {
+    [ "$(uname -m)" = x86_64 ] || return 0
+    "$python" -m pip --disable-pip-version-check download --quiet --no-deps --require-hashes -r "$here/onednn.txt" -d wheels >pip.log 2>&1 ||
+        fail "pip could not download oneDNN; check the network and run make again: $(grep -m 1 ERROR pip.log)"
+    local wheel
+    for wheel in wheels/*.whl; do
+        "$python" -m zipfile -e "$wheel" unpacked
+    done
+    mkdir onednn && mv unpacked/onednn_devel*.data/data/include unpacked/onednn_cpu*.data/data/lib onednn
+    options+=(-DUSE_DNNL=ON "-DDNNL_INCLUDE_DIR=$PWD/onednn/include" "-DDNNL_LIBRARY=$PWD/onednn/lib/libdnnl.so")
+}
+
 # Everything that the binary depends on: sources and options, Python, numpy, the system's libraries, the processor.
 key() {
     {
         echo "${options[@]}"
-        cat "$here/caffe.sh" "$here/patches/"*.patch /etc/os-release
+        cat "$here/caffe.sh" "$here/onednn.txt" "$here/patches/"*.patch /etc/os-release
         "$python" -c 'import numpy, sys; print(sys.version, numpy.__version__)'
         clean g++ "-march=${MARCH:-native}" -Q --help=target --version
         if [ -n "$conda" ]; then
@@ -83,11 +96,17 @@ places() {
     echo "https://github.com/BVLC/caffe/archive/$commit.tar.gz"
 }
 
+# The vector instructions that the compiler uses: attr2face compares them with the processor's before it loads Caffe.
+instructions() {
+    clean g++ "-march=${MARCH:-native}" -Q --help=target | sed -nE 's/^ *-m(avx[0-9a-z]*|fma|f16c)\s+\[enabled\]$/\1/p'
+}
+
 # Compile in a scratch folder and move the result into place whole, so that an interrupted build leaves nothing.
 build() {
     local prefix=$1
     echo "Caffe 1/4: fetching the source"
     bash "$here/source.sh" src "$contents_sha256" "${source[@]}"
+    onednn
 
     echo "Caffe 2/4: patching"
     for patch in "$here/patches/"*.patch; do
@@ -105,6 +124,8 @@ build() {
         grep --line-buffered -oE '^ *[0-9]+%' | bash "$here/bar.sh" "  compiling" ||
         fail "the build failed: $(grep -m 1 -A 4 'error:' ninja.log)"
     rm -rf "stage$prefix/python" && ln -s lib/python3/dist-packages "stage$prefix/python"
+    [ ! -d onednn ] || cp onednn/lib/libdnnl.so.3 "stage$prefix/lib"
+    instructions >"stage$prefix/instructions"
     mv -T "stage$prefix" "$prefix"
 }
 

@@ -15,4 +15,4 @@ echo "set-up, in $venv and $cache:"
 printf '  %-18s %8s %8s %8s\n' '' download disk time
 bash "$(dirname "$0")/system.sh" --missing >/dev/null 2>&1 || row "system packages" 160 830 1
 [ -e "$venv/bin/attr2face" ] || row "Python packages" 190 690 1
-row "Caffe, if not built" 9 160 $((1 + 7 / cpus))
+row "Caffe, if not built" 43 210 $((1 + 7 / cpus))

@@ -115,3 +115,16 @@ def test_the_compilers_hear_nothing_of_an_active_conda_environment(tmp_path):
     done = shell(f"conda=\n{function('caffe.sh', 'clean')}\nclean printenv", PATH=f"{tmp_path}/bin:{os.environ['PATH']}", **leaks)
     heard = dict(line.split("=", 1) for line in done.stdout.splitlines())
     assert heard == {"HOME": "/home/user", "PATH": "/usr/bin:/bin", "LC_ALL": "C.UTF-8"}
+
+
+NO_HOST = "pip could not download oneDNN; check the network and run make again: ERROR: no such host"
+
+
+@pytest.mark.parametrize(("machine", "said"), [("aarch64", ""), ("x86_64", NO_HOST)])
+def test_onednn_is_downloaded_where_there_are_wheels(tmp_path, machine, said):
+    program(tmp_path / "bin", "uname", f"echo {machine}")
+    program(tmp_path / "bin", "python", "echo ERROR: no such host; exit 1")
+    script = f"fail() {{ echo $1 >&2; exit 2; }}; cd {tmp_path}; python=python here={SETUP}\n{function('caffe.sh', 'onednn')}\nonednn"
+    done = shell(script, PATH=f"{tmp_path}/bin:/usr/bin:/bin")
+    assert done.stderr.strip() == said
+    assert done.returncode == (2 if said else 0)

@@ -68,7 +68,7 @@ def test_training_images_are_there_with_several_random_crops_and_validation_imag
         image = next(database.images([training[i]]))
         net.blobs["data"].data[0] = database.augmented(image, np.random.default_rng([5, k * len(training) + i]))
         net.forward()
-        assert np.allclose(found[k, i], net.blobs["pool5"].data[0], atol=1e-5)
+        assert np.allclose(found[k, i], net.blobs["pool5"].data[0], atol=1e-4)  # a batch is rounded in another way
     assert np.abs(found[0] - found[1]).max() > 1e-3, "another crop each time"
     (expected,) = activations(Extraction(database.folder, weights, "pool5"), database.rows("val"), ALONE)
     assert np.allclose(stored(cache / "fc6", "val_images"), expected, atol=1e-5)

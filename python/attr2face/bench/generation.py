@@ -1,56 +1,143 @@
-"""Speed of a step of generation: beside a plain pycaffe loop, beside PyTorch, and beside what the processor could do at most."""
+"""Speeds of nets: beside a plain pycaffe loop, beside PyTorch, and beside what the processor could do at most.
+
+Weights and images are random: how long a pass takes does not depend on them.
+"""
 
 import json
 import subprocess
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
 
-from attr2face.bench.timing import compare, row, seconds
+from attr2face.bench.timing import compare, compare_times, seconds
 from attr2face.data.database import FaceDatabase
 from attr2face.data.preprocessing import Preprocessing
 from attr2face.errors import UserError
 from attr2face.generation.descent import Descent
 from attr2face.generation.objective import Objective, activations_of
 from attr2face.generation.presets import PRESETS
-from attr2face.models import Model
+from attr2face.models import MODELS, Model
 from attr2face.network import prototxt
-from attr2face.network.weights import load
+from attr2face.network.prototxt import Learning
+from attr2face.network.weights import load, unfilled
 from attr2face.pycaffe import caffe
+from attr2face.pycaffe import layers as L
 
 STEPS = 4
+# What PyTorch is asked to do (torch_step.py).
+INVERT, EXTRACT, TRAIN = "invert", "extract", "train"
+
+
+@dataclass(frozen=True)
+class Work:
+    """A step of one kind: `operations` are the floating-point operations of its products."""
+
+    kind: str
+    model: Model
+    layer: str
+    batch: int
+    step: Callable[[], object]
+    operations: float
+    frozen: bool = True
+
+    def __str__(self) -> str:
+        kind = {INVERT: "inversion to", EXTRACT: "extraction of", TRAIN: "training to"}[self.kind]
+        return f"{self.model.name}, {kind} {self.layer}, {self.batch} at once: a step"
 
 
 def generating(database: FaceDatabase, weights: Path, torch: str, rounds: int) -> Iterator[dict]:
-    """Rows for conv5_3 and fc6, and for one canvas and eight; `torch` is a Python that has PyTorch, or empty."""
-    for layer in ("conv5_3", "fc6"):
-        for batch in (1, 8):
-            yield from _rows(database, weights, layer, batch, torch, rounds)
+    """Rows for both models: inversion at conv5_3 and fc6 with one canvas and eight, extraction, and training.
+
+    Parameters
+    ----------
+    database : FaceDatabase
+        Whose net has the weights in the file `weights`: the share of a descent outside Caffe is measured with it.
+    torch : str
+        A Python that has PyTorch, or empty.
+    """
+    yield _outside(database, weights)
+    for model in MODELS.values():
+        for layer in ("conv5_3", "fc6"):
+            for batch in (1, 8):
+                yield from _inverting(model, layer, batch, torch, rounds)
+        yield from _rows(_extraction(model), torch, rounds)
+        yield from _rows(_training(model), torch, rounds)
 
 
-def _rows(database: FaceDatabase, weights: Path, layer: str, batch: int, torch: str, rounds: int) -> Iterator[dict]:
-    model, rng = database.model, np.random.default_rng(0)
-    what = f"{model.name}, {layer}, {batch} at once: a step"
-    x, other = rng.standard_normal((2, batch, 3, model.crop, model.crop)).astype(np.float32) * 30 * model.scale
-    net = load(prototxt.generation(model, layer, batch), weights)
-    objective = Objective(net, layer, activations_of(other, net, layer))
-    plain = _plain_loop(weights, model, layer, x, objective.target)
-    yield compare(f"{what} against pycaffe with force_backward", lambda: _repeat(lambda: objective(x)), plain, STEPS * batch, rounds)
-    ours = _median_step(objective, x)
+def _outside(database: FaceDatabase, weights: Path) -> dict:
+    model = database.model
+    net = load(prototxt.generation(model, "conv5_3"), weights)
+    objective = Objective(net, "conv5_3", activations_of(_images(model, 1), net, "conv5_3"))
+    share = share_outside_caffe(objective, database.preprocessing)
+    return {"what": f"{model.name}, conv5_3: share of a descent outside Caffe", "ours": f"{share:.1%}"}
+
+
+def _rows(work: Work, torch: str, rounds: int) -> Iterator[dict]:
     if torch:
-        theirs = _torch_step(torch, model, layer, batch)
-        yield row(f"{what} against PyTorch", batch / ours, batch / theirs, theirs / ours)
-    floor = 2 * operations(net) / sgemm_peak()
-    yield row(f"{what} against its products at sgemm's peak", batch / ours, batch / floor, floor / ours)
-    yield {"what": f"{what}: share outside Caffe", "ours": f"{share_outside_caffe(objective, database.preprocessing):.1%}"}
+        yield compare_times(f"{work} against PyTorch", lambda: _median(work), lambda: _torch_step(torch, work), work.batch, rounds)
+    what = f"{work} against its products at sgemm's peak"
+    yield compare_times(what, lambda: _median(work), lambda: work.operations / sgemm_peak(), work.batch, rounds)
 
 
-def _torch_step(torch: str, model: Model, layer: str, batch: int) -> float:
-    settings = {"widths": model.widths, "batch_norm": model.batch_norm, "crop": model.crop, "layer": layer, "batch": batch, "steps": STEPS}
+def _inverting(model: Model, layer: str, batch: int, torch: str, rounds: int) -> Iterator[dict]:
+    net, x = _net(prototxt.generation(model, layer, batch)), _images(model, batch)
+    objective = Objective(net, layer, np.zeros(net.blobs[layer].data.shape, np.float32))
+    work = Work(INVERT, model, layer, batch, lambda: objective(x), 2 * operations(net))
+    plain = _plain_loop(model, layer, x, objective.target)
+    what = f"{work} against pycaffe with force_backward"
+    yield compare(what, lambda: _repeat(work.step), lambda: _repeat(plain), STEPS * batch, rounds)
+    yield from _rows(work, torch, rounds)
+
+
+def _extraction(model: Model, batch: int = 8) -> Work:
+    net = _net(prototxt.deploy(model, batch))
+    net.blobs["data"].data[...] = _images(model, batch)
+    return Work(EXTRACT, model, "conv5_3", batch, lambda: net.forward(end="relu5_3"), operations(net, ("conv",)))
+
+
+def _training(model: Model, batch: int = 8) -> Work:
+    """Forward and backward without the solver: mini learns in all layers, VGG-Face above the convolutions, as they are finetuned."""
+    frozen = not model.batch_norm
+    n = caffe.NetSpec()
+    n.data, n.target = L.Input(ntop=2, shape=[{"dim": [batch, 3, model.crop, model.crop]}, {"dim": [batch, model.widths[-1]]}])
+    n.loss = L.EuclideanLoss(prototxt.trunk(n, n.data, model, Learning("fc6" if frozen else "none"), until="fc6"), n.target)
+    net = _net(str(n.to_proto()), caffe.TRAIN)
+    net.blobs["data"].data[...] = _images(model, batch)
+
+    def step() -> None:
+        net.forward()
+        net.backward()
+
+    count = operations(net, ("conv",)) * (1 if frozen else 3) + operations(net, ("fc",)) * (2 if frozen else 3)
+    return Work(TRAIN, model, "fc6", batch, step, count, frozen)
+
+
+def _net(text: str, phase: int = caffe.TEST) -> caffe.Net:
+    """A net of random weights with which activations neither die nor grow."""
+    net = unfilled(text, phase)
+    for blobs in net.params.values():
+        if len(blobs) == 3:  # of BatchNorm: running variances, and what to divide them by
+            blobs[1].data[...] = blobs[2].data[...] = 1
+    return net
+
+
+def _images(model: Model, batch: int) -> np.ndarray:
+    return np.random.default_rng(0).standard_normal((batch, 3, model.crop, model.crop)).astype(np.float32) * 30 * model.scale
+
+
+def _median(work: Work) -> float:
+    work.step()
+    return float(np.median([seconds(work.step) for _ in range(STEPS)]))
+
+
+def _torch_step(torch: str, work: Work) -> float:
+    model = work.model
+    settings = {"kind": work.kind, "widths": model.widths, "batch_norm": model.batch_norm, "crop": model.crop, "layer": work.layer,
+                "batch": work.batch, "steps": STEPS, "frozen": work.frozen}  # fmt: skip
     command = [torch, Path(__file__).with_name("torch_step.py"), json.dumps(settings)]
     done = subprocess.run(command, capture_output=True, text=True)
     if done.returncode:
@@ -59,9 +146,9 @@ def _torch_step(torch: str, model: Model, layer: str, batch: int) -> float:
     return float(done.stdout)
 
 
-def _plain_loop(weights: Path, model: Model, layer: str, x: np.ndarray, target: np.ndarray) -> Callable[[], None]:
-    """Steps as users of Caffe commonly write them: all gradients are computed, that of the image among them."""
-    net = load("force_backward: true\n" + prototxt.deploy(model, len(x)), weights)
+def _plain_loop(model: Model, layer: str, x: np.ndarray, target: np.ndarray) -> Callable[[], None]:
+    """A step as users of Caffe commonly write it: all gradients are computed, that of the image among them."""
+    net = _net("force_backward: true\n" + prototxt.deploy(model, len(x)))
     last = f"relu{layer.removeprefix('conv').removeprefix('fc')}"
 
     def step() -> None:
@@ -70,7 +157,7 @@ def _plain_loop(weights: Path, model: Model, layer: str, x: np.ndarray, target: 
         net.blobs[layer].diff[...] = net.blobs[layer].data - target
         net.backward(start=last)
 
-    return lambda: _repeat(step)
+    return step
 
 
 def _repeat(step: Callable[[], object]) -> None:
@@ -78,16 +165,11 @@ def _repeat(step: Callable[[], object]) -> None:
         step()
 
 
-def _median_step(objective: Objective, x: np.ndarray) -> float:
-    objective(x)
-    return float(np.median([seconds(lambda: objective(x)) for _ in range(STEPS)]))
-
-
-def operations(net: caffe.Net) -> float:
-    """Floating-point operations of a forward pass in the products of convolutions and inner products, two for each multiplication."""
+def operations(net: caffe.Net, layers: tuple[str, ...] = ("conv", "fc")) -> float:
+    """Floating-point operations of a forward pass in the products of such layers, two for each multiplication."""
     total = 0
     for name, (weights, *_) in net.params.items():
-        if name.startswith(("conv", "fc")):
+        if name.startswith(layers):
             total += 2 * weights.count * net.blobs[name].count / weights.shape[0]
     return total
 

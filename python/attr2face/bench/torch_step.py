@@ -1,5 +1,6 @@
-"""Seconds of a step of inversion in PyTorch on the CPU, for the same net. `make bench TORCH=...` runs this with a Python that has torch.
+"""Seconds of a step of inversion, extraction or training in PyTorch on the CPU, for the same net.
 
+`make bench TORCH=...` runs this with a Python that has torch.
 It reads its settings as JSON from the command line and prints the median.
 """
 
@@ -7,6 +8,7 @@ import json
 import statistics
 import sys
 import time
+from collections.abc import Callable
 
 import torch
 from torch import nn
@@ -29,18 +31,41 @@ def network(widths: list[int], batch_norm: bool, crop: int, layer: str) -> nn.Se
     return nn.Sequential(*layers)
 
 
+def stepping(settings: dict) -> Callable[[], None]:
+    """A step of the kind that is asked for."""
+    net = network(settings["widths"], settings["batch_norm"], settings["crop"], settings["layer"])
+    x = torch.randn(settings["batch"], 3, settings["crop"], settings["crop"])
+    if settings["kind"] == "extract":
+        net.eval()
+
+        def step() -> None:
+            with torch.no_grad():
+                net(x)
+
+        return step
+    if settings["kind"] == "invert":
+        net.eval().requires_grad_(False)
+        x.requires_grad_(True)
+    elif settings["frozen"]:
+        for layer in net:
+            layer.requires_grad_(isinstance(layer, nn.Linear))
+    with torch.no_grad():
+        target = net(torch.randn_like(x))
+
+    def step() -> None:
+        (net(x) - target).square().sum().backward()
+        x.grad = None
+
+    return step
+
+
 def main() -> None:
     """Time the steps that the settings ask for."""
     settings = json.loads(sys.argv[1])
-    net = network(settings["widths"], settings["batch_norm"], settings["crop"], settings["layer"]).eval().requires_grad_(False)
-    x = torch.randn(settings["batch"], 3, settings["crop"], settings["crop"], requires_grad=True)
-    with torch.no_grad():
-        target = net(torch.randn_like(x))
-    times = []
+    step, times = stepping(settings), []
     for _ in range(settings["steps"] + 1):
         begin = time.perf_counter()
-        (net(x) - target).square().sum().backward()
-        x.grad = None
+        step()
         times.append(time.perf_counter() - begin)
     print(statistics.median(times[1:]))
 

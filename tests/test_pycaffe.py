@@ -1,0 +1,56 @@
+"""Caffe's import: a Caffe that was compiled for another processor is not run."""
+
+import os
+import platform
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.test_setup import function, shell
+
+
+@pytest.fixture
+def nets(tmp_path):
+    """Write the nets with a Caffe of which only the record of its instructions is there."""
+    package = tmp_path / "python" / "caffe"
+    package.mkdir(parents=True)
+    (package / "__init__.py").write_text("raise SystemExit('Caffe is loaded')")
+    path = os.pathsep.join([str(package.parent), os.environ.get("PYTHONPATH", "")])
+
+    def run(instructions: str) -> subprocess.CompletedProcess:
+        (tmp_path / "instructions").write_text(instructions)
+        command = [sys.executable, "-m", "attr2face", "nets"]
+        return subprocess.run(command, capture_output=True, text=True, env=os.environ | {"PYTHONPATH": path})
+
+    return run
+
+
+def test_a_caffe_for_another_processor_ends_in_a_sentence(nets, tmp_path):
+    done = nets("fma\navx2\navx4096")
+    assert done.returncode == 2
+    assert done.stderr.startswith(f"attr2face: the Caffe in {tmp_path} was compiled for another processor")
+    assert "avx4096" in done.stderr
+    assert "MARCH" in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+def test_a_caffe_without_special_instructions_is_loaded(nets):
+    assert nets("").stderr == "Caffe is loaded\n"
+
+
+def instructions(**environment: str) -> subprocess.CompletedProcess:
+    """What setup/caffe.sh records."""
+    return shell(f'clean() {{ "$@"; }}\n{function("caffe.sh", "instructions")}\ninstructions', **environment)
+
+
+def test_this_processor_has_the_instructions_that_are_compiled_for_it():
+    recorded = set(instructions().stdout.split())
+    assert recorded <= set(Path("/proc/cpuinfo").read_text().replace("_", "").split())
+
+
+def test_a_generation_of_processors_has_the_instructions_that_gcc_documents():
+    if platform.machine() != "x86_64":
+        pytest.skip("GCC knows x86-64-v3 on x86-64 only")
+    assert instructions(MARCH="x86-64-v3").stdout.split() == ["avx", "avx2", "f16c", "fma"]
