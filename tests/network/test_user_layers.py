@@ -127,6 +127,15 @@ def test_a_depth_within_a_block_cannot_be_cached(nets):
         user_layers.blob_below(model, "branch_b")
 
 
+@pytest.mark.parametrize("freeze", ["bn_conv1", "scale_conv1", "conv1_relu"])
+def test_a_depth_among_layers_in_place_cannot_be_cached(nets, freeze):
+    """A cache would hold conv1 after its ReLU, and the layers above would change it again."""
+    model = nets["residual"][1]
+    chain = replace(model, net=model.net.partition('layer {\n  name: "branch_a"')[0], output="conv1")
+    with pytest.raises(UserError, match=f"FREEZE={freeze}: the layers from it on change conv1 in place.*CACHE=no"):
+        user_layers.blob_below(chain, freeze)
+
+
 def test_heads_read_activations_between_blocks_and_not_within_one(nets, databases):
     path, model = nets["residual"]
     net = load(prototxt.deploy(model, len(ROWS)), path.with_suffix(".caffemodel"))

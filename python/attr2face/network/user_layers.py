@@ -81,12 +81,12 @@ def _set_rate(layer: caffe_pb2.LayerParameter, rate: float, blobs: int) -> None:
 
 
 def blob_below(model: UserNet, stage: str) -> str:
-    """The one blob that a layer and all above it read of what is below.
+    """The one blob that a layer and all above it read of what is below: what a cache holds.
 
     Raises
     ------
     UserError
-        If they read several.
+        If they read several, or write into it, as the cache holds a blob after all layers in place.
     """
     if stage == "heads":
         return model.output
@@ -97,6 +97,11 @@ def blob_below(model: UserNet, stage: str) -> str:
     if len(set(read)) != 1:
         raise UserError(
             f"FREEZE={stage}: the layers from it on read {' and '.join(dict.fromkeys(read))}; choose a layer where the net is one path"
+        )
+    if read[0] in inner:
+        raise UserError(
+            f"FREEZE={stage}: the layers from it on change {read[0]} in place, so it cannot be cached; "
+            f"choose a layer behind them, or set CACHE=no"
         )
     return read[0]
 
