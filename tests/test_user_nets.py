@@ -7,6 +7,8 @@ import pytest
 
 from attr2face.data.preprocessing import Preprocessing
 from attr2face.errors import UserError
+from attr2face.network import prototxt
+from attr2face.network.weights import unfilled
 from attr2face.settings import defaults, resolve
 from attr2face.user_nets import model_of
 from tests.conftest import attr2face, says
@@ -42,6 +44,15 @@ def test_a_bare_prototxt_is_read_as_caffes_own_tools_read_it(folder):
     assert net.layers == ("conv1", "pool1", "norm1", "conv2", "pool2", "fc6", "fc7")
     assert net.input_mean(3)[:, 0, 0].tolist() == [104, 117, 123], "blue first"
     assert net.weights is None
+
+
+def test_a_file_may_have_any_name(folder):
+    """Caffe would end the process for a quotation mark in the net's name."""
+    path = folder / 'my "net".prototxt'
+    path.write_text(CAFFENET)
+    net = model_of(str(path), "128")
+    assert net.name == "my__net_"
+    assert unfilled(prototxt.deploy(net)).blobs["prob"].data.shape == (1, net.attributes.n_classes)
 
 
 def test_a_description_says_what_the_net_reads(folder):
@@ -103,6 +114,9 @@ BROKEN = {
     "data layer": (CAFFENET.replace("layer {", 'layer { name: "x" type: "DummyData" top: "x" } layer {', 1), "reads data of its own"),
     "no classes": (RESIDUAL.partition('layer { name: "fc"')[0], "no InnerProduct layer"),
     "taken name": (CAFFENET.replace('"conv1"', '"canvas"'), "uses the name canvas"),
+    "a layer heads": (CAFFENET.replace('"relu6"', '"heads"'), "uses the name heads"),
+    "a layer none": (CAFFENET.replace('"relu1"', '"none"'), "uses the name none"),
+    "layers of one name": (CAFFENET.replace('"relu2"', '"relu1"'), "has layer 'relu1' twice"),
 }
 
 

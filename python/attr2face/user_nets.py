@@ -6,6 +6,7 @@ MODEL names the prototxt itself, whose pixels are then read as Caffe's own tools
 from __future__ import annotations
 
 import hashlib
+import re
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,9 +22,9 @@ if TYPE_CHECKING:
     from attr2face.pycaffe import caffe_pb2
 
 SMALL = 128  # pixels; a net with a smaller input runs faster as one process for each core
-# Names that the project gives to blobs and layers which it adds to a net.
+# Names that the project gives to blobs and layers which it adds to a net, or that FREEZE may have.
 TAKEN = {"data", "labels", "canvas", "target", "distance", "scores", "wanted", "product", "class_score", "prob", "dropped", "silence"}
-TAKEN |= {"code", "noise", "originals", "real", "of_images", "drawn", "compared", "judged", "logits", "anchor", "shared", "shared_error"}
+TAKEN |= {"none", "heads", "code", "noise", "originals", "real", "of_images", "drawn", "compared", "judged", "logits", "anchor", "shared", "shared_error"}
 TAKEN_PREFIXES = ("fc8_", "loss_", "label_", "prob_", "accuracy_", "channel_", "g_", "d_", "original_", "pictures", "images_", "judged_")
 
 
@@ -150,8 +151,11 @@ def user_net(described: Description, named: Path) -> UserNet:
     names = tuple(layer.name for layer in needed)
     for name in (*blobs, *names):
         if name in TAKEN or name.startswith(TAKEN_PREFIXES):
-            raise UserError(f"{path} uses the name {name}, which attr2face needs for a blob of its own; rename it")
-    stem = named.parent.name if named.stem == "deploy" else named.stem
+            raise UserError(f"{path} uses the name {name}, which attr2face needs itself; rename it")
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice is not None:
+        raise UserError(f"{path} has layer {twice!r} twice; rename one")
+    stem = re.sub(r"[^\w.-]", "_", named.parent.name if named.stem == "deploy" else named.stem)
     return UserNet(
         name=f"{stem}-net" if stem in (*MODELS, "judge") else stem,
         crop=side,
