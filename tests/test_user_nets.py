@@ -7,7 +7,7 @@ import pytest
 
 from attr2face.data.preprocessing import Preprocessing
 from attr2face.errors import UserError
-from attr2face.network import prototxt
+from attr2face.network import prototxt, user_layers
 from attr2face.network.weights import unfilled
 from attr2face.settings import defaults, resolve
 from attr2face.user_nets import model_of
@@ -185,4 +185,34 @@ def test_what_caffe_would_end_the_process_for_is_a_sentence(folder, tmp_path):
     path = tmp_path / "wide.prototxt"
     path.write_text(CAFFENET.replace("kernel_size: 7 stride: 2", "kernel_size: 80"))
     given = {"model": path, "mean": 128, "weights": folder / "caffenet.caffemodel", "people": 8, "pictures": 2}
-    says(attr2face("lmdb", store=tmp_path / "store", **given), "Caffe cannot make the net wide", "Check failed")
+    says(attr2face("lmdb", store=tmp_path / "store", **given), "Caffe cannot run the net wide", "Check failed")
+
+
+def flattened(above: str, below: str, size: int) -> str:
+    """CaffeNet for one picture, with a Reshape to (1, size) below layer `above`."""
+    flat = f'layer {{ name: "flat" type: "Reshape" bottom: "{below}" top: "flat" reshape_param {{ shape {{ dim: 1 dim: {size} }} }} }}\n'
+    layer = f'layer {{ name: "{above}" type: "InnerProduct" bottom: '
+    return CAFFENET.replace("dim: 10", "dim: 1").replace(f'{layer}"{below}"', f'{flat}{layer}"flat"')
+
+
+@pytest.mark.parametrize(
+    ("net", "part"),
+    [
+        (flattened("fc6", "pool2", 784), "Check failed"),
+        (flattened("fc8", "fc7", -1), "not a row for each"),
+        (CAFFENET.replace('"LRN" bottom: "pool1"', '"Threshold" bottom: "pool1"'), "Not Implemented"),
+    ],
+)
+def test_a_net_that_runs_for_one_picture_alone_or_has_no_gradient_is_refused(tmp_path, net, part):
+    path = write_net(tmp_path, "fixed", net)
+    model = model_of(str(path), "128")
+    with pytest.raises(UserError, match=part):
+        user_layers.check_net(model, path.with_suffix(".caffemodel"))
+
+
+def test_a_net_is_checked_before_activations_are_compared_with_it(folder, tmp_path):
+    path = tmp_path / "wide.prototxt"
+    path.write_text(CAFFENET.replace("kernel_size: 7 stride: 2", "kernel_size: 80"))
+    np.save(tmp_path / "mine.npy", np.zeros(32))
+    given = {"model": path, "mean": 128, "weights": folder / "caffenet.caffemodel", "layer": "fc6", "activations": tmp_path / "mine.npy"}
+    says(attr2face("invert", store=tmp_path / "store", **given), "Caffe cannot run the net wide", "Check failed")

@@ -418,6 +418,7 @@ def _check_activations(steps: Steps) -> None:
 
     path, layer = steps.settings.activations, steps.settings.layer
     if path:
+        steps.check_net()
         read_activations(path, layer, feature_shape(steps.model, layer))
 
 

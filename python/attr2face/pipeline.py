@@ -264,10 +264,8 @@ class Steps:
             from attr2face.data.lmdbs import build_lmdbs
             from attr2face.data.readers import read_faces
 
-            if isinstance(self.model, UserNet) and of == "nets":
-                from attr2face.network.user_layers import check_net
-
-                check_net(self.model, weights_of(self.start))
+            if of == "nets":
+                self.check_net()
             found = read_faces(faces.path, dataset)
             if landmarks:
                 found = with_landmarks(found, landmarks.path / "landmarks.csv", s.alignment.unaligned)
@@ -322,6 +320,13 @@ class Steps:
         if self.dataset.rendered:
             return self.pretrained
         return Steps({**self._of_model, **self._drawn}, self.store.root, self.machine).finetuned
+
+    def check_net(self) -> None:
+        """Raise a UserError for a net of the user's that Caffe cannot run, or whose weights are of another."""
+        if isinstance(self.model, UserNet):
+            from attr2face.network.user_layers import check_net
+
+            check_net(self.model, weights_of(self.start))
 
     @property
     def vgg_face(self) -> Path:
@@ -685,6 +690,7 @@ class Steps:
         given, net = self.settings.evaluation.identity, self.identity["identity"]
         if given:
             tells = identity.read_identity(given)
+            tells.check()
         elif self.vgg_face.exists():
             tells = identity.vgg_face_net(net.path, out)
         else:

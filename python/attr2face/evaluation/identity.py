@@ -17,6 +17,7 @@ from attr2face.errors import UserError
 from attr2face.files import require
 from attr2face.models import MODELS
 from attr2face.network import prototxt
+from attr2face.network.user_layers import run_apart
 from attr2face.network.weights import check_weights
 from attr2face.pycaffe import caffe
 from attr2face.user_nets import parsed
@@ -48,6 +49,11 @@ class IdentityNet(Description):
         images = np.pad(np.stack([resized(picture, self.face) for picture in pictures]), around, mode="edge")
         x = (images - np.asarray(self.mean, np.float32)) * np.float32(self.scale)
         return to_blob_order(x) if self.bgr else np.moveaxis(x, -1, 1)
+
+    def check(self) -> None:
+        """Raise a UserError for what Caffe would end the process for."""
+        parsed(self.prototxt)
+        run_apart(self.prototxt, self.side, BATCH, self.prototxt.name)
 
     def net(self) -> caffe.Net:
         """Caffe's net with its weights.

@@ -119,24 +119,52 @@ def shapes_of(model: UserNet) -> tuple[Mapping[str, tuple[int, ...]], Mapping[st
     return {name: tuple(blob.data.shape[1:]) for name, blob in net.blobs.items()}, {name: len(p) for name, p in net.params.items()}
 
 
-def check_net(model: UserNet, weights: Path) -> None:
-    """Let another process make the net, as Caffe ends a process on what it cannot make; then compare the weights.
+def run_apart(prototxt: Path, side: int, batch: int, name: str) -> None:
+    """Let another process run a net of the user's for one picture and for a batch, as Caffe ends a process on what it cannot do.
 
     Raises
     ------
     UserError
-        If Caffe cannot make it, with Caffe's reason, or the weights are of another net.
+        If Caffe cannot, with Caffe's reason.
     """
-    make = "import sys; from attr2face.pycaffe import caffe; caffe.Net(sys.argv[1], caffe.TEST)"
-    with tempfile.NamedTemporaryFile("w", suffix=".prototxt") as file:
-        file.write(_bare(model))
-        file.flush()
-        done = subprocess.run([sys.executable, "-c", make, file.name], capture_output=True, text=True)
+    call = f"from attr2face.network.user_layers import run; run({str(prototxt)!r}, {side}, {batch})"
+    done = subprocess.run([sys.executable, "-c", call], capture_output=True, text=True)
     if done.returncode:
-        reasons = [line.partition("] ")[2] for line in done.stderr.splitlines() if re.match(r"F\d+ ", line)]
-        reason = reasons[0].strip() if reasons else f"status {done.returncode}"
-        raise UserError(f"Caffe cannot make the net {model.name}, with pictures of {model.crop} x {model.crop} pixels: {reason}; mend it")
-    check_weights(weights, unfilled(_bare(model)))
+        lines = done.stderr.splitlines()
+        reasons = [line.partition("] ")[2] for line in lines if re.match(r"F\d+ ", line)] or lines[-1:] or [f"status {done.returncode}"]
+        raise UserError(f"Caffe cannot run the net {name}, with pictures of {side} x {side} pixels: {reasons[0].strip()}; mend it")
+
+
+def run(prototxt: str, side: int, batch: int) -> None:
+    """Run a net for one picture and for a batch; back, too, if the prototxt says force_backward."""
+    net = caffe.Net(prototxt, caffe.TEST)
+    back = text_format.Parse(Path(prototxt).read_text(), caffe_pb2.NetParameter()).force_backward
+    for pictures in (1, batch):
+        net.blobs[net.inputs[0]].reshape(pictures, 3, side, side)
+        net.forward()
+        if back:
+            net.backward()
+
+
+def check_net(model: UserNet, weights: Path) -> None:
+    """Let another process run the net and compute its gradient; then compare the weights.
+
+    Raises
+    ------
+    UserError
+        If Caffe cannot run it, with Caffe's reason, its output does not have a row for each picture, or the weights are of another net.
+    """
+    with tempfile.NamedTemporaryFile("w", suffix=".prototxt") as file:
+        file.write(f"{_bare(model)}\nforce_backward: true")
+        file.flush()
+        run_apart(Path(file.name), model.crop, 2, model.name)
+    net = unfilled(_bare(model))
+    net.blobs[model.input].reshape(2, 3, model.crop, model.crop)
+    net.reshape()
+    shape = tuple(net.blobs[model.output].data.shape)
+    if shape[0] != 2:
+        raise UserError(f"blob {model.output} of the net {model.name} has shape {shape} for two pictures, not a row for each; mend it")
+    check_weights(weights, net)
     order = "blue, green, red" if model.bgr else "red, green, blue"
     stated = "a mean image" if model.mean.ndim > 1 else f"({', '.join(f'{value:g}' for value in model.mean)}) of red, green, blue"
     print(f"{model.name} reads {order}: pixels of 0 to 255 less {stated}, times {model.scale:g}", file=sys.stderr)
