@@ -7,6 +7,7 @@ import pytest
 
 from attr2face.data.pictures import read_picture
 from attr2face.pipeline import Steps
+from attr2face.pycaffe import caffe_pb2
 from tests.conftest import SMALL, attr2face, says
 from tests.nets import CAFFENET, RESIDUAL, write_net
 
@@ -50,8 +51,11 @@ def test_another_mean_or_other_weights_are_another_net(caffenet, tmp_path):
     assert caffenet.varied(mean="128").lmdb.key != caffenet.lmdb.key
     assert caffenet.varied(mean="123, 117, 104").lmdb.key == caffenet.lmdb.key
     other = write_net(tmp_path, "caffenet", CAFFENET).with_suffix(".caffemodel")
-    other.write_bytes(other.read_bytes() + b"")
     assert caffenet.varied(weights=other).finetuned.key == caffenet.finetuned.key, "the same net in another folder"
+    weights = caffe_pb2.NetParameter.FromString(other.read_bytes())
+    next(layer for layer in weights.layer if layer.name == "conv1").blobs[0].data[0] += 1
+    other.write_bytes(weights.SerializeToString())
+    assert caffenet.varied(weights=other).finetuned.key != caffenet.finetuned.key
 
 
 def test_an_activation_vector_becomes_a_picture_with_nearly_that_vector(caffenet, tmp_path):

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import hashlib
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, replace
@@ -19,6 +20,7 @@ from attr2face import settings as conf
 from attr2face.attributes import Attributes, bare, file_name
 from attr2face.cluster import Cluster, cards_here
 from attr2face.datasets import Dataset, dataset_of
+from attr2face.descriptions import read_description
 from attr2face.errors import UserError
 from attr2face.generation.presets import needed, preset_at
 from attr2face.models import JUDGE, VGG
@@ -678,9 +680,18 @@ class Steps:
         net = read_identity(given)
         remedy = f"mend the path in {given}"
         files = {"prototxt": net.prototxt, "weights": net.weights}
-        return {"identity": self._source(given, "set IDENTITY to a JSON file")} | {
+        return {"identity": self._source(given, "set IDENTITY to a TOML or JSON file")} | {
             f"identity's {name}": self._source(path, remedy) for name, path in files.items()
         }
+
+    @functools.cached_property
+    def _mean_of_identity(self) -> dict[str, object]:
+        """What IDENTITY's net subtracts, if it is an image in a file of its own; the description has numbers itself."""
+        given = self.settings.evaluation.identity
+        if not given:
+            return {}
+        mean = read_description(given, "IDENTITY").mean
+        return {"identity's mean": hashlib.sha256(mean.tobytes()).hexdigest()} if mean.ndim > 1 else {}
 
     def _judges(self, out: Path) -> Judges:
         """Who looks at pictures; a prototxt that has to be written goes to `out`."""
@@ -726,7 +737,8 @@ class Steps:
 
             write_real(database_of(self.lmdb), read_requests(self.requests.path), self._judges(out), seed, out, self.machine)
 
-        return self._step("real", measure, {"seed": seed}, {**self._judged_by, "requests": self.requests})
+        settings = {"seed": seed, **self._mean_of_identity}
+        return self._step("real", measure, settings, {**self._judged_by, "requests": self.requests})
 
     def measured(self, faces: Artefact) -> Artefact:
         """Measures of a method's faces."""
@@ -736,7 +748,7 @@ class Steps:
 
             write_measures(faces.path, self._judges(out), out, self.machine)
 
-        return self._step(f"measures-of-{faces.stage}", measure, {}, {**self._judged_by, "faces": faces})
+        return self._step(f"measures-of-{faces.stage}", measure, self._mean_of_identity, {**self._judged_by, "faces": faces})
 
     @functools.cached_property
     def repeats(self) -> list[Steps]:

@@ -166,7 +166,7 @@ class Evaluation:
     images: int = _setting(100, "faces that each method generates in evaluation", within=(1, 1e6))
     split: str = _setting("test", "people whose attributes are requested", choices=("val", "test"))
     methods: Path = _setting(TABLES / "methods.csv", "table of methods of generation to compare")
-    identity: Path | None = _setting(None, "description of a net that tells people apart (JSON); see docs/results.md")
+    identity: Path | None = _setting(None, "description of a net that tells people apart (TOML or JSON); see docs/results.md")
 
 
 @dataclass(frozen=True)

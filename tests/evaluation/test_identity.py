@@ -130,6 +130,16 @@ def test_faces_are_measured_with_the_users_net(steps, folder, tmp_path):
     assert steps.varied(identity=tmp_path / "net" / "identity.json").real.key != before, "other weights are another net"
 
 
+def test_another_mean_image_is_another_net(steps, folder, tmp_path):
+    shutil.copytree(folder, tmp_path / "net")
+    identity, keys = described(tmp_path / "net", mean="mean.npy"), set()
+    for mean in (1, 2):
+        np.save(tmp_path / "net" / "mean.npy", np.full((3, 4, 4), mean))
+        mine = steps.varied(identity=identity)
+        keys |= {mine.real.key, mine.measured(mine.faces_of("paper")).key}
+    assert len(keys) == 4
+
+
 @pytest.mark.skipif(not MOBILE.exists(), reason="needs ../shared/nets/mobilefacenet")
 def test_a_face_net_tells_two_pictures_of_a_person_from_two_people():
     from attr2face.data.images import read_image
