@@ -7,6 +7,7 @@ import pytest
 
 from attr2face.data.preprocessing import Preprocessing
 from attr2face.errors import UserError
+from attr2face.generation.inversion import read_activations
 from attr2face.network import prototxt, user_layers
 from attr2face.network.weights import unfilled
 from attr2face.settings import defaults, resolve
@@ -154,6 +155,27 @@ def test_a_mean_file_is_not_unpickled_and_has_to_be_a_square_colour_picture(fold
     np.save(folder / "grey.npy", np.zeros((67, 67)))
     assert "cannot be read as a mean image" in refused(folder / "caffenet.prototxt", str(folder / "objects.npy"))
     assert "has shape (67, 67)" in refused(folder / "caffenet.prototxt", str(folder / "grey.npy"))
+
+
+def test_numbers_that_are_too_large_are_refused(folder):
+    path = folder / "large.toml"
+    for line, part in (("side = inf", "are numbers"), (f"side = 40\nmean = {10**400}", "neither one number, three")):
+        path.write_text(f'prototxt = "residual.prototxt"\nweights = "residual.caffemodel"\noutput = "conv2"\n{line}\n')
+        assert part in refused(path)
+
+
+def test_a_description_of_many_brackets_is_refused(folder):
+    (folder / "deep.json").write_text("[" * 100_000)
+    assert "deep.json is not a JSON object" in refused(folder / "deep.json")
+
+
+def test_a_file_that_claims_more_numbers_than_fit_is_refused(folder):
+    path = folder / "huge.npy"
+    with path.open("wb") as file:
+        np.lib.format.write_array_header_1_0(file, {"descr": "<f4", "fortran_order": False, "shape": (10**15,)})
+    assert "cannot be read as a mean image" in refused(folder / "caffenet.prototxt", str(path))
+    with pytest.raises(UserError, match="not a .npy of numbers"):
+        read_activations(path, "fc6", (32,))
 
 
 def test_a_mean_is_asked_for_where_it_has_an_effect_and_only_there(folder):

@@ -50,7 +50,7 @@ class Attributes:
         try:
             with require(table, "restore it").open(newline="", encoding="utf-8-sig") as file:
                 rows = [(row["head"].strip(), row["attributes"].split(";")) for row in csv.DictReader(file)]
-        except (KeyError, AttributeError, UnicodeDecodeError, csv.Error):
+        except (KeyError, AttributeError, UnicodeDecodeError, csv.Error, IsADirectoryError):
             raise UserError(f"{table} is no table of heads; it must be a CSV with the columns head and attributes") from None
         return cls(tuple(Head(name, tuple(attribute.strip() for attribute in names)) for name, names in rows)).checked(table)
 

@@ -73,7 +73,7 @@ def read_description(path: Path, setting: str) -> Description:
     try:
         side, face, scale = int(given["side"]), int(given.get("face", given["side"])), float(given.get("scale", 1.0))
         files = {name: here / given[name] for name in ("prototxt", "weights")}
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, OverflowError):
         raise UserError(f"{path}: side, face and scale are numbers, prototxt and weights are paths; mend them") from None
     if not 0 < face <= side:
         raise UserError(f"{path}: face={face} must be 1 to side={side}; mend them")
@@ -87,7 +87,7 @@ def _table(path: Path, setting: str) -> dict[str, object]:
     require(path, f"set {setting} to a TOML or JSON file; {GUIDE}")
     try:
         given = (json.loads if path.suffix == ".json" else tomllib.loads)(path.read_text())
-    except (ValueError, OSError):
+    except (ValueError, OSError, RecursionError):
         given = None
     if not isinstance(given, dict):
         raise UserError(f"{path} is not a {'JSON object' if path.suffix == '.json' else 'TOML file'}; {GUIDE}")
@@ -118,7 +118,7 @@ def read_mean(given: object, here: Path, bgr: bool, where: str) -> np.ndarray:
     else:
         try:
             mean = np.asarray(given.split(",") if isinstance(given, str) else given, np.float32)
-        except (ValueError, TypeError):
+        except (ValueError, TypeError, OverflowError):
             raise UserError(f"{where}: mean {given} is neither one number, three, nor a .npy or .binaryproto; mend it") from None
         if mean.size == 1:
             mean = np.repeat(mean.ravel(), 3)

@@ -237,6 +237,7 @@ BROKEN = {
     "nobody for training": (column("split", lambda i: "test"), "no row has the split train"),
     "a person in two splits": (column("split", lambda i: "val" if i == 2 else "train"), "person 0 is in the splits train and val"),
     "a table of heads without its columns": (written("heads.csv", "Male\nSmiling\n"), "heads.csv is no table of heads"),
+    "a folder for a table of heads": (lambda folder: (folder / "heads.csv").mkdir(), "heads.csv is no table of heads"),
     "a head of an unknown attribute": (written("heads.csv", "head,attributes\nsex,Female\n"), "'Female', which is no column"),
     "a head of no attribute": (written("heads.csv", "head,attributes\nwho,person\n"), "has the attribute 'person', which is no column"),
     "heads with numbers": (written("heads.csv", "head,attributes\n1,Male\n"), "head 1 has a number for a name"),

@@ -88,7 +88,7 @@ def read_activations(path: Path, layer: str, shape: tuple[int, ...]) -> np.ndarr
     try:
         with require(path, "set ACTIVATIONS to a .npy").open("rb") as file:
             phi = np.lib.format.read_array(file, allow_pickle=False).astype(np.float32)
-    except (ValueError, TypeError, OSError):
+    except (ValueError, TypeError, OSError, MemoryError):
         raise UserError(f"{path} is not a .npy of numbers; write it with numpy.save") from None
     phi = phi[None] if phi.shape == shape else phi
     if phi.shape[1:] != shape or not 1 <= len(phi) <= MOST:
