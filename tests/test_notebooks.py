@@ -13,7 +13,9 @@ from PIL import Image
 
 from attr2face import cli
 from attr2face.api import ENVIRONMENT, Pipeline
+from attr2face.errors import UserError
 from attr2face.report.notebooks import WIDGET, WIDTH, code_hash, executed, light
+from tests.nets import CAFFENET, write_net
 
 ROOT = Path(__file__).parents[1]
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("[1-6]_*.ipynb"))
@@ -95,6 +97,17 @@ def test_a_notebook_gets_what_the_command_was_given(monkeypatch, tmp_path):
     assert found.settings == run.steps.settings
     assert found.store.root == run.steps.store.root
     assert found.machine == run.steps.machine
+
+
+@pytest.mark.parametrize("command", ["notebooks", "jupyter"])
+def test_what_the_notebooks_cannot_show_is_refused_before_anything_is_made(command, tmp_path):
+    """They name layers of mini and vgg_face, and attributes of PubFig; CelebA has no White."""
+    net = write_net(tmp_path, "caffenet", CAFFENET)
+    for given, part in ((["DATASET=celeba"], "DATASET=celeba lacks"), ([f"MODEL={net}", "MEAN=128"], f"leave out MODEL={net}")):
+        run = cli.parse([command, *given, f"STORE={tmp_path / 'store'}"])
+        with pytest.raises(UserError, match=f"make {command} .*{part}"):
+            run.options.command(run)
+    assert not (tmp_path / "store").exists()
 
 
 def test_there_are_six_notebooks_in_reading_order():

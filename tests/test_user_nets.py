@@ -174,7 +174,7 @@ def test_a_file_that_claims_more_numbers_than_fit_is_refused(folder):
     with path.open("wb") as file:
         np.lib.format.write_array_header_1_0(file, {"descr": "<f4", "fortran_order": False, "shape": (10**15,)})
     assert "cannot be read as a mean image" in refused(folder / "caffenet.prototxt", str(path))
-    with pytest.raises(UserError, match="not a .npy of numbers"):
+    with pytest.raises(UserError, match=r"not a \.npy of numbers"):
         read_activations(path, "fc6", (32,))
 
 

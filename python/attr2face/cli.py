@@ -316,7 +316,7 @@ def notebooks(run: Run) -> None:
     """execute the notebooks, as pages in results/; with the default settings, notebooks/ keeps small outputs, too"""
     from attr2face.report.notebooks import executed, write_light, write_page
 
-    _prepare(run.steps)
+    _prepare(run)
     out = results_folder() / f"{run.steps.dataset.name}-{run.steps.model.name}" / "notebooks"
     for path in sorted((CHECKOUT / "notebooks").glob("[1-6]_*.ipynb")):
         notebook = executed(path, _notebook_environment(run))
@@ -329,7 +329,7 @@ def notebooks(run: Run) -> None:
 
 def jupyter(run: Run) -> None:
     """open the notebooks"""
-    _prepare(run.steps)
+    _prepare(run)
     _jupyter(run, "lab", "--ServerApp.ip=127.0.0.1", str(CHECKOUT / "notebooks"))
 
 
@@ -429,10 +429,12 @@ def _agreed() -> bool:
         return False
 
 
-def _prepare(steps: Steps) -> None:
-    """Make what the notebooks read."""
+def _prepare(run: Run) -> None:
+    """Make what the notebooks read, if they can show it."""
     from attr2face.generation.presets import needed
 
+    steps = run.steps
+    steps.check_notebooks(run.options.command.__name__)
     steps.trained("mixture", "eigenfaces")
     steps.for_faces(*needed(steps.settings.generation))
     for step in (steps.scores, steps.judge):

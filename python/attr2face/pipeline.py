@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from attr2face import settings as conf
-from attr2face.attributes import Attributes, bare, file_name
+from attr2face.attributes import Attributes, bare, file_name, pubfig
 from attr2face.cluster import Cluster, cards_here
 from attr2face.datasets import Dataset, dataset_of
 from attr2face.descriptions import read_description
@@ -290,7 +290,7 @@ class Steps:
     @functools.cached_property
     def pretrained(self) -> Artefact:
         """Mini, trained to tell other rendered people apart, of whom there are more pictures each."""
-        self._check_vgg("pretrain")
+        self.check_vgg("pretrain")
         s, given = self.settings, self.settings.pretraining
         rendering = conf.Rendering(given.pretrain_people, given.pretrain_pictures, s.rendering.size)
         shown = {"pretrain_people": rendering.people, "pretrain_pictures": rendering.pictures, "size": rendering.size}
@@ -546,7 +546,7 @@ class Steps:
     @functools.cached_property
     def bundle(self) -> Artefact:
         """All that faces are made from in one small file, and what made it."""
-        self._check_vgg("retrain")
+        self.check_vgg("retrain")
         values = conf.as_dict(self.settings)
         settings = {
             name: conf.as_text(value) for name, value in values.items() if name not in AFTER_TRAINING | OF_PHOTOGRAPHS and value is not None
@@ -852,7 +852,7 @@ class Steps:
     @functools.cached_property
     def numbers(self) -> Artefact:
         """The numbers that docs/results.md and the report show, in one file."""
-        self._check_vgg("results")
+        self.check_vgg("results")
         scores = [steps.scores for steps in self.repeats]
         stages = {
             "baseline": self.baseline,
@@ -873,7 +873,7 @@ class Steps:
     @functools.cached_property
     def report(self) -> Artefact:
         """Every figure and table of the paper, in one page."""
-        self._check_vgg("paper")
+        self.check_vgg("paper")
         s, used = self.settings, {"mixture", "eigenfaces"} | needed(self.settings.generation)
         shown = {name: self.faces_of(name) for name in (*PAPERS, self.own)}
         stages = {
@@ -897,7 +897,17 @@ class Steps:
         inputs = self._trained_from(*used) | {"start": self.start} | stages | shown
         return self._step("report", write, {"layer": s.layer, "seed": s.seed}, inputs)
 
-    def _check_vgg(self, target: str) -> None:
+    def check_notebooks(self, target: str) -> None:
+        """Raise a UserError if the notebooks name a layer or an attribute that does not exist here."""
+        self.check_vgg(target)
+        missing = [name for name in pubfig().names if name not in self.attributes.index]
+        if missing:
+            raise UserError(
+                f"make {target} shows PubFig's attributes, and DATASET={self.settings.dataset} lacks {missing[0]}; "
+                "choose synthetic, lfw or pubfig"
+            )
+
+    def check_vgg(self, target: str) -> None:
         """Raise a UserError for a net that does not have the paper's layers."""
         if not isinstance(self.model, VGG):
             raise UserError(f"make {target} is about the layers of mini and vgg_face; leave out MODEL={self.settings.model}")

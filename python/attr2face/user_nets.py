@@ -22,9 +22,10 @@ if TYPE_CHECKING:
     from attr2face.pycaffe import caffe_pb2
 
 SMALL = 128  # pixels; a net with a smaller input runs faster as one process for each core
-# Names that the project gives to blobs and layers which it adds to a net, or that FREEZE may have.
+# Names that the project gives to blobs and layers which it adds to a net.
 TAKEN = {"data", "labels", "canvas", "target", "distance", "scores", "wanted", "product", "class_score", "prob", "dropped", "silence"}
-TAKEN |= {"none", "heads", "code", "noise", "originals", "real", "of_images", "drawn", "compared", "judged", "logits", "anchor", "shared", "shared_error"}
+TAKEN |= {"none", "heads"}  # which FREEZE may be
+TAKEN |= {"code", "noise", "originals", "real", "of_images", "drawn", "compared", "judged", "logits", "anchor", "shared", "shared_error"}
 TAKEN_PREFIXES = ("fc8_", "loss_", "label_", "prob_", "accuracy_", "channel_", "g_", "d_", "original_", "pictures", "images_", "judged_")
 
 

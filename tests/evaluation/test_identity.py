@@ -88,7 +88,7 @@ def test_files_that_are_no_net_are_refused(folder, changes, parts):
 def test_a_net_that_caffe_would_end_the_process_for_is_refused(folder):
     """The fully connected layer has weights for pictures of 4 x 4 pixels."""
     read_identity(described(folder)).check()
-    with pytest.raises(UserError, match="Caffe cannot run the net net.prototxt, with pictures of 8 x 8 pixels: Check failed"):
+    with pytest.raises(UserError, match=r"Caffe cannot run the net net\.prototxt, with pictures of 8 x 8 pixels: Check failed"):
         read_identity(described(folder, side=8)).check()
 
 
