@@ -130,6 +130,12 @@ def test_faces_are_measured_with_the_users_net(steps, folder, tmp_path):
     assert steps.varied(identity=tmp_path / "net" / "identity.json").real.key != before, "other weights are another net"
 
 
+def test_a_mean_image_of_another_size_than_the_input_is_refused(folder):
+    np.save(folder / "mean.npy", np.zeros((3, 5, 5)))
+    with pytest.raises(UserError, match="the mean image is 5 pixels wide, but side=4"):
+        read_identity(described(folder, mean="mean.npy"))
+
+
 def test_another_mean_image_is_another_net(steps, folder, tmp_path):
     shutil.copytree(folder, tmp_path / "net")
     identity, keys = described(tmp_path / "net", mean="mean.npy"), set()

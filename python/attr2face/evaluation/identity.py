@@ -79,9 +79,12 @@ def read_identity(path: Path) -> IdentityNet:
     Raises
     ------
     UserError
-        If it cannot be read.
+        If it cannot be read, or its mean image is not as large as its input.
     """
-    return IdentityNet(**vars(read_description(path, "IDENTITY")))
+    net = IdentityNet(**vars(read_description(path, "IDENTITY")))
+    if net.mean.ndim > 1 and len(net.mean) != net.side:
+        raise UserError(f"{path}: the mean image is {len(net.mean)} pixels wide, but side={net.side}; cut it, or state three numbers")
+    return net
 
 
 def own_net(database: FaceDatabase, weights: Path, folder: Path) -> IdentityNet:

@@ -101,7 +101,7 @@ def blob_below(model: UserNet, stage: str) -> str:
     if read[0] in inner:
         raise UserError(
             f"FREEZE={stage}: the layers from it on change {read[0]} in place, so it cannot be cached; "
-            f"choose a layer behind them, or set CACHE=no"
+            "choose a layer behind them, or set CACHE=no"
         )
     return read[0]
 
@@ -130,9 +130,9 @@ def run_apart(prototxt: Path, side: int, batch: int, name: str) -> None:
     call = f"from attr2face.network.user_layers import run; run({str(prototxt)!r}, {side}, {batch})"
     done = subprocess.run([sys.executable, "-c", call], capture_output=True, text=True)
     if done.returncode:
-        lines = done.stderr.splitlines()
-        reasons = [line.partition("] ")[2] for line in lines if re.match(r"F\d+ ", line)] or lines[-1:] or [f"status {done.returncode}"]
-        raise UserError(f"Caffe cannot run the net {name}, with pictures of {side} x {side} pixels: {reasons[0].strip()}; mend it")
+        reasons = [line.partition("] ")[2] for line in done.stderr.splitlines() if re.match(r"F\d+ ", line)]
+        reason = reasons[0].strip() if reasons else f"status {done.returncode}"
+        raise UserError(f"Caffe cannot run the net {name}, with pictures of {side} x {side} pixels: {reason}; mend it")
 
 
 def run(prototxt: str, side: int, batch: int) -> None:
