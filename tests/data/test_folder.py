@@ -275,6 +275,17 @@ def test_describe_ends_with_status_0_or_2(folder, tmp_path):
     assert [part in line for part, line in zip(("../20.png", "03.png", "04.png"), errors, strict=True)] == [True] * 3
 
 
+def test_describe_refuses_what_has_no_effect(folder, tmp_path):
+    assert parse(["describe", str(folder), f"DATASET={folder}", f"STORE={tmp_path}"]).steps.dataset.root == folder
+    for words, part in (
+        ([str(folder), "DATASET=lfw"], "DATASET=lfw cannot be described at once"),
+        ([str(folder), "OUT=a.png"], "OUT=a.png has no effect on describe"),
+        ([str(folder), "N=2"], "N=2 has no effect on describe"),
+    ):
+        with pytest.raises(UserError, match=part):
+            parse(["describe", *words, f"STORE={tmp_path}"])
+
+
 def test_describe_tells_what_is_odd_but_can_be_used(folder):
     shutil.copy(folder / "04.png", folder / "05.png")
     shutil.copy(folder / "04.png", folder / "30.png")
