@@ -206,4 +206,4 @@ def align_photograph(photo: Path, finder: Finder, frame: Frame, unaligned: str, 
     if unaligned == "drop":
         raise UserError(f"{photo} shows no eyes that are found; choose another photograph, or set UNALIGNED=keep to use it as it is")
     print(f"no eyes were found in {photo}, which is used unaligned (UNALIGNED=keep)")
-    write_picture(read_image(photo, frame.side), out)
+    write_picture(read_whole(photo), out)
