@@ -51,7 +51,8 @@ VERSIONS = {"diagnosis": 2, "generator": 5}
 # Settings that have no influence on what is trained.
 AFTER_TRAINING = {f.name for group in (conf.Generation, conf.Judging, conf.Evaluation) for f in dataclasses.fields(group)}
 AFTER_TRAINING |= {"train", "photo", "activations", "grid"}
-OF_PHOTOGRAPHS = {f.name for f in dataclasses.fields(conf.Alignment)}  # without influence on what learns from rendered faces
+# Without influence on what learns from rendered faces.
+OF_PHOTOGRAPHS = {f.name for f in dataclasses.fields(conf.Alignment)} | {"lfw_root", "pubfig_root", "celeba_root"}
 
 Input = Artefact | Part | Source
 Inputs = Mapping[str, Input]
