@@ -193,11 +193,16 @@ def test_a_changed_folder_is_another_dataset(folder, tmp_path):
     assert len(keys) == 5
 
 
+def test_a_renamed_folder_is_the_same_dataset(folder, tmp_path):
+    before = Steps({"dataset": folder}, tmp_path).lmdb.path
+    assert Steps({"dataset": folder.rename(tmp_path / "renamed")}, tmp_path).lmdb.path == before
+
+
 def test_a_folder_is_named_by_its_path_from_anywhere(folder, tmp_path, monkeypatch):
     monkeypatch.chdir(folder.parent)
     here = Steps({"dataset": "./my faces"}, tmp_path)
     assert here.lmdb.key == Steps({"dataset": folder}, tmp_path).lmdb.key
-    assert here.lmdb.path.parent.name == "folder-my_faces-mini"
+    assert here.lmdb.path.parent.name == "folder-mini"
     with pytest.raises(UserError, match=r"DATASET=faces is unknown; choose .* or a folder, such as ./faces"):
         Steps({"dataset": "faces"}, tmp_path)
 
