@@ -612,7 +612,9 @@ class Steps:
 
             write_judge(database_of(lmdb), out, self.machine)
 
-        return self._step("judge", train, {}, {"lmdb": lmdb})
+        # Judges once learned from all pictures; of LFW and rendered faces there are usually few enough that they still do.
+        settings = {} if self.settings.dataset in ("synthetic", "lfw") else {"sample": True}
+        return self._step("judge", train, settings, {"lmdb": lmdb})
 
     @functools.cached_property
     def requests(self) -> Artefact:
