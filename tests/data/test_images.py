@@ -32,6 +32,8 @@ def test_16_bits_of_grey_become_8(tmp_path, name, kind):
     grey = np.linspace(0, 65535, 64).reshape(8, 8).astype(kind)
     Image.fromarray(grey).save(tmp_path / name)
     assert (read_image(tmp_path / name, 8) == (grey >> 8)[..., None]).all()
+    Image.fromarray(grey >> 8).save(tmp_path / name)
+    assert (read_image(tmp_path / name, 8) == (grey >> 8)[..., None]).all()
 
 
 def test_a_picture_is_upright_though_another_tag_is_odd(tmp_path):

@@ -107,10 +107,11 @@ def _decoded(path: Place, crop: Crop) -> tuple[tuple[int, int], Image.Image]:
 
 
 def _in_8_bits(image: Image.Image) -> Image.Image:
-    """The same with 8 bits of grey where it has 16, which PIL would cut off at 255."""
+    """The same with 8 bits of grey where it has 16, which PIL would cut off at 255. Some write 8 bits as if they were more."""
     if image.mode.partition(";")[0] != "I":
         return image
-    return Image.fromarray(np.clip(np.asarray(image) >> 8, 0, 255).astype(np.uint8))
+    grey = np.asarray(image)
+    return Image.fromarray(np.clip(grey >> 8 if grey.max() > 255 else grey, 0, 255).astype(np.uint8))
 
 
 def _middle(width: int, height: int) -> tuple[int, ...]:

@@ -50,7 +50,8 @@ def landmarks_in(path: Path, faces: Faces) -> np.ndarray:
     names = [PurePosixPath(picture).name for picture in faces.paths]
     times = Counter(names)
     by_name = [rows.get(name, UNKNOWN) if times[name] == 1 else UNKNOWN for name in names]
-    found = np.array([rows.get(*known) for known in zip(faces.paths, by_name, strict=True)]).reshape(-1, 5, 2)
+    found = [rows.get(picture, landmarks) for picture, landmarks in zip(faces.paths, by_name, strict=True)]
+    found = np.array(found).reshape(-1, 5, 2)
     apart = found[:, 1, 0] - found[:, 0, 0]
     if np.isnan(apart).all():
         raise UserError(f"{path} has the eyes of no picture, such as {faces.paths[0]}; give LANDMARKS a table of these pictures")
