@@ -164,6 +164,12 @@ def test_a_photograph_is_an_input_of_its_inversion(tmp_path):
     assert mine.inputs["photo"].path == tmp_path / "me.png"
 
 
+@pytest.mark.parametrize(("dataset", "told"), [("synthetic", {}), ("lfw", {}), ("pubfig", {"sample": True})])
+def test_judges_of_large_datasets_are_told_from_those_that_learned_from_all_pictures(tmp_path, dataset, told):
+    steps = Steps({"dataset": dataset}, tmp_path)
+    assert steps.judge.settings == steps.baseline.settings == told
+
+
 def test_a_changed_default_makes_another_net(tmp_path, monkeypatch):
     before = Steps({"dataset": "lfw", "lfw_root": lfw(tmp_path / "faces")}, tmp_path / "store").finetuned.key
     monkeypatch.setattr(conf, "dataset_of", lambda name: replace(dataset_of(name), defaults={"mini": {"epochs": 21}}))

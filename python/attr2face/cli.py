@@ -544,14 +544,17 @@ def parse(arguments: list[str]) -> Run:
     given = {name: getattr(options, name) for name in names if getattr(options, name) is not None}
     edits, folder = options.command is edit, getattr(options, "folder", "")
     if folder:
-        given.setdefault("dataset", folder if folder in conf.DATASETS else str(Path(folder).expanduser().absolute()))
+        _add_folder(folder, given)
     options.out = str(Path(options.out).expanduser()) + "/" * options.out.endswith("/") if options.out else ""
     store = Path(options.store).expanduser() if options.store else None
     options.scheduler = getattr(options, "address", "") or options.scheduler
     cluster = cluster_of(options.scheduler, options.ship, store)
     steps = Steps(given, store, machine(options.gpu, options.workers, cluster))
     if options.command is describe:
-        return Run(steps, [], {}, options)
+        run = Run(steps, [], {}, options)
+        _check_number(run)
+        _check_out(run)
+        return run
     options.attrs = getattr(options, "attributes", "") or (",".join(steps.attributes.example) if options.attrs is None else options.attrs)
     if edits and options.attrs.startswith("@"):
         raise UserError(f"{options.attrs} cannot be a list of edits; give one, such as 'Smiling,!Eyeglasses'")
@@ -561,6 +564,14 @@ def parse(arguments: list[str]) -> Run:
     _check_number(run)
     _check_out(run)
     return run
+
+
+def _add_folder(folder: str, given: dict[str, str]) -> None:
+    """Add the FOLDER of describe to the settings as their DATASET, or refuse two that differ."""
+    named = folder if folder in conf.DATASETS else str(Path(folder).expanduser().absolute())
+    if "dataset" in given and conf.resolve({"dataset": given["dataset"]}).dataset != named:
+        raise UserError(f"{folder} and DATASET={given['dataset']} cannot be described at once; leave one of them out")
+    given["dataset"] = named
 
 
 def _check_number(run: Run) -> None:

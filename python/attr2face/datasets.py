@@ -5,7 +5,6 @@ A folder of the user's own, which is named by its path, is described by folder.t
 
 import functools
 import os
-import re
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -96,8 +95,7 @@ def dataset_of(name: str) -> Dataset:
     """The description of a dataset, by its name or by the path of a folder."""
     if os.sep not in name:
         return _described(name)
-    root = Path(name)
-    return replace(_described("folder"), name="folder-" + re.sub(r"[^\w.-]", "_", root.name), root=root)
+    return replace(_described("folder"), root=Path(name))
 
 
 @functools.cache

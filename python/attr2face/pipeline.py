@@ -53,7 +53,8 @@ VERSIONS = {"diagnosis": 2, "generator": 5}
 # Settings that have no influence on what is trained.
 AFTER_TRAINING = {f.name for group in (conf.Generation, conf.Judging, conf.Evaluation) for f in dataclasses.fields(group)}
 AFTER_TRAINING |= {"train", "photo", "activations", "grid"}
-OF_PHOTOGRAPHS = {f.name for f in dataclasses.fields(conf.Alignment)}  # without influence on what learns from rendered faces
+# Without influence on what learns from rendered faces.
+OF_PHOTOGRAPHS = {f.name for f in dataclasses.fields(conf.Alignment)} | {"lfw_root", "pubfig_root", "celeba_root"}
 
 Input = Artefact | Part | Source
 Inputs = Mapping[str, Input]
@@ -238,7 +239,21 @@ class Steps:
             align_photograph(s.photo, self._finder(), frame, s.alignment.unaligned, out / "photograph.png")
 
         settings = {"align": True, "unaligned": s.alignment.unaligned, "eyes": self.dataset.eyes, "margin": s.database.margin}
-        return self._step("photograph", align, settings | {"crop": self.model.crop}, {"photo": photo, **self._detector})
+        settings |= {"crop": self.model.crop, "upright": True}
+        return self._step("photograph", align, settings, {"photo": photo, **self._detector})
+
+    def _read_photograph(self) -> np.ndarray:
+        """The photograph, as large as the pictures of the LMDBs: (side, side, 3) uint8."""
+        from attr2face.data.images import read_image
+
+        photo = self.photograph
+        path = photo.path / "photograph.png" if isinstance(photo, Artefact) else photo.path
+        return read_image(path, self.model.crop + self.settings.database.margin, self._reading.get("crop", ()))
+
+    @property
+    def _reading(self) -> dict[str, object]:
+        """How a photograph is read: cut out as pictures of a folder are. What is cut out of CelebA's pictures depends on their size."""
+        return {"upright": True} | ({"crop": "square"} if self.dataset.crop == "square" else {})
 
     @functools.cached_property
     def lmdb(self) -> Artefact:
@@ -466,11 +481,11 @@ class Steps:
             from attr2face.generation.editing import edit_photograph
 
             made_with = trained_of(inputs)
-            made = edit_photograph(made_with, picture_of(self.photograph), changes, s.generation.strength, s.training_seed)
+            made = edit_photograph(made_with, self._read_photograph(), changes, s.generation.strength, s.training_seed)
             write_edit(made, changes, made_with, self.judge.path / "judge.h5", out)
 
         inputs = {"photo": self.photograph, **self._for_faces("mixture", "generator"), "judge": self.judge}
-        settings = {"changes": dict(changes), "strength": s.generation.strength, **self._drawn}
+        settings = {"changes": dict(changes), "strength": s.generation.strength, **self._drawn, **self._reading}
         name = file_name([*(name if wanted else f"no-{name}" for name, wanted in changes.items())])
         return self._step(f"edited-{name}", edit, settings, inputs)
 
@@ -486,13 +501,13 @@ class Steps:
         def invert(out: Path) -> None:
             from attr2face.generation.inversion import invert_photographs
 
-            photo = picture_of(self.photograph) if s.photo else None
+            photo = self._read_photograph() if s.photo else None
             invert_photographs(self.trained(*used), photo, layers, presets, s.training_seed, out)
 
         inputs = {"photo": self.photograph} if s.photo else {}
         inputs |= self._trained_from(*used)
         descents = [preset_at(name, layer).described() for layer in layers for name in presets]
-        settings = {**self._drawn, "layers": layers, "presets": presets, "descents": descents}
+        settings = {**self._drawn, "layers": layers, "presets": presets, "descents": descents} | (self._reading if s.photo else {})
         return self._step("inversion", invert, settings, inputs)
 
     @functools.cached_property
@@ -604,7 +619,9 @@ class Steps:
 
             write_judge(database_of(lmdb), out, self.machine)
 
-        return self._step("judge", train, {}, {"lmdb": lmdb})
+        # Judges once learned from all pictures; of LFW and rendered faces there are usually few enough that they still do.
+        settings = {} if self.settings.dataset in ("synthetic", "lfw") else {"sample": True}
+        return self._step("judge", train, settings, {"lmdb": lmdb})
 
     @functools.cached_property
     def requests(self) -> Artefact:
@@ -979,11 +996,6 @@ def trained_of(inputs: Inputs) -> Trained:
     folders = {name: step.made() for name, step in inputs.items()}
     others = {name: folders[name] / file for name, file in files.items() if name in folders}
     return Trained(folders["lmdb"], folders["net"] / "weights.caffemodel", **others)
-
-
-def picture_of(photograph: Source | Artefact) -> Path:
-    """The file of a photograph: the user's own, or the aligned one."""
-    return photograph.path / "photograph.png" if isinstance(photograph, Artefact) else photograph.path
 
 
 def weights_of(net: Input) -> Path:

@@ -193,13 +193,29 @@ def test_a_changed_folder_is_another_dataset(folder, tmp_path):
     assert len(keys) == 5
 
 
+def test_a_renamed_folder_is_the_same_dataset(folder, tmp_path):
+    before = Steps({"dataset": folder}, tmp_path).lmdb.path
+    assert Steps({"dataset": folder.rename(tmp_path / "renamed")}, tmp_path).lmdb.path == before
+
+
 def test_a_folder_is_named_by_its_path_from_anywhere(folder, tmp_path, monkeypatch):
     monkeypatch.chdir(folder.parent)
     here = Steps({"dataset": "./my faces"}, tmp_path)
     assert here.lmdb.key == Steps({"dataset": folder}, tmp_path).lmdb.key
-    assert here.lmdb.path.parent.name == "folder-my_faces-mini"
+    assert here.lmdb.path.parent.name == "folder-mini"
     with pytest.raises(UserError, match=r"DATASET=faces is unknown; choose .* or a folder, such as ./faces"):
         Steps({"dataset": "faces"}, tmp_path)
+
+
+def test_a_photograph_is_cut_out_as_the_pictures_of_the_folder_are(folder, tmp_path):
+    pixels = np.random.default_rng(0).integers(0, 256, (96, 144, 3), np.uint8)
+    Image.fromarray(pixels).save(tmp_path / "me.png")
+    steps = Steps({"dataset": str(folder), "photo": tmp_path / "me.png"}, tmp_path / "store")
+    assert (steps._read_photograph() == pixels[:, 24:120]).all()
+    assert steps.inverted.settings["crop"] == "square"
+    rendered = Steps({"photo": tmp_path / "me.png"}, tmp_path / "store")
+    assert (rendered._read_photograph() == read_image(tmp_path / "me.png", 92)).all()
+    assert "crop" not in rendered.inverted.settings
 
 
 # What is wrong with it.
@@ -274,6 +290,17 @@ def test_describe_ends_with_status_0_or_2(folder, tmp_path):
     says(done, f"{folder} cannot be used as it is; mend the errors above (3)")
     errors = [line for line in done.stdout.splitlines() if line.startswith("error: ")]
     assert [part in line for part, line in zip(("../20.png", "03.png", "04.png"), errors, strict=True)] == [True] * 3
+
+
+def test_describe_refuses_what_has_no_effect(folder, tmp_path):
+    assert parse(["describe", str(folder), f"DATASET={folder}", f"STORE={tmp_path}"]).steps.dataset.root == folder
+    for words, part in (
+        ([str(folder), "DATASET=lfw"], "DATASET=lfw cannot be described at once"),
+        ([str(folder), "OUT=a.png"], "OUT=a.png has no effect on describe"),
+        ([str(folder), "N=2"], "N=2 has no effect on describe"),
+    ):
+        with pytest.raises(UserError, match=part):
+            parse(["describe", *words, f"STORE={tmp_path}"])
 
 
 def test_describe_tells_what_is_odd_but_can_be_used(folder):

@@ -1,8 +1,11 @@
 """Images as files."""
 
+import struct
+
 import numpy as np
 import pytest
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 
 from attr2face.data.images import AHEAD, done_ahead, read_image
 from attr2face.errors import UserError
@@ -24,6 +27,22 @@ def test_another_size_and_grey_images_become_what_is_wanted(tmp_path):
     assert (image == 77).all()
 
 
+@pytest.mark.parametrize(("name", "kind"), [("a.png", "<u2"), ("a.tif", "<u2"), ("b.tif", "<i4"), ("a.pgm", "<u2")])
+def test_16_bits_of_grey_become_8(tmp_path, name, kind):
+    grey = np.linspace(0, 65535, 64).reshape(8, 8).astype(kind)
+    Image.fromarray(grey).save(tmp_path / name)
+    assert (read_image(tmp_path / name, 8) == (grey >> 8)[..., None]).all()
+    Image.fromarray(grey >> 8).save(tmp_path / name)
+    assert (read_image(tmp_path / name, 8) == (grey >> 8)[..., None]).all()
+
+
+def test_a_picture_is_upright_though_another_tag_is_odd(tmp_path):
+    """The width (256) of this EXIF data is a text, which PIL reads and cannot write."""
+    tags = struct.pack("<2sHIHHHI4sHHIHHI", b"II", 42, 8, 2, 256, 2, 4, b"abc", 274, 3, 1, 6, 0, 0)
+    Image.fromarray(np.rot90(pixels(0))).save(tmp_path / "a.png", exif=tags)
+    assert (read_image(tmp_path / "a.png", 8) == pixels(0)).all()
+
+
 def test_images_come_in_the_order_of_their_paths(tmp_path):
     paths = [tmp_path / f"{i}.png" for i in range(AHEAD + 10)]
     for i, path in enumerate(paths):
@@ -34,7 +53,8 @@ def test_images_come_in_the_order_of_their_paths(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("content", "part"), [("missing", "restore"), ("html", "replace"), ("truncated", "replace"), ("empty", "replace"), ("bomb", "replace")]
+    ("content", "part"),
+    [("missing", "restore"), *((content, "replace") for content in ("html", "truncated", "empty", "bomb", "long text", "odd header"))],
 )
 def test_what_is_no_whole_image_is_named(tmp_path, content, part):
     path = tmp_path / "a.jpg"
@@ -43,8 +63,12 @@ def test_what_is_no_whole_image_is_named(tmp_path, content, part):
         path.write_bytes(path.read_bytes()[:900])
     elif content == "bomb":
         Image.new("1", (14000, 14000)).save(path, "PNG")
+    elif content == "long text":
+        text = PngInfo()
+        text.add_text("Comment", "x" * 3_000_000, zip=True)
+        Image.fromarray(pixels(0)).save(path, "PNG", pnginfo=text)
     elif content != "missing":
-        path.write_bytes({"html": b"<html>not found</html>", "empty": b""}[content])
+        path.write_bytes({"html": b"<html>not found</html>", "empty": b"", "odd header": b"P6\nwide 8\n255\n"}[content])
     with pytest.raises(UserError, match=part) as raised:
         read_image(path, 8)
     assert str(path) in str(raised.value)

@@ -76,6 +76,14 @@ def test_a_csv_gives_them_by_path_or_by_the_files_name(tmp_path, header):
     assert np.isnan(found[2]).all()
 
 
+def test_a_files_name_that_several_pictures_have_is_of_none_but_the_one_with_this_path(tmp_path):
+    text = f"1.jpg,{NUMBERS}\nada/1.jpg,1.5,2,3.5,4,,,,,,\n"
+    found = landmarks_in(table(tmp_path, text), faces_of("1.jpg", "ada/1.jpg", "bob/1.jpg"))
+    assert found[0, 0].tolist() == [30, 40]
+    assert found[1, 0].tolist() == [1.5, 2]
+    assert np.isnan(found[2]).all()
+
+
 BROKEN = {
     f"a.jpg,{NUMBERS},7\n": "line 1: expected a file and ten numbers",
     f"a.jpg,{NUMBERS}\n\nb.jpg,1,2,3\n": "line 3: expected a file and ten numbers",

@@ -97,7 +97,7 @@ def test_the_committed_nets_were_made_with_the_defaults():
 
 @pytest.mark.skipif(not BUNDLE.exists(), reason="no nets are committed")
 def test_the_committed_nets_make_faces_unless_a_setting_of_training_is_another(tmp_path):
-    for given in ({}, {"strength": 1.0}, {"seed": 2}, {"preset": "codes"}, {"preset": "pixels"}):
+    for given in ({}, {"strength": 1.0}, {"seed": 2}, {"preset": "codes"}, {"preset": "pixels"}, {"lfw_root": tmp_path}):
         assert inputs_of(tmp_path, **given) == {"committed"}
     for given in ({"train": True}, SMALL, {"epochs": 3}, {"layer": "fc6"}, {"repeat": 1}, {"dataset": "lfw"}):
         assert inputs_of(tmp_path, **given) != {"committed"}

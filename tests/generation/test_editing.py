@@ -67,12 +67,12 @@ def test_the_opposite_edits_move_a_code_in_opposite_directions(trained, varying)
 
 
 def test_an_edit_keeps_what_the_generator_does_not_show(trained, photo, varying):
-    edit = edit_photograph(trained, photo, {varying: True}, 1.0, 1)
+    edit = edit_photograph(trained, read_image(photo, 92), {varying: True}, 1.0, 1)
     difference = edit.edited.astype(int) - edit.photograph
     expected = edit.moved.astype(int) - edit.inverted
     inside = (edit.edited > 0) & (edit.edited < 255) & (edit.moved > 0) & (edit.moved < 255) & (edit.inverted > 0) & (edit.inverted < 255)
     assert np.abs(difference - expected)[inside].max() <= 2
-    same = edit_photograph(trained, photo, {varying: True}, 0.0, 1)
+    same = edit_photograph(trained, read_image(photo, 92), {varying: True}, 0.0, 1)
     assert (same.edited == same.photograph).all()
 
 

@@ -6,6 +6,7 @@ import pytest
 from PIL import Image
 from skimage.metrics import peak_signal_noise_ratio
 
+from attr2face.data.images import read_image
 from attr2face.data.pictures import read_picture
 from attr2face.errors import UserError
 from attr2face.generation.inversion import first_crops, invert, invert_photographs
@@ -27,7 +28,7 @@ def activations(database, weights, images: np.ndarray, layer: str) -> np.ndarray
 
 def test_early_layers_give_a_photograph_back_better_than_late_ones(steps, database, trained, tmp_path):
     path = steps.faces.made() / pd.read_csv(database.folder / "index.csv")["path"][0]
-    invert_photographs(trained, path, ("conv2_1", "fc7"), ("photograph", "icnn"), 1, tmp_path)
+    invert_photographs(trained, read_image(path, 92), ("conv2_1", "fc7"), ("photograph", "icnn"), 1, tmp_path)
     table = pd.read_csv(tmp_path / "table.csv").set_index(["layer", "preset"])
     assert list(table.index) == [(layer, preset) for layer in ("conv2_1", "fc7") for preset in ("photograph", "icnn")]
     assert table["ssim"]["conv2_1", "photograph"] > table["ssim"]["fc7", "photograph"]

@@ -1,7 +1,9 @@
 """Images as files: read at one size, or only looked at; several ahead."""
 
+import contextlib
 import hashlib
 import io
+import struct
 import zipfile
 import zlib
 from collections import deque
@@ -17,6 +19,8 @@ from attr2face.errors import UserError
 from attr2face.provenance import usable_cpus
 
 AHEAD = 64
+UNREADABLE = (OSError, SyntaxError, ValueError, TypeError, ArithmeticError, LookupError, EOFError, RuntimeError, struct.error, zlib.error,
+              zipfile.BadZipFile, Image.DecompressionBombError)  # fmt: skip
 Place = Path | zipfile.Path
 Crop = tuple[int, ...] | str
 
@@ -86,16 +90,28 @@ def _decoded(path: Place, crop: Crop) -> tuple[tuple[int, int], Image.Image]:
     try:
         # PIL would read the file in dozens of small pieces.
         with Image.open(io.BytesIO(path.read_bytes())) as image:
-            ImageOps.exif_transpose(image, in_place=True)
+            image.load()
+            # What follows turns the pixels first, so that EXIF data which cannot be written again do no harm.
+            with contextlib.suppress(struct.error, TypeError, ValueError):
+                ImageOps.exif_transpose(image, in_place=True)
             box = _middle(*image.size) if crop == "square" else crop
             if box and not (box[2] <= image.width and box[3] <= image.height):
                 wanted = f"at least {box[2]} x {box[3]}"
                 raise UserError(f"{path} is {image.width} x {image.height} pixels, not {wanted}; restore the picture or remove its row")
-            return image.size, image.convert("RGB").crop(box) if box else image.convert("RGB")
+            rgb = _in_8_bits(image).convert("RGB")
+            return image.size, rgb.crop(box) if box else rgb
     except FileNotFoundError:
         raise UserError(f"{path} does not exist; restore the image or remove its row") from None
-    except (OSError, SyntaxError, Image.DecompressionBombError, zipfile.BadZipFile, zlib.error, RuntimeError):
+    except UNREADABLE:
         raise UserError(f"{path} is not a readable image; replace it or remove its row") from None
+
+
+def _in_8_bits(image: Image.Image) -> Image.Image:
+    """The same with 8 bits of grey where it has 16, which PIL would cut off at 255. Some write 8 bits as if they were more."""
+    if image.mode.partition(";")[0] != "I":
+        return image
+    grey = np.asarray(image)
+    return Image.fromarray(np.clip(grey >> 8 if grey.max() > 255 else grey, 0, 255).astype(np.uint8))
 
 
 def _middle(width: int, height: int) -> tuple[int, ...]:

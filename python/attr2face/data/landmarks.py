@@ -5,6 +5,7 @@ A table is CelebA's list (the number of pictures, names of columns, and rows of 
 """
 
 import csv
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
@@ -34,7 +35,7 @@ Finder = Callable[[np.ndarray], np.ndarray]
 def landmarks_in(path: Path, faces: Faces) -> np.ndarray:
     """The landmarks that a table has of some faces: (n_images, 5, 2), NaN where it has none.
 
-    A row is of the picture with its path, as in `faces.paths`, or with its file's name.
+    A row is of the picture with its path, as in `faces.paths`, or with its file's name if no other picture's file has the same.
 
     Raises
     ------
@@ -46,7 +47,11 @@ def landmarks_in(path: Path, faces: Faces) -> np.ndarray:
         if name in rows:
             raise UserError(f"{path}, line {line}: {name} is listed twice; remove one of its rows")
         rows[name] = landmarks
-    found = np.array([rows.get(name, rows.get(PurePosixPath(name).name, UNKNOWN)) for name in faces.paths]).reshape(-1, 5, 2)
+    names = [PurePosixPath(picture).name for picture in faces.paths]
+    times = Counter(names)
+    by_name = [rows.get(name, UNKNOWN) if times[name] == 1 else UNKNOWN for name in names]
+    found = [rows.get(picture, landmarks) for picture, landmarks in zip(faces.paths, by_name, strict=True)]
+    found = np.array(found).reshape(-1, 5, 2)
     apart = found[:, 1, 0] - found[:, 0, 0]
     if np.isnan(apart).all():
         raise UserError(f"{path} has the eyes of no picture, such as {faces.paths[0]}; give LANDMARKS a table of these pictures")
@@ -202,4 +207,4 @@ def align_photograph(photo: Path, finder: Finder, frame: Frame, unaligned: str, 
     if unaligned == "drop":
         raise UserError(f"{photo} shows no eyes that are found; choose another photograph, or set UNALIGNED=keep to use it as it is")
     print(f"no eyes were found in {photo}, which is used unaligned (UNALIGNED=keep)")
-    write_picture(read_image(photo, frame.side), out)
+    write_picture(read_whole(photo), out)

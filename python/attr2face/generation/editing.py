@@ -2,13 +2,11 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
 from attr2face.attributes import Attributes
 from attr2face.cgmm.mixture import Mixture
-from attr2face.data.images import read_image
 from attr2face.generation.faces import Loaded, Trained, read_attributes
 from attr2face.generation.objective import activations_of
 
@@ -33,11 +31,13 @@ class Edit:
     edited: np.ndarray
 
 
-def edit_photograph(trained: Trained, photo: Path, changes: Mapping[str, bool], strength: float, seed: int) -> Edit:
+def edit_photograph(trained: Trained, photo: np.ndarray, changes: Mapping[str, bool], strength: float, seed: int) -> Edit:
     """Give the face in a photograph some attributes and take others away.
 
     Parameters
     ----------
+    photo : (side, side, 3) uint8
+        The photograph, as large as the database's pictures.
     changes : mapping
         Attributes by name: True for those to have, False for those to lose.
     strength : float
@@ -45,7 +45,7 @@ def edit_photograph(trained: Trained, photo: Path, changes: Mapping[str, bool], 
     """
     loaded = Loaded(trained)
     database, mixture, preprocessing = loaded.database, loaded.mixture, loaded.database.preprocessing
-    photograph = preprocessing.to_blob(read_image(photo, database.mean.shape[-1])[None])
+    photograph = preprocessing.to_blob(photo[None])
     image = preprocessing.to_images(photograph)
     phi = activations_of(photograph, loaded.net(mixture.layer, 1, heads=False), mixture.layer)
     away = strength * direction(mixture, database.attributes, read_attributes(loaded, image)[0], changes)

@@ -9,7 +9,6 @@ from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
 from attr2face.cgmm.mixture import load_mixture
 from attr2face.data.database import FaceDatabase
-from attr2face.data.images import read_image
 from attr2face.data.pictures import enlarged, write_picture, write_sheet
 from attr2face.errors import UserError
 from attr2face.files import require
@@ -24,18 +23,19 @@ PHOTOGRAPHS = 6
 MOST = 64  # pictures whose activations are inverted side by side
 
 
-def invert_photographs(trained: Trained, photo: Path | None, layers: Sequence[str], presets: Sequence[str], seed: int,
+def invert_photographs(trained: Trained, photo: np.ndarray | None, layers: Sequence[str], presets: Sequence[str], seed: int,
                        out: Path) -> None:  # fmt: skip
     """Invert the activations of a photograph, or of pictures of six test people, at each of some layers by each of some presets.
 
-    Presets of the learned generator are left out at other layers than its own.
+    The photograph (side, side, 3) uint8 is as large as the database's pictures. Presets of the learned generator are left out at other
+    layers than its own.
 
     Writes into the folder `out`: `table.csv` (a row per layer and preset; `ssim` (Wang et al. 2004), `psnr` in dB and `feature distance`
     |phi(x) - T|^2 / |T|^2 of the inversions to the photographs, means), `sheet.png` (a row per photograph, by the first descent, and by the
     generator) and `presets.png` (a row per descent, of the first photograph).
     """
     database = FaceDatabase.open(trained.database)
-    photographs = first_crops(database) if photo is None else read_image(photo, database.mean.shape[-1])[None]
+    photographs = first_crops(database) if photo is None else photo[None]
     photographs = database.preprocessing.to_images(database.preprocessing.to_blob(photographs))
     own = load_mixture(trained.mixture).layer if trained.generator else ""
     rows, found = [], {}
