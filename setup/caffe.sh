@@ -115,7 +115,7 @@ build() {
 
     echo "Caffe 3/4: configuring"
     clean cmake -S src -B build -G Ninja "${options[@]}" -DPYTHON_EXECUTABLE="$python" -DCMAKE_INSTALL_PREFIX="$prefix" \
-        -DCMAKE_PREFIX_PATH="$conda" \
+        -DCMAKE_PREFIX_PATH="$conda" -DCMAKE_INSTALL_RPATH_USE_LINK_PATH=OFF \
         -DCMAKE_INSTALL_RPATH="$prefix/lib;$prefix/lib/$(clean gcc -print-multiarch)${conda:+;$conda/lib}${toolkit:+;$toolkit/lib64}" >cmake.log 2>&1 ||
         fail "cmake failed: $(grep -A4 'CMake Error' cmake.log | tr '\n' ' ')"
 
