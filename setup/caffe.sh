@@ -46,10 +46,13 @@ cuda_options() {
         options+=(-DUSE_NCCL=ON "-DNCCL_INCLUDE_DIR=$toolkit/include" "-DNCCL_LIBRARIES=$toolkit/lib64/libnccl.so")
 }
 
-# oneDNN, unpacked of its wheels, where there are some for this processor: BLAS convolves without it.
+# oneDNN, unpacked of its wheels, where there are some for this processor: BLAS convolves without it. They may lie beside CAFFE_SOURCE.
 onednn() {
     [ "$(uname -m)" = x86_64 ] || return 0
-    "$python" -m pip --disable-pip-version-check download --quiet --no-deps --require-hashes -r "$here/onednn.txt" -d wheels >pip.log 2>&1 ||
+    local beside=()
+    [[ ${source[0]} != /* ]] || beside=(--find-links "$(dirname "${source[0]}")")
+    "$python" -m pip --disable-pip-version-check download --quiet --no-deps --require-hashes -r "$here/onednn.txt" -d wheels \
+        "${beside[@]}" >pip.log 2>&1 ||
         fail "pip could not download oneDNN; check the network and run make again: $(grep -m 1 ERROR pip.log)"
     local wheel
     for wheel in wheels/*.whl; do
@@ -115,7 +118,7 @@ build() {
 
     echo "Caffe 3/4: configuring"
     clean cmake -S src -B build -G Ninja "${options[@]}" -DPYTHON_EXECUTABLE="$python" -DCMAKE_INSTALL_PREFIX="$prefix" \
-        -DCMAKE_PREFIX_PATH="$conda" \
+        -DCMAKE_PREFIX_PATH="$conda" -DCMAKE_INSTALL_RPATH_USE_LINK_PATH=OFF \
         -DCMAKE_INSTALL_RPATH="$prefix/lib;$prefix/lib/$(clean gcc -print-multiarch)${conda:+;$conda/lib}${toolkit:+;$toolkit/lib64}" >cmake.log 2>&1 ||
         fail "cmake failed: $(grep -A4 'CMake Error' cmake.log | tr '\n' ' ')"
 

@@ -72,7 +72,8 @@ def test_caffe_is_set_up_again_when_caffe_root_changes_or_is_left_out(tmp_path):
     shutil.copy(SETUP.parent / "Makefile", tmp_path)
     (tmp_path / "pyproject.toml").touch()
     (tmp_path / "setup" / "lock").mkdir(parents=True)
-    (tmp_path / "setup" / "lock" / "core.txt").touch()
+    for name in ("onednn.txt", "lock/core.txt"):
+        (tmp_path / "setup" / name).touch()
     for name, script in {"plan": "", "system": "", "python": 'mkdir -p "$1"', "caffe": 'echo "Caffe: $CAFFE_ROOT"'}.items():
         (tmp_path / "setup" / f"{name}.sh").write_text(script)
 
@@ -117,14 +118,25 @@ def test_the_compilers_hear_nothing_of_an_active_conda_environment(tmp_path):
     assert heard == {"HOME": "/home/user", "PATH": "/usr/bin:/bin", "LC_ALL": "C.UTF-8"}
 
 
+def onednn(folder: Path, python: str, machine: str = "x86_64", source: str = "") -> subprocess.CompletedProcess:
+    """Its download in `folder` on a machine, with a Python."""
+    program(folder / "bin", "uname", f"echo {machine}")
+    program(folder / "bin", "python", python)
+    script = f"set -u; fail() {{ echo $1 >&2; exit 2; }}; cd {folder}; python=python here={SETUP} source=('{source}')"
+    return shell(f"{script}\n{function('caffe.sh', 'onednn')}\nonednn", PATH=f"{folder}/bin:/usr/bin:/bin")
+
+
 NO_HOST = "pip could not download oneDNN; check the network and run make again: ERROR: no such host"
 
 
 @pytest.mark.parametrize(("machine", "said"), [("aarch64", ""), ("x86_64", NO_HOST)])
 def test_onednn_is_downloaded_where_there_are_wheels(tmp_path, machine, said):
-    program(tmp_path / "bin", "uname", f"echo {machine}")
-    program(tmp_path / "bin", "python", "echo ERROR: no such host; exit 1")
-    script = f"fail() {{ echo $1 >&2; exit 2; }}; cd {tmp_path}; python=python here={SETUP}\n{function('caffe.sh', 'onednn')}\nonednn"
-    done = shell(script, PATH=f"{tmp_path}/bin:/usr/bin:/bin")
+    done = onednn(tmp_path, "echo ERROR: no such host; exit 1", machine)
     assert done.stderr.strip() == said
     assert done.returncode == (2 if said else 0)
+
+
+@pytest.mark.parametrize("source", ["/folder/caffe.tar.gz", "https://host/folder/caffe.tar.gz"])
+def test_pip_looks_for_onednn_beside_caffe_source_too(tmp_path, source):
+    done = onednn(tmp_path, 'echo "ERROR: $*"; exit 1', source=source)
+    assert ("--find-links /folder" in done.stderr) == source.startswith("/")

@@ -27,15 +27,14 @@ class Shape:
     dilation: int = 1
     group: int = 1
 
-    def net(self, phase: int = caffe.TEST) -> caffe.Net:
-        """A net of this convolution, with random weights, input and gradient of the output."""
+    def net(self, phase: int = caffe.TEST, gradients: str = "propagate_down: true") -> caffe.Net:
+        """A net of this convolution, with random weights, input and gradient of the output, whose `gradients` are asked for so."""
         dims = " ".join(f"dim: {size}" for size in (self.images, self.channels, *self.size))
         names = ("kernel_size", "stride", "pad", "dilation", "group")
         given = zip(names, (self.kernel, self.stride, self.pad, self.dilation, self.group), strict=True)
         net = unfilled(f"""
-            force_backward: true
             layer {{ name: "data" type: "Input" top: "data" input_param {{ shape {{ {dims} }} }} }}
-            layer {{ name: "conv" type: "Convolution" bottom: "data" top: "conv"
+            layer {{ name: "conv" type: "Convolution" bottom: "data" top: "conv" loss_weight: 1 {gradients}
                      convolution_param {{ num_output: {self.outputs} {" ".join(f"{name}: {value}" for name, value in given)} }} }}
         """, phase)  # fmt: skip
         rng = np.random.default_rng(0)
@@ -94,8 +93,8 @@ def distances(found: dict[str, np.ndarray], expected: dict[str, np.ndarray]) -> 
 def test_outputs_and_gradients_are_the_sums_of_their_definition(phase, shape):
     net = shape.net(phase)
     errors = distances(run(net), sums(net, shape))
-    assert max(errors["dw"], errors["db"]) < DIRECT
-    assert max(errors.values()) < (shape.tolerance if phase == caffe.TEST else DIRECT)
+    assert all(errors[name] < DIRECT for name in ("dw", "db"))
+    assert all(error < (shape.tolerance if phase == caffe.TEST else DIRECT) for error in errors.values())
 
 
 @settings(max_examples=15, deadline=None)
@@ -125,7 +124,52 @@ def test_weights_that_were_written_to_are_those_of_the_next_pass(channels):
     net = shape.net()
     run(net)
     net.params["conv"][0].data[-1, -1, 2, 2] += 50
-    assert max(distances(run(net), sums(net, shape)).values()) < WINOGRAD
+    assert all(error < WINOGRAD for error in distances(run(net), sums(net, shape)).values())
+
+
+@pytest.mark.parametrize("channels", [8, 16, 128])
+@pytest.mark.parametrize("phase", [caffe.TRAIN, caffe.TEST])
+def test_gradients_of_weights_are_added_to_those_that_are_there(channels, phase):
+    """As for `iter_size`."""
+    net = Shape(2, channels, 32, (14, 18)).net(phase)
+    once = run(net)
+    for blob in net.params["conv"]:
+        blob.diff[...] += 1
+    net.backward(conv=net.blobs["conv"].diff.copy())
+    for blob, gradient in zip(net.params["conv"], (once["dw"], once["db"]), strict=True):
+        np.testing.assert_allclose(blob.diff, 2 * gradient + 1, rtol=1e-5, atol=1e-5 * np.abs(gradient).max())
+
+
+@pytest.mark.parametrize("channels", [8, 16, 128])
+@pytest.mark.parametrize("phase", [caffe.TRAIN, caffe.TEST])
+@pytest.mark.parametrize(
+    ("gradients", "left"),
+    [
+        ("propagate_down: false", "dx"),
+        ("propagate_down: true param { lr_mult: 0 }", "dw"),
+        ("propagate_down: true param {} param { lr_mult: 0 }", "db"),
+    ],
+)
+def test_a_gradient_that_is_not_asked_for_is_left_alone(channels, phase, gradients, left):
+    shape = Shape(2, channels, 32, (14, 18))
+    net = shape.net(phase, gradients)
+    found = run(net)
+    assert (found.pop(left) == 0).all()
+    assert all(error < WINOGRAD for error in distances(found, sums(net, shape)).values())
+
+
+@pytest.mark.parametrize("channels", [8, 16, 128])
+@pytest.mark.parametrize("phase", [caffe.TRAIN, caffe.TEST])
+def test_the_number_of_images_changes_from_pass_to_pass(channels, phase):
+    shape = Shape(4, channels, 32, (14, 18))
+    net = shape.net(phase)
+    x, dy = net.blobs["data"].data.copy(), net.blobs["conv"].diff.copy()
+    for images in (4, 1, 3, 4):
+        net.blobs["data"].reshape(images, *x.shape[1:])
+        net.reshape()
+        net.blobs["data"].data[...] = x[:images]
+        net.blobs["conv"].diff[...] = dy[:images]
+        assert all(error < WINOGRAD for error in distances(run(net), sums(net, shape)).values())
 
 
 @pytest.mark.parametrize("channels", [8, 16, 66])
