@@ -28,7 +28,7 @@ from attr2face.data.database import FaceDatabase
 from attr2face.data.readers import read_faces
 from attr2face.data.render.dataset import render_dataset
 from attr2face.datasets import dataset_of
-from attr2face.errors import LostWorkersError, UserError
+from attr2face.errors import UserError, WorkersError
 from attr2face.evaluation import measures
 from attr2face.generation import faces
 from attr2face.models import MODELS
@@ -218,13 +218,13 @@ def test_shipped_files_are_read_in_the_workers_own_folder(machine, tmp_path):
 def test_what_is_too_large_is_not_shipped(machine, monkeypatch, tmp_path):
     monkeypatch.setattr(cluster, "SMALL", 5)
     (tmp_path / "input").write_bytes(b"content")
-    with pytest.raises(UserError, match="too much for SHIP=1"):
+    with pytest.raises(WorkersError, match="too much for SHIP=1"):
         list(map_in_order(replace(machine, cluster=replace(machine.cluster, ship=True)), own_folder, [(tmp_path / "input",)]))
 
 
 def test_a_worker_that_does_not_see_the_folder_is_refused_by_name(machine, monkeypatch):
     monkeypatch.setattr(Path, "touch", lambda path: None)
-    with pytest.raises(UserError, match=r"worker tcp://127.0.0.1:\d+ does not see .*shared.*; let it share that folder, or give SHIP=1"):
+    with pytest.raises(WorkersError, match=r"worker tcp://127.0.0.1:\d+ does not see .*shared.*; let it share that folder, or give SHIP=1"):
         cluster.check_workers(connected(machine.cluster), machine.cluster)
 
 
@@ -232,13 +232,13 @@ def test_a_worker_with_other_software_is_refused_by_name(machine, monkeypatch):
     mine = cluster.software()
     for name in ("Caffe's build", "processor", "attr2face", "attr2face's code"):
         monkeypatch.setattr(cluster, "software", lambda name=name: mine | {name: "another"})
-        with pytest.raises(UserError, match=rf"worker tcp://127.0.0.1:\d+ has {name} .*, and not another"):
+        with pytest.raises(WorkersError, match=rf"worker tcp://127.0.0.1:\d+ has {name} .*, and not another"):
             cluster.check_workers(connected(machine.cluster), machine.cluster)
 
 
 def test_a_worker_that_came_later_is_checked_with_its_first_task(machine, monkeypatch):
     monkeypatch.setattr(cluster, "_needs_of", lambda *_: Needs({"processor": "another"}, False, {}))
-    with pytest.raises(UserError, match=r"worker tcp://127.0.0.1:\d+ has processor .*, and not another"):
+    with pytest.raises(WorkersError, match=r"worker tcp://127.0.0.1:\d+ has processor .*, and not another"):
         list(map_in_order(machine, process_of, [(1,)]))
 
 
@@ -286,7 +286,7 @@ def test_a_scheduler_that_is_gone_is_a_sentence_and_the_work_goes_on_from_what_i
             own.processes[0].kill()
 
     try:
-        with monkeypatch.context() as patched, pytest.raises(LostWorkersError, match=r"is gone; start it .* which continues"):
+        with monkeypatch.context() as patched, pytest.raises(WorkersError, match=r"is gone; start it .* which continues"):
             patched.setattr(extraction, "write_json", kill_the_scheduler)
             extraction.extract(database, weights, "conv5_3", resumed, Machine(cluster=Cluster(own.address, tmp_path)))
     finally:
@@ -298,7 +298,7 @@ def test_a_scheduler_that_is_gone_is_a_sentence_and_the_work_goes_on_from_what_i
 
 def test_where_no_scheduler_answers_the_command_says_so(monkeypatch, tmp_path):
     monkeypatch.setattr(cluster, "PATIENCE", 1)
-    with pytest.raises(UserError, match=r"no scheduler with a worker answers at SCHEDULER=tcp://127.0.0.1:1; start one"):
+    with pytest.raises(WorkersError, match=r"no scheduler with a worker answers at SCHEDULER=tcp://127.0.0.1:1; start one"):
         connected(Cluster("tcp://127.0.0.1:1", tmp_path))
 
 

@@ -27,7 +27,7 @@ from typing import TYPE_CHECKING
 
 from threadpoolctl import threadpool_limits
 
-from attr2face.errors import LostWorkersError, UserError
+from attr2face.errors import UserError, WorkersError
 from attr2face.provenance import software
 
 if TYPE_CHECKING:
@@ -96,13 +96,13 @@ def connected(cluster: Cluster) -> Client:
 
     Raises
     ------
-    UserError
+    WorkersError
         If Dask is not installed, no scheduler or no worker answers, or a worker is not fit.
     """
     try:
         from distributed import Client
     except ImportError:
-        raise UserError("SCHEDULER needs Dask; install it with .venv/bin/pip install -e .[cluster]") from None
+        raise WorkersError("SCHEDULER needs Dask; install it with .venv/bin/pip install -e .[cluster]") from None
     logging.getLogger("distributed").setLevel(logging.CRITICAL)
     try:
         where = _local_cluster(cluster) if cluster.local else cluster.scheduler
@@ -111,7 +111,7 @@ def connected(cluster: Cluster) -> Client:
         client.wait_for_workers(1, timeout=PATIENCE)
     except (OSError, TimeoutError) as error:
         remedy = "start one with dask scheduler, and workers with attr2face worker"
-        raise UserError(f"no scheduler with a worker answers at SCHEDULER={cluster.scheduler}; {remedy}") from error
+        raise WorkersError(f"no scheduler with a worker answers at SCHEDULER={cluster.scheduler}; {remedy}") from error
     check_workers(client, cluster)
     print(f"workers of {client.scheduler.address}: {len(client.nthreads())}; dashboard at {client.dashboard_link}", file=sys.stderr)
     return client
@@ -134,7 +134,7 @@ def _close(connection: Client | LocalCluster) -> None:
 
 
 def check_workers(client: Client, cluster: Cluster) -> None:
-    """Raise a UserError that names each worker with other software than here, or that does not see the shared folder."""
+    """Raise a WorkersError that names each worker with other software than here, or that does not see the shared folder."""
     token = None if cluster.ship else cluster.shared / ".tokens" / uuid.uuid4().hex
     if token:
         token.parent.mkdir(parents=True, exist_ok=True)
@@ -146,7 +146,7 @@ def check_workers(client: Client, cluster: Cluster) -> None:
             token.unlink(missing_ok=True)
     unfit = [f"worker {address} {reason}" for address, reason in sorted(reasons.items()) if reason]
     if unfit:
-        raise UserError(f"{'; '.join(unfit)}; end it, or start one that is as this machine")
+        raise WorkersError(f"{'; '.join(unfit)}; end it, or start one that is as this machine")
 
 
 class Workers(Executor):
@@ -181,7 +181,7 @@ def workers_for(tasks: Sequence[tuple], cluster: Cluster, caffe: bool) -> Iterat
 
     Raises
     ------
-    LostWorkersError
+    WorkersError
         If the scheduler is gone, or a task has ended several workers.
     """
     client = connected(cluster)
@@ -199,11 +199,11 @@ def workers_for(tasks: Sequence[tuple], cluster: Cluster, caffe: bool) -> Iterat
             raise
     except KilledWorker as error:
         remedy = "see whether its memory is short, and run the same command again"
-        raise LostWorkersError(f"a task ended the worker {error.last_worker.address}, and others before it; {remedy}") from error
+        raise WorkersError(f"a task ended the worker {error.last_worker.address}, and others before it; {remedy}") from error
     except (CancelledError, CommClosedError, TimeoutError) as error:
         connected.cache_clear()
         remedy = "start it and its workers, and run the same command again, which continues from what is finished"
-        raise LostWorkersError(f"the scheduler at {cluster.scheduler} is gone; {remedy}") from error
+        raise WorkersError(f"the scheduler at {cluster.scheduler} is gone; {remedy}") from error
 
 
 def _needs_of(tasks: Sequence[tuple], client: Client, cluster: Cluster, caffe: bool) -> Needs:
@@ -219,7 +219,7 @@ def _shipped(client: Client, path: Path) -> str:
     files = [path] if path.is_file() else [file for file in path.rglob("*") if file.is_file()]
     total = sum(file.stat().st_size for file in files)
     if total > SMALL:
-        raise UserError(f"{path} has {total / 1e6:.0f} MB, too much for SHIP=1; give workers a shared folder, and leave SHIP out")
+        raise WorkersError(f"{path} has {total / 1e6:.0f} MB, too much for SHIP=1; give workers a shared folder, and leave SHIP out")
     with tempfile.TemporaryDirectory() as folder:
         archive = Path(folder) / f"{uuid.uuid4().hex}.zip"
         with zipfile.ZipFile(archive, "w", strict_timestamps=False) as content:
@@ -259,14 +259,14 @@ def run_task(needs: Needs, packed: bytes) -> object:
 
     Raises
     ------
-    UserError
+    WorkersError
         If this worker, which may have come after others were checked, has other software than the machine that the task is from.
     """
     from distributed import get_worker
 
     worker = get_worker()
     if reason := _difference(needs.software):
-        raise UserError(f"worker {worker.address} {reason}; end it, or start one that is as the others")
+        raise WorkersError(f"worker {worker.address} {reason}; end it, or start one that is as the others")
     if needs.card:
         from attr2face.pycaffe import use_card
 

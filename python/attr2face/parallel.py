@@ -21,7 +21,7 @@ from pathlib import Path
 from threadpoolctl import threadpool_limits
 
 from attr2face.cluster import Cluster, workers_for
-from attr2face.errors import LostWorkersError
+from attr2face.errors import WorkersError
 from attr2face.provenance import usable_cpus
 
 AHEAD = 2
@@ -136,7 +136,7 @@ def executor(machine: Machine, workers: int) -> Iterator[Executor]:
             process.terminate()
         pool.shutdown(cancel_futures=True)
         if isinstance(error, BrokenProcessPool):
-            raise LostWorkersError(
+            raise WorkersError(
                 "a worker process ended early; run the command again (a script of your own needs if __name__ == '__main__':)"
             ) from error
         raise
