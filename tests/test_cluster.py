@@ -13,6 +13,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 
 import h5py
@@ -25,6 +26,7 @@ from attr2face.cgmm import moments
 from attr2face.cluster import Cluster, Needs, connected
 from attr2face.data import lmdbs
 from attr2face.data.database import FaceDatabase
+from attr2face.data.landmarks import find_landmarks
 from attr2face.data.readers import read_faces
 from attr2face.data.render.dataset import render_dataset
 from attr2face.datasets import dataset_of
@@ -107,6 +109,12 @@ def failing(number: int) -> int:
 
 def own_folder(name: Path) -> tuple[Path, bytes]:
     return name, name.read_bytes()
+
+
+def process_with(net: Path, picture: np.ndarray) -> np.ndarray:
+    """A finder that reads a file and says where it runs."""
+    assert net.read_bytes()
+    return np.full((5, 2), os.getpid(), float)
 
 
 @dataclass(frozen=True)
@@ -204,6 +212,16 @@ def test_faces_and_measures_are_those_of_one_machine_though_workers_are_killed(s
         written.append(bytes_below(folder))
     assert killed == {"make_batch", "_measure"}
     assert written[0] == written[1]
+
+
+@pytest.mark.parametrize("ship", [False, True])
+def test_landmarks_are_found_where_pictures_and_nets_are(ship, steps, machine, tmp_path):
+    """On the cluster, or by the command if workers share no folder with it."""
+    (tmp_path / "net").write_bytes(b"content")
+    found = read_faces(steps.faces.made(), dataset_of("synthetic"))
+    where = replace(machine, cluster=replace(machine.cluster, ship=ship), workers=1)
+    processes = find_landmarks(found, partial(process_with, tmp_path / "net"), where, tmp_path)
+    assert (set(processes.ravel()) == {os.getpid()}) == ship
 
 
 def test_shipped_files_are_read_in_the_workers_own_folder(machine, tmp_path):

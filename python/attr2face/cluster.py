@@ -267,10 +267,13 @@ def run_task(needs: Needs, packed: bytes) -> object:
     worker = get_worker()
     if reason := _difference(needs.software):
         raise WorkersError(f"worker {worker.address} {reason}; end it, or start one that is as the others")
-    if needs.card:
-        from attr2face.pycaffe import use_card
+    if card := cards_here():
+        from attr2face.pycaffe import caffe, use_card
 
-        use_card(*cards_here())
+        if needs.card:
+            use_card(*card)
+        else:
+            caffe.set_mode_cpu()  # an earlier task may have used the card
     places = {path: _unpacked(Path(worker.local_directory) / archive, path.name) for path, archive in needs.shipped.items()}
     work, task = pickle.loads(packed)
     # The progress bars of the first machine count what all workers do.
