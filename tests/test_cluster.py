@@ -3,6 +3,7 @@
 What is made has the bytes of one machine. Workers that are not as this machine are refused.
 """
 
+import errno
 import os
 import shutil
 import signal
@@ -107,6 +108,10 @@ def failing(number: int) -> int:
     return number
 
 
+def timing_out() -> None:
+    raise OSError(errno.ETIMEDOUT, "the disk does not answer")
+
+
 def own_folder(name: Path) -> tuple[Path, bytes]:
     return name, name.read_bytes()
 
@@ -136,10 +141,10 @@ def killed(monkeypatch, tmp_path) -> set[str]:
     """The kinds of work in whose middle a worker was killed: each kind, once."""
     names, share = set(), parallel._map_on_cluster
 
-    def kill(machine: Machine, work: Callable, tasks: list[tuple]) -> Iterator:
+    def kill(machine: Machine, work: Callable, tasks: list[tuple], most: float) -> Iterator:
         mark = tmp_path / f"killed in {work.__name__}"
         try:
-            yield from share(machine, Killing(work, mark), [(i == len(tasks) // 2, *task) for i, task in enumerate(tasks)])
+            yield from share(machine, Killing(work, mark), [(i == len(tasks) // 2, *task) for i, task in enumerate(tasks)], most)
         finally:
             names.update([work.__name__] if mark.exists() else [])
 
@@ -318,6 +323,40 @@ def test_where_no_scheduler_answers_the_command_says_so(monkeypatch, tmp_path):
     monkeypatch.setattr(cluster, "PATIENCE", 1)
     with pytest.raises(WorkersError, match=r"no scheduler with a worker answers at SCHEDULER=tcp://127.0.0.1:1; start one"):
         connected(Cluster("tcp://127.0.0.1:1", tmp_path))
+
+
+def test_a_scheduler_without_workers_is_a_sentence(monkeypatch, tmp_path):
+    monkeypatch.setattr(cluster, "PATIENCE", 3)
+    own = Running.begin(tmp_path)
+    try:
+        with pytest.raises(WorkersError, match=r"no scheduler with a worker answers .*; start one"):
+            connected(Cluster(own.address, tmp_path))
+    finally:
+        own.end()
+
+
+@pytest.mark.parametrize("card", [False, True])
+def test_tasks_that_no_worker_can_take_are_a_sentence(card, monkeypatch, tmp_path):
+    """All workers have left, or all that have a card."""
+    monkeypatch.setattr(cluster, "_needs_of", lambda *_: Needs(cluster.software(), card, {}))
+    monkeypatch.setattr(cluster, "POLL", 0.1)
+    own = Running.begin(tmp_path, "alone")
+    try:
+        where = Machine(cluster=Cluster(own.address, tmp_path))
+        connected(where.cluster)
+        monkeypatch.setattr(cluster, "PATIENCE", 1)
+        if not card:
+            own.processes[1].terminate()
+            own.processes[1].wait()
+        with pytest.raises(WorkersError, match="no worker with a card for 1 s" if card else "no worker for 1 s"):
+            list(map_in_order(where, process_of, [(1,)]))
+    finally:
+        own.end()
+
+
+def test_a_task_that_waits_in_vain_for_its_disk_does_not_blame_the_scheduler(machine):
+    with pytest.raises(TimeoutError, match="the disk does not answer"):
+        list(map_in_order(machine, timing_out, [()]))
 
 
 @pytest.mark.parametrize(("given", "part"), [({"scheduler": "nonsense"}, "tcp://host:8786"), ({"scheduler": "local:0"}, "local:4"),

@@ -7,6 +7,7 @@ store, under the store's locks.
 
 from __future__ import annotations
 
+import asyncio
 import atexit
 import contextlib
 import dataclasses
@@ -17,10 +18,11 @@ import pickle
 import re
 import sys
 import tempfile
+import time
 import uuid
 import zipfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import CancelledError, Executor, Future
+from concurrent.futures import CancelledError, Executor, Future, wait
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -31,9 +33,10 @@ from attr2face.errors import UserError, WorkersError
 from attr2face.provenance import software
 
 if TYPE_CHECKING:
-    from distributed import Client, LocalCluster, Worker
+    from distributed import Client, LocalCluster, Scheduler, Worker
 
-PATIENCE = 60  # seconds until a scheduler answers, and until the first worker is there
+PATIENCE = 60  # seconds until a scheduler answers, and until there is a worker that can take a task
+POLL = 5  # seconds between looks at the workers
 SMALL = 1 << 30  # bytes of one input that SHIP sends at most
 CARD = "ATTR2FACE_CARD"
 ENVIRONMENT = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
@@ -109,7 +112,7 @@ def connected(cluster: Cluster) -> Client:
         client = Client(where, timeout=PATIENCE, direct_to_workers=not cluster.ship)  # results need no detour if workers are near
         atexit.register(_close, client)
         client.wait_for_workers(1, timeout=PATIENCE)
-    except (OSError, TimeoutError) as error:
+    except (OSError, TimeoutError, asyncio.TimeoutError) as error:  # the last is another one in Python 3.10
         remedy = "start one with dask scheduler, and workers with attr2face worker"
         raise WorkersError(f"no scheduler with a worker answers at SCHEDULER={cluster.scheduler}; {remedy}") from error
     check_workers(client, cluster)
@@ -164,12 +167,32 @@ class Workers(Executor):
 
     @property
     def number(self) -> int:
-        """How many workers there are now."""
-        return len(self._client.nthreads())
+        """How many workers there are now that can take these tasks."""
+        try:
+            return self._client.run_on_scheduler(_number_of_workers, card=self._needs.card)
+        except OSError:  # the scheduler is gone, as the futures say, too
+            return 0
 
     def submit(self, work: Callable, /, *task: object) -> Future:
         # Packed, so that the scheduler, which looks into what it passes on, does not import Caffe.
         return self._pool.submit(run_task, self._needs, pickle.dumps((work, task)))
+
+    def result(self, future: Future) -> object:
+        """What a task returns.
+
+        Raises
+        ------
+        WorkersError
+            If for a while there is no worker that can take it.
+        """
+        seen = time.monotonic()
+        while not wait([future], timeout=POLL).done:
+            if self.number:
+                seen = time.monotonic()
+            elif time.monotonic() - seen > PATIENCE:
+                kind = "worker with a card" if self._needs.card else "worker"
+                raise WorkersError(f"there has been no {kind} for {PATIENCE} s; start one, and run the same command again")
+        return future.result()
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
         self._pool.shutdown(wait=wait and not cancel_futures)
@@ -182,7 +205,7 @@ def workers_for(tasks: Sequence[tuple], cluster: Cluster, caffe: bool) -> Iterat
     Raises
     ------
     WorkersError
-        If the scheduler is gone, or a task has ended several workers.
+        If the scheduler or all fit workers are gone, or a task has ended several workers.
     """
     client = connected(cluster)
     from distributed import KilledWorker
@@ -200,7 +223,9 @@ def workers_for(tasks: Sequence[tuple], cluster: Cluster, caffe: bool) -> Iterat
     except KilledWorker as error:
         remedy = "see whether its memory is short, and run the same command again"
         raise WorkersError(f"a task ended the worker {error.last_worker.address}, and others before it; {remedy}") from error
-    except (CancelledError, CommClosedError, TimeoutError) as error:
+    except (CancelledError, CommClosedError, TimeoutError, asyncio.TimeoutError) as error:
+        if getattr(error, "errno", None):  # a task's own, as of a disk that does not answer
+            raise
         connected.cache_clear()
         remedy = "start it and its workers, and run the same command again, which continues from what is finished"
         raise WorkersError(f"the scheduler at {cluster.scheduler} is gone; {remedy}") from error
@@ -286,6 +311,10 @@ def cards_here() -> tuple[int, ...]:
     from distributed import get_worker
 
     return (int(os.environ.get(CARD, 0)),) if "GPU" in get_worker().state.total_resources else ()
+
+
+def _number_of_workers(dask_scheduler: Scheduler, card: bool) -> int:
+    return len(dask_scheduler.resources.get("GPU", ()) if card else dask_scheduler.workers)
 
 
 def _unfit(expected: Mapping[str, str], token: Path | None) -> str:
