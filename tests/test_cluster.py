@@ -112,6 +112,10 @@ def timing_out() -> None:
     raise OSError(errno.ETIMEDOUT, "the disk does not answer")
 
 
+def plugins(dask_scheduler: object) -> list[str]:
+    return [*dask_scheduler.worker_plugins]
+
+
 def own_folder(name: Path) -> tuple[Path, bytes]:
     return name, name.read_bytes()
 
@@ -236,6 +240,15 @@ def test_shipped_files_are_read_in_the_workers_own_folder(machine, tmp_path):
     (found,) = map_in_order(shipping, own_folder, [(tmp_path / "input",)])
     assert found[1] == b"content"
     assert tmp_path not in found[0].parents
+
+
+def test_the_scheduler_forgets_what_was_shipped(machine, tmp_path):
+    (tmp_path / "input").write_bytes(b"content")
+    client = connected(machine.cluster)
+    archive = cluster._shipped(client, tmp_path / "input")
+    assert archive in client.run_on_scheduler(plugins)
+    cluster._forget(client, archive)
+    assert archive not in client.run_on_scheduler(plugins)
 
 
 def test_what_is_too_large_is_not_shipped(machine, monkeypatch, tmp_path):

@@ -240,7 +240,9 @@ def _needs_of(tasks: Sequence[tuple], client: Client, cluster: Cluster, caffe: b
 
 @functools.cache
 def _shipped(client: Client, path: Path) -> str:
-    """Send a file or a folder to all workers, those that come later included; return the name of its archive."""
+    """Send a file or a folder to all workers, those that come later before this process ends included; return the name of its archive."""
+    from distributed.diagnostics.plugin import UploadFile
+
     files = [path] if path.is_file() else [file for file in path.rglob("*") if file.is_file()]
     total = sum(file.stat().st_size for file in files)
     if total > SMALL:
@@ -250,8 +252,16 @@ def _shipped(client: Client, path: Path) -> str:
         with zipfile.ZipFile(archive, "w", strict_timestamps=False) as content:
             for file in files:
                 content.write(file, file.relative_to(path.parent))
-        client.upload_file(str(archive), load=False)
+        client.register_plugin(UploadFile(str(archive), load=False), name=archive.name)
+    atexit.register(_forget, client, archive.name)
     return archive.name
+
+
+def _forget(client: Client, archive: str) -> None:
+    """Free the memory that an archive takes in the scheduler."""
+    if client.status == "running":
+        with contextlib.suppress(Exception):
+            client.unregister_worker_plugin(archive)
 
 
 # On a worker.
@@ -314,6 +324,7 @@ def cards_here() -> tuple[int, ...]:
 
 
 def _number_of_workers(dask_scheduler: Scheduler, card: bool) -> int:
+    """How many workers, or workers with a card, the scheduler has that this runs on."""
     return len(dask_scheduler.resources.get("GPU", ()) if card else dask_scheduler.workers)
 
 
