@@ -3,6 +3,7 @@
 What is made has the bytes of one machine. Workers that are not as this machine are refused.
 """
 
+import errno
 import os
 import shutil
 import signal
@@ -13,6 +14,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 
 import h5py
@@ -25,10 +27,11 @@ from attr2face.cgmm import moments
 from attr2face.cluster import Cluster, Needs, connected
 from attr2face.data import lmdbs
 from attr2face.data.database import FaceDatabase
+from attr2face.data.landmarks import find_landmarks
 from attr2face.data.readers import read_faces
 from attr2face.data.render.dataset import render_dataset
 from attr2face.datasets import dataset_of
-from attr2face.errors import LostWorkersError, UserError
+from attr2face.errors import UserError, WorkersError
 from attr2face.evaluation import measures
 from attr2face.generation import faces
 from attr2face.models import MODELS
@@ -105,8 +108,22 @@ def failing(number: int) -> int:
     return number
 
 
+def timing_out() -> None:
+    raise OSError(errno.ETIMEDOUT, "the disk does not answer")
+
+
+def plugins(dask_scheduler: object) -> list[str]:
+    return [*dask_scheduler.worker_plugins]
+
+
 def own_folder(name: Path) -> tuple[Path, bytes]:
     return name, name.read_bytes()
+
+
+def process_with(net: Path, picture: np.ndarray) -> np.ndarray:
+    """A finder that reads a file and says where it runs."""
+    assert net.read_bytes()
+    return np.full((5, 2), os.getpid(), float)
 
 
 @dataclass(frozen=True)
@@ -128,10 +145,10 @@ def killed(monkeypatch, tmp_path) -> set[str]:
     """The kinds of work in whose middle a worker was killed: each kind, once."""
     names, share = set(), parallel._map_on_cluster
 
-    def kill(machine: Machine, work: Callable, tasks: list[tuple]) -> Iterator:
+    def kill(machine: Machine, work: Callable, tasks: list[tuple], most: float) -> Iterator:
         mark = tmp_path / f"killed in {work.__name__}"
         try:
-            yield from share(machine, Killing(work, mark), [(i == len(tasks) // 2, *task) for i, task in enumerate(tasks)])
+            yield from share(machine, Killing(work, mark), [(i == len(tasks) // 2, *task) for i, task in enumerate(tasks)], most)
         finally:
             names.update([work.__name__] if mark.exists() else [])
 
@@ -206,6 +223,16 @@ def test_faces_and_measures_are_those_of_one_machine_though_workers_are_killed(s
     assert written[0] == written[1]
 
 
+@pytest.mark.parametrize("ship", [False, True])
+def test_landmarks_are_found_where_pictures_and_nets_are(ship, steps, machine, tmp_path):
+    """On the cluster, or by the command if workers share no folder with it."""
+    (tmp_path / "net").write_bytes(b"content")
+    found = read_faces(steps.faces.made(), dataset_of("synthetic"))
+    where = replace(machine, cluster=replace(machine.cluster, ship=ship), workers=1)
+    processes = find_landmarks(found, partial(process_with, tmp_path / "net"), where, tmp_path)
+    assert (set(processes.ravel()) == {os.getpid()}) == ship
+
+
 def test_shipped_files_are_read_in_the_workers_own_folder(machine, tmp_path):
     """Once they have arrived, nothing is read where the task says."""
     (tmp_path / "input").write_bytes(b"content")
@@ -215,16 +242,25 @@ def test_shipped_files_are_read_in_the_workers_own_folder(machine, tmp_path):
     assert tmp_path not in found[0].parents
 
 
+def test_the_scheduler_forgets_what_was_shipped(machine, tmp_path):
+    (tmp_path / "input").write_bytes(b"content")
+    client = connected(machine.cluster)
+    archive = cluster._shipped(client, tmp_path / "input")
+    assert archive in client.run_on_scheduler(plugins)
+    cluster._forget(client, archive)
+    assert archive not in client.run_on_scheduler(plugins)
+
+
 def test_what_is_too_large_is_not_shipped(machine, monkeypatch, tmp_path):
     monkeypatch.setattr(cluster, "SMALL", 5)
     (tmp_path / "input").write_bytes(b"content")
-    with pytest.raises(UserError, match="too much for SHIP=1"):
+    with pytest.raises(WorkersError, match="too much for SHIP=1"):
         list(map_in_order(replace(machine, cluster=replace(machine.cluster, ship=True)), own_folder, [(tmp_path / "input",)]))
 
 
 def test_a_worker_that_does_not_see_the_folder_is_refused_by_name(machine, monkeypatch):
     monkeypatch.setattr(Path, "touch", lambda path: None)
-    with pytest.raises(UserError, match=r"worker tcp://127.0.0.1:\d+ does not see .*shared.*; let it share that folder, or give SHIP=1"):
+    with pytest.raises(WorkersError, match=r"worker tcp://127.0.0.1:\d+ does not see .*shared.*; let it share that folder, or give SHIP=1"):
         cluster.check_workers(connected(machine.cluster), machine.cluster)
 
 
@@ -232,13 +268,13 @@ def test_a_worker_with_other_software_is_refused_by_name(machine, monkeypatch):
     mine = cluster.software()
     for name in ("Caffe's build", "processor", "attr2face", "attr2face's code"):
         monkeypatch.setattr(cluster, "software", lambda name=name: mine | {name: "another"})
-        with pytest.raises(UserError, match=rf"worker tcp://127.0.0.1:\d+ has {name} .*, and not another"):
+        with pytest.raises(WorkersError, match=rf"worker tcp://127.0.0.1:\d+ has {name} .*, and not another"):
             cluster.check_workers(connected(machine.cluster), machine.cluster)
 
 
 def test_a_worker_that_came_later_is_checked_with_its_first_task(machine, monkeypatch):
     monkeypatch.setattr(cluster, "_needs_of", lambda *_: Needs({"processor": "another"}, False, {}))
-    with pytest.raises(UserError, match=r"worker tcp://127.0.0.1:\d+ has processor .*, and not another"):
+    with pytest.raises(WorkersError, match=r"worker tcp://127.0.0.1:\d+ has processor .*, and not another"):
         list(map_in_order(machine, process_of, [(1,)]))
 
 
@@ -286,7 +322,7 @@ def test_a_scheduler_that_is_gone_is_a_sentence_and_the_work_goes_on_from_what_i
             own.processes[0].kill()
 
     try:
-        with monkeypatch.context() as patched, pytest.raises(LostWorkersError, match=r"is gone; start it .* which continues"):
+        with monkeypatch.context() as patched, pytest.raises(WorkersError, match=r"is gone; start it .* which continues"):
             patched.setattr(extraction, "write_json", kill_the_scheduler)
             extraction.extract(database, weights, "conv5_3", resumed, Machine(cluster=Cluster(own.address, tmp_path)))
     finally:
@@ -298,8 +334,42 @@ def test_a_scheduler_that_is_gone_is_a_sentence_and_the_work_goes_on_from_what_i
 
 def test_where_no_scheduler_answers_the_command_says_so(monkeypatch, tmp_path):
     monkeypatch.setattr(cluster, "PATIENCE", 1)
-    with pytest.raises(UserError, match=r"no scheduler with a worker answers at SCHEDULER=tcp://127.0.0.1:1; start one"):
+    with pytest.raises(WorkersError, match=r"no scheduler with a worker answers at SCHEDULER=tcp://127.0.0.1:1; start one"):
         connected(Cluster("tcp://127.0.0.1:1", tmp_path))
+
+
+def test_a_scheduler_without_workers_is_a_sentence(monkeypatch, tmp_path):
+    monkeypatch.setattr(cluster, "PATIENCE", 3)
+    own = Running.begin(tmp_path)
+    try:
+        with pytest.raises(WorkersError, match=r"no scheduler with a worker answers .*; start one"):
+            connected(Cluster(own.address, tmp_path))
+    finally:
+        own.end()
+
+
+@pytest.mark.parametrize("card", [False, True])
+def test_tasks_that_no_worker_can_take_are_a_sentence(card, monkeypatch, tmp_path):
+    """All workers have left, or all that have a card."""
+    monkeypatch.setattr(cluster, "_needs_of", lambda *_: Needs(cluster.software(), card, {}))
+    monkeypatch.setattr(cluster, "POLL", 0.1)
+    own = Running.begin(tmp_path, "alone")
+    try:
+        where = Machine(cluster=Cluster(own.address, tmp_path))
+        connected(where.cluster)
+        monkeypatch.setattr(cluster, "PATIENCE", 1)
+        if not card:
+            own.processes[1].terminate()
+            own.processes[1].wait()
+        with pytest.raises(WorkersError, match="no worker with a card for 1 s" if card else "no worker for 1 s"):
+            list(map_in_order(where, process_of, [(1,)]))
+    finally:
+        own.end()
+
+
+def test_a_task_that_waits_in_vain_for_its_disk_does_not_blame_the_scheduler(machine):
+    with pytest.raises(TimeoutError, match="the disk does not answer"):
+        list(map_in_order(machine, timing_out, [()]))
 
 
 @pytest.mark.parametrize(("given", "part"), [({"scheduler": "nonsense"}, "tcp://host:8786"), ({"scheduler": "local:0"}, "local:4"),

@@ -37,6 +37,10 @@ def process_of(i: int) -> int:
     return os.getpid()
 
 
+def mark(path: Path) -> None:
+    path.touch()
+
+
 def failing(i: int, how: str) -> int:
     if i == 1 and how == "raises":
         raise UserError("the second has had enough")
@@ -50,6 +54,15 @@ def failing(i: int, how: str) -> int:
 @pytest.mark.parametrize("n", [0, 7])
 def test_results_come_in_the_order_of_the_tasks(workers, n):
     assert list(map_in_order(Machine(workers), double, [(i,) for i in range(n)])) == [2 * i for i in range(n)]
+
+
+@pytest.mark.parametrize("workers", [1, 4])
+def test_of_large_results_few_are_computed_before_they_are_wanted(workers, tmp_path):
+    found = map_in_order(Machine(workers), mark, [(tmp_path / str(i),) for i in range(12)], most=2)
+    next(found)
+    time.sleep(1)
+    assert len(list(tmp_path.iterdir())) <= 3
+    assert len(list(found)) == 11
 
 
 def test_one_worker_is_this_process_and_two_are_others():

@@ -7,6 +7,7 @@ store, under the store's locks.
 
 from __future__ import annotations
 
+import asyncio
 import atexit
 import contextlib
 import dataclasses
@@ -17,23 +18,25 @@ import pickle
 import re
 import sys
 import tempfile
+import time
 import uuid
 import zipfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import CancelledError, Executor, Future
+from concurrent.futures import CancelledError, Executor, Future, wait
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from threadpoolctl import threadpool_limits
 
-from attr2face.errors import LostWorkersError, UserError
+from attr2face.errors import UserError, WorkersError
 from attr2face.provenance import software
 
 if TYPE_CHECKING:
-    from distributed import Client, LocalCluster, Worker
+    from distributed import Client, LocalCluster, Scheduler, Worker
 
-PATIENCE = 60  # seconds until a scheduler answers, and until the first worker is there
+PATIENCE = 60  # seconds until a scheduler answers, and until there is a worker that can take a task
+POLL = 5  # seconds between looks at the workers
 SMALL = 1 << 30  # bytes of one input that SHIP sends at most
 CARD = "ATTR2FACE_CARD"
 ENVIRONMENT = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
@@ -96,22 +99,22 @@ def connected(cluster: Cluster) -> Client:
 
     Raises
     ------
-    UserError
+    WorkersError
         If Dask is not installed, no scheduler or no worker answers, or a worker is not fit.
     """
     try:
         from distributed import Client
     except ImportError:
-        raise UserError("SCHEDULER needs Dask; install it with .venv/bin/pip install -e .[cluster]") from None
+        raise WorkersError("SCHEDULER needs Dask; install it with .venv/bin/pip install -e .[cluster]") from None
     logging.getLogger("distributed").setLevel(logging.CRITICAL)
     try:
         where = _local_cluster(cluster) if cluster.local else cluster.scheduler
         client = Client(where, timeout=PATIENCE, direct_to_workers=not cluster.ship)  # results need no detour if workers are near
         atexit.register(_close, client)
         client.wait_for_workers(1, timeout=PATIENCE)
-    except (OSError, TimeoutError) as error:
+    except (OSError, TimeoutError, asyncio.TimeoutError) as error:  # the last is another one in Python 3.10
         remedy = "start one with dask scheduler, and workers with attr2face worker"
-        raise UserError(f"no scheduler with a worker answers at SCHEDULER={cluster.scheduler}; {remedy}") from error
+        raise WorkersError(f"no scheduler with a worker answers at SCHEDULER={cluster.scheduler}; {remedy}") from error
     check_workers(client, cluster)
     print(f"workers of {client.scheduler.address}: {len(client.nthreads())}; dashboard at {client.dashboard_link}", file=sys.stderr)
     return client
@@ -134,7 +137,7 @@ def _close(connection: Client | LocalCluster) -> None:
 
 
 def check_workers(client: Client, cluster: Cluster) -> None:
-    """Raise a UserError that names each worker with other software than here, or that does not see the shared folder."""
+    """Raise a WorkersError that names each worker with other software than here, or that does not see the shared folder."""
     token = None if cluster.ship else cluster.shared / ".tokens" / uuid.uuid4().hex
     if token:
         token.parent.mkdir(parents=True, exist_ok=True)
@@ -146,7 +149,7 @@ def check_workers(client: Client, cluster: Cluster) -> None:
             token.unlink(missing_ok=True)
     unfit = [f"worker {address} {reason}" for address, reason in sorted(reasons.items()) if reason]
     if unfit:
-        raise UserError(f"{'; '.join(unfit)}; end it, or start one that is as this machine")
+        raise WorkersError(f"{'; '.join(unfit)}; end it, or start one that is as this machine")
 
 
 class Workers(Executor):
@@ -164,12 +167,32 @@ class Workers(Executor):
 
     @property
     def number(self) -> int:
-        """How many workers there are now."""
-        return len(self._client.nthreads())
+        """How many workers there are now that can take these tasks."""
+        try:
+            return self._client.run_on_scheduler(_number_of_workers, card=self._needs.card)
+        except OSError:  # the scheduler is gone, as the futures say, too
+            return 0
 
     def submit(self, work: Callable, /, *task: object) -> Future:
         # Packed, so that the scheduler, which looks into what it passes on, does not import Caffe.
         return self._pool.submit(run_task, self._needs, pickle.dumps((work, task)))
+
+    def result(self, future: Future) -> object:
+        """What a task returns.
+
+        Raises
+        ------
+        WorkersError
+            If for a while there is no worker that can take it.
+        """
+        seen = time.monotonic()
+        while not wait([future], timeout=POLL).done:
+            if self.number:
+                seen = time.monotonic()
+            elif time.monotonic() - seen > PATIENCE:
+                kind = "worker with a card" if self._needs.card else "worker"
+                raise WorkersError(f"there has been no {kind} for {PATIENCE} s; start one, and run the same command again")
+        return future.result()
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
         self._pool.shutdown(wait=wait and not cancel_futures)
@@ -181,8 +204,8 @@ def workers_for(tasks: Sequence[tuple], cluster: Cluster, caffe: bool) -> Iterat
 
     Raises
     ------
-    LostWorkersError
-        If the scheduler is gone, or a task has ended several workers.
+    WorkersError
+        If the scheduler or all fit workers are gone, or a task has ended several workers.
     """
     client = connected(cluster)
     from distributed import KilledWorker
@@ -199,11 +222,13 @@ def workers_for(tasks: Sequence[tuple], cluster: Cluster, caffe: bool) -> Iterat
             raise
     except KilledWorker as error:
         remedy = "see whether its memory is short, and run the same command again"
-        raise LostWorkersError(f"a task ended the worker {error.last_worker.address}, and others before it; {remedy}") from error
-    except (CancelledError, CommClosedError, TimeoutError) as error:
+        raise WorkersError(f"a task ended the worker {error.last_worker.address}, and others before it; {remedy}") from error
+    except (CancelledError, CommClosedError, TimeoutError, asyncio.TimeoutError) as error:
+        if getattr(error, "errno", None):  # a task's own, as of a disk that does not answer
+            raise
         connected.cache_clear()
         remedy = "start it and its workers, and run the same command again, which continues from what is finished"
-        raise LostWorkersError(f"the scheduler at {cluster.scheduler} is gone; {remedy}") from error
+        raise WorkersError(f"the scheduler at {cluster.scheduler} is gone; {remedy}") from error
 
 
 def _needs_of(tasks: Sequence[tuple], client: Client, cluster: Cluster, caffe: bool) -> Needs:
@@ -215,18 +240,28 @@ def _needs_of(tasks: Sequence[tuple], client: Client, cluster: Cluster, caffe: b
 
 @functools.cache
 def _shipped(client: Client, path: Path) -> str:
-    """Send a file or a folder to all workers, those that come later included; return the name of its archive."""
+    """Send a file or a folder to all workers, those that come later before this process ends included; return the name of its archive."""
+    from distributed.diagnostics.plugin import UploadFile
+
     files = [path] if path.is_file() else [file for file in path.rglob("*") if file.is_file()]
     total = sum(file.stat().st_size for file in files)
     if total > SMALL:
-        raise UserError(f"{path} has {total / 1e6:.0f} MB, too much for SHIP=1; give workers a shared folder, and leave SHIP out")
+        raise WorkersError(f"{path} has {total / 1e6:.0f} MB, too much for SHIP=1; give workers a shared folder, and leave SHIP out")
     with tempfile.TemporaryDirectory() as folder:
         archive = Path(folder) / f"{uuid.uuid4().hex}.zip"
         with zipfile.ZipFile(archive, "w", strict_timestamps=False) as content:
             for file in files:
                 content.write(file, file.relative_to(path.parent))
-        client.upload_file(str(archive), load=False)
+        client.register_plugin(UploadFile(str(archive), load=False), name=archive.name)
+    atexit.register(_forget, client, archive.name)
     return archive.name
+
+
+def _forget(client: Client, archive: str) -> None:
+    """Free the memory that an archive takes in the scheduler."""
+    if client.status == "running":
+        with contextlib.suppress(Exception):
+            client.unregister_worker_plugin(archive)
 
 
 # On a worker.
@@ -259,18 +294,21 @@ def run_task(needs: Needs, packed: bytes) -> object:
 
     Raises
     ------
-    UserError
+    WorkersError
         If this worker, which may have come after others were checked, has other software than the machine that the task is from.
     """
     from distributed import get_worker
 
     worker = get_worker()
     if reason := _difference(needs.software):
-        raise UserError(f"worker {worker.address} {reason}; end it, or start one that is as the others")
-    if needs.card:
-        from attr2face.pycaffe import use_card
+        raise WorkersError(f"worker {worker.address} {reason}; end it, or start one that is as the others")
+    if card := cards_here():
+        from attr2face.pycaffe import caffe, use_card
 
-        use_card(*cards_here())
+        if needs.card:
+            use_card(*card)
+        else:
+            caffe.set_mode_cpu()  # an earlier task may have used the card
     places = {path: _unpacked(Path(worker.local_directory) / archive, path.name) for path, archive in needs.shipped.items()}
     work, task = pickle.loads(packed)
     # The progress bars of the first machine count what all workers do.
@@ -283,6 +321,11 @@ def cards_here() -> tuple[int, ...]:
     from distributed import get_worker
 
     return (int(os.environ.get(CARD, 0)),) if "GPU" in get_worker().state.total_resources else ()
+
+
+def _number_of_workers(dask_scheduler: Scheduler, card: bool) -> int:
+    """How many workers, or workers with a card, the scheduler has that this runs on."""
+    return len(dask_scheduler.resources.get("GPU", ()) if card else dask_scheduler.workers)
 
 
 def _unfit(expected: Mapping[str, str], token: Path | None) -> str:

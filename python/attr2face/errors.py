@@ -5,5 +5,5 @@ class UserError(Exception):
     """Bad input. The command line prints the message and exits with status 2."""
 
 
-class LostWorkersError(UserError):
-    """Nothing is wrong with the input, but what was computing it has gone. What is written so far is whole."""
+class WorkersError(UserError):
+    """Nothing is wrong with the input, but what should compute it is gone, missing or not fit. What is written so far is whole."""

@@ -5,6 +5,7 @@ of processes.
 """
 
 import contextlib
+import math
 import multiprocessing
 import os
 import signal
@@ -21,10 +22,10 @@ from pathlib import Path
 from threadpoolctl import threadpool_limits
 
 from attr2face.cluster import Cluster, workers_for
-from attr2face.errors import LostWorkersError
+from attr2face.errors import WorkersError
 from attr2face.provenance import usable_cpus
 
-AHEAD = 2
+AHEAD = 2  # tasks that wait for a worker of a cluster, so that it need not wait for them
 
 
 @dataclass(frozen=True)
@@ -75,8 +76,8 @@ class InProcess(Executor):
         return future
 
 
-def map_in_order(machine: Machine, work: Callable, tasks: Sequence[tuple]) -> Iterator:
-    """Yield `work(*task)` of all tasks in order.
+def map_in_order(machine: Machine, work: Callable, tasks: Sequence[tuple], most: float = math.inf) -> Iterator:
+    """Yield `work(*task)` of all tasks in order, computed ahead: about one for each process, and `most` for results that are large.
 
     Raises
     ------
@@ -84,29 +85,29 @@ def map_in_order(machine: Machine, work: Callable, tasks: Sequence[tuple]) -> It
         If a task raises one, or what computes it is lost.
     """
     if machine.cluster:
-        yield from _map_on_cluster(machine, work, tasks)
+        yield from _map_on_cluster(machine, work, tasks, most)
         return
     workers = len(machine.cards) or (min(machine.workers or usable_cpus(), len(tasks)) if machine.single_thread else 1)
     threads = 1 if machine.single_thread and not machine.cards else None
     with executor(machine, workers) as pool:
         submitted = (pool.submit(_limited, threads, work, *task) for task in tasks)
-        yield from _in_order(submitted, lambda: AHEAD * (workers - 1))
+        yield from _in_order(submitted, Future.result, lambda: min(workers, most) if workers > 1 else 0)
 
 
-def _map_on_cluster(machine: Machine, work: Callable, tasks: Sequence[tuple]) -> Iterator:
+def _map_on_cluster(machine: Machine, work: Callable, tasks: Sequence[tuple], most: float) -> Iterator:
     with workers_for(tasks, machine.cluster, machine.caffe) as pool:
-        yield from _in_order((pool.submit(work, *task) for task in tasks), lambda: AHEAD * pool.number)
+        yield from _in_order((pool.submit(work, *task) for task in tasks), pool.result, lambda: min(pool.number + AHEAD, most))
 
 
-def _in_order(submitted: Iterator[Future], ahead: Callable[[], int]) -> Iterator:
+def _in_order(submitted: Iterator[Future], result: Callable[[Future], object], ahead: Callable[[], float]) -> Iterator:
     """Results in the order in which tasks are submitted, so many of them ahead of the one that is yielded."""
     running: deque[Future] = deque()
     for future in submitted:
         running.append(future)
         if len(running) > ahead():
-            yield running.popleft().result()
+            yield result(running.popleft())
     while running:
-        yield running.popleft().result()
+        yield result(running.popleft())
 
 
 def run_together(machine: Machine, work: Callable, tasks: Sequence[tuple]) -> None:
@@ -136,7 +137,7 @@ def executor(machine: Machine, workers: int) -> Iterator[Executor]:
             process.terminate()
         pool.shutdown(cancel_futures=True)
         if isinstance(error, BrokenProcessPool):
-            raise LostWorkersError(
+            raise WorkersError(
                 "a worker process ended early; run the command again (a script of your own needs if __name__ == '__main__':)"
             ) from error
         raise

@@ -9,7 +9,7 @@ import subprocess
 from importlib import metadata
 from pathlib import Path
 
-LIBRARIES = ("attr2face", "numpy", "scipy", "h5py", "protobuf", "scikit-learn", "scikit-image", "opencv-python-headless")
+LIBRARIES = ("attr2face", "numpy", "scipy", "h5py", "protobuf", "scikit-learn", "scikit-image", "opencv-python-headless", "pillow")
 
 
 @functools.cache
@@ -31,9 +31,10 @@ def environment() -> dict[str, object]:
 def software() -> dict[str, str]:
     """What machines that work on one output have to have in common, so that its bytes do not tell which of them did what."""
     made_by = environment()
-    digest = hashlib.sha256()
-    for path in sorted(Path(__file__).parent.rglob("*.py")):
-        digest.update(path.read_bytes())
+    digest, package = hashlib.sha256(), Path(__file__).parent
+    for path in sorted(path for path in package.rglob("*") if path.suffix in (".py", ".csv", ".toml")):
+        content = path.read_bytes()
+        digest.update(f"{path.relative_to(package)} {len(content)}\n".encode() + content)
     found = {"Caffe's build": made_by["caffe"], "processor": made_by["processor"], **made_by["versions"]}
     return found | {"attr2face's code": digest.hexdigest()[:12]}
 

@@ -6,13 +6,14 @@ import pandas as pd
 import pytest
 
 from attr2face.attributes import pubfig
+from attr2face.data import lmdbs
 from attr2face.data.database import FaceDatabase
 from attr2face.data.faces import Faces
 from attr2face.data.images import read_image
 from attr2face.data.lmdbs import build_lmdbs
 from attr2face.data.readers import read_faces
 from attr2face.datasets import dataset_of
-from attr2face.errors import UserError
+from attr2face.errors import UserError, WorkersError
 from attr2face.models import MODELS
 from attr2face.network import prototxt
 from attr2face.network.prototxt import TrainingData
@@ -69,6 +70,18 @@ def test_a_broken_image_is_named(tmp_path):
     (tmp_path / "out").mkdir()
     with pytest.raises(UserError, match=r"[ab].jpg is not a readable image; replace"):
         build_lmdbs(faces, "synthetic", STILL, Database(), 1, tmp_path / "out")
+
+
+@pytest.mark.parametrize(("error", "kept"), [(WorkersError("a worker is not fit"), True), (UserError("a picture is broken"), False)])
+def test_what_is_written_is_kept_if_workers_are_at_fault(error, kept, steps, monkeypatch, tmp_path):
+    def failing(*_: object) -> None:
+        raise error
+
+    monkeypatch.setattr(lmdbs, "_write_split", failing)
+    (tmp_path / "train_done.npz").touch()
+    with pytest.raises(UserError, match=str(error)):
+        build_lmdbs(read_faces(steps.faces.made(), dataset_of("synthetic")), "synthetic", MINI, Database(), 1, tmp_path)
+    assert (tmp_path / "train_done.npz").exists() == kept
 
 
 def test_jpeg_datums_are_near_the_raw_images(database, jpeg):

@@ -1,9 +1,10 @@
-"""Moments of activations in one pass over them: all that the fits need, in memory that does not grow with the number of images.
+"""Moments of activations in one pass over them: all that the fits need.
 
 Activations are read some hundred images at a time, from an HDF5 dataset or an array. Products of such a piece are float32, sums over
 pieces are float64, and deviations are taken from the mean of the first piece, so that large means cost no accuracy. Sums of some
-thousand images, which several processes may compute, are added in the order of the images. An interrupted pass keeps what it has added
-in a file and continues from there.
+thousand images, which up to three processes compute, are added in the order of the images, so that this process holds four times the
+result at most, whatever the number of images and processes. An interrupted pass keeps what it has added in a file and continues from
+there.
 """
 
 import time
@@ -25,6 +26,7 @@ ROWS = 256
 SHARD = 64 * ROWS
 FEATURES = 1 << 13
 SAVE_EVERY = 30
+AHEAD = 2  # sums of shards, as large as the result, that are there before they are added
 
 
 @dataclass(frozen=True)
@@ -112,7 +114,7 @@ def _sums(phi: h5py.Dataset | np.ndarray, has: np.ndarray, sets: np.ndarray, sta
     source = Stored(Path(phi.file.filename), phi.name) if machine else phi
     tasks = [(source, rows, sums["shift"], has[rows], sets[rows]) for rows in cuts]
     with tqdm(total=len(has), initial=int(sums["done"]), desc="moments", unit=" images") as bar:
-        for rows, of_shard in zip(cuts, map_in_order(machine or Machine(1), _sums_of, tasks), strict=True):
+        for rows, of_shard in zip(cuts, map_in_order(machine or Machine(1), _sums_of, tasks, AHEAD), strict=True):
             for name, found in of_shard.items():
                 sums[name] = np.add(sums[name], found, out=found) if name in sums else found
             sums["done"] = np.array(rows.stop)

@@ -127,7 +127,7 @@ def find_landmarks(faces: Faces, finder: Finder, machine: Machine, out: Path) ->
     with tqdm(
         desc="landmarks", total=len(faces.paths), initial=len(faces.paths) - sum(len(names) for *_, names in tasks), unit=" images"
     ) as bar:
-        for part, found in zip(missing, map_in_order(replace(machine, single_thread=True, cards=()), _find, tasks), strict=True):
+        for part, found in zip(missing, map_in_order(machine.without_caffe.beside_the_files, _find, tasks), strict=True):
             with atomic_write(part) as temporary, temporary.open("wb") as file:
                 np.save(file, found)
             bar.update(len(found))

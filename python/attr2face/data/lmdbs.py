@@ -20,7 +20,7 @@ from tqdm import tqdm
 from attr2face.data.alignment import Frame, cut_images
 from attr2face.data.faces import SPLITS, Faces, split_by_person
 from attr2face.data.preprocessing import to_blob_order
-from attr2face.errors import LostWorkersError, UserError
+from attr2face.errors import UserError, WorkersError
 from attr2face.files import atomic_write, write_json
 from attr2face.models import Model
 from attr2face.parallel import Machine, map_in_order
@@ -82,7 +82,7 @@ def build_lmdbs(faces: Faces, dataset: str, model: Model, settings: Database, se
                     _write_mean(out, (total / len(rows)).astype(np.float32), stated)
     except Exception as error:
         # Nothing that a later call could continue from: other images are another key. A full disk is not the images' fault.
-        kept = isinstance(error, LostWorkersError) or isinstance(error.__cause__, OSError)
+        kept = isinstance(error, WorkersError) or isinstance(error.__cause__, OSError)
         unreadable = isinstance(error, UserError) and not kept
         if unreadable or not any(out.glob("*_done.npz")):
             shutil.rmtree(out)
