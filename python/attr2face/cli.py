@@ -542,28 +542,28 @@ def parse(arguments: list[str]) -> Run:
     options = parser().parse_args(words)
     names = [f.name for _, f in conf.leaves(conf.Settings())]
     given = {name: getattr(options, name) for name in names if getattr(options, name) is not None}
-    edits, folder = options.command is edit, getattr(options, "folder", "")
-    if folder:
-        _add_folder(folder, given)
+    if getattr(options, "folder", ""):
+        _add_folder(options.folder, given)
     options.out = str(Path(options.out).expanduser()) + "/" * options.out.endswith("/") if options.out else ""
     store = Path(options.store).expanduser() if options.store else None
     options.scheduler = getattr(options, "address", "") or options.scheduler
     cluster = cluster_of(options.scheduler, options.ship, store)
     steps = Steps(given, store, machine(options.gpu, options.workers, cluster))
-    if options.command is describe:
-        run = Run(steps, [], {}, options)
-        _check_number(run)
-        _check_out(run)
-        return run
-    options.attrs = getattr(options, "attributes", "") or (",".join(steps.attributes.example) if options.attrs is None else options.attrs)
-    if edits and options.attrs.startswith("@"):
-        raise UserError(f"{options.attrs} cannot be a list of edits; give one, such as 'Smiling,!Eyeglasses'")
-    sets = [] if edits else [chosen for chosen in steps.attributes.parse_sets(options.attrs) for _ in range(options.n)]
-    changes = steps.attributes.parse_changes(options.attrs) if edits else {}
+    sets, changes = ([], {}) if options.command is describe else _requested(steps, options)
     run = Run(steps, sets, changes, options)
     _check_number(run)
     _check_out(run)
     return run
+
+
+def _requested(steps: Steps, options: argparse.Namespace) -> tuple[list[list[str]], dict[str, bool]]:
+    """The sets of attributes that are asked for, each as often as N says, or the changes of an edit."""
+    options.attrs = getattr(options, "attributes", "") or (",".join(steps.attributes.example) if options.attrs is None else options.attrs)
+    if options.command is not edit:
+        return [chosen for chosen in steps.attributes.parse_sets(options.attrs) for _ in range(options.n)], {}
+    if options.attrs.startswith("@"):
+        raise UserError(f"{options.attrs} cannot be a list of edits; give one, such as 'Smiling,!Eyeglasses'")
+    return [], steps.attributes.parse_changes(options.attrs)
 
 
 def _add_folder(folder: str, given: dict[str, str]) -> None:
