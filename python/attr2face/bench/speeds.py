@@ -17,6 +17,7 @@ import pandas as pd
 
 from attr2face.bench.generation import generating
 from attr2face.bench.timing import compare, seconds
+from attr2face.bench.workers import spreading
 from attr2face.cgmm.fitting import normal_equations, training_rows
 from attr2face.cgmm.moments import draw_sets, measure, pieces
 from attr2face.cgmm.weights import Schedule as SGDSchedule
@@ -47,7 +48,7 @@ RATE = 1e-6
 
 
 def bench(steps: Steps, gpu: str, torch: str, rounds: int = 3) -> None:
-    """Print a table with a row per measurement; `ratio` is how many times faster ours is.
+    """Print a table with a row per measurement; `ratio` is how many times faster ours is. With a cluster, its workers alone are measured.
 
     Parameters
     ----------
@@ -59,6 +60,9 @@ def bench(steps: Steps, gpu: str, torch: str, rounds: int = 3) -> None:
         A Python that has PyTorch, or empty.
     """
     activations = steps.activations.made() / "activations.h5"
+    if steps.machine.cluster:
+        print(pd.DataFrame(spreading(steps, rounds)).to_string(index=False))
+        return
     database = FaceDatabase.open(steps.lmdb.path)
     rows = [*rendering(steps.machine, rounds), summing(rounds), solving(activations, steps.settings.mixture)]
     if b"This tool requires OpenCV" not in tool("convert_imageset").read_bytes():

@@ -1,0 +1,42 @@
+"""What workers of a cluster cost: the same work by as many processes of this machine, side by side."""
+
+import tempfile
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from attr2face.bench.timing import compare
+from attr2face.cluster import connected
+from attr2face.generation.faces import write_faces
+from attr2face.generation.presets import needed
+from attr2face.network.extraction import Extraction, activations
+from attr2face.parallel import Machine
+from attr2face.pipeline import Steps, database_of, weights_of
+
+IMAGES = 12_000
+FACES = [["Male", "Smiling", "Eyeglasses"]] * 64
+
+
+def spreading(steps: Steps, rounds: int) -> Iterator[dict]:
+    """Extraction and faces by the workers, and by as many processes of this machine."""
+    cluster = steps.machine
+    processes = replace(cluster, cluster=None, workers=len(connected(cluster.cluster).nthreads()))
+    what = Extraction(steps.lmdb.path, weights_of(steps.finetuned), steps.settings.layer)
+    generation = steps.settings.generation
+    trained = steps.trained(*needed(generation))
+
+    def extracting(machine: Machine, rows: np.ndarray) -> None:
+        deque(activations(what, rows, machine), maxlen=0)
+
+    def facing(machine: Machine) -> None:
+        with tempfile.TemporaryDirectory() as out:
+            write_faces(trained, FACES, generation, 1, Path(out), machine)
+
+    rows = np.arange(min(IMAGES, len(database_of(steps.lmdb).split)))
+    extracting(cluster, rows)  # workers import Caffe with their first task
+    sides = f"workers against processes, {processes.workers} of each"
+    yield compare(f"extraction, {sides}", lambda: extracting(cluster, rows), lambda: extracting(processes, rows), len(rows), rounds)
+    yield compare(f"faces, {sides}", lambda: facing(cluster), lambda: facing(processes), len(FACES), rounds)
