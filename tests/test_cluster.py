@@ -348,6 +348,22 @@ def test_a_scheduler_without_workers_is_a_sentence(monkeypatch, tmp_path):
         own.end()
 
 
+def test_a_scheduler_in_another_python_is_a_sentence(monkeypatch, tmp_path):
+    """One that an administrator started, or that dask-jobqueue started where it was installed."""
+    other = tmp_path / "python" / "attr2face"
+    other.mkdir(parents=True)
+    (other / "__init__.py").write_text("raise ModuleNotFoundError(\"No module named 'attr2face'\", name='attr2face')")
+    with monkeypatch.context() as patched:
+        patched.syspath_prepend(other.parent)
+        own = Running.begin(tmp_path)
+    own.start("worker", "-m", "attr2face", "worker", own.address)
+    try:
+        with pytest.raises(WorkersError, match="lacks the Python package attr2face; start it with the dask of attr2face's own .venv"):
+            connected(Cluster(own.address, tmp_path))
+    finally:
+        own.end()
+
+
 @pytest.mark.parametrize("card", [False, True])
 def test_tasks_that_no_worker_can_take_are_a_sentence(card, monkeypatch, tmp_path):
     """All workers have left, or all that have a card."""

@@ -142,7 +142,18 @@ def _close(connection: Client | LocalCluster) -> None:
 
 
 def check_workers(client: Client, cluster: Cluster) -> None:
-    """Raise a WorkersError that names each worker with other software than here, or that does not see the shared folder."""
+    """Refuse workers with other software than here, and those that do not see the shared folder.
+
+    Raises
+    ------
+    WorkersError
+        With the name of each; or if the scheduler, which unpacks what is sent to it, runs in a Python without attr2face.
+    """
+    try:
+        client.run_on_scheduler(_number_of_workers, card=False)
+    except ModuleNotFoundError as error:
+        remedy = "start it with the dask of attr2face's own .venv"
+        raise WorkersError(f"the scheduler at {client.scheduler.address} lacks the Python package {error.name}; {remedy}") from error
     token = None if cluster.ship else cluster.shared / ".tokens" / uuid.uuid4().hex
     if token:
         token.parent.mkdir(parents=True, exist_ok=True)
