@@ -358,7 +358,7 @@ def test_a_scheduler_in_another_python_is_a_sentence(monkeypatch, tmp_path):
         own = Running.begin(tmp_path)
     own.start("worker", "-m", "attr2face", "worker", own.address)
     try:
-        with pytest.raises(WorkersError, match="lacks the Python package attr2face; start it with the dask of attr2face's own .venv"):
+        with pytest.raises(WorkersError, match=r"lacks the Python package attr2face; start it with the dask of attr2face's own \.venv"):
             connected(Cluster(own.address, tmp_path))
     finally:
         own.end()
