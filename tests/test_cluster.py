@@ -338,6 +338,11 @@ def test_where_no_scheduler_answers_the_command_says_so(monkeypatch, tmp_path):
         connected(Cluster("tcp://127.0.0.1:1", tmp_path))
 
 
+def test_tls_without_certificates_is_a_sentence(tmp_path):
+    with pytest.raises(WorkersError, match=r"no certificate for SCHEDULER=tls://127.*; give it tls\.ca-file"):
+        connected(Cluster("tls://127.0.0.1:1", tmp_path))
+
+
 def test_a_scheduler_without_workers_is_a_sentence(monkeypatch, tmp_path):
     monkeypatch.setattr(cluster, "PATIENCE", 3)
     own = Running.begin(tmp_path)

@@ -106,9 +106,12 @@ def connected(cluster: Cluster) -> Client:
         If Dask is not installed, no scheduler or no worker answers, or a worker is not fit.
     """
     try:
-        from distributed import Client
+        from distributed import Client, Security
     except ImportError:
         raise WorkersError("SCHEDULER needs Dask; install it with .venv/bin/pip install -e .[cluster]") from None
+    if cluster.scheduler.startswith("tls:") and not Security().tls_client_cert:
+        remedy = "give it tls.ca-file, tls.client.cert and tls.client.key of distributed.comm"
+        raise WorkersError(f"Dask's configuration has no certificate for SCHEDULER={cluster.scheduler}; {remedy}")
     logging.getLogger("distributed").setLevel(logging.CRITICAL)
     try:
         where = _local_cluster(cluster) if cluster.local else cluster.scheduler
