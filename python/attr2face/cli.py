@@ -195,7 +195,7 @@ def edit(run: Run) -> None:
     import json
 
     edited = run.steps.edited(run.changes)
-    _check_photo(run.steps)
+    run.steps.read_photograph()  # before anything is made for one that cannot be read
     _print_table(edited.made() / "reading.csv")
     others = json.loads((edited.path / "others.json").read_text())
     print(f"the judge sees {others['as before']} of the {others['others']} other attributes as before")
@@ -219,7 +219,8 @@ def retrain(run: Run) -> None:
 
 def invert(run: Run) -> None:
     """make photographs from their activations, layer by layer, or a picture from activations of your own"""
-    _check_photo(run.steps)
+    if run.steps.settings.photo:
+        run.steps.read_photograph()  # before anything is made for one that cannot be read
     _check_activations(run.steps)
     step = run.steps.inverted_activations if run.steps.settings.activations else run.steps.inverted
     _print_table(step.made() / "table.csv")
@@ -400,15 +401,6 @@ def _place(out: str, name: str, usual: Path) -> Path:
     path = Path(out) if out else usual
     inside = not out or path.is_dir() or out.endswith("/") or not path.suffix
     return (path / name if inside else path).resolve()
-
-
-def _check_photo(steps: Steps) -> None:
-    """Refuse a PHOTO that cannot be read, before anything is made for it."""
-    from attr2face.data.images import read_image
-
-    if steps.settings.photo and steps.settings.photo.exists():
-        read_image(steps.settings.photo, steps.model.crop)
-        steps.photograph.made()
 
 
 def _check_activations(steps: Steps) -> None:

@@ -242,12 +242,18 @@ class Steps:
         settings |= {"crop": self.model.crop, "upright": True}
         return self._step("photograph", align, settings, {"photo": photo, **self._detector})
 
-    def _read_photograph(self) -> np.ndarray:
-        """The photograph, as large as the pictures of the LMDBs: (side, side, 3) uint8."""
+    def read_photograph(self) -> np.ndarray:
+        """The photograph, as large as the pictures of the LMDBs: (side, side, 3) uint8.
+
+        Raises
+        ------
+        UserError
+            If it does not exist, cannot be read, or shows no eyes where these are wanted.
+        """
         from attr2face.data.images import read_image
 
-        photo = self.photograph
-        path = photo.path / "photograph.png" if isinstance(photo, Artefact) else photo.path
+        path = self.photograph.made()
+        path = path / "photograph.png" if isinstance(self.photograph, Artefact) else path
         return read_image(path, self.model.crop + self.settings.database.margin, self._reading.get("crop", ()))
 
     @property
@@ -481,7 +487,7 @@ class Steps:
             from attr2face.generation.editing import edit_photograph
 
             made_with = trained_of(inputs)
-            made = edit_photograph(made_with, self._read_photograph(), changes, s.generation.strength, s.training_seed)
+            made = edit_photograph(made_with, self.read_photograph(), changes, s.generation.strength, s.training_seed)
             write_edit(made, changes, made_with, self.judge.path / "judge.h5", out)
 
         inputs = {"photo": self.photograph, **self._for_faces("mixture", "generator"), "judge": self.judge}
@@ -501,7 +507,7 @@ class Steps:
         def invert(out: Path) -> None:
             from attr2face.generation.inversion import invert_photographs
 
-            photo = self._read_photograph() if s.photo else None
+            photo = self.read_photograph() if s.photo else None
             invert_photographs(self.trained(*used), photo, layers, presets, s.training_seed, out)
 
         inputs = {"photo": self.photograph} if s.photo else {}

@@ -211,10 +211,10 @@ def test_a_photograph_is_cut_out_as_the_pictures_of_the_folder_are(folder, tmp_p
     pixels = np.random.default_rng(0).integers(0, 256, (96, 144, 3), np.uint8)
     Image.fromarray(pixels).save(tmp_path / "me.png")
     steps = Steps({"dataset": str(folder), "photo": tmp_path / "me.png"}, tmp_path / "store")
-    assert (steps._read_photograph() == pixels[:, 24:120]).all()
+    assert (steps.read_photograph() == pixels[:, 24:120]).all()
     assert steps.inverted.settings["crop"] == "square"
     rendered = Steps({"photo": tmp_path / "me.png"}, tmp_path / "store")
-    assert (rendered._read_photograph() == read_image(tmp_path / "me.png", 92)).all()
+    assert (rendered.read_photograph() == read_image(tmp_path / "me.png", 92)).all()
     assert "crop" not in rendered.inverted.settings
 
 
