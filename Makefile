@@ -101,7 +101,8 @@ distclean:  ## remove .venv and the Caffe built in the cache
 	rm -rf $(VENV) "$${XDG_CACHE_HOME:-$$HOME/.cache}"/attr2face/caffe-* "$${XDG_CACHE_HOME:-$$HOME/.cache}"/attr2face/cuda-*
 
 # Dask is among the extras.
-data align lmdb pretrain finetune activations cgmm generator generate edit baseline evaluate experiments paper results bench: $(if $(SCHEDULER),$(VENV)/extras)
+data align lmdb pretrain finetune activations cgmm gradcheck diagnose generator generate edit invert retrain baseline evaluate experiments \
+	paper results bench: $(if $(SCHEDULER),$(VENV)/extras)
 
 # What one face needs. The stamp names CAFFE_ROOT, and there is only one: another CAFFE_ROOT, or none, sets Caffe up again.
 SETUP = CONDA=$(call quote,$(CONDA)) MARCH=$(call quote,$(MARCH)) CUDA_ARCH=$(call quote,$(CUDA_ARCH)) CAFFE_ROOT=$(call quote,$(CAFFE_ROOT)) bash setup

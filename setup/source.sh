@@ -15,18 +15,21 @@ trap 'chmod -R u+rwX "$work" || true; rm -rf "$work"' EXIT
 # Otherwise Ctrl-C ends a download, and the next place is asked.
 trap 'exit 130' INT
 
-# APT's own downloader knows this machine's proxies and passwords, and compares checksums.
+# APT's own downloader knows this machine's proxies and passwords. Without APT (CONDA=1), curl knows those of the environment.
 fetch() {
     local url=$1 checksum=
     if [[ $url =~ ^(.*)#([0-9a-f]{64})$ ]]; then
         url=${BASH_REMATCH[1]} checksum=${BASH_REMATCH[2]}
     fi
-    if [[ $url =~ ^(https?|file):/ ]]; then
-        timeout --foreground -k 5 300 /usr/lib/apt/apt-helper -q -o APT::Sandbox::User=root -o Acquire::Retries=1 \
-            -o Acquire::http::Timeout=15 -o Acquire::https::Timeout=15 download-file "$url" archive ${checksum:+"SHA256:$checksum"}
-    else
+    if ! [[ $url =~ ^(https?|file):/ ]]; then
         cp "$url" archive
-    fi
+    elif [ -x "${APT_HELPER:=/usr/lib/apt/apt-helper}" ]; then
+        timeout --foreground -k 5 300 "$APT_HELPER" -q -o APT::Sandbox::User=root -o Acquire::Retries=1 \
+            -o Acquire::http::Timeout=15 -o Acquire::https::Timeout=15 download-file "$url" archive
+    else
+        curl -fsSL --retry 1 --connect-timeout 15 --max-time 300 -o archive "$url"
+    fi || return
+    [ -z "$checksum" ] || sha256sum -c <<<"$checksum  archive"
 }
 
 # SHA-256 of the files in this folder.

@@ -400,5 +400,5 @@ def test_bad_settings_of_the_cluster_are_refused(given, part, tmp_path):
 
 
 def test_a_worker_needs_the_address_of_a_scheduler(tmp_path):
-    says(attr2face("worker", store=tmp_path), "has no workers to start", "tcp://host:8786")
-    says(attr2face("worker", "local:2", store=tmp_path), "has no workers to start", "tcp://host:8786")
+    says(attr2face("worker", store=tmp_path), "needs a scheduler", "tcp://host:8786")
+    says(attr2face("worker", "local:2", store=tmp_path), "has its own workers", "tcp://host:8786")

@@ -295,7 +295,8 @@ def start_worker(scheduler: str, cards: tuple[int, ...]) -> None:
         If Dask is not installed, there is no address, or more than one card.
     """
     if not scheduler or scheduler.startswith("local:"):
-        raise UserError(f"SCHEDULER={scheduler} has no workers to start; give the address of a scheduler, such as tcp://host:8786")
+        given = f"SCHEDULER={scheduler} has its own workers" if scheduler else "a worker needs a scheduler"
+        raise UserError(f"{given}; give the address of one, such as tcp://host:8786")
     if len(cards) > 1:
         raise UserError(f"GPU={','.join(map(str, cards))} is more than one card; start a worker for each")
     try:

@@ -4,6 +4,7 @@ import hashlib
 import io
 import os
 import re
+import shutil
 import signal
 import subprocess
 import tarfile
@@ -85,11 +86,28 @@ def test_the_first_place_that_has_the_source_is_taken_whatever_others_send(web, 
     assert had(tmp_path / "src") == FILES
     told = done.stderr.splitlines()
     assert len(told) == len(web.pages) - 1
-    reasons = ["refused", "503", "unexpected end", "tar: ", "tar: ", "loop", *["files are not"] * 3, "tar: ", "tar: ", "Hash Sum"]
+    reasons = ["refused", "503", "unexpected end", "tar: ", "tar: ", "loop", *["files are not"] * 3, "tar: ", "tar: ", "NOT match"]
     for line, reason in zip(told, reasons, strict=True):
         assert reason in line
     assert "/later" not in {path for path, _ in web.asked}
     assert not (tmp_path / "escape").exists()
+
+
+@pytest.mark.skipif(not shutil.which("curl"), reason="needs curl")
+def test_without_apt_curl_downloads(web, tmp_path, monkeypatch):
+    good = archive(FILES)
+    pages = {
+        "/error": (503, {}, b""),
+        "/truncated": (200, {"Content-Length": str(len(good))}, good[:-9]),
+        "/circle": (302, {"Location": "/circle"}, b""),
+    }
+    web.pages = pages | {"/moved": (302, {"Location": "/good"}, b""), "/good": (200, {}, good)}
+    monkeypatch.setenv("APT_HELPER", "/none")
+    done = unpack(tmp_path / "src", *(f"{web.url}{path}" for path in (*pages, "/moved")))
+    assert done.returncode == 0
+    assert had(tmp_path / "src") == FILES
+    for line, reason in zip(done.stderr.splitlines(), ("503", "remaining", "redirects"), strict=True):
+        assert reason in line
 
 
 def test_where_no_place_has_the_source_a_sentence_names_the_remedy(web, tmp_path):
