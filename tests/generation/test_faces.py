@@ -175,11 +175,11 @@ def test_a_set_that_is_there_twice_is_drawn_twice(trained, brief, tmp_path):
 
 
 def test_a_face_does_not_depend_on_those_beside_it(trained, brief):
-    """But for rounding: sums of a batch are taken in another order."""
+    """But for rounding, which the steps of descent increase: sums of a batch are taken in another order."""
     (alone,), _ = generate(Loaded(trained), [["Smiling"]], Generation(), 1)
     together, _ = generate(Loaded(trained), [["Male"], ["Smiling"]], Generation(), 1)
-    assert np.abs(alone.astype(int) - together[1]).max() <= 1
-    assert np.abs(alone.astype(int) - together[0]).max() > 1
+    assert np.abs(alone.astype(int) - together[1]).max() <= 4
+    assert np.abs(alone.astype(int) - together[0]).max() > 20
 
 
 @pytest.mark.parametrize(("preset", "differ"), [("eigenfaces", False), ("people", True)])
