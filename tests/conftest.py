@@ -1,4 +1,6 @@
-"""Shared by the tests: a small pipeline, made once in a store of its own, and the command line as a user runs it."""
+"""Shared by the tests: a small pipeline, made once in a store of its own, and the command line as a user runs
+it.
+"""
 
 import subprocess
 import sys
@@ -70,7 +72,9 @@ def says(done: subprocess.CompletedProcess, *parts: str) -> None:
 def solver_of(net: str, weights: Path, folder: Path) -> Solver:
     """Caffe's solver for a training net of `STILL` that starts from weights."""
     (folder / "net.prototxt").write_text(net)
-    (folder / "solver.prototxt").write_text(prototxt.solver(STILL, folder / "net.prototxt", folder / "x", Schedule(1e-3, 6, 1)))
+    (folder / "solver.prototxt").write_text(
+        prototxt.solver(STILL, folder / "net.prototxt", folder / "x", Schedule(1e-3, 6, 1))
+    )
     solver = caffe.get_solver(str(folder / "solver.prototxt"))
     solver.net.copy_from(str(weights))
     return solver
@@ -103,5 +107,7 @@ def trained(steps) -> Trained:
 def still(steps, tmp_path_factory) -> FaceDatabase:
     """The same people in a database for `STILL`."""
     folder = tmp_path_factory.mktemp("still")
-    build_lmdbs(read_faces(steps.faces.made(), dataset_of("synthetic")), "synthetic", STILL, STILL_DATABASE, 1, folder)
+    build_lmdbs(
+        read_faces(steps.faces.made(), dataset_of("synthetic")), "synthetic", STILL, STILL_DATABASE, 1, folder
+    )
     return replace(FaceDatabase.open(folder), model=STILL)

@@ -1,4 +1,6 @@
-"""Small nets of the kinds that users have, with random weights: one in the shape of CaffeNet, and a residual one."""
+"""Small nets of the kinds that users have, with random weights: one in the shape of CaffeNet, and a residual
+one.
+"""
 
 from pathlib import Path
 
@@ -25,7 +27,8 @@ layer { name: "fc8" type: "InnerProduct" bottom: "fc7" top: "fc8" inner_product_
 layer { name: "prob" type: "Softmax" bottom: "fc8" top: "prob" }
 """
 
-# Batch normalisation, scale and ReLU in place, a depthwise convolution with PReLU, a sum, and the old way to declare an input.
+# Batch normalisation, scale and ReLU in place, a depthwise convolution with PReLU, a sum, and the old way to
+# declare an input.
 RESIDUAL = """
 input: "picture"
 input_dim: 1 input_dim: 3 input_dim: 40 input_dim: 40
@@ -52,7 +55,9 @@ layer { name: "fc" type: "InnerProduct" bottom: "pool" top: "fc" inner_product_p
 
 
 def write_net(folder: Path, name: str, prototxt: str) -> Path:
-    """Write a net and random weights of it, with statistics of batch normalisation that are not trivial; return the prototxt's path."""
+    """Write a net and random weights of it, with statistics of batch normalisation that are not trivial;
+    return the prototxt's path.
+    """
     from attr2face.pycaffe import caffe
 
     path = folder / f"{name}.prototxt"

@@ -37,7 +37,9 @@ def test_a_face_is_an_array_with_what_was_read_in_it(pipeline):
 
 def test_a_target_is_the_mixtures(pipeline):
     made = pipeline.target("Bald, Goatee")
-    flat = target("conditional", pipeline.mixture, pubfig().request(["Bald", "Goatee"]), 2.0, np.random.default_rng(1))
+    flat = target(
+        "conditional", pipeline.mixture, pubfig().request(["Bald", "Goatee"]), 2.0, np.random.default_rng(1)
+    )
     assert made.shape == pipeline.mixture.shape
     assert np.allclose(made.ravel(), flat, rtol=1e-6)
 
@@ -108,7 +110,9 @@ def test_a_script_without_a_guard_is_told_so(tmp_path):
     (tmp_path / "script.py").write_text(
         f"import attr2face\nattr2face.Pipeline(store={str(tmp_path / 'store')!r}, workers=2, people=8).steps.faces.made()\n"
     )
-    done = subprocess.run([sys.executable, tmp_path / "script.py"], capture_output=True, text=True, timeout=120)
+    done = subprocess.run(
+        [sys.executable, tmp_path / "script.py"], capture_output=True, text=True, timeout=120
+    )
     assert done.returncode != 0
     assert "if __name__ == '__main__'" in done.stderr.splitlines()[-1]
 

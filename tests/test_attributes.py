@@ -44,7 +44,13 @@ def test_a_wrong_attribute_is_named_with_a_remedy(text, part):
 
 def test_an_attribute_may_be_unwanted_or_have_a_strength():
     assert pubfig().parse("male, !black hair,Smiling: 1.50") == ["Male", "!Black Hair", "Smiling:1.5"]
-    a = dict(zip(pubfig().names, pubfig().request(["Smiling:1.5", "!Black Hair", "!Bald", "Receding Hairline"]), strict=True))
+    a = dict(
+        zip(
+            pubfig().names,
+            pubfig().request(["Smiling:1.5", "!Black Hair", "!Bald", "Receding Hairline"]),
+            strict=True,
+        )
+    )
     assert (a["Smiling"], a["Frowning"]) == (1.5, 0)
     assert a["Black Hair"] == 0
     assert np.isnan(a["Blond Hair"]), "other hair is left open"
@@ -52,7 +58,9 @@ def test_an_attribute_may_be_unwanted_or_have_a_strength():
 
 
 def test_scores_of_what_is_unwanted_fall_where_nothing_else_of_the_head_is_wanted():
-    requests = np.stack([pubfig().request(words) for words in (["Smiling:2"], ["!Smiling"], ["!Bald", "Receding Hairline"])])
+    requests = np.stack(
+        [pubfig().request(words) for words in (["Smiling:2"], ["!Smiling"], ["!Bald", "Receding Hairline"])]
+    )
     weights = pubfig().class_weights(requests)
     classes = [name for head in pubfig().heads for name in (None, *head.attributes)]
     found = [{classes[k]: weights[i, k] for k in np.flatnonzero(weights[i])} for i in range(3)]
@@ -69,7 +77,9 @@ def test_a_file_has_a_set_in_each_line(tmp_path):
     assert pubfig().parse_sets("bald") == [["Bald"]]
 
 
-@pytest.mark.parametrize(("content", "part"), [(None, "does not exist"), ("# none\n", "no line"), ("Male\nBalt\n", "Bald")])
+@pytest.mark.parametrize(
+    ("content", "part"), [(None, "does not exist"), ("# none\n", "no line"), ("Male\nBalt\n", "Bald")]
+)
 def test_a_file_without_sets_is_refused(tmp_path, content, part):
     if content is not None:
         (tmp_path / "sets.txt").write_text(content)
@@ -114,15 +124,21 @@ def test_a_request_wants_what_is_chosen_and_not_what_that_excludes_and_leaves_th
 
 def test_an_attribute_is_predicted_where_it_is_the_most_probable_class_of_its_head():
     classes = [k % head.n_classes for k, head in enumerate(pubfig().heads)]
-    prob = np.concatenate([np.eye(head.n_classes)[k] for head, k in zip(pubfig().heads, classes, strict=True)])[None]
+    prob = np.concatenate(
+        [np.eye(head.n_classes)[k] for head, k in zip(pubfig().heads, classes, strict=True)]
+    )[None]
     assert pubfig().predicted_classes(prob).tolist() == [classes]
-    predicted = {attribute for attribute, yes in zip(pubfig().names, pubfig().predicted(prob)[0], strict=True) if yes}
+    predicted = {
+        attribute for attribute, yes in zip(pubfig().names, pubfig().predicted(prob)[0], strict=True) if yes
+    }
     assert predicted == {head.attributes[k - 1] for head, k in zip(pubfig().heads, classes, strict=True) if k}
 
 
 def test_probabilities_of_attributes_leave_out_class_0():
     prob = np.concatenate([np.arange(head.n_classes) for head in pubfig().heads])[None]
-    assert pubfig().probabilities(prob).tolist() == [[k for head in pubfig().heads for k in range(1, head.n_classes)]]
+    assert pubfig().probabilities(prob).tolist() == [
+        [k for head in pubfig().heads for k in range(1, head.n_classes)]
+    ]
 
 
 def test_labels_of_classes_are_the_attributes_with_the_highest_scores():

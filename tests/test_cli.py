@@ -19,8 +19,17 @@ ROOT = Path(__file__).parents[1]
 
 def make(*arguments: str, **environment: str) -> str:
     """What make would run: `make -n` in a copy of the Makefile whose set-up is done."""
-    clean = {name: value for name, value in os.environ.items() if not name.startswith("MAKE") and name != "MFLAGS"}
-    done = subprocess.run(["make", "-n", *arguments], cwd=ROOT, env=clean | environment, capture_output=True, text=True, check=True)
+    clean = {
+        name: value for name, value in os.environ.items() if not name.startswith("MAKE") and name != "MFLAGS"
+    }
+    done = subprocess.run(
+        ["make", "-n", *arguments],
+        cwd=ROOT,
+        env=clean | environment,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
     lines = [line for line in done.stdout.splitlines() if "attr2face" in line and "setup/" not in line]
     return lines[-1].rstrip()
 
@@ -39,7 +48,9 @@ def test_unrelated_variables_of_the_environment_are_not_taken_up(name):
 def test_words_reach_the_command_as_they_were_given():
     value = """5 o' Clock Shadow,"Bald" $HOME;*"""
     line = make("generate", f"ATTRS={value}")
-    words = subprocess.run(["bash", "-c", f"printf '%s\\n' {line}"], capture_output=True, text=True, check=True).stdout.splitlines()
+    words = subprocess.run(
+        ["bash", "-c", f"printf '%s\\n' {line}"], capture_output=True, text=True, check=True
+    ).stdout.splitlines()
     assert words[-1] == f"ATTRS={value}"
 
 
@@ -50,7 +61,9 @@ def test_a_dry_run_of_make_runs_nothing(tmp_path):
     before = sorted(tmp_path.rglob("*"))
     clean = {name: value for name, value in os.environ.items() if not name.startswith("MAKE")}
     for target in ("generate", "finetune", "paper", "test", "clean"):
-        subprocess.run(["make", "-n", target, "DATASET=lfw"], cwd=tmp_path, env=clean, capture_output=True, check=True)
+        subprocess.run(
+            ["make", "-n", target, "DATASET=lfw"], cwd=tmp_path, env=clean, capture_output=True, check=True
+        )
     assert sorted(tmp_path.rglob("*")) == before
 
 
@@ -90,9 +103,21 @@ def test_wrong_words_are_one_sentence(arguments, part, capsys):
 def test_bad_input_has_status_2_and_makes_nothing(tmp_path):
     says(attr2face("generate", "Smilling", store=tmp_path / "store"), "Smilling", "Smiling")
     says(attr2face("data", store=tmp_path / "store", gpu=99), "GPU=99")
-    says(attr2face("finetune", store=tmp_path / "store", weights=tmp_path / "none.caffemodel"), "none.caffemodel", "set WEIGHTS")
-    says(attr2face("finetune", store=tmp_path / "store", model="vgg_face", weights=""), "VGG_FACE.caffemodel", "make weights")
-    says(attr2face("lmdb", store=tmp_path / "store", dataset="lfw", lfw_root=tmp_path / "nothing"), "nothing", "set LFW_ROOT")
+    says(
+        attr2face("finetune", store=tmp_path / "store", weights=tmp_path / "none.caffemodel"),
+        "none.caffemodel",
+        "set WEIGHTS",
+    )
+    says(
+        attr2face("finetune", store=tmp_path / "store", model="vgg_face", weights=""),
+        "VGG_FACE.caffemodel",
+        "make weights",
+    )
+    says(
+        attr2face("lmdb", store=tmp_path / "store", dataset="lfw", lfw_root=tmp_path / "nothing"),
+        "nothing",
+        "set LFW_ROOT",
+    )
     assert not [path for path in tmp_path.glob("store/*") if path.name != ".hashes"]
 
 
@@ -129,14 +154,20 @@ def test_an_out_that_is_a_folder_gets_the_face_inside_and_keeps_what_is_in_it(st
 
 def test_an_out_that_is_a_file_of_the_users_is_refused(steps, face, tmp_path):
     (tmp_path / "mine.png").write_text("not from here")
-    says(attr2face("generate", "Male", store=steps.store.root, out=tmp_path / "mine.png", **SMALL), "mine.png", "OUT")
+    says(
+        attr2face("generate", "Male", store=steps.store.root, out=tmp_path / "mine.png", **SMALL),
+        "mine.png",
+        "OUT",
+    )
     assert (tmp_path / "mine.png").read_text() == "not from here"
 
 
 def test_an_out_that_was_written_before_is_written_again(steps, face, tmp_path):
     for attribute in ("Male", "Smiling"):
         succeed("generate", attribute, store=steps.store.root, out=tmp_path / "face.png", **SMALL)
-    assert (tmp_path / "face.png").read_bytes() == (steps.generated([["Smiling"]]).path / "000.png").read_bytes()
+    assert (tmp_path / "face.png").read_bytes() == (
+        steps.generated([["Smiling"]]).path / "000.png"
+    ).read_bytes()
     assert (tmp_path / "face.png").read_bytes() != (face.path / "000.png").read_bytes()
 
 
@@ -183,7 +214,11 @@ def test_faces_of_several_sets_go_to_a_folder_each_with_its_own_name(steps, tmp_
     with pytest.raises(UserError, match="is one picture, but 2 faces"):
         parse(["generate", f"@{sets}", f"OUT={tmp_path / 'x.png'}"])
     succeed("generate", f"@{sets}", store=steps.store.root, out=tmp_path / "out", **SMALL)
-    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["000-Male-Smiling.png", "001-Bald.png", "sheet.png"]
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [
+        "000-Male-Smiling.png",
+        "001-Bald.png",
+        "sheet.png",
+    ]
     with Image.open(tmp_path / "out" / "sheet.png") as sheet:
         assert sheet.width > 2 * 256
     one, other = ((tmp_path / "out" / name).read_bytes() for name in ("000-Male-Smiling.png", "001-Bald.png"))
@@ -192,7 +227,8 @@ def test_faces_of_several_sets_go_to_a_folder_each_with_its_own_name(steps, tmp_
 
 def test_faces_of_other_settings_have_other_names(steps):
     named = [
-        steps.varied(**given).generated([["Male"]]) for given in ({}, {"layer": "fc6"}, {"seed": 2}, {"target": "paper"}, {"freeze": "fc6"})
+        steps.varied(**given).generated([["Male"]])
+        for given in ({}, {"layer": "fc6"}, {"seed": 2}, {"target": "paper"}, {"freeze": "fc6"})
     ]
     assert len({places(faces, [["Male"]], "")["000.png"].name for faces in named}) == 5
 
@@ -206,7 +242,10 @@ def test_n_asks_for_several_faces_of_each_set():
 
 
 def test_an_edit_is_told_what_to_give_and_what_to_take_away(tmp_path):
-    assert parse(["edit", "PHOTO=me.jpg", "ATTRS=Smiling,!Eyeglasses"]).changes == {"Smiling": True, "Eyeglasses": False}
+    assert parse(["edit", "PHOTO=me.jpg", "ATTRS=Smiling,!Eyeglasses"]).changes == {
+        "Smiling": True,
+        "Eyeglasses": False,
+    }
 
 
 def test_status_lists_what_there_is_and_what_it_was_made_from(steps, face):
@@ -251,4 +290,6 @@ def test_the_program_of_the_package_is_the_module():
     program = ROOT / ".venv" / "bin" / "attr2face"
     if not program.exists():
         pytest.skip("the package is not installed in .venv")
-    assert subprocess.run([program, "--help"], capture_output=True, text=True, check=True).stdout.startswith("usage: attr2face")
+    assert subprocess.run([program, "--help"], capture_output=True, text=True, check=True).stdout.startswith(
+        "usage: attr2face"
+    )

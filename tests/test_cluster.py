@@ -1,4 +1,5 @@
-"""Work on a cluster: real schedulers and workers, each with a folder of its own, that are killed while they work.
+"""Work on a cluster: real schedulers and workers, each with a folder of its own, that are killed while they
+work.
 
 What is made has the bytes of one machine. Workers that are not as this machine are refused.
 """
@@ -58,7 +59,9 @@ class Running:
         (self.folder / name).mkdir()
         log = (self.folder / name / "log").open("w")
         environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
-        process = subprocess.Popen([sys.executable, *command], cwd=self.folder / name, stdout=log, stderr=log, env=environment)
+        process = subprocess.Popen(
+            [sys.executable, *command], cwd=self.folder / name, stdout=log, stderr=log, env=environment
+        )
         self.processes.append(process)
         return process
 
@@ -148,7 +151,12 @@ def killed(monkeypatch, tmp_path) -> set[str]:
     def kill(machine: Machine, work: Callable, tasks: list[tuple], most: float) -> Iterator:
         mark = tmp_path / f"killed in {work.__name__}"
         try:
-            yield from share(machine, Killing(work, mark), [(i == len(tasks) // 2, *task) for i, task in enumerate(tasks)], most)
+            yield from share(
+                machine,
+                Killing(work, mark),
+                [(i == len(tasks) // 2, *task) for i, task in enumerate(tasks)],
+                most,
+            )
         finally:
             names.update([work.__name__] if mark.exists() else [])
 
@@ -178,7 +186,9 @@ def test_rendered_pictures_are_those_of_one_machine_though_a_worker_is_killed(ma
     assert bytes_below(folders[0]) == bytes_below(folders[1])
 
 
-def test_images_and_activations_are_those_of_one_machine_though_workers_are_killed(steps, weights, machine, killed, monkeypatch, tmp_path):
+def test_images_and_activations_are_those_of_one_machine_though_workers_are_killed(
+    steps, weights, machine, killed, monkeypatch, tmp_path
+):
     monkeypatch.setattr(lmdbs, "SHARD", 10)
     monkeypatch.setattr(extraction, "SHARD", 16)
     found = read_faces(steps.faces.made(), dataset_of("synthetic"))
@@ -188,7 +198,9 @@ def test_images_and_activations_are_those_of_one_machine_though_workers_are_kill
         (folder / "lmdb").mkdir(parents=True)
         (folder / "activations").mkdir()
         lmdbs.build_lmdbs(found, "synthetic", MODELS["mini"], Database(), 1, folder / "lmdb", where)
-        extraction.extract(FaceDatabase.open(folder / "lmdb"), weights, "conv5_3", folder / "activations", where)
+        extraction.extract(
+            FaceDatabase.open(folder / "lmdb"), weights, "conv5_3", folder / "activations", where
+        )
         written.append(bytes_below(folder))
     assert killed == {"_read_shard", "_shard"}
     assert written[0] == written[1]
@@ -201,13 +213,18 @@ def test_moments_are_those_of_one_machine_though_a_worker_is_killed(machine, kil
     with h5py.File(tmp_path / "phi.h5", "w") as file:
         file["activations"] = phi
     with h5py.File(tmp_path / "phi.h5") as file:
-        alone, shared = (moments.measure(file["activations"], has, has, machine=where) for where in (Machine(workers=1), machine))
+        alone, shared = (
+            moments.measure(file["activations"], has, has, machine=where)
+            for where in (Machine(workers=1), machine)
+        )
     assert killed == {"_sums_of"}
     for name, value in vars(alone).items():
         assert (value == getattr(shared, name)).all()
 
 
-def test_faces_and_measures_are_those_of_one_machine_though_workers_are_killed(steps, trained, machine, killed, monkeypatch, tmp_path):
+def test_faces_and_measures_are_those_of_one_machine_though_workers_are_killed(
+    steps, trained, machine, killed, monkeypatch, tmp_path
+):
     monkeypatch.setattr(faces, "BATCH", 2)
     monkeypatch.setattr(measures, "CHUNK", 2)
     steps.projections.made()
@@ -255,12 +272,21 @@ def test_what_is_too_large_is_not_shipped(machine, monkeypatch, tmp_path):
     monkeypatch.setattr(cluster, "SMALL", 5)
     (tmp_path / "input").write_bytes(b"content")
     with pytest.raises(WorkersError, match="too much for SHIP=1"):
-        list(map_in_order(replace(machine, cluster=replace(machine.cluster, ship=True)), own_folder, [(tmp_path / "input",)]))
+        list(
+            map_in_order(
+                replace(machine, cluster=replace(machine.cluster, ship=True)),
+                own_folder,
+                [(tmp_path / "input",)],
+            )
+        )
 
 
 def test_a_worker_that_does_not_see_the_folder_is_refused_by_name(machine, monkeypatch):
     monkeypatch.setattr(Path, "touch", lambda path: None)
-    with pytest.raises(WorkersError, match=r"worker tcp://127.0.0.1:\d+ does not see .*shared.*; let it share that folder, or give SHIP=1"):
+    with pytest.raises(
+        WorkersError,
+        match=r"worker tcp://127.0.0.1:\d+ does not see .*shared.*; let it share that folder, or give SHIP=1",
+    ):
         cluster.check_workers(connected(machine.cluster), machine.cluster)
 
 
@@ -278,7 +304,9 @@ def test_a_worker_that_came_later_is_checked_with_its_first_task(machine, monkey
         list(map_in_order(machine, process_of, [(1,)]))
 
 
-def test_trainings_side_by_side_are_those_of_one_thread_though_their_workers_are_killed(steps, running, tmp_path):
+def test_trainings_side_by_side_are_those_of_one_thread_though_their_workers_are_killed(
+    steps, running, tmp_path
+):
     """Killed once there is a snapshot, from which another worker goes on."""
     steps.start.made()
     grid = tmp_path / "grid.csv"
@@ -307,7 +335,9 @@ def test_trainings_side_by_side_are_those_of_one_thread_though_their_workers_are
     assert contents(stores[0] / shared.group) == contents(stores[1] / shared.group)
 
 
-def test_a_scheduler_that_is_gone_is_a_sentence_and_the_work_goes_on_from_what_is_written(database, weights, monkeypatch, tmp_path):
+def test_a_scheduler_that_is_gone_is_a_sentence_and_the_work_goes_on_from_what_is_written(
+    database, weights, monkeypatch, tmp_path
+):
     monkeypatch.setattr(extraction, "SHARD", 4)
     whole, resumed = tmp_path / "whole", tmp_path / "resumed"
     whole.mkdir()
@@ -322,9 +352,14 @@ def test_a_scheduler_that_is_gone_is_a_sentence_and_the_work_goes_on_from_what_i
             own.processes[0].kill()
 
     try:
-        with monkeypatch.context() as patched, pytest.raises(WorkersError, match=r"is gone; start it .* which continues"):
+        with (
+            monkeypatch.context() as patched,
+            pytest.raises(WorkersError, match=r"is gone; start it .* which continues"),
+        ):
             patched.setattr(extraction, "write_json", kill_the_scheduler)
-            extraction.extract(database, weights, "conv5_3", resumed, Machine(cluster=Cluster(own.address, tmp_path)))
+            extraction.extract(
+                database, weights, "conv5_3", resumed, Machine(cluster=Cluster(own.address, tmp_path))
+            )
     finally:
         own.end()
     assert (resumed / "done.json").read_text().strip() != "0"
@@ -334,7 +369,9 @@ def test_a_scheduler_that_is_gone_is_a_sentence_and_the_work_goes_on_from_what_i
 
 def test_where_no_scheduler_answers_the_command_says_so(monkeypatch, tmp_path):
     monkeypatch.setattr(cluster, "PATIENCE", 1)
-    with pytest.raises(WorkersError, match=r"no scheduler with a worker answers at SCHEDULER=tcp://127.0.0.1:1; start one"):
+    with pytest.raises(
+        WorkersError, match=r"no scheduler with a worker answers at SCHEDULER=tcp://127.0.0.1:1; start one"
+    ):
         connected(Cluster("tcp://127.0.0.1:1", tmp_path))
 
 
@@ -357,13 +394,18 @@ def test_a_scheduler_in_another_python_is_a_sentence(monkeypatch, tmp_path):
     """One that an administrator started, or that dask-jobqueue started where it was installed."""
     other = tmp_path / "python" / "attr2face"
     other.mkdir(parents=True)
-    (other / "__init__.py").write_text("raise ModuleNotFoundError(\"No module named 'attr2face'\", name='attr2face')")
+    (other / "__init__.py").write_text(
+        "raise ModuleNotFoundError(\"No module named 'attr2face'\", name='attr2face')"
+    )
     with monkeypatch.context() as patched:
         patched.syspath_prepend(other.parent)
         own = Running.begin(tmp_path)
     own.start("worker", "-m", "attr2face", "worker", own.address)
     try:
-        with pytest.raises(WorkersError, match=r"lacks the Python package attr2face; start it with the dask of attr2face's own \.venv"):
+        with pytest.raises(
+            WorkersError,
+            match=r"lacks the Python package attr2face; start it with the dask of attr2face's own \.venv",
+        ):
             connected(Cluster(own.address, tmp_path))
     finally:
         own.end()
@@ -382,7 +424,9 @@ def test_tasks_that_no_worker_can_take_are_a_sentence(card, monkeypatch, tmp_pat
         if not card:
             own.processes[1].terminate()
             own.processes[1].wait()
-        with pytest.raises(WorkersError, match="no worker with a card for 1 s" if card else "no worker for 1 s"):
+        with pytest.raises(
+            WorkersError, match="no worker with a card for 1 s" if card else "no worker for 1 s"
+        ):
             list(map_in_order(where, process_of, [(1,)]))
     finally:
         own.end()
@@ -393,8 +437,14 @@ def test_a_task_that_waits_in_vain_for_its_disk_does_not_blame_the_scheduler(mac
         list(map_in_order(machine, timing_out, [()]))
 
 
-@pytest.mark.parametrize(("given", "part"), [({"scheduler": "nonsense"}, "tcp://host:8786"), ({"scheduler": "local:0"}, "local:4"),
-                                             ({"scheduler": "local:2", "ship": "perhaps"}, "ship")])  # fmt: skip
+@pytest.mark.parametrize(
+    ("given", "part"),
+    [
+        ({"scheduler": "nonsense"}, "tcp://host:8786"),
+        ({"scheduler": "local:0"}, "local:4"),
+        ({"scheduler": "local:2", "ship": "perhaps"}, "ship"),
+    ],
+)
 def test_bad_settings_of_the_cluster_are_refused(given, part, tmp_path):
     says(attr2face("data", store=tmp_path, **given), part)
 

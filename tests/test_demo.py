@@ -53,20 +53,36 @@ def test_a_link_names_attributes_as_requests_do(studio):
 
 @pytest.mark.parametrize(
     ("text", "part"),
-    [("", "tick at least one"), ("Mal", "did you mean Male"), ("Male:99", "no strength"), ("Male:x", "no strength"),
-     ("Male:nan", "no strength"), ("Bald,Receding Hairline", "exclude each other")],
-)  # fmt: skip
+    [
+        ("", "tick at least one"),
+        ("Mal", "did you mean Male"),
+        ("Male:99", "no strength"),
+        ("Male:x", "no strength"),
+        ("Male:nan", "no strength"),
+        ("Bald,Receding Hairline", "exclude each other"),
+    ],
+)
 def test_attributes_that_cannot_be_used_are_named(studio, text, part):
     with pytest.raises(UserError, match=part):
         studio.parse({"attributes": text})
 
 
 def test_a_link_without_numbers_takes_those_of_the_settings(studio):
-    assert studio.parse({"attributes": "Male"}) == Query(["Male"], studio.generation.strength, studio.variety, 0)
+    assert studio.parse({"attributes": "Male"}) == Query(
+        ["Male"], studio.generation.strength, studio.variety, 0
+    )
 
 
 @pytest.mark.parametrize(
-    ("name", "value"), [("strength", "9"), ("variety", "-1"), ("face", "1.5"), ("face", "1000"), ("strength", "inf"), ("seed", "1")]
+    ("name", "value"),
+    [
+        ("strength", "9"),
+        ("variety", "-1"),
+        ("face", "1.5"),
+        ("face", "1000"),
+        ("strength", "inf"),
+        ("seed", "1"),
+    ],
 )
 def test_a_link_with_a_wrong_value_is_refused_by_name(studio, name, value):
     with pytest.raises(UserError, match=name):
@@ -74,15 +90,26 @@ def test_a_link_with_a_wrong_value_is_refused_by_name(studio, name, value):
 
 
 def test_what_a_link_asks_for_has_a_weight_for_each_attribute(studio):
-    asked = studio.parse({"attributes": "Smiling:1.3,!Bald,Male", "strength": "1.1", "variety": "0.3", "face": "7"}).as_dict()
-    assert asked == {"attributes": {"Male": 1, "Bald": 0, "Smiling": 1.3}, "strength": 1.1, "variety": 0.3, "face": 7}
+    asked = studio.parse(
+        {"attributes": "Smiling:1.3,!Bald,Male", "strength": "1.1", "variety": "0.3", "face": "7"}
+    ).as_dict()
+    assert asked == {
+        "attributes": {"Male": 1, "Bald": 0, "Smiling": 1.3},
+        "strength": 1.1,
+        "variety": 0.3,
+        "face": 7,
+    }
 
 
 def test_the_page_starts_with_a_strength_beyond_its_usual_range(steps):
     strong = replace(steps.settings.generation, strength=9.0)
     studio = Studio(Steps({**SMALL, "strength": "9"}, steps.store.root))
     assert studio.generation == strong
-    assert studio.parse({"attributes": "Male", "strength": "9"}).strength == studio.start()["most"]["strength"] == 9
+    assert (
+        studio.parse({"attributes": "Male", "strength": "9"}).strength
+        == studio.start()["most"]["strength"]
+        == 9
+    )
 
 
 def test_a_face_is_the_same_after_others_were_made(studio, steps):
@@ -97,15 +124,28 @@ def test_a_face_is_the_same_after_others_were_made(studio, steps):
 
 def test_a_second_face_reads_no_file(studio, monkeypatch):
     made(studio)
-    monkeypatch.setattr("attr2face.generation.faces.load", lambda *arguments: pytest.fail("a net was loaded again"))
-    monkeypatch.setattr("attr2face.generation.faces.load_mixture", lambda *arguments: pytest.fail("the cGMM was loaded again"))
-    monkeypatch.setattr("attr2face.generation.faces.load_eigenfaces", lambda *arguments: pytest.fail("eigenfaces were loaded again"))
+    monkeypatch.setattr(
+        "attr2face.generation.faces.load", lambda *arguments: pytest.fail("a net was loaded again")
+    )
+    monkeypatch.setattr(
+        "attr2face.generation.faces.load_mixture", lambda *arguments: pytest.fail("the cGMM was loaded again")
+    )
+    monkeypatch.setattr(
+        "attr2face.generation.faces.load_eigenfaces",
+        lambda *arguments: pytest.fail("eigenfaces were loaded again"),
+    )
     made(studio, face=1)
 
 
 @pytest.mark.parametrize(
     "change",
-    [{"face": 1}, {"strength": 3.0}, {"variety": 0.0}, {"words": ["Male", "Smiling:0.25"]}, {"words": ["Male", "!Smiling"]}],
+    [
+        {"face": 1},
+        {"strength": 3.0},
+        {"variety": 0.0},
+        {"words": ["Male", "Smiling:0.25"]},
+        {"words": ["Male", "!Smiling"]},
+    ],
 )
 def test_each_choice_changes_the_face(studio, change):
     assert made(studio, **change)["picture"] != made(studio)["picture"]
@@ -125,7 +165,9 @@ def test_rare_pairs_exclude_each_other_in_no_head_and_are_rare_in_the_training_p
     assert pairs
     for one, other in pairs:
         i, j = pubfig().index[one], pubfig().index[other]
-        assert m.covariance[i, j] + m.prevalence[i] * m.prevalence[j] < 0.1 * m.prevalence[i] * m.prevalence[j]
+        assert (
+            m.covariance[i, j] + m.prevalence[i] * m.prevalence[j] < 0.1 * m.prevalence[i] * m.prevalence[j]
+        )
         assert head_of(one) is not head_of(other)
 
 
@@ -134,7 +176,9 @@ def test_the_recipes_command_asks_for_the_same_face(studio, steps, words):
     command = made(studio, words=words, face=2)["recipe"]["command"]
     run = parse(["generate", *shlex.split(command)[2:], f"STORE={steps.store.root}"])
     assert run.sets == [words] * 3
-    assert run.steps.settings == replace(steps.settings, generation=replace(steps.settings.generation, strength=1.5, variety=0.5))
+    assert run.steps.settings == replace(
+        steps.settings, generation=replace(steps.settings.generation, strength=1.5, variety=0.5)
+    )
 
 
 def test_an_error_is_a_sentence():
@@ -157,10 +201,15 @@ def address(steps, tmp_path_factory) -> str:
         step.made()
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
-    named = [f"{name.upper()}={value}" for name, value in {**steps.given, "store": steps.store.root, "port": port}.items()]
+    named = [
+        f"{name.upper()}={value}"
+        for name, value in {**steps.given, "store": steps.store.root, "port": port}.items()
+    ]
     log = tmp_path_factory.mktemp("demo") / "log"
     with log.open("w") as file:
-        server = subprocess.Popen([sys.executable, "-m", "attr2face", "demo", *named], stdout=file, stderr=file)
+        server = subprocess.Popen(
+            [sys.executable, "-m", "attr2face", "demo", *named], stdout=file, stderr=file
+        )
     deadline = time.monotonic() + 120
     while "shows the page" not in log.read_text() and server.poll() is None and time.monotonic() < deadline:
         time.sleep(0.2)
@@ -192,7 +241,9 @@ def test_requests_at_once_get_the_faces_of_requests_alone(address):
 
 def test_a_wrong_request_is_answered_with_a_sentence(address):
     assert lines_of(address, attributes="Bald,Receding Hairline") == [
-        {"error": "'Bald' and 'Receding Hairline' are classes of one head and exclude each other; choose one."}
+        {
+            "error": "'Bald' and 'Receding Hairline' are classes of one head and exclude each other; choose one."
+        }
     ]
 
 
@@ -220,8 +271,17 @@ def chromium(tmp_path_factory):
     profile = tmp_path_factory.mktemp("profile")
     options = webdriver.ChromeOptions()
     options.binary_location = shutil.which("chromium")
-    quiet = ("headless=new", "no-sandbox", "disable-gpu", "disable-dev-shm-usage", "no-first-run", "disable-background-networking",
-             "disable-component-update", "disable-sync", f"user-data-dir={profile}")  # fmt: skip
+    quiet = (
+        "headless=new",
+        "no-sandbox",
+        "disable-gpu",
+        "disable-dev-shm-usage",
+        "no-first-run",
+        "disable-background-networking",
+        "disable-component-update",
+        "disable-sync",
+        f"user-data-dir={profile}",
+    )
     for argument in quiet:
         options.add_argument(f"--{argument}")
     options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
@@ -266,7 +326,9 @@ def test_conflicts_are_shown_as_one_ticks(browser, address):
     assert by_id(browser, "make").get_attribute("aria-disabled") == "false"
 
 
-def test_a_tick_and_the_enter_key_make_faces_to_choose_from_and_a_link_that_makes_them_again(browser, address):
+def test_a_tick_and_the_enter_key_make_faces_to_choose_from_and_a_link_that_makes_them_again(
+    browser, address
+):
     browser.get(address)
     tick(browser, "Bald")
     browser.find_element(By.CSS_SELECTOR, "input[value='Bald']").send_keys(Keys.ENTER)
@@ -278,7 +340,9 @@ def test_a_tick_and_the_enter_key_make_faces_to_choose_from_and_a_link_that_make
     assert "face=2" in link
     assert by_id(browser, "picture").get_attribute("download") == "Bald-2.png"
     assert by_id(browser, "picture").get_attribute("href") == picture
-    recipe = json.loads(urllib.parse.unquote(by_id(browser, "recipe").get_attribute("href").partition(",")[2]))
+    recipe = json.loads(
+        urllib.parse.unquote(by_id(browser, "recipe").get_attribute("href").partition(",")[2])
+    )
     assert recipe["attributes"] == {"Bald": 1}
     assert recipe["face"] == 2
     assert "Bald" in by_id(browser, "reading").text
@@ -301,10 +365,15 @@ def test_a_weight_is_part_of_the_link(browser, address):
 
 @pytest.mark.parametrize(
     ("link", "part"),
-    [("attributes=Mal", "did you mean Male"), ("attributes=Male&face=1000", "choose 0 to 999"),
-     ("attributes=Male&strength=9", "choose 0 to 4"), ("attributes=%3C%2Fscript%3E", "</script>"),
-     ("strength=1", "attribute is chosen"), ("attributes=Male&utm=1", "'utm'")],
-)  # fmt: skip
+    [
+        ("attributes=Mal", "did you mean Male"),
+        ("attributes=Male&face=1000", "choose 0 to 999"),
+        ("attributes=Male&strength=9", "choose 0 to 4"),
+        ("attributes=%3C%2Fscript%3E", "</script>"),
+        ("strength=1", "attribute is chosen"),
+        ("attributes=Male&utm=1", "'utm'"),
+    ],
+)
 def test_a_link_that_cannot_be_used_is_a_sentence_on_the_page(browser, address, link, part):
     browser.get(f"{address}/?{link}")
     assert part in by_id(browser, "error").text
@@ -318,11 +387,20 @@ def test_a_link_is_shown_as_it_asks(browser, address):
     browser.get(f"{address}/?attributes=smiling:4.37,!wearing_hat&strength=1.1&variety=0.3&face=998")
     assert [by_id(browser, f"{name}-value").text for name in ("strength", "variety")] == ["1.10", "0.30"]
     assert [row.text.split("\n")[:2] for row in browser.find_elements(By.CSS_SELECTOR, "#wanted li")] == [
-        ["Smiling", "4.37"], ["Wearing Hat", "not"]]  # fmt: skip
+        ["Smiling", "4.37"],
+        ["Wearing Hat", "not"],
+    ]
     wait_for_faces(browser)
-    recipe = json.loads(urllib.parse.unquote(by_id(browser, "recipe").get_attribute("href").partition(",")[2]))
+    recipe = json.loads(
+        urllib.parse.unquote(by_id(browser, "recipe").get_attribute("href").partition(",")[2])
+    )
     shown = {name: recipe[name] for name in ("attributes", "strength", "variety", "face")}
-    assert shown == {"attributes": {"Smiling": 4.37, "Wearing Hat": 0}, "strength": 1.1, "variety": 0.3, "face": 998}
+    assert shown == {
+        "attributes": {"Smiling": 4.37, "Wearing Hat": 0},
+        "strength": 1.1,
+        "variety": 0.3,
+        "face": 998,
+    }
     assert len(browser.find_elements(By.CSS_SELECTOR, "#choices button")) == 4
 
 
@@ -330,7 +408,9 @@ def test_what_the_judge_sees_is_marked_where_it_is_not_what_was_asked_for(browse
     browser.get(f"{address}/?attributes=Male,!Bald")
     wait_for_faces(browser)
     rows = browser.find_elements(By.CSS_SELECTOR, "#reading tr")
-    marked = {row.find_element(By.TAG_NAME, "th").text: row.find_elements(By.CLASS_NAME, "no") != [] for row in rows}
+    marked = {
+        row.find_element(By.TAG_NAME, "th").text: row.find_elements(By.CLASS_NAME, "no") != [] for row in rows
+    }
     seen = {row.find_element(By.TAG_NAME, "th").text: "does not" not in row.text for row in rows}
     assert marked == {"Male": not seen["Male"], "Bald": seen["Bald"]}
 
@@ -347,19 +427,29 @@ def test_every_control_has_a_name_and_is_reached_by_tab_in_the_order_of_the_page
     browser.get(f"{address}/?attributes=Male")
     wait_for_faces(browser)
     controls = browser.find_elements(By.CSS_SELECTOR, "input, button, a[href], output")
-    assert [c.get_attribute("outerHTML") for c in controls if c.is_displayed() and c.tag_name != "output" and not c.accessible_name] == []
+    assert [
+        c.get_attribute("outerHTML")
+        for c in controls
+        if c.is_displayed() and c.tag_name != "output" and not c.accessible_name
+    ] == []
     places = []
     browser.execute_script("document.activeElement.blur()")
     for _ in range(12):
         browser.switch_to.active_element.send_keys(Keys.TAB)
-        places.append(browser.execute_script("return [...document.querySelectorAll('*')].indexOf(document.activeElement)"))
+        places.append(
+            browser.execute_script(
+                "return [...document.querySelectorAll('*')].indexOf(document.activeElement)"
+            )
+        )
     assert places == sorted(places)
     assert len(set(places)) == len(places)
 
 
 def test_what_happens_is_told_to_a_screen_reader(browser, address):
     browser.get(address)
-    roles = {name: by_id(browser, name).get_attribute("role") for name in ("conflict", "hint", "status", "error")}
+    roles = {
+        name: by_id(browser, name).get_attribute("role") for name in ("conflict", "hint", "status", "error")
+    }
     assert roles == {"conflict": "alert", "hint": "status", "status": "status", "error": "alert"}
     assert browser.find_element(By.TAG_NAME, "html").get_attribute("lang") == "en"
     tick(browser, "Male")

@@ -8,7 +8,12 @@ import pytest
 from attr2face.settings import Settings, leaves
 
 ROOT = Path(__file__).parents[1]
-DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted(ROOT.glob("docs/*.md")), *sorted(ROOT.glob("models/*/readme.md"))]
+DOCUMENTS = [
+    ROOT / "README.md",
+    ROOT / "CONTRIBUTING.md",
+    *sorted(ROOT.glob("docs/*.md")),
+    *sorted(ROOT.glob("models/*/readme.md")),
+]
 # On make's command line or in the environment, beside the settings.
 OPTIONS = {
     "ATTRS",
@@ -30,7 +35,9 @@ OPTIONS = {
     "CONDA",
 }
 
-of_every_document = pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
+of_every_document = pytest.mark.parametrize(
+    "document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT))
+)
 
 
 def anchors(document: Path) -> set[str]:
@@ -62,13 +69,20 @@ def test_commands_and_settings_exist(document):
 
 def test_the_readme_begins_with_a_picture_and_the_first_face():
     text = (ROOT / "README.md").read_text()
-    assert text.index("![") < text.index("## Start") < text.index("    make generate") < text.index("    make test")
+    assert (
+        text.index("![")
+        < text.index("## Start")
+        < text.index("    make generate")
+        < text.index("    make test")
+    )
 
 
 def test_messages_in_troubleshooting_are_those_of_the_program():
     files = [*(ROOT / "python").rglob("*.py"), *(ROOT / "setup").glob("*.sh")]
     # A sentence may be written in two strings, one below the other, and with names in it.
-    source = re.sub(r'"\n\s*f?"', "", "\n".join(path.read_text() for path in files)).replace("{MANIFEST}", "manifest.json")
+    source = re.sub(r'"\n\s*f?"', "", "\n".join(path.read_text() for path in files)).replace(
+        "{MANIFEST}", "manifest.json"
+    )
     sentences = re.findall(r"^> (.*)$", (ROOT / "docs" / "troubleshooting.md").read_text(), re.M)
     assert len(sentences) >= 20
     for sentence in sentences:

@@ -27,8 +27,8 @@ from tests.conftest import STILL, solver_of
 
 
 def results(card: int | None, folder: Path, files: dict[str, Path]) -> dict[str, np.ndarray]:
-    """On a device: activations and probabilities, the gradient of an image, weights after a solver's step, a face after a
-    step, losses of the learned generator.
+    """On a device: activations and probabilities, the gradient of an image, weights after a solver's step, a
+    face after a step, losses of the learned generator.
     """
     if card is not None:
         use_card(card)
@@ -43,7 +43,9 @@ def results(card: int | None, folder: Path, files: dict[str, Path]) -> dict[str,
     objective = Objective(load(prototxt.generation(STILL, "conv5_3", 2), files["weights"]), "conv5_3", target)
     found["loss"], found["gradient"] = objective(x)
     step = Preset("adam", 1, rate=(0.1, 0.1), noise=0.3, jitter=2, decay=3e-3, eigenfaces=True)
-    descent = Descent(step, FaceDatabase.open(files["lmdb"]).preprocessing, load_eigenfaces(files["eigenfaces"]))
+    descent = Descent(
+        step, FaceDatabase.open(files["lmdb"]).preprocessing, load_eigenfaces(files["eigenfaces"])
+    )
     found["face"] = descent.run(objective, np.random.default_rng(1))[0]
 
     own.mkdir()
@@ -55,7 +57,9 @@ def results(card: int | None, folder: Path, files: dict[str, Path]) -> dict[str,
 
     (folder / f"generator {card}").mkdir()
     material = Material(FaceDatabase.open(files["lmdb"]), files["weights"], load_mixture(files["mixture"]))
-    training = Training(material, LearnedGenerator(generator_iterations=10), 1, card, folder / f"generator {card}")
+    training = Training(
+        material, LearnedGenerator(generator_iterations=10), 1, card, folder / f"generator {card}"
+    )
     found["generator"] = np.array([loss for _ in range(3) for loss in training.step().values()])
     return found
 
@@ -70,7 +74,12 @@ def test_a_card_gives_what_the_cpu_gives(still, trained, tmp_path):
         parse_cards("0")
     except UserError as error:
         pytest.skip(f"no GPU to compare the CPU with: {error}")
-    files = {"lmdb": still.folder, "weights": trained.weights, "eigenfaces": trained.eigenfaces, "mixture": trained.mixture}
+    files = {
+        "lmdb": still.folder,
+        "weights": trained.weights,
+        "eigenfaces": trained.eigenfaces,
+        "mixture": trained.mixture,
+    }
     cpu, card = (in_a_process(device, tmp_path, files) for device in (None, 0))
     for name, value in cpu.items():
         assert np.abs(value - card[name]).max() < 1e-3 * np.abs(value).max(), name

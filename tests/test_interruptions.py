@@ -24,12 +24,22 @@ def start(store: Path, *arguments: str, deaf: bool = False, **given: object) -> 
     command = [sys.executable, "-m", "attr2face", *arguments, *settings, *places]
     # As in a shell's background, where SIGINT is ignored, a command is still stopped by SIGTERM.
     heeding = ["env", "--ignore-signal=INT" if deaf else "--default-signal=INT"]
-    return subprocess.Popen([*heeding, *command], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True)
+    return subprocess.Popen(
+        [*heeding, *command],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
 
 
 def everything(store: Path) -> dict[str, bytes]:
     """All that a store holds of finished artefacts."""
-    return {f"{group.name}/{name}": content for group in store.glob("[!.]*") for name, content in contents(group).items()}
+    return {
+        f"{group.name}/{name}": content
+        for group in store.glob("[!.]*")
+        for name, content in contents(group).items()
+    }
 
 
 @pytest.fixture(scope="module")
@@ -43,7 +53,15 @@ def test_killed_at_random_moments_it_ends_with_the_same_bytes(undisturbed, tmp_p
     """Each time a random stage and what depends on it is missing, so that kills meet all stages."""
     store, moments = tmp_path / "store", random.Random(1)
     steps = Steps(SMALL, store)
-    stages = [steps.faces, steps.lmdb, steps.pretrained, steps.finetuned, steps.activations, steps.mixture, steps.eigenfaces]
+    stages = [
+        steps.faces,
+        steps.lmdb,
+        steps.pretrained,
+        steps.finetuned,
+        steps.activations,
+        steps.mixture,
+        steps.eigenfaces,
+    ]
     stages.append(steps.generated([["Male"]]))
     for _ in range(KILLS):
         for stage in stages[moments.randrange(len(stages)) :]:
@@ -65,7 +83,9 @@ def test_two_at_once_both_end_well(undisturbed, tmp_path):
     errors = [running.communicate(timeout=600)[1] for running in both]
     assert [running.returncode for running in both] == [0, 0], errors
     assert any("waiting for it" in text for text in errors)
-    assert sum(text.count("made ") for text in errors) == len(Steps(SMALL, tmp_path / "store").store.manifests())
+    assert sum(text.count("made ") for text in errors) == len(
+        Steps(SMALL, tmp_path / "store").store.manifests()
+    )
     assert everything(tmp_path / "store") == undisturbed
 
 

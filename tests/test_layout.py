@@ -38,7 +38,9 @@ FLOORS = (
 )
 # Folders whose modules have no line of their own in docs/internals.md.
 OF_ONE_PURPOSE = {"bench", "render", "tables", "zoo"}
-MODULES = sorted(path for path in PACKAGE.rglob("*.py") if "tables" not in path.parts and "zoo" not in path.parts)
+MODULES = sorted(
+    path for path in PACKAGE.rglob("*.py") if "tables" not in path.parts and "zoo" not in path.parts
+)
 
 
 def imported(path: Path) -> set[str]:
@@ -63,9 +65,17 @@ def test_imports_run_one_way(path):
 
 
 def test_internals_shows_every_module():
-    layout = (ROOT / "docs" / "internals.md").read_text().partition("    Makefile")[2].partition("`tests/test_layout.py`")[0]
+    layout = (
+        (ROOT / "docs" / "internals.md")
+        .read_text()
+        .partition("    Makefile")[2]
+        .partition("`tests/test_layout.py`")[0]
+    )
     shown = set(re.findall(r"\w+", layout))
-    modules = {path.stem for path in MODULES if not OF_ONE_PURPOSE & set(path.parts)} - {"__init__", "__main__"}
+    modules = {path.stem for path in MODULES if not OF_ONE_PURPOSE & set(path.parts)} - {
+        "__init__",
+        "__main__",
+    }
     assert modules <= shown, modules - shown
 
 
@@ -76,7 +86,12 @@ def test_the_cgmm_knows_nothing_of_caffe(path):
 
 def test_what_is_already_made_is_found_without_loading_caffe():
     loaded = "import sys, attr2face.cli; print({'caffe', 'cv2', 'pandas', 'sklearn', 'matplotlib'} & sys.modules.keys())"
-    assert subprocess.run([sys.executable, "-c", loaded], capture_output=True, text=True, check=True).stdout.strip() == "set()"
+    assert (
+        subprocess.run(
+            [sys.executable, "-c", loaded], capture_output=True, text=True, check=True
+        ).stdout.strip()
+        == "set()"
+    )
 
 
 def test_every_target_of_the_makefile_is_a_line_and_a_command():
@@ -87,21 +102,45 @@ def test_every_target_of_the_makefile_is_a_line_and_a_command():
 
 
 def test_the_package_that_is_installed_has_its_tables_and_its_program(tmp_path):
-    build = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation", "--no-index", "-w", tmp_path]
+    build = [
+        sys.executable,
+        "-m",
+        "pip",
+        "wheel",
+        "--quiet",
+        "--no-deps",
+        "--no-build-isolation",
+        "--no-index",
+        "-w",
+        tmp_path,
+    ]
     source = tmp_path / "source"
-    shutil.copytree(ROOT, source, symlinks=False, ignore=shutil.ignore_patterns(".*", "store", "results", "*.caffemodel", "*.egg-info"))
+    shutil.copytree(
+        ROOT,
+        source,
+        symlinks=False,
+        ignore=shutil.ignore_patterns(".*", "store", "results", "*.caffemodel", "*.egg-info"),
+    )
     subprocess.run([*build, source], check=True, capture_output=True)
     (wheel,) = tmp_path.glob("*.whl")
     names = zipfile.ZipFile(wheel).namelist()
-    assert {f"attr2face/tables/{name}" for name in ("heads.csv", "frequencies.csv", "correlations.csv", "experiments.csv")} <= set(names)
+    assert {
+        f"attr2face/tables/{name}"
+        for name in ("heads.csv", "frequencies.csv", "correlations.csv", "experiments.csv")
+    } <= set(names)
     assert {"attr2face/zoo/vgg_face/readme.md", "attr2face/report/report.html.jinja"} <= set(names)
-    assert {name for name in names if name.endswith((".caffemodel", ".mdb", ".h5"))} <= {"attr2face/zoo/mini/default.h5"}
+    assert {name for name in names if name.endswith((".caffemodel", ".mdb", ".h5"))} <= {
+        "attr2face/zoo/mini/default.h5"
+    }
     (entry,) = (name for name in names if name.endswith("entry_points.txt"))
     assert b"attr2face = attr2face.cli:main" in zipfile.ZipFile(wheel).read(entry)
 
 
 def test_locked_packages_have_hashes_and_are_those_that_the_package_names():
-    named = {re.match(r"[\w-]+", line)[0] for line in re.findall(r'^    "([\w-]+[>=].*)",$', (ROOT / "pyproject.toml").read_text(), re.M)}
+    named = {
+        re.match(r"[\w-]+", line)[0]
+        for line in re.findall(r'^    "([\w-]+[>=].*)",$', (ROOT / "pyproject.toml").read_text(), re.M)
+    }
     for name in ("core", "all"):
         locks = (f"{name}.txt", "protobuf-3.txt", "protobuf-4.txt")
         lock = "".join((ROOT / "setup" / "lock" / file).read_text() for file in locks)

@@ -1,4 +1,6 @@
-"""The notebooks and the demo's page, on a small pipeline: every cell runs, and in a browser a tick and a click lead to a face."""
+"""The notebooks and the demo's page, on a small pipeline: every cell runs, and in a browser a tick and a
+click lead to a face.
+"""
 
 import base64
 import io
@@ -23,7 +25,9 @@ NOTEBOOKS = sorted((ROOT / "notebooks").glob("[1-6]_*.ipynb"))
 
 @pytest.fixture(scope="module")
 def environment(steps) -> dict[str, str]:
-    """What make gives to notebooks: the settings and the store of the small pipeline, where the steps that they read are made."""
+    """What make gives to notebooks: the settings and the store of the small pipeline, where the steps that
+    they read are made.
+    """
     for step in (steps.mixture, steps.scores, steps.eigenfaces, steps.judge):
         step.made()
     named = {**steps.given, "store": steps.store.root}
@@ -43,11 +47,19 @@ def test_a_notebook_runs_from_top_to_bottom(path, environment):
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 def test_the_committed_outputs_are_those_of_the_code(path):
     notebook = nbformat.read(path, as_version=4)
-    assert notebook.metadata.get("outputs_of") == code_hash(notebook), "make notebooks writes the outputs again"
-    run = [cell for cell in notebook.cells if cell.cell_type == "code" and "skip-execution" not in cell.metadata.get("tags", [])]
+    assert notebook.metadata.get("outputs_of") == code_hash(notebook), (
+        "make notebooks writes the outputs again"
+    )
+    run = [
+        cell
+        for cell in notebook.cells
+        if cell.cell_type == "code" and "skip-execution" not in cell.metadata.get("tags", [])
+    ]
     counts = [cell.execution_count for cell in run]
     assert counts == list(range(1, len(counts) + 1))
-    assert not any(output.output_type == "error" for cell in notebook.cells for output in cell.get("outputs", []))
+    assert not any(
+        output.output_type == "error" for cell in notebook.cells for output in cell.get("outputs", [])
+    )
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
@@ -89,7 +101,11 @@ def test_a_light_notebook_keeps_pictures_as_small_jpegs_and_no_messages_or_widge
 
 def test_a_notebook_gets_what_the_command_was_given(monkeypatch, tmp_path):
     handed = {}
-    monkeypatch.setattr(cli.subprocess, "run", lambda command, env: handed.update(env) or subprocess.CompletedProcess(command, 0))
+    monkeypatch.setattr(
+        cli.subprocess,
+        "run",
+        lambda command, env: handed.update(env) or subprocess.CompletedProcess(command, 0),
+    )
     run = cli.parse(["jupyter", "PEOPLE=8", "STRENGTH=1.5", "WORKERS=1", f"STORE={tmp_path / 'a store'}"])
     cli._jupyter(run, "lab")
     monkeypatch.setenv(ENVIRONMENT, handed[ENVIRONMENT])
@@ -103,7 +119,10 @@ def test_a_notebook_gets_what_the_command_was_given(monkeypatch, tmp_path):
 def test_what_the_notebooks_cannot_show_is_refused_before_anything_is_made(command, tmp_path):
     """They name layers of mini and vgg_face, and attributes of PubFig; CelebA has no White."""
     net = write_net(tmp_path, "caffenet", CAFFENET)
-    for given, part in ((["DATASET=celeba"], "DATASET=celeba lacks"), ([f"MODEL={net}", "MEAN=128"], f"leave out MODEL={net}")):
+    for given, part in (
+        (["DATASET=celeba"], "DATASET=celeba lacks"),
+        ([f"MODEL={net}", "MEAN=128"], f"leave out MODEL={net}"),
+    ):
         run = cli.parse([command, *given, f"STORE={tmp_path / 'store'}"])
         with pytest.raises(UserError, match=f"make {command} .*{part}"):
             run.options.command(run)

@@ -24,7 +24,16 @@ from attr2face.parallel import Machine, map_in_order, run_together
 from attr2face.settings import Database, Generation, Rendering
 
 WORKERS = (1, 2, 3)
-SETS = [["Male"], ["Smiling"], ["Eyeglasses"], ["Bald", "Male"], ["Youth"], ["Goatee"], ["Chubby"], ["Senior"]] * 2 + [["Black Hair"]]
+SETS = [
+    ["Male"],
+    ["Smiling"],
+    ["Eyeglasses"],
+    ["Bald", "Male"],
+    ["Youth"],
+    ["Goatee"],
+    ["Chubby"],
+    ["Senior"],
+] * 2 + [["Black Hair"]]
 
 
 def double(i: int) -> int:
@@ -96,7 +105,11 @@ def test_an_interrupted_loop_leaves_no_workers():
 
 
 def bytes_below(folder: Path) -> dict[str, bytes]:
-    return {str(path.relative_to(folder)): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
+    return {
+        str(path.relative_to(folder)): path.read_bytes()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }
 
 
 def assert_equal_for_all_workers(write, tmp_path: Path) -> dict[str, bytes]:
@@ -133,17 +146,23 @@ def many(steps, tmp_path_factory) -> FaceDatabase:
 
 def test_activations_do_not_depend_on_the_number_of_processes(many, weights, tmp_path):
     assert len(many.split) > 2 * SHARD
-    (content,) = assert_equal_for_all_workers(functools.partial(extract, many, weights, "conv5_3"), tmp_path).values()
+    (content,) = assert_equal_for_all_workers(
+        functools.partial(extract, many, weights, "conv5_3"), tmp_path
+    ).values()
     assert len(content) > 624 * 64 * 6 * 6 * 4
 
 
 def test_faces_do_not_depend_on_the_number_of_processes(trained, tmp_path):
-    files = assert_equal_for_all_workers(functools.partial(write_faces, trained, SETS, Generation(), 1), tmp_path)
+    files = assert_equal_for_all_workers(
+        functools.partial(write_faces, trained, SETS, Generation(), 1), tmp_path
+    )
     assert len([name for name in files if name.endswith(".png")]) == len(SETS) + 1 == 18
 
 
 def test_what_a_judge_looks_at_does_not_depend_on_the_number_of_processes(database, tmp_path):
     tasks = [(database.folder, np.arange(first, first + 8)) for first in range(0, 48, 8)]
-    one, *others = (np.concatenate(list(map_in_order(Machine(workers), _features_of, tasks))) for workers in WORKERS)
+    one, *others = (
+        np.concatenate(list(map_in_order(Machine(workers), _features_of, tasks))) for workers in WORKERS
+    )
     assert one.shape == (48, 8436)
     assert all((other == one).all() for other in others)

@@ -18,12 +18,18 @@ from tests.conftest import SMALL, attr2face, says, succeed
 
 def artefacts(store) -> list[str]:
     """What is made or half-made in a store."""
-    return sorted(str(path.relative_to(store)) for pattern in ("*-*/*", ".partial/*", ".resumable/*") for path in store.glob(pattern))
+    return sorted(
+        str(path.relative_to(store))
+        for pattern in ("*-*/*", ".partial/*", ".resumable/*")
+        for path in store.glob(pattern)
+    )
 
 
 def test_a_face_is_generated_with_what_the_net_reads_in_it(steps, tmp_path):
     out = tmp_path / "face.png"
-    printed = succeed("generate", "Male,smiling", "--animate=yes", f"OUT={out}", store=steps.store.root, **SMALL)
+    printed = succeed(
+        "generate", "Male,smiling", "--animate=yes", f"OUT={out}", store=steps.store.root, **SMALL
+    )
     assert "Smiling" in printed
     assert "in the mean face" in printed
     assert printed.splitlines()[-2:] == [str(out), str(out.with_suffix(".gif"))]
@@ -113,7 +119,9 @@ def test_a_corrupt_or_truncated_image_is_named_and_nothing_is_left(photographs, 
 
 
 def test_weights_of_another_shape_are_refused(steps, tmp_path):
-    (tmp_path / "deploy.prototxt").write_text(prototxt.deploy(MODELS["mini"]).replace("num_output: 8", "num_output: 6"))
+    (tmp_path / "deploy.prototxt").write_text(
+        prototxt.deploy(MODELS["mini"]).replace("num_output: 8", "num_output: 6")
+    )
     caffe.Net(str(tmp_path / "deploy.prototxt"), caffe.TEST).save(str(tmp_path / "narrow.caffemodel"))
     steps.lmdb.made()
     done = attr2face("finetune", store=steps.store.root, **SMALL, weights=tmp_path / "narrow.caffemodel")
@@ -126,7 +134,11 @@ def test_a_full_disk_is_one_sentence_and_leaves_nothing(steps):
     given = [f"{name.upper()}={value}" for name, value in {**SMALL, "margin": 6}.items()]
     command = [sys.executable, "-m", "attr2face", "lmdb", *given, f"STORE={steps.store.root}"]
     limited = f"ulimit -f 64; exec {' '.join(map(str, command))}"
-    says(subprocess.run(["bash", "-c", limited], capture_output=True, text=True), "cannot write", "free some space")
+    says(
+        subprocess.run(["bash", "-c", limited], capture_output=True, text=True),
+        "cannot write",
+        "free some space",
+    )
     assert artefacts(steps.store.root) == before
 
 

@@ -1,4 +1,6 @@
-"""Whatever is changed, edited and interrupted, an output equals that of a fresh store with the same settings and inputs."""
+"""Whatever is changed, edited and interrupted, an output equals that of a fresh store with the same settings
+and inputs.
+"""
 
 import contextlib
 import shutil
@@ -53,7 +55,13 @@ class Pipelines(RuleBasedStateMachine):
         shutil.rmtree(self.root)
 
     def steps(self, store: str) -> Steps:
-        fixed = {"dataset": "lfw", "lfw_root": self.lfw, "weights": self.weights, "images_per_attribute": 5, "images": 2}
+        fixed = {
+            "dataset": "lfw",
+            "lfw_root": self.lfw,
+            "weights": self.weights,
+            "images_per_attribute": 5,
+            "images": 2,
+        }
         fixed["judge_share"] = 0.05  # of eight people, nobody
         return Steps({**fixed, **self.given}, self.root / store, Machine(workers=1))
 
@@ -104,11 +112,15 @@ def test_an_output_is_what_a_fresh_store_has(steps, tmp_path_factory):
     rendered = steps.faces.made()
     lines = (rendered / "attributes.txt").read_text().splitlines()
     root.mkdir()
-    (root / "lfw_attributes.txt").write_text("\n".join(lines[:2] + [line for line in lines[2:] if line.split("\t")[1] in "12"]) + "\n")
+    (root / "lfw_attributes.txt").write_text(
+        "\n".join(lines[:2] + [line for line in lines[2:] if line.split("\t")[1] in "12"]) + "\n"
+    )
     for path in (rendered / "images").glob("*/*000[12].jpg"):
         copy = root / "lfw" / path.parent.name / path.name
         copy.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(path, copy)
     Pipelines.faces, Pipelines.weights = root, steps.pretrained.made() / "weights.caffemodel"
-    few = settings(max_examples=6, stateful_step_count=12, deadline=None, suppress_health_check=list(HealthCheck))
+    few = settings(
+        max_examples=6, stateful_step_count=12, deadline=None, suppress_health_check=list(HealthCheck)
+    )
     run_state_machine_as_test(Pipelines, settings=few)

@@ -40,7 +40,9 @@ def test_defaults_depend_on_dataset_and_model():
 
 
 @pytest.mark.parametrize("name", ["cache", "class_weights", "animate", "encoded"])
-@pytest.mark.parametrize(("text", "value"), [("0", False), ("no", False), ("No", False), ("1", True), ("yes", True), (True, True)])
+@pytest.mark.parametrize(
+    ("text", "value"), [("0", False), ("no", False), ("No", False), ("1", True), ("yes", True), (True, True)]
+)
 def test_switches_take_0_1_no_and_yes(name, text, value):
     assert as_dict(resolve({name: text}))[name] is value
 

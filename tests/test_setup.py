@@ -19,7 +19,12 @@ def program(folder: Path, name: str, script: str) -> None:
 
 
 def shell(script: str, **environment: str) -> subprocess.CompletedProcess:
-    return subprocess.run(["/bin/bash", "-c", script], capture_output=True, text=True, env={"PATH": "/usr/bin:/bin"} | environment)
+    return subprocess.run(
+        ["/bin/bash", "-c", script],
+        capture_output=True,
+        text=True,
+        env={"PATH": "/usr/bin:/bin"} | environment,
+    )
 
 
 def function(script: str, name: str) -> str:
@@ -31,7 +36,9 @@ def function(script: str, name: str) -> str:
 def user(tmp_path):
     """The PATH of a user who is not root, has no sudo, and where LMDB and CMake's packages are missing."""
     program(tmp_path / "bin", "id", "echo 1000")
-    program(tmp_path / "bin", "dpkg-query", '[[ " $* " == *" cmake "* || " $* " == *lmdb* ]] || echo -n installed')
+    program(
+        tmp_path / "bin", "dpkg-query", '[[ " $* " == *" cmake "* || " $* " == *lmdb* ]] || echo -n installed'
+    )
     for name in ("bash", "cat", "dirname", "env", "nproc"):
         (tmp_path / "bin" / name).symlink_to(Path("/usr/bin") / name)
     return str(tmp_path / "bin")
@@ -59,7 +66,10 @@ def test_where_dpkg_is_not_known_every_package_is_listed(user):
 def test_the_plan_leaves_out_what_is_there(user, tmp_path):
     plan = f"bash {SETUP}/plan.sh {tmp_path}/venv"
     before = shell(plan, PATH=user, HOME="/home/user").stdout
-    assert re.search(r"system packages +\d+ MB +\d+ MB +\d+ min\n +Python packages +\d+ MB +\d+ MB +\d+ min\n +Caffe", before)
+    assert re.search(
+        r"system packages +\d+ MB +\d+ MB +\d+ min\n +Python packages +\d+ MB +\d+ MB +\d+ min\n +Caffe",
+        before,
+    )
     program(Path(user), "dpkg-query", "echo -n installed")
     (tmp_path / "venv" / "bin").mkdir(parents=True)
     (tmp_path / "venv" / "bin" / "attr2face").touch()
@@ -74,7 +84,12 @@ def test_caffe_is_set_up_again_when_caffe_root_changes_or_is_left_out(tmp_path):
     (tmp_path / "setup" / "lock").mkdir(parents=True)
     for name in ("onednn.txt", "lock/core.txt"):
         (tmp_path / "setup" / name).touch()
-    for name, script in {"plan": "", "system": "", "python": 'mkdir -p "$1"', "caffe": 'echo "Caffe: $CAFFE_ROOT"'}.items():
+    for name, script in {
+        "plan": "",
+        "system": "",
+        "python": 'mkdir -p "$1"',
+        "caffe": 'echo "Caffe: $CAFFE_ROOT"',
+    }.items():
         (tmp_path / "setup" / f"{name}.sh").write_text(script)
 
     def said(root: str) -> str:
@@ -100,7 +115,9 @@ def test_a_terminal_shows_a_bar_that_moves():
     assert [bar.count(b"#") for bar in bars] == [0, 20, 40]
 
 
-@pytest.mark.parametrize(("release", "lock"), [("3.12.4", "3"), ("3.21.12", "4"), ("3.6.1", "3"), ("25.1", "4"), ("28.3", None)])
+@pytest.mark.parametrize(
+    ("release", "lock"), [("3.12.4", "3"), ("3.21.12", "4"), ("3.6.1", "3"), ("25.1", "4"), ("28.3", None)]
+)
 def test_pythons_protobuf_is_one_that_reads_what_protoc_writes(tmp_path, release, lock):
     program(tmp_path, "protoc", f"echo libprotoc {release}")
     script = f"fail() {{ echo $1 >&2; exit 2; }}; bin={tmp_path} here=setup\n{function('python.sh', 'protobuf')}\nprotobuf"
@@ -112,13 +129,24 @@ def test_pythons_protobuf_is_one_that_reads_what_protoc_writes(tmp_path, release
 
 def test_the_compilers_hear_nothing_of_an_active_conda_environment(tmp_path):
     program(tmp_path / "bin", "printenv", "echo the environment's own program")
-    leaks = {"CONDA_PREFIX": str(tmp_path), "CMAKE_PREFIX_PATH": str(tmp_path), "CXXFLAGS": f"-I{tmp_path}", "HOME": "/home/user"}
-    done = shell(f"conda=\n{function('caffe.sh', 'clean')}\nclean printenv", PATH=f"{tmp_path}/bin:{os.environ['PATH']}", **leaks)
+    leaks = {
+        "CONDA_PREFIX": str(tmp_path),
+        "CMAKE_PREFIX_PATH": str(tmp_path),
+        "CXXFLAGS": f"-I{tmp_path}",
+        "HOME": "/home/user",
+    }
+    done = shell(
+        f"conda=\n{function('caffe.sh', 'clean')}\nclean printenv",
+        PATH=f"{tmp_path}/bin:{os.environ['PATH']}",
+        **leaks,
+    )
     heard = dict(line.split("=", 1) for line in done.stdout.splitlines())
     assert heard == {"HOME": "/home/user", "PATH": "/usr/bin:/bin", "LC_ALL": "C.UTF-8"}
 
 
-def onednn(folder: Path, python: str, machine: str = "x86_64", source: str = "") -> subprocess.CompletedProcess:
+def onednn(
+    folder: Path, python: str, machine: str = "x86_64", source: str = ""
+) -> subprocess.CompletedProcess:
     """Its download in `folder` on a machine, with a Python."""
     program(folder / "bin", "uname", f"echo {machine}")
     program(folder / "bin", "python", python)

@@ -22,7 +22,19 @@ SETS = [["Male", "Smiling"]]
 def keys(store: Path, **given: object) -> dict[str, str]:
     """Keys of the steps to a face, by name."""
     steps = Steps(given, store)
-    named = ("faces", "lmdb", "start", "finetuned", "activations", "mixture", "eigenfaces", "judge", "evaluation", "diagnosis", "report")
+    named = (
+        "faces",
+        "lmdb",
+        "start",
+        "finetuned",
+        "activations",
+        "mixture",
+        "eigenfaces",
+        "judge",
+        "evaluation",
+        "diagnosis",
+        "report",
+    )
     return {name: getattr(steps, name).key for name in named} | {"face": steps.generated(SETS).key}
 
 
@@ -79,14 +91,21 @@ def test_a_setting_changes_what_depends_on_it_and_nothing_else(tmp_path, given, 
     assert changed(tmp_path, **given) == which
 
 
-@pytest.mark.parametrize("given", [{"align": "1"}, {"align": "1", "unaligned": "drop"}, {"align": "1", "landmarks": __file__}])
+@pytest.mark.parametrize(
+    "given", [{"align": "1"}, {"align": "1", "unaligned": "drop"}, {"align": "1", "landmarks": __file__}]
+)
 def test_aligned_photographs_are_another_database(tmp_path, given):
     (tmp_path / "lfw").mkdir()
     (tmp_path / "lfw_attributes.txt").touch()
     of_photographs = {"dataset": "lfw", "lfw_root": tmp_path}
     plain, aligned = (keys(tmp_path / "store", **of_photographs, **more) for more in ({}, given))
     assert {name for name in plain if plain[name] != aligned[name]} == EVERYTHING - {"faces", "start"}
-    assert aligned["lmdb"] != keys(tmp_path / "store", **of_photographs, align="1", landmarks=tmp_path / "lfw_attributes.txt")["lmdb"]
+    assert (
+        aligned["lmdb"]
+        != keys(tmp_path / "store", **of_photographs, align="1", landmarks=tmp_path / "lfw_attributes.txt")[
+            "lmdb"
+        ]
+    )
 
 
 def test_faces_of_other_requests_and_settings_lie_beside_each_other(tmp_path):
@@ -100,7 +119,11 @@ def test_faces_of_other_requests_and_settings_lie_beside_each_other(tmp_path):
         {"seed": 2},
         {"score_weight": 1},
     )
-    places = [Steps(given, tmp_path).generated(sets).path for given in settings for sets in (SETS, [["Bald"]], [*SETS, ["Bald"]])]
+    places = [
+        Steps(given, tmp_path).generated(sets).path
+        for given in settings
+        for sets in (SETS, [["Bald"]], [*SETS, ["Bald"]])
+    ]
     assert len(set(places)) == 24
 
 
@@ -120,7 +143,9 @@ def lfw(folder: Path, score: float = 1.0) -> Path:
     (folder / "lfw" / "Ada_Lovelace").mkdir(parents=True)
     (folder / "lfw" / "Ada_Lovelace" / "Ada_Lovelace_0001.jpg").write_text("a picture")
     row = "\t".join(["Ada Lovelace", "1", *[str(score)] * len(pubfig().names)])
-    (folder / "lfw_attributes.txt").write_text("# LFW\n" + "\t".join(["#", "person", "imagenum", *pubfig().names]) + f"\n{row}\n")
+    (folder / "lfw_attributes.txt").write_text(
+        "# LFW\n" + "\t".join(["#", "person", "imagenum", *pubfig().names]) + f"\n{row}\n"
+    )
     return folder
 
 
@@ -128,7 +153,8 @@ def test_another_folder_of_lfw_is_another_dataset_and_a_copy_is_the_same(tmp_pat
     one, other = lfw(tmp_path / "one"), lfw(tmp_path / "other", score=-1.0)
     copy = shutil.copytree(one, tmp_path / "copy")
     of_one, of_copy, of_other = (
-        Steps({"dataset": "lfw", "lfw_root": folder}, tmp_path / "store").lmdb.key for folder in (one, copy, other)
+        Steps({"dataset": "lfw", "lfw_root": folder}, tmp_path / "store").lmdb.key
+        for folder in (one, copy, other)
     )
     assert of_one == of_copy
     assert of_one != of_other
@@ -172,7 +198,9 @@ def test_judges_of_large_datasets_are_told_from_those_that_learned_from_all_pict
 
 def test_a_changed_default_makes_another_net(tmp_path, monkeypatch):
     before = Steps({"dataset": "lfw", "lfw_root": lfw(tmp_path / "faces")}, tmp_path / "store").finetuned.key
-    monkeypatch.setattr(conf, "dataset_of", lambda name: replace(dataset_of(name), defaults={"mini": {"epochs": 21}}))
+    monkeypatch.setattr(
+        conf, "dataset_of", lambda name: replace(dataset_of(name), defaults={"mini": {"epochs": 21}})
+    )
     after = Steps({"dataset": "lfw", "lfw_root": tmp_path / "faces"}, tmp_path / "store")
     assert after.finetuned.key != before
     assert after.settings.finetuning.epochs == 21
@@ -198,7 +226,10 @@ def test_the_report_is_of_the_frozen_layers_and_the_layer_that_are_asked_for(tmp
 
 
 def test_photographs_start_from_the_net_of_rendered_faces_with_its_own_defaults(tmp_path):
-    steps = Steps({"dataset": "lfw", "lfw_root": lfw(tmp_path / "faces"), "epochs": 3, "dropout": 0.4, "seed": 5}, tmp_path / "store")
+    steps = Steps(
+        {"dataset": "lfw", "lfw_root": lfw(tmp_path / "faces"), "epochs": 3, "dropout": 0.4, "seed": 5},
+        tmp_path / "store",
+    )
     rendered = Steps({"seed": 5}, tmp_path / "store").finetuned
     assert steps.start.key == rendered.key
     assert steps.start.settings["epochs"] == 6
@@ -227,7 +258,9 @@ def test_what_was_made_from_a_file_that_is_gone_is_not_called_unreachable(tmp_pa
     folder = lfw(tmp_path / "faces")
     steps = Steps({"dataset": "lfw", "lfw_root": folder}, tmp_path / "store")
     real = steps.lmdb
-    stored = Artefact(steps.store, real.group, real.stage, lambda out: None, real.settings, real.inputs, {}, steps.given)
+    stored = Artefact(
+        steps.store, real.group, real.stage, lambda out: None, real.settings, real.inputs, {}, steps.given
+    )
     stored.made()
     folder.rename(tmp_path / "elsewhere")
     assert stored.key in reachable(steps.store)
@@ -239,7 +272,9 @@ def test_keys_lead_to_all_inputs(steps):
 
 def test_the_committed_prototxt_is_the_net_that_finetuning_trains(steps, tmp_path):
     """Its defaults are those of the settings, as there is one table of them."""
-    given = {name: value for name, value in SMALL.items() if name not in ("freeze", "epochs")} | {"epochs": 0.5}
+    given = {name: value for name, value in SMALL.items() if name not in ("freeze", "epochs")} | {
+        "epochs": 0.5
+    }
     net = Steps(given, steps.store.root).finetuned.made()
     committed = Path(__file__).parents[1] / "prototxt" / "mini" / "train_val.prototxt"
     files = (net / "train_val.prototxt", committed)  # releases of protobuf write fields in another order
@@ -248,7 +283,9 @@ def test_the_committed_prototxt_is_the_net_that_finetuning_trains(steps, tmp_pat
 
 
 def test_a_net_does_not_say_where_it_was_trained(steps):
-    content = b"".join(path.read_bytes() for path in steps.finetuned.made().iterdir() if path.name != "manifest.json")
+    content = b"".join(
+        path.read_bytes() for path in steps.finetuned.made().iterdir() if path.name != "manifest.json"
+    )
     assert str(steps.store.root).encode() not in content
 
 

@@ -61,7 +61,13 @@ def test_what_another_machine_makes_is_waited_for_until_it_is_seen(store):
 def test_inputs_are_made_after_what_makes_some_of_them_side_by_side(store):
     order = []
     made_from = artefact(store, "input", lambda out: order.append("input"))
-    artefact(store, "output", lambda out: order.append("output"), inputs={"input": made_from}, before=lambda: order.append("before")).made()
+    artefact(
+        store,
+        "output",
+        lambda out: order.append("output"),
+        inputs={"input": made_from},
+        before=lambda: order.append("before"),
+    ).made()
     assert order == ["before", "input", "output"]
 
 
@@ -171,7 +177,9 @@ def test_inputs_are_made_first(store):
     assert order == ["first", "second"]
 
 
-@pytest.mark.parametrize("failure", [UserError("no"), KeyboardInterrupt(), OSError(28, "No space left on device")])
+@pytest.mark.parametrize(
+    "failure", [UserError("no"), KeyboardInterrupt(), OSError(28, "No space left on device")]
+)
 def test_what_fails_leaves_nothing(store, failure):
     def work(out: Path) -> None:
         (out / "half").write_text("x")
@@ -335,7 +343,9 @@ def test_an_unfinished_training_is_remembered_with_its_settings(store):
     step = artefact(store, work=work, resumable=True, given={"epochs": "60"})
     with pytest.raises(KeyboardInterrupt):
         step.made()
-    assert store.unfinished() == {store.root / ".resumable" / step.key: {"name": step.path.name, "given": {"epochs": "60"}}}
+    assert store.unfinished() == {
+        store.root / ".resumable" / step.key: {"name": step.path.name, "given": {"epochs": "60"}}
+    }
     artefact(store, resumable=True, given={"epochs": "60"}).made()
     assert not list(store.root.glob(".resumable/*"))
 
@@ -360,7 +370,9 @@ def test_an_export_replaces_what_was_written_from_here_and_nothing_else(store, t
 def test_an_export_that_is_there_already_is_left(tmp_path):
     """Though another store wrote it."""
     for name in ("one", "other"):
-        out = Store(tmp_path / name).export(artefact(Store(tmp_path / name)).made() / "text", tmp_path / "out.txt")
+        out = Store(tmp_path / name).export(
+            artefact(Store(tmp_path / name)).made() / "text", tmp_path / "out.txt"
+        )
     assert out.read_text() == "a"
 
 
@@ -382,6 +394,8 @@ def test_manifests_are_listed_in_the_order_of_their_making(store):
     for text in "cab":
         artefact(store, text).made()
         manifest = artefact(store, text).path / MANIFEST
-        content = json.loads(manifest.read_text()) | {"finished": f"2026-01-0{'cab'.index(text) + 1} 00:00:00"}
+        content = json.loads(manifest.read_text()) | {
+            "finished": f"2026-01-0{'cab'.index(text) + 1} 00:00:00"
+        }
         manifest.write_text(json.dumps(content))
     assert [manifest["settings"]["text"] for manifest in store.manifests().values()] == ["c", "a", "b"]

@@ -26,9 +26,18 @@ def folder(tmp_path_factory):
 
 def description(folder, **changes):
     """The path of a description of the residual net."""
-    given = {"prototxt": "residual.prototxt", "weights": "residual.caffemodel", "output": "conv2", "side": 40, "bgr": False, **changes}
+    given = {
+        "prototxt": "residual.prototxt",
+        "weights": "residual.caffemodel",
+        "output": "conv2",
+        "side": 40,
+        "bgr": False,
+        **changes,
+    }
     path = folder / "mine.toml"
-    path.write_text("".join(f"{name} = {json.dumps(value)}\n" for name, value in given.items() if value is not None))
+    path.write_text(
+        "".join(f"{name} = {json.dumps(value)}\n" for name, value in given.items() if value is not None)
+    )
     return path
 
 
@@ -58,20 +67,37 @@ def test_a_file_may_have_any_name(folder):
 
 def test_a_description_says_what_the_net_reads(folder):
     net = model_of(str(description(folder, mean=[10, 20, 30], scale=0.5)))
-    assert (net.name, net.crop, net.scale, net.bgr, net.output, net.input) == ("mine", 40, 0.5, False, "conv2", "picture")
+    assert (net.name, net.crop, net.scale, net.bgr, net.output, net.input) == (
+        "mine",
+        40,
+        0.5,
+        False,
+        "conv2",
+        "picture",
+    )
     assert net.weights == folder / "residual.caffemodel"
     assert "pool" not in net.layers, "nothing above the heads' blob is used"
 
 
 def test_toml_and_json_say_the_same(folder):
     path = description(folder, mean=127.5)
-    given = {"prototxt": "residual.prototxt", "weights": "residual.caffemodel", "output": "conv2", "side": 40, "bgr": False, "mean": 127.5}
+    given = {
+        "prototxt": "residual.prototxt",
+        "weights": "residual.caffemodel",
+        "output": "conv2",
+        "side": 40,
+        "bgr": False,
+        "mean": 127.5,
+    }
     (folder / "mine.json").write_text(json.dumps(given))
     assert model_of(str(path)).body == model_of(str(folder / "mine.json")).body
 
 
 def test_another_prototxt_mean_or_scale_is_another_net(folder):
-    bodies = [model_of(str(description(folder, **changes))).body for changes in ({}, {"mean": 1}, {"scale": 0.5}, {"output": "sum"})]
+    bodies = [
+        model_of(str(description(folder, **changes))).body
+        for changes in ({}, {"mean": 1}, {"scale": 0.5}, {"output": "sum"})
+    ]
     bodies.append(model_of(str(description(folder, bgr=True))).body)
     assert all(bodies[i] != bodies[j] for i in range(len(bodies)) for j in range(i))
 
@@ -84,9 +110,13 @@ def test_a_mean_image_is_cut_to_the_pictures(folder, suffix):
     if suffix == "npy":
         np.save(folder / "mean.npy", image)
     else:
-        (folder / "mean.binaryproto").write_bytes(caffe.io.array_to_blobproto(image[None]).SerializeToString())
+        (folder / "mean.binaryproto").write_bytes(
+            caffe.io.array_to_blobproto(image[None]).SerializeToString()
+        )
     net = model_of(str(folder / "caffenet.prototxt"), str(folder / f"mean.{suffix}"))
-    assert np.allclose(net.input_mean(71), image[:, 1:72, 1:72]), "Caffe's files have blue first, as the LMDBs"
+    assert np.allclose(net.input_mean(71), image[:, 1:72, 1:72]), (
+        "Caffe's files have blue first, as the LMDBs"
+    )
     with pytest.raises(UserError, match="73 x 73 pixels, but pictures are 75 x 75; lower MARGIN by 2"):
         net.input_mean(75)
 
@@ -105,14 +135,23 @@ def test_canvases_start_at_the_mean_face_whatever_a_net_subtracts():
 
 BROKEN = {
     "no prototxt": ("layer { name: ", "not a prototxt of Caffe"),
-    "first format": ('input: "x" input_dim: [1, 3, 4, 4] layers { name: "a" type: RELU bottom: "x" top: "a" }', "upgrade_net_proto_text"),
+    "first format": (
+        'input: "x" input_dim: [1, 3, 4, 4] layers { name: "a" type: RELU bottom: "x" top: "a" }',
+        "upgrade_net_proto_text",
+    ),
     "unknown kind": (CAFFENET.replace('"LRN"', '"Mish"'), "layer norm1 is of type 'Mish'"),
     "no input": ('layer { name: "a" type: "ReLU" bottom: "x" top: "a" }', "0 inputs"),
     "grey pictures": (CAFFENET.replace("dim: 3", "dim: 1"), "need (n, 3, side, side)"),
-    "no shape": (CAFFENET.replace("input_param { shape: { dim: 10 dim: 3 dim: 67 dim: 67 } }", ""), "input of shape ()"),
+    "no shape": (
+        CAFFENET.replace("input_param { shape: { dim: 10 dim: 3 dim: 67 dim: 67 } }", ""),
+        "input of shape ()",
+    ),
     "oblong pictures": (CAFFENET.replace("dim: 67 }", "dim: 80 }"), "need (n, 3, side, side)"),
     "missing blob": (CAFFENET.replace('bottom: "pool2"', 'bottom: "pool3"'), "layer fc6 reads blob pool3"),
-    "data layer": (CAFFENET.replace("layer {", 'layer { name: "x" type: "DummyData" top: "x" } layer {', 1), "reads data of its own"),
+    "data layer": (
+        CAFFENET.replace("layer {", 'layer { name: "x" type: "DummyData" top: "x" } layer {', 1),
+        "reads data of its own",
+    ),
     "no classes": (RESIDUAL.partition('layer { name: "fc"')[0], "no InnerProduct layer"),
     "taken name": (CAFFENET.replace('"conv1"', '"canvas"'), "uses the name canvas"),
     "a layer heads": (CAFFENET.replace('"relu6"', '"heads"'), "uses the name heads"),
@@ -153,14 +192,21 @@ def test_a_description_that_cannot_be_is_refused(folder, changes, part):
 def test_a_mean_file_is_not_unpickled_and_has_to_be_a_square_colour_picture(folder):
     np.save(folder / "objects.npy", np.array([{}], dtype=object), allow_pickle=True)
     np.save(folder / "grey.npy", np.zeros((67, 67)))
-    assert "cannot be read as a mean image" in refused(folder / "caffenet.prototxt", str(folder / "objects.npy"))
+    assert "cannot be read as a mean image" in refused(
+        folder / "caffenet.prototxt", str(folder / "objects.npy")
+    )
     assert "has shape (67, 67)" in refused(folder / "caffenet.prototxt", str(folder / "grey.npy"))
 
 
 def test_numbers_that_are_too_large_are_refused(folder):
     path = folder / "large.toml"
-    for line, part in (("side = inf", "are numbers"), (f"side = 40\nmean = {10**400}", "neither one number, three")):
-        path.write_text(f'prototxt = "residual.prototxt"\nweights = "residual.caffemodel"\noutput = "conv2"\n{line}\n')
+    for line, part in (
+        ("side = inf", "are numbers"),
+        (f"side = 40\nmean = {10**400}", "neither one number, three"),
+    ):
+        path.write_text(
+            f'prototxt = "residual.prototxt"\nweights = "residual.caffemodel"\noutput = "conv2"\n{line}\n'
+        )
         assert part in refused(path)
 
 
@@ -172,7 +218,9 @@ def test_a_description_of_many_brackets_is_refused(folder):
 def test_a_file_that_claims_more_numbers_than_fit_is_refused(folder):
     path = folder / "huge.npy"
     with path.open("wb") as file:
-        np.lib.format.write_array_header_1_0(file, {"descr": "<f4", "fortran_order": False, "shape": (10**15,)})
+        np.lib.format.write_array_header_1_0(
+            file, {"descr": "<f4", "fortran_order": False, "shape": (10**15,)}
+        )
     assert "cannot be read as a mean image" in refused(folder / "caffenet.prototxt", str(path))
     with pytest.raises(UserError, match=r"not a \.npy of numbers"):
         read_activations(path, "fc6", (32,))
@@ -182,13 +230,17 @@ def test_a_mean_is_asked_for_where_it_has_an_effect_and_only_there(folder):
     assert "set MEAN" in refused(folder / "caffenet.prototxt")
     assert "no effect on MODEL=mini" in refused("mini", "128")
     assert "no effect on" in refused(description(folder), "128")
-    assert "mean grey is neither one number, three, nor a .npy" in refused(folder / "caffenet.prototxt", "grey")
+    assert "mean grey is neither one number, three, nor a .npy" in refused(
+        folder / "caffenet.prototxt", "grey"
+    )
 
 
 def test_layers_are_those_of_the_net(folder):
     given = {"model": folder / "caffenet.prototxt", "mean": 128}
     assert resolve({**given, "layer": "norm1", "freeze": "conv2"}).layer == "norm1"
-    with pytest.raises(UserError, match="LAYER=conv5_3 is unknown; choose conv1, pool1, norm1, conv2, pool2, fc6 or fc7"):
+    with pytest.raises(
+        UserError, match="LAYER=conv5_3 is unknown; choose conv1, pool1, norm1, conv2, pool2, fc6 or fc7"
+    ):
         resolve({**given, "layer": "conv5_3"})
     with pytest.raises(UserError, match="FREEZE=conv5 is unknown; choose none, conv1, relu1"):
         resolve({**given, "freeze": "conv5"})
@@ -206,8 +258,16 @@ def test_what_caffe_would_end_the_process_for_is_a_sentence(folder, tmp_path):
     """No window of the first convolution fits into a picture."""
     path = tmp_path / "wide.prototxt"
     path.write_text(CAFFENET.replace("kernel_size: 7 stride: 2", "kernel_size: 80"))
-    given = {"model": path, "mean": 128, "weights": folder / "caffenet.caffemodel", "people": 8, "pictures": 2}
-    says(attr2face("lmdb", store=tmp_path / "store", **given), "Caffe cannot run the net wide", "Check failed")
+    given = {
+        "model": path,
+        "mean": 128,
+        "weights": folder / "caffenet.caffemodel",
+        "people": 8,
+        "pictures": 2,
+    }
+    says(
+        attr2face("lmdb", store=tmp_path / "store", **given), "Caffe cannot run the net wide", "Check failed"
+    )
 
 
 def flattened(above: str, below: str, size: int) -> str:
@@ -236,5 +296,15 @@ def test_a_net_is_checked_before_activations_are_compared_with_it(folder, tmp_pa
     path = tmp_path / "wide.prototxt"
     path.write_text(CAFFENET.replace("kernel_size: 7 stride: 2", "kernel_size: 80"))
     np.save(tmp_path / "mine.npy", np.zeros(32))
-    given = {"model": path, "mean": 128, "weights": folder / "caffenet.caffemodel", "layer": "fc6", "activations": tmp_path / "mine.npy"}
-    says(attr2face("invert", store=tmp_path / "store", **given), "Caffe cannot run the net wide", "Check failed")
+    given = {
+        "model": path,
+        "mean": 128,
+        "weights": folder / "caffenet.caffemodel",
+        "layer": "fc6",
+        "activations": tmp_path / "mine.npy",
+    }
+    says(
+        attr2face("invert", store=tmp_path / "store", **given),
+        "Caffe cannot run the net wide",
+        "Check failed",
+    )

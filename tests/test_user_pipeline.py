@@ -1,4 +1,6 @@
-"""The whole pipeline with nets of the user's own: from the prototxt to a generated face, and from activations to a picture."""
+"""The whole pipeline with nets of the user's own: from the prototxt to a generated face, and from activations
+to a picture.
+"""
 
 import h5py
 import numpy as np
@@ -34,7 +36,10 @@ def residual(tmp_path_factory) -> Steps:
     (folder / "net.toml").write_text(
         'prototxt = "residual.prototxt"\nweights = "residual.caffemodel"\noutput = "conv2"\nside = 40\nmean = 127.5\nscale = 0.0078125\n'
     )
-    return Steps({**SMALL, "model": folder / "net.toml", "layer": "sum", "freeze": "conv2", "epochs": 1}, folder / "store")
+    return Steps(
+        {**SMALL, "model": folder / "net.toml", "layer": "sum", "freeze": "conv2", "epochs": 1},
+        folder / "store",
+    )
 
 
 def test_a_face_comes_from_a_net_in_the_shape_of_caffenet(caffenet):
@@ -51,7 +56,9 @@ def test_another_mean_or_other_weights_are_another_net(caffenet, tmp_path):
     assert caffenet.varied(mean="128").lmdb.key != caffenet.lmdb.key
     assert caffenet.varied(mean="123, 117, 104").lmdb.key == caffenet.lmdb.key
     other = write_net(tmp_path, "caffenet", CAFFENET).with_suffix(".caffemodel")
-    assert caffenet.varied(weights=other).finetuned.key == caffenet.finetuned.key, "the same net in another folder"
+    assert caffenet.varied(weights=other).finetuned.key == caffenet.finetuned.key, (
+        "the same net in another folder"
+    )
     weights = caffe_pb2.NetParameter.FromString(other.read_bytes())
     next(layer for layer in weights.layer if layer.name == "conv1").blobs[0].data[0] += 1
     other.write_bytes(weights.SerializeToString())

@@ -1,4 +1,6 @@
-"""The Python interface: faces from attributes, targets, gradients of images and inversion, in a few lines each."""
+"""The Python interface: faces from attributes, targets, gradients of images and inversion, in a few lines
+each.
+"""
 
 from __future__ import annotations
 
@@ -69,21 +71,32 @@ class Pipeline:
         If a setting is unknown or has a wrong value, or a card cannot be used.
     """
 
-    def __init__(self, store: str | Path | None = None, workers: int = 0, gpu: str = "", scheduler: str = "", ship: object = False,
-                 **given: object) -> None:  # fmt: skip
+    def __init__(
+        self,
+        store: str | Path | None = None,
+        workers: int = 0,
+        gpu: str = "",
+        scheduler: str = "",
+        ship: object = False,
+        **given: object,
+    ) -> None:
         root = Path(store) if store else None
         self.steps = Steps(given, root, machine(gpu, int(workers), cluster_of(scheduler, ship, root)))
         self._loaded: tuple[object, object] = (None, None)
 
     @classmethod
     def from_environment(cls, **given: object) -> Pipeline:
-        """The pipeline with the settings that make jupyter or make notebooks was given; `given` has precedence."""
+        """The pipeline with the settings that make jupyter or make notebooks was given; `given` has
+        precedence.
+        """
         words = shlex.split(os.environ.get(ENVIRONMENT, ""))
         named = dict(word.split("=", 1) for word in words)
         return cls(**{name.lower(): value for name, value in named.items()} | given)
 
     def varied(self, **given: object) -> Pipeline:
-        """The same pipeline with some other settings. What they do not concern is found and not made a second time."""
+        """The same pipeline with some other settings. What they do not concern is found and not made a second
+        time.
+        """
         other = object.__new__(type(self))
         other.steps = self.steps.varied(**given)
         other._loaded = (None, None)
@@ -125,20 +138,33 @@ class Pipeline:
 
         settings = self.steps.settings
         if settings.generation.target == "classes":
-            raise UserError("TARGET=classes raises scores and has no target activations; choose another target")
+            raise UserError(
+                "TARGET=classes raises scores and has no target activations; choose another target"
+            )
         rng = np.random.default_rng(settings.seed)
         a = self.attributes.request(self.attributes.parse(attributes))
-        t = target(settings.generation.target, self.mixture, a, settings.generation.strength, rng, variety_of(settings.generation))
+        t = target(
+            settings.generation.target,
+            self.mixture,
+            a,
+            settings.generation.strength,
+            rng,
+            variety_of(settings.generation),
+        )
         return t.reshape(self.mixture.shape).astype(np.float32)
 
     def activations(self, images: np.ndarray, layer: str) -> np.ndarray:
-        """Activations of images (n, side, side, 3) uint8 at a layer: (n, ...) float32. See `gradient` for their size."""
+        """Activations of images (n, side, side, 3) uint8 at a layer: (n, ...) float32. See `gradient` for
+        their size.
+        """
         from attr2face.generation.objective import activations_of
 
         crops = _crops(images, self.database)
         return activations_of(self.database.preprocessing.to_blob(crops), self._net(layer, len(crops)), layer)
 
-    def extract(self, rows: np.ndarray, layer: str, finetuned: bool = True, linear: bool = False) -> np.ndarray:
+    def extract(
+        self, rows: np.ndarray, layer: str, finetuned: bool = True, linear: bool = False
+    ) -> np.ndarray:
         """Activations of some rows of the database at a layer: (n, ...) float32.
 
         Parameters
@@ -162,7 +188,8 @@ class Pipeline:
         Parameters
         ----------
         images : (n, side, side, 3) uint8
-            Of the size of the database's images, of which the centre is taken, or of any other, which is resized to the net's input.
+            Of the size of the database's images, of which the centre is taken, or of any other, which is
+            resized to the net's input.
         target : (n, ...) or (...) float32
             Activations T, one for each image or one for all.
 
@@ -182,19 +209,24 @@ class Pipeline:
         return losses, from_blob_order(gradient) * np.float32(self.database.model.scale)
 
     def invert(self, activations: np.ndarray, layer: str, preset: str = "photograph") -> np.ndarray:
-        """Pictures whose activations at a layer are near to the given ones, (n, ...): (n, crop, crop, 3) uint8."""
+        """Pictures whose activations at a layer are near to the given ones, (n, ...): (n, crop, crop, 3)
+        uint8.
+        """
         from attr2face.generation.inversion import invert
         from attr2face.generation.presets import PRESETS
 
         if preset not in PRESETS:
             raise UserError(f"unknown preset {preset!r}; choose {', '.join(PRESETS)}")
         if PRESETS[preset].generator and layer != self.steps.settings.layer:
-            raise UserError(f"there is no generator for {layer}; make a pipeline with layer={layer!r}, or choose another preset")
+            raise UserError(
+                f"there is no generator for {layer}; make a pipeline with layer={layer!r}, or choose another preset"
+            )
         trained = self.steps.trained(*PRESETS[preset].needs)
         return invert(trained, layer, activations, preset, self.steps.settings.seed)[0]
 
     def read(self, images: np.ndarray) -> pd.DataFrame:
-        """The reading of images (n, side, side, 3) uint8 by the net that faces are made with: a row per image, a column per attribute.
+        """The reading of images (n, side, side, 3) uint8 by the net that faces are made with: a row per
+        image, a column per attribute.
 
         See `gradient` for the size of images.
         """
@@ -204,7 +236,10 @@ class Pipeline:
         from attr2face.generation.presets import needed
 
         loaded = Loaded(self.steps.for_faces(*needed(self.steps.settings.generation)))
-        return pd.DataFrame(read_attributes(loaded, _crops(images, loaded.database))[:-1], columns=loaded.database.attributes.names)
+        return pd.DataFrame(
+            read_attributes(loaded, _crops(images, loaded.database))[:-1],
+            columns=loaded.database.attributes.names,
+        )
 
     def _net(self, layer: str, n: int) -> caffe.Net:
         """The net up to a layer, for n images; the last one is kept."""

@@ -1,4 +1,6 @@
-"""The command line: attr2face COMMAND [--setting value ...]. Settings may also be written as make writes them, SETTING=value."""
+"""The command line: attr2face COMMAND [--setting value ...]. Settings may also be written as make writes
+them, SETTING=value.
+"""
 
 import argparse
 import os
@@ -20,7 +22,9 @@ from attr2face.store import MANIFEST, Artefact
 
 @dataclass(frozen=True)
 class Run:
-    """A command with what the user gave: the steps of the pipeline, attributes, and options that are no settings."""
+    """A command with what the user gave: the steps of the pipeline, attributes, and options that are no
+    settings.
+    """
 
     steps: Steps
     sets: list[list[str]]
@@ -39,7 +43,9 @@ def config(run: Run) -> None:
         value = getattr(holder, f.name)
         choices = ", ".join(conf.choices_of(f, run.steps.model))
         default = "" if value == usual[f.name] else f" (the default is {conf.as_text(usual[f.name])})"
-        print(f"{f.name.upper():21} {conf.as_text(value):12} {f.metadata['help']}{choices and f': {choices}'}{default}")
+        print(
+            f"{f.name.upper():21} {conf.as_text(value):12} {f.metadata['help']}{choices and f': {choices}'}{default}"
+        )
     for name, value in vars(run.options).items():
         if name in OPTIONS:
             print(f"{name.upper():21} {conf.as_text(value):12} {OPTIONS[name]}")
@@ -65,11 +71,20 @@ def clean(run: Run) -> None:
     store = run.steps.store
     with store.in_use(alone=True):
         keep = set() if run.options.all else reachable(store)
-        doomed = {folder: manifest["key"] for folder, manifest in store.manifests().items() if manifest["key"] not in keep}
-        unfinished = {folder: record["name"] for folder, record in store.unfinished().items() if folder.name not in keep}
+        doomed = {
+            folder: manifest["key"]
+            for folder, manifest in store.manifests().items()
+            if manifest["key"] not in keep
+        }
+        unfinished = {
+            folder: record["name"] for folder, record in store.unfinished().items() if folder.name not in keep
+        }
         doomed |= {folder: folder.name for folder in unfinished}
         for folder in doomed:
-            print(f"to be removed: {folder}" + (f", an unfinished {unfinished[folder]}" if folder in unfinished else ""))
+            print(
+                f"to be removed: {folder}"
+                + (f", an unfinished {unfinished[folder]}" if folder in unfinished else "")
+            )
         if doomed and not run.options.yes and not _agreed():
             print("nothing was removed")
             return
@@ -92,7 +107,9 @@ def describe(run: Run) -> None:
     if errors:
         raise UserError(f"{root} cannot be used as it is; mend the errors above ({errors})")
     given = {**steps.given, "attrs": ",".join(steps.attributes.example)}
-    print(f"{root} can be used: make generate {shlex.join(f'{name.upper()}={value}' for name, value in given.items())}")
+    print(
+        f"{root} can be used: make generate {shlex.join(f'{name.upper()}={value}' for name, value in given.items())}"
+    )
 
 
 def data(run: Run) -> None:
@@ -245,7 +262,13 @@ def evaluate(run: Run) -> None:
     from attr2face.evaluation.summary import columns_of
 
     intervals = pd.read_csv(run.steps.evaluation.made() / "intervals.csv")
-    shown = ("requested seen, ridge", "requested seen, net", "not there, but seen, ridge", "one face", "rank of own")
+    shown = (
+        "requested seen, ridge",
+        "requested seen, net",
+        "not there, but seen, ridge",
+        "one face",
+        "rank of own",
+    )
     print(columns_of(intervals, shown).to_markdown(index=False, disable_numparse=True))
     print(run.steps.evaluation.path)
 
@@ -267,16 +290,22 @@ def report(run: Run) -> None:
 
 
 def results(run: Run) -> None:
-    """write the numbers of one dataset into docs/results.json, and the tables of docs/results.md from that file"""
+    """write the numbers of one dataset into docs/results.json, and the tables of docs/results.md from that
+    file
+    """
     from attr2face.files import atomic_write
     from attr2face.report.results import filled, tables, write_results
 
     taken = ("dataset", "model", "seeds", "lfw_root", "pubfig_root", "identity", "preset", "methods")
     other = [name.upper() for name in run.steps.given if name not in taken]
     if run.steps.dataset.root:
-        raise UserError("make results writes the project's documents, and takes no folder of your own; make paper shows the same of it")
+        raise UserError(
+            "make results writes the project's documents, and takes no folder of your own; make paper shows the same of it"
+        )
     if other:
-        raise UserError(f"make results shows the defaults in docs/results.md, and takes no {other[0]}; make paper takes all settings")
+        raise UserError(
+            f"make results shows the defaults in docs/results.md, and takes no {other[0]}; make paper takes all settings"
+        )
     docs, steps = CHECKOUT / "docs", run.steps
     document = docs / "results.md"
     if not document.exists():
@@ -314,7 +343,9 @@ def bench(run: Run) -> None:
 
 
 def notebooks(run: Run) -> None:
-    """execute the notebooks, as pages in results/; with the default settings, notebooks/ keeps small outputs, too"""
+    """execute the notebooks, as pages in results/; with the default settings, notebooks/ keeps small outputs,
+    too
+    """
     from attr2face.report.notebooks import executed, write_light, write_page
 
     _prepare(run)
@@ -351,9 +382,39 @@ def worker(run: Run) -> None:
     start_worker(run.options.scheduler, run.steps.machine.cards)
 
 
-COMMANDS = (config, status, clean, describe, data, align, lmdb, weights, pretrain, finetune, activations, cgmm, gradcheck, diagnose,
-            generator, generate, edit, invert, retrain, baseline, evaluate, experiments, report, results, sheet, nets, bench, notebooks,
-            jupyter, demo, worker)  # fmt: skip
+COMMANDS = (
+    config,
+    status,
+    clean,
+    describe,
+    data,
+    align,
+    lmdb,
+    weights,
+    pretrain,
+    finetune,
+    activations,
+    cgmm,
+    gradcheck,
+    diagnose,
+    generator,
+    generate,
+    edit,
+    invert,
+    retrain,
+    baseline,
+    evaluate,
+    experiments,
+    report,
+    results,
+    sheet,
+    nets,
+    bench,
+    notebooks,
+    jupyter,
+    demo,
+    worker,
+)
 
 
 # What commands share.
@@ -365,15 +426,23 @@ def results_folder() -> Path:
 
 
 def places(faces: Artefact, sets: list[list[str]], out: str) -> dict[str, Path]:
-    """Where the pictures of an artefact are copied to, by their names: to `out`, a file or a folder, or to the results' folder."""
+    """Where the pictures of an artefact are copied to, by their names: to `out`, a file or a folder, or to
+    the results' folder.
+    """
     name = faces.path.name
     copies = {"000.png": _place(out, f"{name}.png", results_folder() / faces.group)}
     if len(sets) > 1:
         folder = Path(out).resolve() if out else results_folder() / faces.group / name
-        copies = {f"{i:03d}.png": folder / f"{i:03d}-{file_name(chosen)}.png" for i, chosen in enumerate(sets)}
+        copies = {
+            f"{i:03d}.png": folder / f"{i:03d}-{file_name(chosen)}.png" for i, chosen in enumerate(sets)
+        }
         copies["sheet.png"] = folder / "sheet.png"
     if faces.settings["animate"]:
-        copies |= {png.replace(".png", ".gif"): place.with_suffix(".gif") for png, place in copies.items() if png != "sheet.png"}
+        copies |= {
+            png.replace(".png", ".gif"): place.with_suffix(".gif")
+            for png, place in copies.items()
+            if png != "sheet.png"
+        }
     return copies
 
 
@@ -383,7 +452,9 @@ def _check_out(run: Run) -> None:
     if not out:
         return
     if command not in (generate, edit, report):
-        raise UserError(f"OUT={out} has no effect on {command.__name__}, which prints where its output is; leave it out")
+        raise UserError(
+            f"OUT={out} has no effect on {command.__name__}, which prints where its output is; leave it out"
+        )
     file, wanted = Path(out).suffix and not out.endswith("/"), ".html" if command is report else ".png"
     if file and not Path(out).is_dir() and Path(out).suffix.lower() != wanted:
         raise UserError(f"OUT={out} does not end with {wanted}; change its name, or name a folder")
@@ -397,7 +468,9 @@ def _check_out(run: Run) -> None:
 
 
 def _place(out: str, name: str, usual: Path) -> Path:
-    """The file to write: `out` itself, or `name` in the folder `out`, or in the usual one. A link is followed."""
+    """The file to write: `out` itself, or `name` in the folder `out`, or in the usual one. A link is
+    followed.
+    """
     path = Path(out) if out else usual
     inside = not out or path.is_dir() or out.endswith("/") or not path.suffix
     return (path / name if inside else path).resolve()
@@ -435,14 +508,18 @@ def _prepare(run: Run) -> None:
 
 def _notebook_environment(run: Run) -> dict[str, str]:
     """The environment in which `Pipeline.from_environment` finds what the command was given."""
-    where = {"store": run.steps.store.root} | {name: getattr(run.options, name) for name in ("workers", "gpu", "scheduler", "ship")}
+    where = {"store": run.steps.store.root} | {
+        name: getattr(run.options, name) for name in ("workers", "gpu", "scheduler", "ship")
+    }
     named = {**run.steps.given, **where}
     given = shlex.join(f"{name.upper()}={value}" for name, value in named.items())
     return os.environ | {ENVIRONMENT: given, "TQDM_DISABLE": "1"}
 
 
 def _jupyter(run: Run, *command: str) -> None:
-    done = subprocess.run([str(Path(sys.executable).with_name("jupyter")), *command], env=_notebook_environment(run))
+    done = subprocess.run(
+        [str(Path(sys.executable).with_name("jupyter")), *command], env=_notebook_environment(run)
+    )
     if done.returncode:
         raise UserError(f"jupyter {command[0]} ended with status {done.returncode}")
 
@@ -461,7 +538,11 @@ def _made_from(manifest: dict, most: int = 6) -> str:
     names = []
     for made_from in manifest["inputs"].values():
         path = Path(made_from["path"])
-        names.append(f"{path.name.partition('-')[0]}-{made_from['key'][:8]}" if (path / MANIFEST).exists() else str(path))
+        names.append(
+            f"{path.name.partition('-')[0]}-{made_from['key'][:8]}"
+            if (path / MANIFEST).exists()
+            else str(path)
+        )
     return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
 
 
@@ -501,7 +582,10 @@ def parser() -> argparse.ArgumentParser:
     for holder, f in conf.leaves(conf.Settings()):
         title = "general" if isinstance(holder, conf.Settings) else (holder.__doc__ or "").partition("\n")[0]
         group = groups.get(title) or groups.setdefault(title, options.add_argument_group(title))
-        names = [f"--{name.replace('_', '-')}" for name in (f.name, *(old for old, new in conf.RENAMED.items() if new == f.name))]
+        names = [
+            f"--{name.replace('_', '-')}"
+            for name in (f.name, *(old for old, new in conf.RENAMED.items() if new == f.name))
+        ]
         choices = f": {', '.join(f.metadata['choices'])}" if f.metadata["choices"] else ""
         bare = {"nargs": "?", "const": "yes"} if f.type == "bool" else {}
         group.add_argument(*names, dest=f.name, help=f.metadata["help"] + choices, metavar="VALUE", **bare)
@@ -510,27 +594,52 @@ def parser() -> argparse.ArgumentParser:
         value = {"workers": 0, "n": 1, "attrs": None, "port": "8866", "ship": False}.get(name, "")
         kind = conf.switch if name == "ship" else int if isinstance(value, int) else str
         other.add_argument(f"--{name}", default=value, type=kind, help=about)
-    top = Parser("attr2face", description=__doc__, epilog="attr2face config lists the settings and their values.")
+    top = Parser(
+        "attr2face", description=__doc__, epilog="attr2face config lists the settings and their values."
+    )
     commands = top.add_subparsers(required=True, metavar="command")
     for command in COMMANDS:
-        about = {"help": command.__doc__, "description": command.__doc__, "parents": [options], "allow_abbrev": False}
+        about = {
+            "help": command.__doc__,
+            "description": command.__doc__,
+            "parents": [options],
+            "allow_abbrev": False,
+        }
         sub = commands.add_parser(command.__name__, **about)
         sub.set_defaults(command=command)
         if command in (generate, edit):
-            sub.add_argument("attributes", nargs="?", default="", help='such as "Male, Smiling", or @file with a set in each line')
+            sub.add_argument(
+                "attributes",
+                nargs="?",
+                default="",
+                help='such as "Male, Smiling", or @file with a set in each line',
+            )
         if command is describe:
-            sub.add_argument("folder", nargs="?", default="", help="the folder with attributes.csv, in place of --dataset")
+            sub.add_argument(
+                "folder", nargs="?", default="", help="the folder with attributes.csv, in place of --dataset"
+            )
         if command is worker:
-            sub.add_argument("address", nargs="?", default="", help="of the scheduler, such as tcp://host:8786")
+            sub.add_argument(
+                "address", nargs="?", default="", help="of the scheduler, such as tcp://host:8786"
+            )
         if command is clean:
             sub.add_argument("--yes", type=conf.switch, nargs="?", const=True, help="do not ask")
-            sub.add_argument("--all", type=conf.switch, nargs="?", const=True, help="remove everything that the store has made")
+            sub.add_argument(
+                "--all",
+                type=conf.switch,
+                nargs="?",
+                const=True,
+                help="remove everything that the store has made",
+            )
     return top
 
 
 def parse(arguments: list[str]) -> Run:
     """The command and its settings, from words such as --seed 2 or SEED=2."""
-    words = [re.sub(r"^([A-Za-z][A-Za-z_]*)=", lambda name: f"--{name[1].lower().replace('_', '-')}=", word) for word in arguments]
+    words = [
+        re.sub(r"^([A-Za-z][A-Za-z_]*)=", lambda name: f"--{name[1].lower().replace('_', '-')}=", word)
+        for word in arguments
+    ]
     options = parser().parse_args(words)
     names = [f.name for _, f in conf.leaves(conf.Settings())]
     given = {name: getattr(options, name) for name in names if getattr(options, name) is not None}
@@ -550,7 +659,9 @@ def parse(arguments: list[str]) -> Run:
 
 def _requested(steps: Steps, options: argparse.Namespace) -> tuple[list[list[str]], dict[str, bool]]:
     """The sets of attributes that are asked for, each as often as N says, or the changes of an edit."""
-    options.attrs = getattr(options, "attributes", "") or (",".join(steps.attributes.example) if options.attrs is None else options.attrs)
+    options.attrs = getattr(options, "attributes", "") or (
+        ",".join(steps.attributes.example) if options.attrs is None else options.attrs
+    )
     if options.command is not edit:
         return [chosen for chosen in steps.attributes.parse_sets(options.attrs) for _ in range(options.n)], {}
     if options.attrs.startswith("@"):
@@ -562,7 +673,9 @@ def _add_folder(folder: str, given: dict[str, str]) -> None:
     """Add the FOLDER of describe to the settings as their DATASET, or refuse two that differ."""
     named = folder if folder in conf.DATASETS else str(Path(folder).expanduser().absolute())
     if "dataset" in given and conf.resolve({"dataset": given["dataset"]}).dataset != named:
-        raise UserError(f"{folder} and DATASET={given['dataset']} cannot be described at once; leave one of them out")
+        raise UserError(
+            f"{folder} and DATASET={given['dataset']} cannot be described at once; leave one of them out"
+        )
     given["dataset"] = named
 
 
@@ -576,7 +689,9 @@ def _check_number(run: Run) -> None:
 
 
 def main() -> int:
-    """Run a command; bad input is one sentence and status 2, an interrupt says how to go on and is status 130."""
+    """Run a command; bad input is one sentence and status 2, an interrupt says how to go on and is status
+    130.
+    """
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C, even where SIGINT is ignored
     try:
         run = parse(sys.argv[1:])

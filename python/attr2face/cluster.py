@@ -1,8 +1,8 @@
 """A cluster of Dask: its client, its workers, and what has to be equal on all of them.
 
-A worker computes one task at a time, with one thread or on one card. It reads the files that a task names in a folder that it shares
-with this machine, or copies of them that are sent to it before. Only this machine writes results; a training on a worker writes in the
-store, under the store's locks.
+A worker computes one task at a time, with one thread or on one card. It reads the files that a task names in
+a folder that it shares with this machine, or copies of them that are sent to it before. Only this machine
+writes results; a training on a worker writes in the store, under the store's locks.
 """
 
 from __future__ import annotations
@@ -40,7 +40,8 @@ POLL = 5  # seconds between looks at the workers
 SMALL = 1 << 30  # bytes of one input that SHIP sends at most
 CARD = "ATTR2FACE_CARD"
 ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
-# Dask has a worker return freed memory at once; nets, which are built for each task, then take an eighth more time.
+# Dask has a worker return freed memory at once; nets, which are built for each task, then take an eighth more
+# time.
 KEEP_MEMORY = {"MALLOC_TRIM_THRESHOLD_": str(1 << 28), "MALLOC_MMAP_THRESHOLD_": str(1 << 25)}
 ENVIRONMENT = ONE_THREAD | KEEP_MEMORY
 QUIET = {"DASK_LOGGING__DISTRIBUTED": "critical"}
@@ -71,7 +72,9 @@ class Cluster:
 
     def __post_init__(self) -> None:
         if not re.fullmatch(r"local:[1-9]\d*|(tcp|tls)://.+:\d+", self.scheduler):
-            raise UserError(f"SCHEDULER={self.scheduler} is no scheduler; give an address such as tcp://host:8786, or local:4")
+            raise UserError(
+                f"SCHEDULER={self.scheduler} is no scheduler; give an address such as tcp://host:8786, or local:4"
+            )
 
 
 @dataclass(frozen=True)
@@ -108,21 +111,31 @@ def connected(cluster: Cluster) -> Client:
     try:
         from distributed import Client, Security
     except ImportError:
-        raise WorkersError("SCHEDULER needs Dask; install it with .venv/bin/pip install -e .[cluster]") from None
+        raise WorkersError(
+            "SCHEDULER needs Dask; install it with .venv/bin/pip install -e .[cluster]"
+        ) from None
     if cluster.scheduler.startswith("tls:") and not Security().tls_client_cert:
         remedy = "give it tls.ca-file, tls.client.cert and tls.client.key of distributed.comm"
-        raise WorkersError(f"Dask's configuration has no certificate for SCHEDULER={cluster.scheduler}; {remedy}")
+        raise WorkersError(
+            f"Dask's configuration has no certificate for SCHEDULER={cluster.scheduler}; {remedy}"
+        )
     logging.getLogger("distributed").setLevel(logging.CRITICAL)
     try:
         where = _local_cluster(cluster) if cluster.local else cluster.scheduler
-        client = Client(where, timeout=PATIENCE, direct_to_workers=not cluster.ship)  # results need no detour if workers are near
+        # Results need no detour if workers are near.
+        client = Client(where, timeout=PATIENCE, direct_to_workers=not cluster.ship)
         atexit.register(_close, client)
         client.wait_for_workers(1, timeout=PATIENCE)
     except (OSError, TimeoutError, asyncio.TimeoutError) as error:  # the last is another one in Python 3.10
         remedy = "start one with dask scheduler, and workers with attr2face worker"
-        raise WorkersError(f"no scheduler with a worker answers at SCHEDULER={cluster.scheduler}; {remedy}") from error
+        raise WorkersError(
+            f"no scheduler with a worker answers at SCHEDULER={cluster.scheduler}; {remedy}"
+        ) from error
     check_workers(client, cluster)
-    print(f"workers of {client.scheduler.address}: {len(client.nthreads())}; dashboard at {client.dashboard_link}", file=sys.stderr)
+    print(
+        f"workers of {client.scheduler.address}: {len(client.nthreads())}; dashboard at {client.dashboard_link}",
+        file=sys.stderr,
+    )
     return client
 
 
@@ -133,8 +146,11 @@ def _local_cluster(cluster: Cluster) -> LocalCluster:
 
     workers = int(cluster.scheduler.removeprefix("local:"))
     quiet = {"silence_logs": logging.CRITICAL, "dashboard_address": "127.0.0.1:0"}
-    with config.set({"distributed.nanny.pre-spawn-environ": ENVIRONMENT}):  # malloc reads them before Python could set them
-        started = LocalCluster(n_workers=workers, threads_per_worker=1, memory_limit=None, env=ENVIRONMENT | QUIET, **quiet)
+    # Malloc reads them before Python could set them.
+    with config.set({"distributed.nanny.pre-spawn-environ": ENVIRONMENT}):
+        started = LocalCluster(
+            n_workers=workers, threads_per_worker=1, memory_limit=None, env=ENVIRONMENT | QUIET, **quiet
+        )
     atexit.register(_close, started)
     return started
 
@@ -150,13 +166,16 @@ def check_workers(client: Client, cluster: Cluster) -> None:
     Raises
     ------
     WorkersError
-        With the name of each; or if the scheduler, which unpacks what is sent to it, runs in a Python without attr2face.
+        With the name of each; or if the scheduler, which unpacks what is sent to it, runs in a Python without
+        attr2face.
     """
     try:
         client.run_on_scheduler(_number_of_workers, card=False)
     except ModuleNotFoundError as error:
         remedy = "start it with the dask of attr2face's own .venv"
-        raise WorkersError(f"the scheduler at {client.scheduler.address} lacks the Python package {error.name}; {remedy}") from error
+        raise WorkersError(
+            f"the scheduler at {client.scheduler.address} lacks the Python package {error.name}; {remedy}"
+        ) from error
     token = None if cluster.ship else cluster.shared / ".tokens" / uuid.uuid4().hex
     if token:
         token.parent.mkdir(parents=True, exist_ok=True)
@@ -210,7 +229,9 @@ class Workers(Executor):
                 seen = time.monotonic()
             elif time.monotonic() - seen > PATIENCE:
                 kind = "worker with a card" if self._needs.card else "worker"
-                raise WorkersError(f"there has been no {kind} for {PATIENCE} s; start one, and run the same command again")
+                raise WorkersError(
+                    f"there has been no {kind} for {PATIENCE} s; start one, and run the same command again"
+                )
         return future.result()
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
@@ -219,7 +240,8 @@ class Workers(Executor):
 
 @contextlib.contextmanager
 def workers_for(tasks: Sequence[tuple], cluster: Cluster, caffe: bool) -> Iterator[Workers]:
-    """The executor for some tasks. A worker that is lost has its tasks done by another; what is left at an error is cancelled.
+    """The executor for some tasks. A worker that is lost has its tasks done by another; what is left at an
+    error is cancelled.
 
     Raises
     ------
@@ -241,12 +263,16 @@ def workers_for(tasks: Sequence[tuple], cluster: Cluster, caffe: bool) -> Iterat
             raise
     except KilledWorker as error:
         remedy = "see whether its memory is short, and run the same command again"
-        raise WorkersError(f"a task ended the worker {error.last_worker.address}, and others before it; {remedy}") from error
+        raise WorkersError(
+            f"a task ended the worker {error.last_worker.address}, and others before it; {remedy}"
+        ) from error
     except (CancelledError, CommClosedError, TimeoutError, asyncio.TimeoutError) as error:
         if getattr(error, "errno", None):  # a task's own, as of a disk that does not answer
             raise
         connected.cache_clear()
-        remedy = "start it and its workers, and run the same command again, which continues from what is finished"
+        remedy = (
+            "start it and its workers, and run the same command again, which continues from what is finished"
+        )
         raise WorkersError(f"the scheduler at {cluster.scheduler} is gone; {remedy}") from error
 
 
@@ -259,13 +285,17 @@ def _needs_of(tasks: Sequence[tuple], client: Client, cluster: Cluster, caffe: b
 
 @functools.cache
 def _shipped(client: Client, path: Path) -> str:
-    """Send a file or a folder to all workers, those that come later before this process ends included; return the name of its archive."""
+    """Send a file or a folder to all workers, those that come later before this process ends included; return
+    the name of its archive.
+    """
     from distributed.diagnostics.plugin import UploadFile
 
     files = [path] if path.is_file() else [file for file in path.rglob("*") if file.is_file()]
     total = sum(file.stat().st_size for file in files)
     if total > SMALL:
-        raise WorkersError(f"{path} has {total / 1e6:.0f} MB, too much for SHIP=1; give workers a shared folder, and leave SHIP out")
+        raise WorkersError(
+            f"{path} has {total / 1e6:.0f} MB, too much for SHIP=1; give workers a shared folder, and leave SHIP out"
+        )
     with tempfile.TemporaryDirectory() as folder:
         archive = Path(folder) / f"{uuid.uuid4().hex}.zip"
         with zipfile.ZipFile(archive, "w", strict_timestamps=False) as content:
@@ -305,7 +335,17 @@ def start_worker(scheduler: str, cards: tuple[int, ...]) -> None:
         raise UserError("a worker needs Dask; install it with .venv/bin/pip install -e .[cluster]") from None
     card = {CARD: str(cards[0])} if cards else {}
     resources = ["--resources", "GPU=1"] if cards else []
-    command = ["-m", "distributed.cli.dask_worker", scheduler, "--nthreads", "1", "--memory-limit", "0", "--no-dashboard", *resources]
+    command = [
+        "-m",
+        "distributed.cli.dask_worker",
+        scheduler,
+        "--nthreads",
+        "1",
+        "--memory-limit",
+        "0",
+        "--no-dashboard",
+        *resources,
+    ]
     os.execve(sys.executable, [sys.executable, *command], {**os.environ, **ENVIRONMENT, **card})
 
 
@@ -315,7 +355,8 @@ def run_task(needs: Needs, packed: bytes) -> object:
     Raises
     ------
     WorkersError
-        If this worker, which may have come after others were checked, has other software than the machine that the task is from.
+        If this worker, which may have come after others were checked, has other software than the machine
+        that the task is from.
     """
     from distributed import get_worker
 
@@ -329,10 +370,17 @@ def run_task(needs: Needs, packed: bytes) -> object:
             use_card(*card)
         else:
             caffe.set_mode_cpu()  # an earlier task may have used the card
-    places = {path: _unpacked(Path(worker.local_directory) / archive, path.name) for path, archive in needs.shipped.items()}
+    places = {
+        path: _unpacked(Path(worker.local_directory) / archive, path.name)
+        for path, archive in needs.shipped.items()
+    }
     work, task = pickle.loads(packed)
     # The progress bars of the first machine count what all workers do.
-    with Path(os.devnull).open("w") as nowhere, contextlib.redirect_stderr(nowhere), threadpool_limits(None if needs.card else 1):
+    with (
+        Path(os.devnull).open("w") as nowhere,
+        contextlib.redirect_stderr(nowhere),
+        threadpool_limits(None if needs.card else 1),
+    ):
         return work(*_moved(task, places))
 
 
@@ -396,4 +444,7 @@ def _moved(value: object, places: Mapping[Path, Path]) -> object:
         return value
     if isinstance(value, tuple | list):
         return type(value)(_moved(part, places) for part in value)
-    return dataclasses.replace(value, **{field.name: _moved(getattr(value, field.name), places) for field in dataclasses.fields(value)})
+    return dataclasses.replace(
+        value,
+        **{field.name: _moved(getattr(value, field.name), places) for field in dataclasses.fields(value)},
+    )

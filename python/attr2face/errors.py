@@ -6,4 +6,6 @@ class UserError(Exception):
 
 
 class WorkersError(UserError):
-    """Nothing is wrong with the input, but what should compute it is gone, missing or not fit. What is written so far is whole."""
+    """Nothing is wrong with the input, but what should compute it is gone, missing or not fit. What is
+    written so far is whole.
+    """

@@ -1,4 +1,5 @@
-"""The networks by name: layers, widths, input and solver. Plain data; `network.prototxt` makes Caffe's files from it.
+"""The networks by name: layers, widths, input and solver. Plain data; `network.prototxt` makes Caffe's files
+from it.
 
 `user_nets` has the description of any other net, from its deploy.prototxt.
 """
@@ -12,12 +13,17 @@ from attr2face.attributes import Attributes, pubfig
 
 CONVOLUTIONS = {"conv1": 2, "conv2": 2, "conv3": 3, "conv4": 3, "conv5": 3}
 STAGES = ("none", *CONVOLUTIONS, "fc6", "fc7", "heads")
-LAYERS = (*(f"{stage}_{k}" for stage, depth in CONVOLUTIONS.items() for k in range(1, depth + 1)), "fc6", "fc7")
+LAYERS = (
+    *(f"{stage}_{k}" for stage, depth in CONVOLUTIONS.items() for k in range(1, depth + 1)),
+    "fc6",
+    "fc7",
+)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Model:
-    """What is to be known of any net: its input, how it is trained, and the attributes of its heads, PubFig's unless others are given.
+    """What is to be known of any net: its input, how it is trained, and the attributes of its heads, PubFig's
+    unless others are given.
 
     Attributes
     ----------
@@ -33,8 +39,8 @@ class Model:
     mirror : bool
         Whether training mirrors images at random.
     single_thread : bool
-        Whether a process computes with one thread. A small net runs faster as one process per core; a large net keeps all
-        threads busy, and its memory is needed only once.
+        Whether a process computes with one thread. A small net runs faster as one process per core; a large
+        net keeps all threads busy, and its memory is needed only once.
     attributes : Attributes
     """
 
@@ -48,7 +54,9 @@ class Model:
     attributes: Attributes = field(default_factory=pubfig)
 
     def input_mean(self, side: int) -> np.ndarray | None:
-        """What the net subtracts from images of some side, (3, side, side) in blob order; None for the mean training image."""
+        """What the net subtracts from images of some side, (3, side, side) in blob order; None for the mean
+        training image.
+        """
         return None
 
 
@@ -61,7 +69,8 @@ class VGG(Model):
     widths : tuple of int
         Channels of conv1 to conv5, and units of fc6 and fc7.
     batch_norm : bool
-        Whether a batch normalisation follows every layer. VGG-Face has none; a net trained from random weights in minutes needs it.
+        Whether a batch normalisation follows every layer. VGG-Face has none; a net trained from random
+        weights in minutes needs it.
     defaults : mapping
         Settings whose defaults differ.
     """
@@ -115,7 +124,8 @@ MODELS = {
     ),
 }
 
-# The net among the judges, of another kind than those above (`prototxt.judge_body`): four convolutions and a hidden layer.
+# The net among the judges, of another kind than those above (`prototxt.judge_body`): four convolutions and a
+# hidden layer.
 JUDGE = VGG(
     name="judge",
     widths=(16, 32, 64, 96, 128),

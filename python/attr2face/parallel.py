@@ -1,7 +1,8 @@
-"""Work shared among processes of this machine or workers of a cluster, through the standard Executor interface.
+"""Work shared among processes of this machine or workers of a cluster, through the standard Executor
+interface.
 
-Tasks are cut by a fixed rule, and a small net computes in one thread wherever it runs, so that outputs do not depend on the number
-of processes.
+Tasks are cut by a fixed rule, and a small net computes in one thread wherever it runs, so that outputs do not
+depend on the number of processes.
 """
 
 import contextlib
@@ -39,8 +40,8 @@ class Machine:
     cards : tuple of int
         One process per card, in place of the CPU.
     single_thread : bool
-        Whether a task computes with one thread, so that several run side by side on the CPU. Otherwise they run one after
-        another, with all threads.
+        Whether a task computes with one thread, so that several run side by side on the CPU. Otherwise they
+        run one after another, with all threads.
     cluster : Cluster, optional
         What computes in place of these processes.
     caffe : bool
@@ -60,7 +61,9 @@ class Machine:
 
     @property
     def beside_the_files(self) -> "Machine":
-        """The same for tasks whose files are too large to ship: this machine, if the others do not share its folder."""
+        """The same for tasks whose files are too large to ship: this machine, if the others do not share its
+        folder.
+        """
         return replace(self, cluster=None) if self.cluster and self.cluster.ship else self
 
 
@@ -76,8 +79,11 @@ class InProcess(Executor):
         return future
 
 
-def map_in_order(machine: Machine, work: Callable, tasks: Sequence[tuple], most: float = math.inf) -> Iterator:
-    """Yield `work(*task)` of all tasks in order, computed ahead: about one for each process, and `most` for results that are large.
+def map_in_order(
+    machine: Machine, work: Callable, tasks: Sequence[tuple], most: float = math.inf
+) -> Iterator:
+    """Yield `work(*task)` of all tasks in order, computed ahead: about one for each process, and `most` for
+    results that are large.
 
     Raises
     ------
@@ -87,7 +93,9 @@ def map_in_order(machine: Machine, work: Callable, tasks: Sequence[tuple], most:
     if machine.cluster:
         yield from _map_on_cluster(machine, work, tasks, most)
         return
-    workers = len(machine.cards) or (min(machine.workers or usable_cpus(), len(tasks)) if machine.single_thread else 1)
+    workers = len(machine.cards) or (
+        min(machine.workers or usable_cpus(), len(tasks)) if machine.single_thread else 1
+    )
     threads = 1 if machine.single_thread and not machine.cards else None
     with executor(machine, workers) as pool:
         submitted = (pool.submit(_limited, threads, work, *task) for task in tasks)
@@ -96,10 +104,14 @@ def map_in_order(machine: Machine, work: Callable, tasks: Sequence[tuple], most:
 
 def _map_on_cluster(machine: Machine, work: Callable, tasks: Sequence[tuple], most: float) -> Iterator:
     with workers_for(tasks, machine.cluster, machine.caffe) as pool:
-        yield from _in_order((pool.submit(work, *task) for task in tasks), pool.result, lambda: min(pool.number + AHEAD, most))
+        yield from _in_order(
+            (pool.submit(work, *task) for task in tasks), pool.result, lambda: min(pool.number + AHEAD, most)
+        )
 
 
-def _in_order(submitted: Iterator[Future], result: Callable[[Future], object], ahead: Callable[[], float]) -> Iterator:
+def _in_order(
+    submitted: Iterator[Future], result: Callable[[Future], object], ahead: Callable[[], float]
+) -> Iterator:
     """Results in the order in which tasks are submitted, so many of them ahead of the one that is yielded."""
     running: deque[Future] = deque()
     for future in submitted:
@@ -113,14 +125,18 @@ def _in_order(submitted: Iterator[Future], result: Callable[[Future], object], a
 def run_together(machine: Machine, work: Callable, tasks: Sequence[tuple]) -> None:
     """Run tasks that need each other side by side, one on each card; the first failure ends them all."""
     with executor(machine, len(tasks)) as pool:
-        done, _ = wait([pool.submit(_limited, None, work, *task) for task in tasks], return_when=FIRST_EXCEPTION)
+        done, _ = wait(
+            [pool.submit(_limited, None, work, *task) for task in tasks], return_when=FIRST_EXCEPTION
+        )
         for future in done:
             future.result()
 
 
 @contextlib.contextmanager
 def executor(machine: Machine, workers: int) -> Iterator[Executor]:
-    """An executor of so many processes of this machine; none of them outlives it. One worker without a card is this process."""
+    """An executor of so many processes of this machine; none of them outlives it. One worker without a card
+    is this process.
+    """
     if workers <= 1 and len(machine.cards) <= 1:
         yield InProcess()
         return
@@ -133,7 +149,8 @@ def executor(machine: Machine, workers: int) -> Iterator[Executor]:
         yield pool
         pool.shutdown()
     except BaseException as error:
-        for process in list((pool._processes or {}).values()):  # those of the pool alone, for which there is no public name
+        # Those of the pool alone, for which there is no public name.
+        for process in list((pool._processes or {}).values()):
             process.terminate()
         pool.shutdown(cancel_futures=True)
         if isinstance(error, BrokenProcessPool):

@@ -1,8 +1,9 @@
-"""The pipeline from top to bottom: faces, LMDBs, nets, activations, mixture, eigenfaces, generator, pictures, judgement.
+"""The pipeline from top to bottom: faces, LMDBs, nets, activations, mixture, eigenfaces, generator, pictures,
+judgement.
 
-Each step names its inputs, its settings and the function that does the work. It is an `Artefact` of the store, which is made when
-`made()` is called for the first time. Functions are imported where they are used, so that what is already made is found without
-loading Caffe.
+Each step names its inputs, its settings and the function that does the work. It is an `Artefact` of the
+store, which is made when `made()` is called for the first time. Functions are imported where they are used,
+so that what is already made is found without loading Caffe.
 """
 
 from __future__ import annotations
@@ -43,18 +44,26 @@ PAPERS = {
     "paper": conf.Generation(target="paper", preset="pixels"),
 }
 BUNDLE = Path(__file__).with_name("zoo") / "mini" / "default.h5"  # the committed nets for rendered faces
-RESERVED = {"mean face", "photographs", "photographs of others"}  # rows of the comparison that are no methods of the table
+# Rows of the comparison that are no methods of the table.
+RESERVED = {"mean face", "photographs", "photographs of others"}
 PRETRAINING_SEED, JUDGE_SEED = 1000, 2000  # added to SEED for people, and for training, of their own
 INVERTED_LAYERS = ("conv3_3", "conv4_3", "conv5_3", "fc6", "fc7")
-INVERTING = ("photograph", "pixels", "icnn", "mahendran")  # presets: the project's, the paper's, and others' to compare with
+# Presets: the project's, the paper's, and others' to compare with.
+INVERTING = ("photograph", "pixels", "icnn", "mahendran")
 # Of a stage whose code gives another output for the same settings than before. To be raised with the code.
 VERSIONS = {"diagnosis": 2, "generator": 5}
 
 # Settings that have no influence on what is trained.
-AFTER_TRAINING = {f.name for group in (conf.Generation, conf.Judging, conf.Evaluation) for f in dataclasses.fields(group)}
+AFTER_TRAINING = {
+    f.name for group in (conf.Generation, conf.Judging, conf.Evaluation) for f in dataclasses.fields(group)
+}
 AFTER_TRAINING |= {"train", "photo", "activations", "grid"}
 # Without influence on what learns from rendered faces.
-OF_PHOTOGRAPHS = {f.name for f in dataclasses.fields(conf.Alignment)} | {"lfw_root", "pubfig_root", "celeba_root"}
+OF_PHOTOGRAPHS = {f.name for f in dataclasses.fields(conf.Alignment)} | {
+    "lfw_root",
+    "pubfig_root",
+    "celeba_root",
+}
 
 Input = Artefact | Part | Source
 Inputs = Mapping[str, Input]
@@ -62,15 +71,23 @@ Inputs = Mapping[str, Input]
 
 def default_store() -> Path:
     """The store of the checkout that the package is used from; otherwise a folder where the command is run."""
-    return CHECKOUT / "data" / "store" if (CHECKOUT / "Makefile").exists() else Path("attr2face-store").absolute()
+    return (
+        CHECKOUT / "data" / "store"
+        if (CHECKOUT / "Makefile").exists()
+        else Path("attr2face-store").absolute()
+    )
 
 
 def machine(gpu: str, workers: int, cluster: Cluster | None = None) -> Machine:
-    """The machine that GPU, WORKERS and SCHEDULER name; Caffe runs here on the first of its cards from now on."""
+    """The machine that GPU, WORKERS and SCHEDULER name; Caffe runs here on the first of its cards from now
+    on.
+    """
     if not gpu:
         return Machine(workers, cluster=cluster)
     if cluster and cluster.local:
-        raise UserError(f"SCHEDULER={cluster.scheduler} starts workers without cards; GPU={gpu} alone uses the cards of this machine")
+        raise UserError(
+            f"SCHEDULER={cluster.scheduler} starts workers without cards; GPU={gpu} alone uses the cards of this machine"
+        )
     from attr2face.network.devices import parse_cards
     from attr2face.pycaffe import use_card
 
@@ -97,7 +114,9 @@ class Steps:
         What computes.
     """
 
-    def __init__(self, given: Mapping[str, object], store: Path | None = None, machine: Machine | None = None) -> None:
+    def __init__(
+        self, given: Mapping[str, object], store: Path | None = None, machine: Machine | None = None
+    ) -> None:
         self.settings: Settings = conf.resolve(given)
         values = conf.as_dict(self.settings)
         named = (conf.RENAMED.get(name, name) for name in given)
@@ -106,7 +125,8 @@ class Steps:
         self.model = model_of(self.settings.model, self.settings.mean)
         self.store = Store(store or default_store())
         self.machine = replace(machine or Machine(), single_thread=self.model.single_thread)
-        self.cached_together = [self.settings.finetuning.freeze]  # depths that are cached in the same pass over the images
+        # Depths that are cached in the same pass over the images.
+        self.cached_together = [self.settings.finetuning.freeze]
 
     def varied(self, **given: object) -> Steps:
         """The steps of the same store with some other settings."""
@@ -132,7 +152,9 @@ class Steps:
         if self.dataset.root:
             return self._folder(self.dataset.root)
         if s.lfw_root:
-            remedy = "set LFW_ROOT to the folder with lfw_attributes.txt and lfw/, or leave it out to download LFW"
+            remedy = (
+                "set LFW_ROOT to the folder with lfw_attributes.txt and lfw/, or leave it out to download LFW"
+            )
             return self._source(s.lfw_root, remedy, self.dataset.parts(s.lfw_root))
 
         def download(out: Path) -> None:
@@ -151,7 +173,11 @@ class Steps:
             fetch_pubfig(root, out)
 
         parts = ("dev_urls.txt", "eval_urls.txt", "pubfig_attributes.txt")
-        inputs = {"index": self._source(root, "set PUBFIG_ROOT to the folder with PubFig's index files", parts)} if root else {}
+        inputs = (
+            {"index": self._source(root, "set PUBFIG_ROOT to the folder with PubFig's index files", parts)}
+            if root
+            else {}
+        )
         return self._step("faces", download, {}, inputs, resumable=True)
 
     def _celeba(self) -> Source:
@@ -164,9 +190,13 @@ class Steps:
     def _folder(self, root: Path) -> Source:
         from attr2face.data.folder import files_of
 
-        return self._source(root, "the table of the folder lists it; restore it or remove its row", files_of(self.dataset))
+        return self._source(
+            root, "the table of the folder lists it; restore it or remove its row", files_of(self.dataset)
+        )
 
-    def _rendered(self, stage: str, rendering: conf.Rendering, seed: int, settings: Mapping[str, object]) -> Artefact:
+    def _rendered(
+        self, stage: str, rendering: conf.Rendering, seed: int, settings: Mapping[str, object]
+    ) -> Artefact:
         """Rendered faces; `settings` are those of `rendering` that the user may change."""
 
         def render(out: Path) -> None:
@@ -179,9 +209,13 @@ class Steps:
 
     @functools.cached_property
     def landmarks(self) -> Artefact:
-        """Eyes, and perhaps nose and corners of the mouth, of all photographs: from a table, or found in the pictures."""
+        """Eyes, and perhaps nose and corners of the mouth, of all photographs: from a table, or found in the
+        pictures.
+        """
         if self.dataset.rendered:
-            raise UserError("rendered faces are drawn in place; choose photographs, such as DATASET=lfw, to align them")
+            raise UserError(
+                "rendered faces are drawn in place; choose photographs, such as DATASET=lfw, to align them"
+            )
         faces, table = self.faces, self._table_of_landmarks
 
         def find(out: Path) -> None:
@@ -189,11 +223,17 @@ class Steps:
             from attr2face.data.readers import read_faces
 
             shown = read_faces(faces.path, self.dataset)
-            found = landmarks_in(table.path, shown) if table else find_landmarks(shown, self._finder(), self.machine, out)
+            found = (
+                landmarks_in(table.path, shown)
+                if table
+                else find_landmarks(shown, self._finder(), self.machine, out)
+            )
             write_found(shown, found, out)
 
         inputs = {"faces": faces, **({"table": table} if table else self._detector)}
-        return self._step("landmarks", find, {"align": True, "eyes": self.dataset.eyes}, inputs, resumable=True)
+        return self._step(
+            "landmarks", find, {"align": True, "eyes": self.dataset.eyes}, inputs, resumable=True
+        )
 
     @property
     def _table_of_landmarks(self) -> Source | None:
@@ -201,7 +241,11 @@ class Steps:
         given, faces = self.settings.alignment, self.faces
         if given.landmarks:
             return self._source(given.landmarks, "set LANDMARKS to a table of landmarks")
-        published = self.dataset.found(faces.path, "landmarks") if self.dataset.landmarks and not given.detector else None
+        published = (
+            self.dataset.found(faces.path, "landmarks")
+            if self.dataset.landmarks and not given.detector
+            else None
+        )
         return self._source(published, "restore it") if published and published.exists() else None
 
     @property
@@ -238,7 +282,12 @@ class Steps:
             frame = Frame(self.dataset.eyes, self.model.crop, s.database.margin)
             align_photograph(s.photo, self._finder(), frame, s.alignment.unaligned, out / "photograph.png")
 
-        settings = {"align": True, "unaligned": s.alignment.unaligned, "eyes": self.dataset.eyes, "margin": s.database.margin}
+        settings = {
+            "align": True,
+            "unaligned": s.alignment.unaligned,
+            "eyes": self.dataset.eyes,
+            "margin": s.database.margin,
+        }
         settings |= {"crop": self.model.crop, "upright": True}
         return self._step("photograph", align, settings, {"photo": photo, **self._detector})
 
@@ -254,30 +303,46 @@ class Steps:
 
         path = self.photograph.made()
         path = path / "photograph.png" if isinstance(self.photograph, Artefact) else path
-        return read_image(path, self.model.crop + self.settings.database.margin, self._reading.get("crop", ()))
+        return read_image(
+            path, self.model.crop + self.settings.database.margin, self._reading.get("crop", ())
+        )
 
     @property
     def _reading(self) -> dict[str, object]:
-        """How a photograph is read: cut out as pictures of a folder are. What is cut out of CelebA's pictures depends on their size."""
+        """How a photograph is read: cut out as pictures of a folder are. What is cut out of CelebA's pictures
+        depends on their size.
+        """
         return {"upright": True} | ({"crop": "square"} if self.dataset.crop == "square" else {})
 
     @functools.cached_property
     def lmdb(self) -> Artefact:
-        """Images and labels of each split for Caffe, cut to the size of the model. Nobody whom the judges learn from is in it."""
+        """Images and labels of each split for Caffe, cut to the size of the model. Nobody whom the judges
+        learn from is in it.
+        """
         return self._lmdb(self.faces, self.dataset, "nets")
 
     @functools.cached_property
     def judge_lmdb(self) -> Artefact:
-        """Images and labels for the judges: other rendered people, or those people of photographs who are kept for them."""
+        """Images and labels for the judges: other rendered people, or those people of photographs who are
+        kept for them.
+        """
         s, given = self.settings, self.settings.judging
         if not self.dataset.rendered:
             return self._lmdb(self.faces, self.dataset, "judges")
         rendering = conf.Rendering(given.judge_people, given.judge_pictures, s.rendering.size)
-        shown = {"judge_people": rendering.people, "judge_pictures": rendering.pictures, "size": rendering.size}
-        return self._lmdb(self._rendered("judge-faces", rendering, s.seed + JUDGE_SEED, shown), RENDERED, "judges")
+        shown = {
+            "judge_people": rendering.people,
+            "judge_pictures": rendering.pictures,
+            "size": rendering.size,
+        }
+        return self._lmdb(
+            self._rendered("judge-faces", rendering, s.seed + JUDGE_SEED, shown), RENDERED, "judges"
+        )
 
     def _lmdb(self, faces: Input, dataset: Dataset, of: str) -> Artefact:
-        """LMDBs of some faces; of photographs, those of the people whom nets learn from, or judges, as `of` says."""
+        """LMDBs of some faces; of photographs, those of the people whom nets learn from, or judges, as `of`
+        says.
+        """
         s, share = self.settings, self.settings.judging.judge_share
         landmarks = self.landmarks if s.alignment.align and not dataset.rendered else None
 
@@ -300,7 +365,11 @@ class Steps:
         if not dataset.rendered:
             settings |= {"judge_share": share, "of": of} | ({"crop": dataset.crop} if dataset.crop else {})
         # A folder of the user's own has its table of heads, if any, among its files.
-        inputs = {"faces": faces} if dataset.root else {"faces": faces, "heads": self._source(dataset.table, "restore it")}
+        inputs = (
+            {"faces": faces}
+            if dataset.root
+            else {"faces": faces, "heads": self._source(dataset.table, "restore it")}
+        )
         if landmarks:
             settings |= {"align": True, "unaligned": s.alignment.unaligned, "eyes": dataset.eyes}
             inputs["landmarks"] = landmarks
@@ -314,22 +383,33 @@ class Steps:
         self.check_vgg("pretrain")
         s, given = self.settings, self.settings.pretraining
         rendering = conf.Rendering(given.pretrain_people, given.pretrain_pictures, s.rendering.size)
-        shown = {"pretrain_people": rendering.people, "pretrain_pictures": rendering.pictures, "size": rendering.size}
-        lmdb = self._lmdb(self._rendered("pretraining-faces", rendering, s.seed + PRETRAINING_SEED, shown), RENDERED, "nets")
+        shown = {
+            "pretrain_people": rendering.people,
+            "pretrain_pictures": rendering.pictures,
+            "size": rendering.size,
+        }
+        lmdb = self._lmdb(
+            self._rendered("pretraining-faces", rendering, s.seed + PRETRAINING_SEED, shown), RENDERED, "nets"
+        )
 
         def train(out: Path) -> None:
             from attr2face.network.finetuning import pretrain
 
             pretrain(database_of(lmdb), given, s.training_seed, out, self.machine)
 
-        settings = {"pretrain_epochs": given.pretrain_epochs, "pretrain_rate": given.pretrain_rate, **self._drawn}
+        settings = {
+            "pretrain_epochs": given.pretrain_epochs,
+            "pretrain_rate": given.pretrain_rate,
+            **self._drawn,
+        }
         return self._step("pretrained", train, settings, {"lmdb": lmdb}, resumable=True)
 
     @functools.cached_property
     def start(self) -> Input:
         """The weights that finetuning starts from: the user's, VGG-Face's, or mini's.
 
-        Mini has learned identities of rendered people; for photographs, it was then finetuned on rendered faces.
+        Mini has learned identities of rendered people; for photographs, it was then finetuned on rendered
+        faces.
         """
         s = self.settings
         if s.weights:
@@ -359,7 +439,9 @@ class Steps:
 
     @functools.cached_property
     def frozen_cache(self) -> Part:
-        """Output of the frozen layers for training and validation images. Its key does not tell which depths are cached together."""
+        """Output of the frozen layers for training and validation images. Its key does not tell which depths
+        are cached together.
+        """
         freeze = self.settings.finetuning.freeze
         return Part(self._caches(self.cached_together), freeze, self._caches([freeze]).key)
 
@@ -373,7 +455,11 @@ class Steps:
             from attr2face.network.frozen import Frozen, build_cache
 
             start = weights_of(self.start)
-            build_cache(Frozen(self.lmdb.path, start, depths, s.finetuning.cache_crops, s.training_seed), out, self.machine)
+            build_cache(
+                Frozen(self.lmdb.path, start, depths, s.finetuning.cache_crops, s.training_seed),
+                out,
+                self.machine,
+            )
 
         settings = {"depths": depths, "cache_crops": s.finetuning.cache_crops, **self._drawn}
         return self._step("cache", build, settings, {"lmdb": self.lmdb, "start": self.start}, resumable=True)
@@ -416,7 +502,9 @@ class Steps:
 
             extract(database_of(self.lmdb), weights_of(self.finetuned), layer, out, self.machine)
 
-        return self._step("activations", run, {"layer": layer}, {"lmdb": self.lmdb, "net": self.finetuned}, resumable=True)
+        return self._step(
+            "activations", run, {"layer": layer}, {"lmdb": self.lmdb, "net": self.finetuned}, resumable=True
+        )
 
     @functools.cached_property
     def mixture(self) -> Artefact:
@@ -441,7 +529,9 @@ class Steps:
 
             write_eigenfaces(database_of(self.lmdb), s.eigenface_basis, s.training_seed, out)
 
-        return self._step("eigenfaces", compute, {**asdict(s.eigenface_basis), **self._drawn}, {"lmdb": self.lmdb})
+        return self._step(
+            "eigenfaces", compute, {**asdict(s.eigenface_basis), **self._drawn}, {"lmdb": self.lmdb}
+        )
 
     @functools.cached_property
     def generator(self) -> Artefact:
@@ -459,13 +549,18 @@ class Steps:
             train_generator(material, s.learned_generator, s.training_seed, card, out)
 
         inputs = {"lmdb": self.lmdb, "net": self.finetuned, "cgmm": self.mixture}
-        return self._step("generator", train, {**asdict(s.learned_generator), **self._drawn}, inputs, resumable=True)
+        return self._step(
+            "generator", train, {**asdict(s.learned_generator), **self._drawn}, inputs, resumable=True
+        )
 
     # Pictures.
 
     def generated(self, sets: list[list[str]]) -> Artefact:
         """A face for each set of attributes, which are words as `Attributes.parse` gives them."""
-        s, sets = self.settings, [sorted(chosen, key=lambda word: self.attributes.index[bare(word)]) for chosen in sets]
+        s, sets = (
+            self.settings,
+            [sorted(chosen, key=lambda word: self.attributes.index[bare(word)]) for chosen in sets],
+        )
 
         def generate(out: Path) -> None:
             from attr2face.generation.faces import write_faces
@@ -474,7 +569,9 @@ class Steps:
 
         inputs = self._for_faces(*needed(s.generation))
         name = file_name(sets[0]) if len(sets) == 1 else f"{len(sets)}-faces"
-        return self._step(name, generate, {**self._generation(s.generation), "sets": sets}, inputs, resumable=True)
+        return self._step(
+            name, generate, {**self._generation(s.generation), "sets": sets}, inputs, resumable=True
+        )
 
     def edited(self, changes: Mapping[str, bool]) -> Artefact:
         """A photograph with some attributes given or taken away."""
@@ -487,11 +584,18 @@ class Steps:
             from attr2face.generation.editing import edit_photograph
 
             made_with = trained_of(inputs)
-            made = edit_photograph(made_with, self.read_photograph(), changes, s.generation.strength, s.training_seed)
+            made = edit_photograph(
+                made_with, self.read_photograph(), changes, s.generation.strength, s.training_seed
+            )
             write_edit(made, changes, made_with, self.judge.path / "judge.h5", out)
 
         inputs = {"photo": self.photograph, **self._for_faces("mixture", "generator"), "judge": self.judge}
-        settings = {"changes": dict(changes), "strength": s.generation.strength, **self._drawn, **self._reading}
+        settings = {
+            "changes": dict(changes),
+            "strength": s.generation.strength,
+            **self._drawn,
+            **self._reading,
+        }
         name = file_name([*(name if wanted else f"no-{name}" for name, wanted in changes.items())])
         return self._step(f"edited-{name}", edit, settings, inputs)
 
@@ -499,7 +603,11 @@ class Steps:
     def inverted(self) -> Artefact:
         """Photographs, from their activations at several layers."""
         s = self.settings
-        layers = INVERTED_LAYERS if isinstance(self.model, VGG) else tuple(dict.fromkeys((s.layer, self.model.output)))
+        layers = (
+            INVERTED_LAYERS
+            if isinstance(self.model, VGG)
+            else tuple(dict.fromkeys((s.layer, self.model.output)))
+        )
         learned = "generator" in needed(s.generation) and s.layer in layers
         used = ("eigenfaces", "mixture", "generator") if learned else ("eigenfaces",)
         presets = ("generator", *INVERTING) if learned else INVERTING
@@ -513,7 +621,9 @@ class Steps:
         inputs = {"photo": self.photograph} if s.photo else {}
         inputs |= self._trained_from(*used)
         descents = [preset_at(name, layer).described() for layer in layers for name in presets]
-        settings = {**self._drawn, "layers": layers, "presets": presets, "descents": descents} | (self._reading if s.photo else {})
+        settings = {**self._drawn, "layers": layers, "presets": presets, "descents": descents} | (
+            self._reading if s.photo else {}
+        )
         return self._step("inversion", invert, settings, inputs)
 
     @functools.cached_property
@@ -521,7 +631,9 @@ class Steps:
         """Pictures from the user's own activations at one layer."""
         s = self.settings
         if s.photo:
-            raise UserError(f"PHOTO={s.photo} and ACTIVATIONS={s.activations} cannot be inverted at once; leave one of them out")
+            raise UserError(
+                f"PHOTO={s.photo} and ACTIVATIONS={s.activations} cannot be inverted at once; leave one of them out"
+            )
         learned = "generator" in needed(s.generation)
         used = ("eigenfaces", "mixture", "generator") if learned else ("eigenfaces",)
         presets = (*(["generator"] if learned else []), *INVERTING[:2])
@@ -531,13 +643,18 @@ class Steps:
 
             invert_activations(self.trained(*used), s.activations, s.layer, presets, s.training_seed, out)
 
-        inputs = {"given": self._source(s.activations, "set ACTIVATIONS to a .npy"), **self._trained_from(*used)}
+        inputs = {
+            "given": self._source(s.activations, "set ACTIVATIONS to a .npy"),
+            **self._trained_from(*used),
+        }
         descents = [preset_at(name, s.layer).described() for name in presets]
         settings = {**self._drawn, "layer": s.layer, "presets": presets, "descents": descents}
         return self._step("inverted-activations", invert, settings, inputs)
 
     def trained(self, *names: str) -> Trained:
-        """Paths of the net and of what else faces are made from, "mixture", "eigenfaces" and "generator", once it is made."""
+        """Paths of the net and of what else faces are made from, "mixture", "eigenfaces" and "generator",
+        once it is made.
+        """
         return trained_of(self._trained_from(*names))
 
     def for_faces(self, *names: str) -> Trained:
@@ -545,18 +662,26 @@ class Steps:
         return trained_of(self._for_faces(*names))
 
     def _trained_from(self, *names: str) -> dict[str, Input]:
-        return {"lmdb": self.lmdb, "net": self.finetuned} | {name: getattr(self, name) for name in sorted(names)}
+        return {"lmdb": self.lmdb, "net": self.finetuned} | {
+            name: getattr(self, name) for name in sorted(names)
+        }
 
     def _for_faces(self, *names: str) -> dict[str, Input]:
-        """The committed nets, if the settings of training are the defaults, whatever the seed; otherwise what the settings make."""
+        """The committed nets, if the settings of training are the defaults, whatever the seed; otherwise what
+        the settings make.
+        """
         if not self._committed_will_do():
             return self._trained_from(*names)
-        whole = self._step("committed", self._unpack, {}, {"bundle": self._source(BUNDLE, "restore it, or set TRAIN=yes")})
+        whole = self._step(
+            "committed", self._unpack, {}, {"bundle": self._source(BUNDLE, "restore it, or set TRAIN=yes")}
+        )
         return {name: Part(whole, name, f"{whole.key}/{name}") for name in ("lmdb", "net", *sorted(names))}
 
     def _committed_will_do(self) -> bool:
         mine, usual = conf.as_dict(self.settings), conf.as_dict(Settings())
-        same = all(mine[name] == usual[name] for name in mine.keys() - AFTER_TRAINING - OF_PHOTOGRAPHS - {"seed"})
+        same = all(
+            mine[name] == usual[name] for name in mine.keys() - AFTER_TRAINING - OF_PHOTOGRAPHS - {"seed"}
+        )
         return BUNDLE.exists() and same and not self.settings.train
 
     def _unpack(self, out: Path) -> None:
@@ -570,7 +695,9 @@ class Steps:
         self.check_vgg("retrain")
         values = conf.as_dict(self.settings)
         settings = {
-            name: conf.as_text(value) for name, value in values.items() if name not in AFTER_TRAINING | OF_PHOTOGRAPHS and value is not None
+            name: conf.as_text(value)
+            for name, value in values.items()
+            if name not in AFTER_TRAINING | OF_PHOTOGRAPHS and value is not None
         }
 
         def write(out: Path) -> None:
@@ -578,7 +705,9 @@ class Steps:
 
             write_bundle(self.trained("mixture", "eigenfaces", "generator"), settings, out / "default.h5")
 
-        return self._step("bundle", write, {"settings": settings}, self._trained_from("mixture", "eigenfaces", "generator"))
+        return self._step(
+            "bundle", write, {"settings": settings}, self._trained_from("mixture", "eigenfaces", "generator")
+        )
 
     # Judgement.
 
@@ -602,13 +731,24 @@ class Steps:
     def net_judge(self) -> Artefact:
         """The second judge, a net. That of photographs starts from the one of rendered faces."""
         s = self.settings
-        start = None if self.dataset.rendered else Steps({**self._of_model, "seed": s.seed}, self.store.root, self.machine).net_judge
+        start = (
+            None
+            if self.dataset.rendered
+            else Steps({**self._of_model, "seed": s.seed}, self.store.root, self.machine).net_judge
+        )
 
         def train(out: Path) -> None:
             from attr2face.evaluation.netjudge import write_net_judge
 
             weights = weights_of(start) if start else None
-            write_net_judge(database_of(self.judge_lmdb), weights, s.judging.judge_epochs, s.seed + JUDGE_SEED, out, self.machine)
+            write_net_judge(
+                database_of(self.judge_lmdb),
+                weights,
+                s.judging.judge_epochs,
+                s.seed + JUDGE_SEED,
+                out,
+                self.machine,
+            )
 
         settings = {"judge_epochs": s.judging.judge_epochs, "seed": s.seed, "net": JUDGE.body}
         inputs = {"lmdb": self.judge_lmdb} | ({"start": start} if start else {})
@@ -625,7 +765,8 @@ class Steps:
 
             write_judge(database_of(lmdb), out, self.machine)
 
-        # Judges once learned from all pictures; of LFW and rendered faces there are usually few enough that they still do.
+        # Judges once learned from all pictures; of LFW and rendered faces there are usually few enough that
+        # they still do.
         settings = {} if self.settings.dataset in ("synthetic", "lfw") else {"sample": True}
         return self._step("judge", train, settings, {"lmdb": lmdb})
 
@@ -644,14 +785,20 @@ class Steps:
 
     @property
     def own(self) -> str:
-        """The name of the settings' own method, among the methods compared: that of its preset, if no other has it."""
+        """The name of the settings' own method, among the methods compared: that of its preset, if no other
+        has it.
+        """
         preset = self.settings.generation.preset
         return preset if preset not in self._table_of_methods[0] else f"{preset} own"
 
     @functools.cached_property
     def methods(self) -> dict[str, conf.Generation]:
-        """Methods of generation to compare: the paper's, those of the table METHODS, and the one of the settings, which comes last."""
-        table = {name: conf.replaced(conf.Generation(), row) for name, row in self._table_of_methods[0].items()}
+        """Methods of generation to compare: the paper's, those of the table METHODS, and the one of the
+        settings, which comes last.
+        """
+        table = {
+            name: conf.replaced(conf.Generation(), row) for name, row in self._table_of_methods[0].items()
+        }
         return PAPERS | table | {self.own: replace(self.settings.generation, animate=False)}
 
     @functools.cached_property
@@ -663,12 +810,17 @@ class Steps:
         table = read_grid(path, conf.Generation, "METHODS", also=("factor",))
         for name in table:
             if name in RESERVED or not re.fullmatch(r"[\w .+-]+", name):
-                raise UserError(f"{path} names a method {name!r}; choose another name, of letters, digits, spaces and .+-")
+                raise UserError(
+                    f"{path} names a method {name!r}; choose another name, of letters, digits, spaces and .+-"
+                )
         kinds = {f.name: f for f in dataclasses.fields(conf.Generation)}
         factors: dict[str, list[str]] = {}
         for name, row in table.items():
             factors.setdefault(row.pop("factor", "method"), []).append(name)
-        checked = {name: {key: conf.check(kinds[key], value) for key, value in row.items()} for name, row in table.items()}
+        checked = {
+            name: {key: conf.check(kinds[key], value) for key, value in row.items()}
+            for name, row in table.items()
+        }
         return checked, factors
 
     def faces_of(self, method: str) -> Artefact:
@@ -689,11 +841,17 @@ class Steps:
     def _generation(self, generation: conf.Generation) -> dict[str, object]:
         """What faces depend on beside the inputs."""
         layer = "" if generation.target == "classes" else self.settings.layer
-        return {**asdict(generation), **self._drawn, "descent": preset_at(generation.preset, layer).described()}
+        return {
+            **asdict(generation),
+            **self._drawn,
+            "descent": preset_at(generation.preset, layer).described(),
+        }
 
     @functools.cached_property
     def identity(self) -> dict[str, Input]:
-        """What tells people apart: the files of the user's net, VGG-Face where it is, or the net that finetuning starts from."""
+        """What tells people apart: the files of the user's net, VGG-Face where it is, or the net that
+        finetuning starts from.
+        """
         given = self.settings.evaluation.identity
         if not given:
             vgg_face = self._source(self.vgg_face, "make weights downloads it")
@@ -709,7 +867,9 @@ class Steps:
 
     @functools.cached_property
     def _mean_of_identity(self) -> dict[str, object]:
-        """What IDENTITY's net subtracts, if it is an image in a file of its own; the description has numbers itself."""
+        """What IDENTITY's net subtracts, if it is an image in a file of its own; the description has numbers
+        itself.
+        """
         given = self.settings.evaluation.identity
         if not given:
             return {}
@@ -734,7 +894,13 @@ class Steps:
 
     @property
     def _judged_by(self) -> dict[str, Input]:
-        return {"lmdb": self.lmdb, "judge": self.judge, "net judge": self.net_judge, "projections": self.projections, **self.identity}
+        return {
+            "lmdb": self.lmdb,
+            "judge": self.judge,
+            "net judge": self.net_judge,
+            "projections": self.projections,
+            **self.identity,
+        }
 
     @functools.cached_property
     def projections(self) -> Artefact:
@@ -744,7 +910,14 @@ class Steps:
         def project(out: Path) -> None:
             from attr2face.evaluation.measures import write_projections
 
-            write_projections(self.judge.path / "judge.h5", self.net_judge.path, database_of(self.lmdb), seed, out, self.machine)
+            write_projections(
+                self.judge.path / "judge.h5",
+                self.net_judge.path,
+                database_of(self.lmdb),
+                seed,
+                out,
+                self.machine,
+            )
 
         inputs = {"lmdb": self.lmdb, "judge": self.judge, "net judge": self.net_judge}
         return self._step("projections", project, {"seed": seed}, inputs)
@@ -758,7 +931,14 @@ class Steps:
             from attr2face.evaluation.comparison import write_real
             from attr2face.evaluation.requests import read_requests
 
-            write_real(database_of(self.lmdb), read_requests(self.requests.path), self._judges(out), seed, out, self.machine)
+            write_real(
+                database_of(self.lmdb),
+                read_requests(self.requests.path),
+                self._judges(out),
+                seed,
+                out,
+                self.machine,
+            )
 
         settings = {"seed": seed, **self._mean_of_identity}
         return self._step("real", measure, settings, {**self._judged_by, "requests": self.requests})
@@ -771,12 +951,17 @@ class Steps:
 
             write_measures(faces.path, self._judges(out), out, self.machine)
 
-        return self._step(f"measures-of-{faces.stage}", measure, self._mean_of_identity, {**self._judged_by, "faces": faces})
+        return self._step(
+            f"measures-of-{faces.stage}", measure, self._mean_of_identity, {**self._judged_by, "faces": faces}
+        )
 
     @functools.cached_property
     def repeats(self) -> list[Steps]:
         """The same steps with as many repetitions of training, fitting and generation as SEEDS says."""
-        return [self.varied(repeat=self.settings.repeat + k) if k else self for k in range(self.settings.evaluation.seeds)]
+        return [
+            self.varied(repeat=self.settings.repeat + k) if k else self
+            for k in range(self.settings.evaluation.seeds)
+        ]
 
     @functools.cached_property
     def evaluation(self) -> Artefact:
@@ -789,27 +974,56 @@ class Steps:
             from attr2face.evaluation.summary import Runs, write_comparison
             from attr2face.report import figures
 
-            files = {name: [made.path / "measures.npz" for made in of_method] for name, of_method in measures.items()}
+            files = {
+                name: [made.path / "measures.npz" for made in of_method]
+                for name, of_method in measures.items()
+            }
             runs = Runs(files, {name: of_method[0].path for name, of_method in faces.items()}, factors)
             projections = self.projections.path / "projections.npz"
-            write_comparison(database_of(self.lmdb), self.requests.path, runs, self.real.path, projections, out)
+            write_comparison(
+                database_of(self.lmdb), self.requests.path, runs, self.real.path, projections, out
+            )
             figures.write_intervals(out / "intervals.csv", runs.factors, out)
 
-        inputs = {"lmdb": self.lmdb, "requests": self.requests, "projections": self.projections, "real": self.real}
+        inputs = {
+            "lmdb": self.lmdb,
+            "requests": self.requests,
+            "projections": self.projections,
+            "real": self.real,
+        }
         for name in self.methods:
             for k, (made, measured) in enumerate(zip(faces[name], measures[name], strict=True)):
                 inputs |= {f"faces of {name}, {k}": made, f"measures of {name}, {k}": measured}
-        settings = {"methods": list(self.methods), "factors": factors, "seeds": self.settings.evaluation.seeds}
-        step, used = self._step("evaluation", write, settings, inputs), set().union(*(needed(method) for method in self.methods.values()))
-        return replace(step, before=lambda: self._trained_apart(self.repeats, tuple(sorted(used)))) if len(self.repeats) > 1 else step
+        settings = {
+            "methods": list(self.methods),
+            "factors": factors,
+            "seeds": self.settings.evaluation.seeds,
+        }
+        step, used = (
+            self._step("evaluation", write, settings, inputs),
+            set().union(*(needed(method) for method in self.methods.values())),
+        )
+        return (
+            replace(step, before=lambda: self._trained_apart(self.repeats, tuple(sorted(used))))
+            if len(self.repeats) > 1
+            else step
+        )
 
     def experiments(self, grid: Path) -> Artefact:
         """Each row of a grid of finetuning settings, trained and scored, as often as SEEDS says."""
         from attr2face.evaluation.grids import read_grid
 
         rows = read_grid(grid, conf.Finetuning, "GRID")
-        runs = {name: [self.varied(**row, repeat=steps.settings.repeat) for steps in self.repeats] for name, row in rows.items()}
-        cached = [run.settings.finetuning for repeats in runs.values() for run in repeats if run.settings.finetuning.cache]
+        runs = {
+            name: [self.varied(**row, repeat=steps.settings.repeat) for steps in self.repeats]
+            for name, row in rows.items()
+        }
+        cached = [
+            run.settings.finetuning
+            for repeats in runs.values()
+            for run in repeats
+            if run.settings.finetuning.cache
+        ]
         for run in (run for repeats in runs.values() for run in repeats):
             alike = {one.freeze for one in cached if one.cache_crops == run.settings.finetuning.cache_crops}
             run.cached_together = sorted(alike) or run.cached_together
@@ -819,7 +1033,12 @@ class Steps:
             from attr2face.report import figures
 
             write_tables({name: [run.scores.path for run in repeats] for name, repeats in runs.items()}, out)
-            figures.save(figures.losses({name: repeats[0].finetuned.path / "loss.csv" for name, repeats in runs.items()}), out / "loss")
+            figures.save(
+                figures.losses(
+                    {name: repeats[0].finetuned.path / "loss.csv" for name, repeats in runs.items()}
+                ),
+                out / "loss",
+            )
 
         inputs = {}
         for name, repeats in runs.items():
@@ -827,18 +1046,26 @@ class Steps:
                 inputs |= {f"net of {name}, {k}": run.finetuned, f"scores of {name}, {k}": run.scores}
         settings = {"runs": list(runs), "seeds": self.settings.evaluation.seeds}
         step = self._step("experiments", tabulate, settings, inputs)
-        return replace(step, before=lambda: self._trained_apart([run for repeats in runs.values() for run in repeats], ("scores",)))
+        return replace(
+            step,
+            before=lambda: self._trained_apart(
+                [run for repeats in runs.values() for run in repeats], ("scores",)
+            ),
+        )
 
     def _trained_apart(self, runs: list[Steps], stages: tuple[str, ...]) -> None:
-        """Make some stages of other settings side by side, each by a worker of the cluster, with one thread or on one card.
+        """Make some stages of other settings side by side, each by a worker of the cluster, with one thread
+        or on one card.
 
-        Without a cluster that shares the store, nothing is made here: each training takes all that this machine has, one after another.
+        Without a cluster that shares the store, nothing is made here: each training takes all that this
+        machine has, one after another.
         """
         cluster = self.machine.cluster
         if not cluster or cluster.ship:
             return
         missing = [run for run in runs if not all(getattr(run, stage).exists for stage in stages)]
-        # What several runs start from is made once: what each repetition was pretrained to, then what all workers can compute together.
+        # What several runs start from is made once: what each repetition was pretrained to, then what all
+        # workers can compute together.
         starts = {run.start.key: run for run in missing if not getattr(run.start, "exists", True)}
         self._made_apart([(run, ("start",)) for run in starts.values()])
         for run in missing:
@@ -891,7 +1118,9 @@ class Steps:
             folders = {name: stage.path for name, stage in stages.items()}
             write_json(out / "numbers.json", collect(Stages([step.path for step in scores], **folders)))
 
-        return self._step("numbers", write, {}, stages | {f"scores, {k}": step for k, step in enumerate(scores)})
+        return self._step(
+            "numbers", write, {}, stages | {f"scores, {k}": step for k, step in enumerate(scores)}
+        )
 
     @functools.cached_property
     def report(self) -> Artefact:
@@ -933,7 +1162,9 @@ class Steps:
     def check_vgg(self, target: str) -> None:
         """Raise a UserError for a net that does not have the paper's layers."""
         if not isinstance(self.model, VGG):
-            raise UserError(f"make {target} is about the layers of mini and vgg_face; leave out MODEL={self.settings.model}")
+            raise UserError(
+                f"make {target} is about the layers of mini and vgg_face; leave out MODEL={self.settings.model}"
+            )
 
     # What a step is.
 
@@ -952,17 +1183,42 @@ class Steps:
         """What all that training, fitting and generation draw at random depends on."""
         return {"seed": self.settings.seed, "repeat": self.settings.repeat}
 
-    def _step(self, stage: str, work: Callable[[Path], None], settings: Mapping[str, object], inputs: Inputs,
-              resumable: bool = False) -> Artefact:  # fmt: skip
-        """An artefact of the store. Its name tells which settings that concern it were given and are not the defaults."""
+    def _step(
+        self,
+        stage: str,
+        work: Callable[[Path], None],
+        settings: Mapping[str, object],
+        inputs: Inputs,
+        resumable: bool = False,
+    ) -> Artefact:
+        """An artefact of the store. Its name tells which settings that concern it were given and are not the
+        defaults.
+        """
         mine = conf.as_dict(self.settings)
         usual = self._usual
-        relevant = set(settings).union(*(getattr(made_from, "differences", ()) for made_from in inputs.values()))
+        relevant = set(settings).union(
+            *(getattr(made_from, "differences", ()) for made_from in inputs.values())
+        )
         own_files = [made_from.path for made_from in inputs.values() if isinstance(made_from, Source)]
         relevant |= {name for name, value in mine.items() if value in own_files}
-        differences = {name: mine[name] for name in mine if name in relevant & self.given.keys() and mine[name] != usual[name]}
+        differences = {
+            name: mine[name]
+            for name in mine
+            if name in relevant & self.given.keys() and mine[name] != usual[name]
+        }
         group = f"{self.dataset.name}-{self.model.name}"
-        return Artefact(self.store, group, stage, work, settings, inputs, differences, self.given, VERSIONS.get(stage, 1), resumable)
+        return Artefact(
+            self.store,
+            group,
+            stage,
+            work,
+            settings,
+            inputs,
+            differences,
+            self.given,
+            VERSIONS.get(stage, 1),
+            resumable,
+        )
 
     def _source(self, path: Path, remedy: str, parts: tuple[str, ...] = ()) -> Source:
         return Source(self.store, path, remedy, parts)
@@ -976,10 +1232,20 @@ class Steps:
         steps = [self.baseline, *([self.inverted_activations] if self.settings.activations else [])]
         if isinstance(self.model, VGG):
             return keys_of(self.report, self.experiments(self.settings.grid), self.bundle, *steps)
-        return keys_of(self.scores, self.evaluation, self.diagnosis, self.inverted, self.generator, self.judge_accuracy, *steps)
+        return keys_of(
+            self.scores,
+            self.evaluation,
+            self.diagnosis,
+            self.inverted,
+            self.generator,
+            self.judge_accuracy,
+            *steps,
+        )
 
 
-def make_apart(given: Mapping[str, str], store: Path, cached_together: list[str], stages: tuple[str, ...]) -> None:
+def make_apart(
+    given: Mapping[str, str], store: Path, cached_together: list[str], stages: tuple[str, ...]
+) -> None:
     """Make some stages of some settings here, and nowhere else: the task of a worker that shares the store."""
     steps = Steps(given, store, Machine(1, cards_here()))
     steps.cached_together = cached_together
@@ -1024,12 +1290,16 @@ def keys_of(*steps: Input) -> set[str]:
 
 
 def reachable(store: Store) -> set[str]:
-    """Keys of what is in the store that the settings it was made with still lead to, by today's defaults, code and input files.
+    """Keys of what is in the store that the settings it was made with still lead to, by today's defaults,
+    code and input files.
 
     What was made from a file that does not exist now, or with a value that cannot be read, is counted, too.
     """
     known = {f.name for _, f in conf.leaves(Settings())}
-    records = [*store.manifests().values(), *({"key": path.name, **record} for path, record in store.unfinished().items())]
+    records = [
+        *store.manifests().values(),
+        *({"key": path.name, **record} for path, record in store.unfinished().items()),
+    ]
     keys: set[str] = set()
     steps_of: dict[tuple, Steps] = {}
     for record in records:

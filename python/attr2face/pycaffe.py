@@ -1,8 +1,10 @@
-"""Import pycaffe with a quiet log, the right OpenBLAS kernels and the threads that this process may use, on a processor it was built for.
+"""Import pycaffe with a quiet log, the right OpenBLAS kernels and the threads that this process may use, on a
+processor it was built for.
 
-A distribution's OpenBLAS that is older than the processor falls back to kernels of 2004 (Prescott), and training takes 2.3
-times as long. numpy brings an OpenBLAS of its own, which is loaded first so that the hint does not reach it. BLAS gets one thread:
-Caffe's convolutions share images among threads themselves (setup/patches), and give BLAS more for large images.
+A distribution's OpenBLAS that is older than the processor falls back to kernels of 2004 (Prescott), and
+training takes 2.3 times as long. numpy brings an OpenBLAS of its own, which is loaded first so that the hint
+does not reach it. BLAS gets one thread: Caffe's convolutions share images among threads themselves
+(setup/patches), and give BLAS more for large images.
 """
 
 import importlib.util
@@ -30,7 +32,8 @@ def _openblas_core(flags: set[str]) -> str | None:
 
 
 def check_processor(flags: set[str]) -> None:
-    """Compare a processor with the vector instructions that setup/caffe.sh recorded in Caffe's folder; other builds have no record.
+    """Compare a processor with the vector instructions that setup/caffe.sh recorded in Caffe's folder; other
+    builds have no record.
 
     Raises
     ------
@@ -44,8 +47,10 @@ def check_processor(flags: set[str]) -> None:
     record = root / "instructions"
     missing = set(record.read_text().split()) - flags if record.exists() and flags else set()
     if missing:
-        raise UserError(f"the Caffe in {root} was compiled for another processor: this one lacks {', '.join(sorted(missing))}; delete "
-                        ".venv/ready and run make setup here, with MARCH=x86-64-v3 to build a Caffe for both")  # fmt: skip
+        raise UserError(
+            f"the Caffe in {root} was compiled for another processor: this one lacks {', '.join(sorted(missing))}; delete "
+            ".venv/ready and run make setup here, with MARCH=x86-64-v3 to build a Caffe for both"
+        )
 
 
 _flags = _processor_flags()

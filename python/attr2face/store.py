@@ -1,9 +1,10 @@
-"""The store of artefacts: every output of the pipeline is a folder in it, found again by what it was made from.
+"""The store of artefacts: every output of the pipeline is a folder in it, found again by what it was made
+from.
 
-An artefact's key is a hash over its stage and the stage's version, its settings, and the keys of its inputs; a user's own file or
-folder is known by its content. An artefact is made in a folder of its own, under a lock, and takes its name in one rename together
-with `manifest.json`, which says what made it. So a changed setting makes something new beside the old, and a half-made folder is
-never taken for a whole one.
+An artefact's key is a hash over its stage and the stage's version, its settings, and the keys of its inputs;
+a user's own file or folder is known by its content. An artefact is made in a folder of its own, under a lock,
+and takes its name in one rename together with `manifest.json`, which says what made it. So a changed setting
+makes something new beside the old, and a half-made folder is never taken for a whole one.
 """
 
 import contextlib
@@ -132,7 +133,8 @@ class Artefact:
             return False
 
     def made(self) -> Path:
-        """The folder, once the artefact is made: now, if it is missing. Another process that is making it is waited for.
+        """The folder, once the artefact is made: now, if it is missing. Another process that is making it is
+        waited for.
 
         Raises
         ------
@@ -142,9 +144,13 @@ class Artefact:
         if self.exists:
             return self.path
         if getattr(multiprocessing.current_process(), "_inheriting", False):
-            raise UserError("a worker process is importing your script; put its calls under if __name__ == '__main__':")
+            raise UserError(
+                "a worker process is importing your script; put its calls under if __name__ == '__main__':"
+            )
         if self.path.exists():
-            raise UserError(f"{self.path} exists, but its {MANIFEST} does not tell what made it; move the folder away")
+            raise UserError(
+                f"{self.path} exists, but its {MANIFEST} does not tell what made it; move the folder away"
+            )
         with self.store.in_use():
             if self.before:
                 self.before()
@@ -166,7 +172,9 @@ class Artefact:
         deadline = time.monotonic() + seconds
         while not self.exists:
             if time.monotonic() > deadline:
-                raise UserError(f"{self.path} was made by a worker and is not seen here; run the same command again")
+                raise UserError(
+                    f"{self.path} was made by a worker and is not seen here; run the same command again"
+                )
             time.sleep(0.2)
 
     def manifest(self) -> dict:
@@ -183,8 +191,16 @@ class Artefact:
         except FileNotFoundError:
             raise
         except (OSError, lmdb.Error) as error:
-            full = getattr(error, "errno", None) in FULL or isinstance(error, lmdb.Error) or "No space" in str(error)
-            remedy = "free some space, and run the same command again" if full else "see to it, and run the same command again"
+            full = (
+                getattr(error, "errno", None) in FULL
+                or isinstance(error, lmdb.Error)
+                or "No space" in str(error)
+            )
+            remedy = (
+                "free some space, and run the same command again"
+                if full
+                else "see to it, and run the same command again"
+            )
             raise UserError(f"cannot write {self.path}: {error}; {remedy}") from error
         finally:
             # A stage that wrote nothing, or took it away, has nothing to continue from.
@@ -193,7 +209,9 @@ class Artefact:
                 self.store.end(self)
 
     def _check_sources(self, partial: Path) -> None:
-        """Refuse an output of files that were edited while they were read: the key would not tell what is in it."""
+        """Refuse an output of files that were edited while they were read: the key would not tell what is in
+        it.
+        """
         for source in self.inputs.values():
             if isinstance(source, Source) and source.content() != source.key:
                 shutil.rmtree(partial, ignore_errors=True)
@@ -259,20 +277,25 @@ class Part:
 class Store:
     """A folder of artefacts.
 
-    Beside the artefacts it has `.partial` and `.resumable` (what is being made, by key), `.locks`, `.hashes` (contents of the user's
-    files, by time of change) and `.exported` (hashes of what was written to places outside).
+    Beside the artefacts it has `.partial` and `.resumable` (what is being made, by key), `.locks`, `.hashes`
+    (contents of the user's files, by time of change) and `.exported` (hashes of what was written to places
+    outside).
     """
 
     def __init__(self, root: Path) -> None:
         self.root = root.absolute()
 
     def begin(self, artefact: Artefact) -> Path:
-        """The folder to make an artefact in: empty, or with what an interrupted run of a resumable stage has left."""
+        """The folder to make an artefact in: empty, or with what an interrupted run of a resumable stage has
+        left.
+        """
         self.sweep()
         folder = self.root / (".resumable" if artefact.resumable else ".partial") / artefact.key
         folder.mkdir(parents=True, exist_ok=True)
         if artefact.resumable:
-            write_json(folder.with_suffix(".json"), {"name": artefact.path.name, "given": dict(artefact.given)})
+            write_json(
+                folder.with_suffix(".json"), {"name": artefact.path.name, "given": dict(artefact.given)}
+            )
         return folder
 
     def end(self, artefact: Artefact) -> None:
@@ -343,13 +366,19 @@ class Store:
             record = partial.with_suffix(".json")
             if partial.is_dir():
                 with contextlib.suppress(Timeout), self._lock(partial.name).acquire(timeout=0):
-                    idle[partial] = json.loads(record.read_text()) if record.exists() else {"name": partial.name, "given": {}}
+                    idle[partial] = (
+                        json.loads(record.read_text())
+                        if record.exists()
+                        else {"name": partial.name, "given": {}}
+                    )
         return idle
 
     def remove(self, folder: Path, key: str) -> bool:
-        """Remove an artefact or a half-made folder, unless a process is working on it; return whether it was removed.
+        """Remove an artefact or a half-made folder, unless a process is working on it; return whether it was
+        removed.
 
-        The folder loses its name first: should the removal be interrupted, what is left is not taken for whole, and is swept later.
+        The folder loses its name first: should the removal be interrupted, what is left is not taken for
+        whole, and is swept later.
         """
         with contextlib.suppress(Timeout), self._lock(key).acquire(timeout=0):
             doomed = self.root / ".partial" / key
@@ -364,19 +393,24 @@ class Store:
         return False
 
     def content_hash(self, path: Path, parts: tuple[str, ...] = ()) -> str:
-        """Hash of a file's content, or of the names and contents of all files in some parts of a folder. Links are followed.
+        """Hash of a file's content, or of the names and contents of all files in some parts of a folder.
+        Links are followed.
 
         Contents are read again only if a size or a time of change is another than at the last reading.
         """
         files = sorted(file for part in parts for file in _files(path / part)) if parts else [path]
         stats = [(os.fsencode(file.relative_to(path)), file.stat()) for file in files]
-        state = hashlib.sha256(repr([(n, s.st_size, s.st_mtime_ns, s.st_ctime_ns, s.st_ino) for n, s in stats]).encode()).hexdigest()
+        state = hashlib.sha256(
+            repr([(n, s.st_size, s.st_mtime_ns, s.st_ctime_ns, s.st_ino) for n, s in stats]).encode()
+        ).hexdigest()
         record = self.root / ".hashes" / hashlib.sha256(os.fsencode(path.absolute())).hexdigest()
         if record.exists():
             known_state, _, content = record.read_text().partition(" ")
             if known_state == state:
                 return content
-        lines = b"".join(name + b"\0" + sha256(file).encode() + b"\n" for (name, _), file in zip(stats, files, strict=True))
+        lines = b"".join(
+            name + b"\0" + sha256(file).encode() + b"\n" for (name, _), file in zip(stats, files, strict=True)
+        )
         content = hashlib.sha256(lines).hexdigest()
         if max((s.st_mtime for _, s in stats), default=0) < time.time() - RECENT:
             with atomic_write(record) as temporary:
@@ -384,14 +418,18 @@ class Store:
         return content
 
     def check_place(self, out: Path) -> None:
-        """Raise a UserError if `out` is a folder, a file that was not written from here, or cannot be written."""
+        """Raise a UserError if `out` is a folder, a file that was not written from here, or cannot be
+        written.
+        """
         if out.is_dir():
             raise UserError(f"{out} is a folder; name a file in it")
         if out.exists() and sha256(out) not in self._exported():
             raise UserError(f"{out} exists and was not written from here; move it away or choose another OUT")
         there = next(parent for parent in out.parents if parent.exists())
         if not there.is_dir() or not os.access(there, os.W_OK):
-            raise UserError(f"{out} cannot be written, as {there} is no folder that you may write to; choose another OUT")
+            raise UserError(
+                f"{out} cannot be written, as {there} is no folder that you may write to; choose another OUT"
+            )
 
     def export(self, source: Path, out: Path) -> Path:
         """Copy a file of the store to a place of the user's, which `check_place` must allow."""

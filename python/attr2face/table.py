@@ -1,7 +1,7 @@
 """The table of a folder of faces: CSV or TSV, with a picture in each row and its attributes in columns.
 
-The columns `file`, `person` and `split` say which picture it is, whom it shows and what it is for; the latter two may be missing.
-Every other column is an attribute.
+The columns `file`, `person` and `split` say which picture it is, whom it shows and what it is for; the latter
+two may be missing. Every other column is an attribute.
 """
 
 import csv
@@ -19,7 +19,9 @@ DELIMITERS = {".csv": ",", ".tsv": "\t"}
 
 @dataclass(frozen=True)
 class Table:
-    """A table with the names in its first line, `header`; they are compared in any case, with spaces or underscores."""
+    """A table with the names in its first line, `header`; they are compared in any case, with spaces or
+    underscores.
+    """
 
     path: Path
     header: tuple[str, ...]
@@ -33,7 +35,10 @@ class Table:
         UserError
             If the table is missing or is no text, or a name in its first line is missing, or there twice.
         """
-        require(path, f"a folder of faces needs it, or {path.stem}.tsv, with a column file and a column for each attribute")
+        require(
+            path,
+            f"a folder of faces needs it, or {path.stem}.tsv, with a column file and a column for each attribute",
+        )
         other = next(path.with_suffix(end) for end in DELIMITERS if end != path.suffix)
         if other.exists():
             raise UserError(f"{path.parent} has {path.name} and {other.name}; remove or rename one")
@@ -41,9 +46,13 @@ class Table:
         names = [plain(name) for name in header]
         if "file" not in names:
             between = "commas" if path.suffix == ".csv" else "tabs"
-            raise UserError(f"{path} has no column file in its first line; call the column of pictures so, with {between} between columns")
+            raise UserError(
+                f"{path} has no column file in its first line; call the column of pictures so, with {between} between columns"
+            )
         if "" in names:
-            raise UserError(f"{path}: column {names.index('') + 1} has no name in the first line; name or remove it")
+            raise UserError(
+                f"{path}: column {names.index('') + 1} has no name in the first line; name or remove it"
+            )
         twice = next((name for name in names if names.count(name) > 1), None)
         if twice:
             raise UserError(f"{path} has the column '{twice}' twice; remove or rename one")
@@ -62,14 +71,17 @@ class Table:
         return names.index(plain(name)) if plain(name) in names else None
 
     def rows(self) -> Iterator[tuple[int, list[str]]]:
-        """The number of the line and the cells of each row, which may be fewer or more than there are columns."""
+        """The number of the line and the cells of each row, which may be fewer or more than there are
+        columns.
+        """
         lines = _lines(self.path)
         next(lines)
         return lines
 
 
 def attributes_of(table: Table, heads: Path) -> Attributes:
-    """The attributes of a table, in the heads of the table `heads`, if that exists; otherwise each has a head of its own.
+    """The attributes of a table, in the heads of the table `heads`, if that exists; otherwise each has a head
+    of its own.
 
     Raises
     ------
@@ -81,15 +93,21 @@ def attributes_of(table: Table, heads: Path) -> Attributes:
     attributes = Attributes.read(heads)
     for name in attributes.names:
         if plain(name) in KINDS or table.column(name) is None:
-            raise UserError(f"{heads} has the attribute '{name}', which is no column of {table.path.name}; add the column, or remove it")
+            raise UserError(
+                f"{heads} has the attribute '{name}', which is no column of {table.path.name}; add the column, or remove it"
+            )
     return _in_words(attributes, heads)
 
 
 def _in_words(attributes: Attributes, source: Path) -> Attributes:
-    """These attributes, if no head is a number: PubFig's are, and a net that learned those would take them for the same."""
+    """These attributes, if no head is a number: PubFig's are, and a net that learned those would take them
+    for the same.
+    """
     number = next((head.name for head in attributes.heads if head.name.isdecimal()), None)
     if number:
-        raise UserError(f"{source}: head {number} has a number for a name, as PubFig's heads have; name it in words")
+        raise UserError(
+            f"{source}: head {number} has a number for a name, as PubFig's heads have; name it in words"
+        )
     return attributes
 
 

@@ -1,6 +1,7 @@
 """A Caffe net of the user's own as a `Model`, made from its deploy.prototxt and what it reads of a picture.
 
-MODEL names the prototxt itself, whose pixels are then read as Caffe's own tools read them, or a description (`descriptions`).
+MODEL names the prototxt itself, whose pixels are then read as Caffe's own tools read them, or a description
+(`descriptions`).
 """
 
 from __future__ import annotations
@@ -23,10 +24,49 @@ if TYPE_CHECKING:
 
 SMALL = 128  # pixels; a net with a smaller input runs faster as one process for each core
 # Names that the project gives to blobs and layers which it adds to a net.
-TAKEN = {"data", "labels", "canvas", "target", "distance", "scores", "wanted", "product", "class_score", "prob", "dropped", "silence"}
+TAKEN = {
+    "data",
+    "labels",
+    "canvas",
+    "target",
+    "distance",
+    "scores",
+    "wanted",
+    "product",
+    "class_score",
+    "prob",
+    "dropped",
+    "silence",
+}
 TAKEN |= {"none", "heads"}  # which FREEZE may be
-TAKEN |= {"code", "noise", "originals", "real", "of_images", "drawn", "compared", "judged", "logits", "anchor", "shared", "shared_error"}
-TAKEN_PREFIXES = ("fc8_", "loss_", "label_", "prob_", "accuracy_", "channel_", "g_", "d_", "original_", "pictures", "images_", "judged_")
+TAKEN |= {
+    "code",
+    "noise",
+    "originals",
+    "real",
+    "of_images",
+    "drawn",
+    "compared",
+    "judged",
+    "logits",
+    "anchor",
+    "shared",
+    "shared_error",
+}
+TAKEN_PREFIXES = (
+    "fc8_",
+    "loss_",
+    "label_",
+    "prob_",
+    "accuracy_",
+    "channel_",
+    "g_",
+    "d_",
+    "original_",
+    "pictures",
+    "images_",
+    "judged_",
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,12 +105,24 @@ class UserNet(Model):
         """All that its LMDBs and weights depend on, but the attributes, as plain data."""
         content = hashlib.sha256(self.net.encode()).hexdigest()
         mean = self.mean.tolist() if self.mean.ndim == 1 else hashlib.sha256(self.mean.tobytes()).hexdigest()
-        return {**self.stored, "net": content, "layers": len(self.layers), "stages": len(self.stages), "mean": mean}
+        return {
+            **self.stored,
+            "net": content,
+            "layers": len(self.layers),
+            "stages": len(self.stages),
+            "mean": mean,
+        }
 
     @property
     def stored(self) -> dict[str, object]:
-        """All but the attributes, the mean and the path of the weights, as plain data that makes the net again."""
-        return {f.name: getattr(self, f.name) for f in fields(self) if f.name not in ("attributes", "mean", "weights")}
+        """All but the attributes, the mean and the path of the weights, as plain data that makes the net
+        again.
+        """
+        return {
+            f.name: getattr(self, f.name)
+            for f in fields(self)
+            if f.name not in ("attributes", "mean", "weights")
+        }
 
     @classmethod
     def of(cls, stored: dict[str, object], mean: np.ndarray) -> UserNet:
@@ -80,9 +132,19 @@ class UserNet(Model):
 
     @property
     def defaults(self) -> dict[str, object]:
-        """Settings whose defaults differ: the net stays as it is, and only heads learn, from features that are computed once."""
+        """Settings whose defaults differ: the net stays as it is, and only heads learn, from features that
+        are computed once.
+        """
         size = max(64, min(self.crop + 4, 512))
-        return {"layer": self.output, "freeze": "heads", "cache": True, "cache_crops": 2, "rate": 1e-3, "epochs": 10, "size": size}
+        return {
+            "layer": self.output,
+            "freeze": "heads",
+            "cache": True,
+            "cache_crops": 2,
+            "rate": 1e-3,
+            "epochs": 10,
+            "size": size,
+        }
 
     def input_mean(self, side: int) -> np.ndarray:
         """What the net subtracts from images of some side, (3, side, side) in blob order.
@@ -101,7 +163,9 @@ class UserNet(Model):
                 f"lower MARGIN by {side - have}, or state three numbers"
             )
         start = (have - side) // 2
-        return np.ascontiguousarray(np.moveaxis(self.mean[start : start + side, start : start + side, ::-1], -1, 0))
+        return np.ascontiguousarray(
+            np.moveaxis(self.mean[start : start + side, start : start + side, ::-1], -1, 0)
+        )
 
 
 def is_file(name: str) -> bool:
@@ -115,13 +179,18 @@ def model_of(name: str, mean: str | None = None) -> Model:
     Raises
     ------
     UserError
-        If a file cannot be read or is no net that pictures can be given to, or MEAN is missing or has no effect.
+        If a file cannot be read or is no net that pictures can be given to, or MEAN is missing or has no
+        effect.
     """
     if is_file(name) and Path(name).suffix == ".prototxt":
         if mean is None:
-            raise UserError(f"MODEL={name} does not say what is subtracted from pixels; set MEAN to a number, to three or to a file")
+            raise UserError(
+                f"MODEL={name} does not say what is subtracted from pixels; set MEAN to a number, to three or to a file"
+            )
         path = Path(name)
-        return user_net(Description(path, None, "", 0, 0, read_mean(mean, Path.cwd(), True, "MEAN"), bgr=True), path)
+        return user_net(
+            Description(path, None, "", 0, 0, read_mean(mean, Path.cwd(), True, "MEAN"), bgr=True), path
+        )
     if mean is not None:
         raise UserError(f"MEAN={mean} has no effect on MODEL={name}; leave it out")
     if not is_file(name):
@@ -130,12 +199,14 @@ def model_of(name: str, mean: str | None = None) -> Model:
 
 
 def user_net(described: Description, named: Path) -> UserNet:
-    """The net of a description; `output` "" is what the last InnerProduct layer reads, and `side` 0 the side in the prototxt.
+    """The net of a description; `output` "" is what the last InnerProduct layer reads, and `side` 0 the side
+    in the prototxt.
 
     Raises
     ------
     UserError
-        If the prototxt is none, has not one input of square colour pictures, or names a blob or a layer that cannot be.
+        If the prototxt is none, has not one input of square colour pictures, or names a blob or a layer that
+        cannot be.
     """
     from google.protobuf import text_format
 
@@ -181,7 +252,8 @@ def parsed(path: Path) -> caffe_pb2.NetParameter:
     Raises
     ------
     UserError
-        If it does not parse, is in Caffe's first format, or has a kind of layer that this Caffe does not have.
+        If it does not parse, is in Caffe's first format, or has a kind of layer that this Caffe does not
+        have.
     """
     from google.protobuf import text_format
 
@@ -191,12 +263,18 @@ def parsed(path: Path) -> caffe_pb2.NetParameter:
     try:
         net = text_format.Parse(path.read_text(), caffe_pb2.NetParameter())
     except (text_format.ParseError, ValueError, OSError) as error:
-        raise UserError(f"{path} is not a prototxt of Caffe ({_first_line(error)}); name a deploy.prototxt") from None
+        raise UserError(
+            f"{path} is not a prototxt of Caffe ({_first_line(error)}); name a deploy.prototxt"
+        ) from None
     if net.layers:
-        raise UserError(f"{path} is in Caffe's first format (layers); convert it with Caffe's upgrade_net_proto_text")
+        raise UserError(
+            f"{path} is in Caffe's first format (layers); convert it with Caffe's upgrade_net_proto_text"
+        )
     unknown = [layer for layer in net.layer if layer.type not in caffe.layer_type_list()]
     if unknown:
-        raise UserError(f"{path}: layer {unknown[0].name} is of type {unknown[0].type!r}, which this Caffe does not have; replace it")
+        raise UserError(
+            f"{path}: layer {unknown[0].name} is of type {unknown[0].type!r}, which this Caffe does not have; replace it"
+        )
     return net
 
 
@@ -206,12 +284,18 @@ def _first_line(error: Exception) -> str:
 
 def _input(net: caffe_pb2.NetParameter, path: Path) -> tuple[str, list[int]]:
     """The blob that pictures are put into, and its shape."""
-    found = {top: layer.input_param.shape for layer in net.layer if layer.type == "Input" for top in layer.top}
+    found = {
+        top: layer.input_param.shape for layer in net.layer if layer.type == "Input" for top in layer.top
+    }
     shapes = {name: list(shape[0].dim) if shape else [] for name, shape in found.items()}
-    old = [list(shape.dim) for shape in net.input_shape] or [net.input_dim[k : k + 4] for k in range(0, len(net.input_dim), 4)]
+    old = [list(shape.dim) for shape in net.input_shape] or [
+        net.input_dim[k : k + 4] for k in range(0, len(net.input_dim), 4)
+    ]
     shapes |= dict(zip(net.input, old, strict=False))
     if len(shapes) != 1:
-        raise UserError(f"{path} has {len(shapes)} inputs, not one; name a deploy.prototxt of a net that reads pictures")
+        raise UserError(
+            f"{path} has {len(shapes)} inputs, not one; name a deploy.prototxt of a net that reads pictures"
+        )
     return next(iter(shapes.items()))
 
 
@@ -219,7 +303,9 @@ def _below_classes(layers: list, path: Path) -> str:
     """What the last InnerProduct layer reads: the features that classes are told by."""
     products = [layer for layer in layers if layer.type == "InnerProduct"]
     if not products:
-        raise UserError(f"{path} has no InnerProduct layer that heads could stand beside; name their blob as output in a TOML file")
+        raise UserError(
+            f"{path} has no InnerProduct layer that heads could stand beside; name their blob as output in a TOML file"
+        )
     return products[-1].bottom[0]
 
 
@@ -233,7 +319,9 @@ def _needed(layers: list, bottom: str, output: str, path: Path) -> list:
             raise UserError(f"{path}: layer {layer.name} reads {wanted}; name a deploy.prototxt")
         made |= set(layer.top)
     if output not in made - {bottom}:
-        raise UserError(f"{path} has no blob {output}; choose {', '.join(dict.fromkeys(top for x in layers for top in x.top))}")
+        raise UserError(
+            f"{path} has no blob {output}; choose {', '.join(dict.fromkeys(top for x in layers for top in x.top))}"
+        )
     wanted, needed = {output}, []
     for layer in reversed(layers):
         if wanted & set(layer.top):

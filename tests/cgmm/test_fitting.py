@@ -22,10 +22,14 @@ def write(path, phi: np.ndarray, has: np.ndarray, split: list[str]) -> None:
 
 @pytest.fixture
 def activations(tmp_path):
-    """300 images of training people and 60 others; three attributes add to activations, which are behind a ReLU."""
+    """300 images of training people and 60 others; three attributes add to activations, which are behind a
+    ReLU.
+    """
     rng = np.random.default_rng(0)
     has = rng.random((360, 4)) < [0.5, 0.3, 0.2, 0.4]
-    phi = np.maximum(has @ rng.standard_normal((4, 12)) + rng.standard_normal((360, 12)), 0).reshape(360, 3, 2, 2)
+    phi = np.maximum(has @ rng.standard_normal((4, 12)) + rng.standard_normal((360, 12)), 0).reshape(
+        360, 3, 2, 2
+    )
     write(tmp_path / "phi.h5", phi.astype(np.float32), has, ["train"] * 300 + ["test"] * 60)
     return tmp_path / "phi.h5"
 
@@ -44,7 +48,9 @@ def test_a_mixture_has_the_means_of_its_sets_and_the_exact_weights(activations):
     exact = np.linalg.lstsq(design, phi.ravel(), rcond=None)[0]
     assert np.allclose(m.w, exact, atol=1e-3), "least squares, as lambda is small"
     assert np.allclose(fitted.w_sgd, exact, atol=0.05)
-    assert m.distance == pytest.approx(np.sqrt(np.square(phi - phi.mean(axis=0)).sum(axis=1).mean()), rel=1e-4)
+    assert m.distance == pytest.approx(
+        np.sqrt(np.square(phi - phi.mean(axis=0)).sum(axis=1).mean()), rel=1e-4
+    )
     assert "exact weights: loss" in fitted.report()
 
 
@@ -60,7 +66,10 @@ def test_only_training_people_count(activations):
 @pytest.mark.parametrize("split", [["test"] * 4, ["test", "train", "train", "train"]])
 def test_a_file_that_does_not_begin_with_training_people_is_refused(tmp_path, split):
     write(tmp_path / "phi.h5", np.zeros((4, 2), np.float32), np.ones((4, 2), bool), split)
-    with h5py.File(tmp_path / "phi.h5") as file, pytest.raises(UserError, match="does not begin with training people"):
+    with (
+        h5py.File(tmp_path / "phi.h5") as file,
+        pytest.raises(UserError, match="does not begin with training people"),
+    ):
         training_rows(file)
 
 

@@ -1,4 +1,6 @@
-"""Moments of activations in one pass: as numpy gives them, whatever the pieces, and resumed after an interruption."""
+"""Moments of activations in one pass: as numpy gives them, whatever the pieces, and resumed after an
+interruption.
+"""
 
 import h5py
 import numpy as np
@@ -70,7 +72,9 @@ def test_an_interrupted_pass_goes_on_from_where_it_was(problem, tmp_path, monkey
         with pytest.raises(KeyboardInterrupt):
             moments.measure(stored, has, sets, tmp_path / "state")
         starts = []
-        monkeypatch.setattr(moments, "pieces", lambda phi, start, stop: starts.append(start) or read(phi, start, stop))
+        monkeypatch.setattr(
+            moments, "pieces", lambda phi, start, stop: starts.append(start) or read(phi, start, stop)
+        )
         resumed = moments.measure(stored, has, sets, tmp_path / "state")
     assert starts == [500, 750]
     assert (resumed.mu == whole.mu).all()

@@ -12,7 +12,9 @@ from attr2face.cgmm.targets import explained, target
 
 @pytest.fixture
 def mixture():
-    """Two attributes that mostly go together; the first moves element 0 by 1, the second element 1 by 2; and 5 + noise."""
+    """Two attributes that mostly go together; the first moves element 0 by 1, the second element 1 by 2; and
+    5 + noise.
+    """
     rng = np.random.default_rng(0)
     first = rng.random(20_000) < 0.5
     has = np.stack([first, np.where(rng.random(20_000) < 0.9, first, ~first)], axis=1)
@@ -62,8 +64,12 @@ def test_contrast_is_the_difference_to_those_that_lack_an_attribute(mixture):
 
 def test_conditional_is_the_mean_of_the_images_with_those_attributes(mixture):
     m, phi, has = mixture
-    assert np.allclose(make("conditional", m, ONLY_FIRST), phi[has[:, 0] & ~has[:, 1]].mean(axis=0), atol=0.02)
-    assert np.allclose(make("conditional", m, NOT_SECOND), phi[has[:, 0]].mean(axis=0), atol=0.02), "unknown is as likely as it is"
+    assert np.allclose(
+        make("conditional", m, ONLY_FIRST), phi[has[:, 0] & ~has[:, 1]].mean(axis=0), atol=0.02
+    )
+    assert np.allclose(make("conditional", m, NOT_SECOND), phi[has[:, 0]].mean(axis=0), atol=0.02), (
+        "unknown is as likely as it is"
+    )
 
 
 def test_strength_goes_further_from_the_mean(mixture):
@@ -90,7 +96,10 @@ def test_drawn_ones_vary_along_the_factors_and_by_the_rest(mixture):
 def test_what_a_mixture_knows_of_an_image_is_its_part_along_the_factors_and_a_draw_of_the_rest(mixture):
     m, *_ = mixture
     away = np.array([3.0, 0.2])
-    known = [explained(m, make("conditional", m, BOTH) + away, BOTH, np.random.default_rng(seed)) for seed in range(2000)]
+    known = [
+        explained(m, make("conditional", m, BOTH) + away, BOTH, np.random.default_rng(seed))
+        for seed in range(2000)
+    ]
     offsets = np.array(known) - make("conditional", m, BOTH)
     assert np.allclose(offsets.mean(axis=0), [0, 0.2], atol=0.01)
     assert np.allclose(offsets.std(axis=0), [0.1, 0], atol=0.01)

@@ -14,7 +14,9 @@ from attr2face.cgmm.weights import Schedule
 def problem(seed: int, n: int = 60, features: int = 12, attributes: int = 5):
     rng = np.random.default_rng(seed)
     has = rng.random((n, attributes)) < 0.4
-    phi = np.maximum(rng.standard_normal((n, features)) + has @ rng.standard_normal((attributes, features)), 0)
+    phi = np.maximum(
+        rng.standard_normal((n, features)) + has @ rng.standard_normal((attributes, features)), 0
+    )
     return phi, has, measure(phi, has, draw_sets(has, 20, rng)), rng
 
 
@@ -31,7 +33,9 @@ def test_the_quadratic_of_the_moments_is_the_loss(seed):
     phi, has, moments, rng = problem(seed)
     w, quadratic = rng.standard_normal(5), normal_equations(moments, 1e-3)
     assert quadratic.loss(w) == pytest.approx(cgmm.loss(w, phi, has, moments.mu, 1e-3), rel=1e-5)
-    assert np.allclose(quadratic.gradient(w), cgmm.gradient(w, phi, has, moments.mu, 1e-3), rtol=1e-4, atol=1e-5)
+    assert np.allclose(
+        quadratic.gradient(w), cgmm.gradient(w, phi, has, moments.mu, 1e-3), rtol=1e-4, atol=1e-5
+    )
 
 
 @settings(max_examples=20, deadline=None)
@@ -41,7 +45,9 @@ def test_the_exact_weights_are_a_minimum(seed):
     quadratic = normal_equations(moments, 1e-3)
     w = quadratic.minimum()
     assert np.linalg.norm(quadratic.gradient(w)) < 1e-9
-    assert cgmm.loss(w, phi, has, moments.mu, 1e-3) <= cgmm.loss(w + 0.01 * rng.standard_normal(5), phi, has, moments.mu, 1e-3)
+    assert cgmm.loss(w, phi, has, moments.mu, 1e-3) <= cgmm.loss(
+        w + 0.01 * rng.standard_normal(5), phi, has, moments.mu, 1e-3
+    )
 
 
 def test_exact_weights_survive_attributes_that_always_go_together():

@@ -59,7 +59,11 @@ def test_of_landmarks_that_no_such_transform_takes_to_their_places_the_squared_e
     landmarks = 40 * UPRIGHT + (60, 50) + np.random.default_rng(0).normal(0, 3, (5, 2))
     found = FRAME._transform(landmarks)
     error = np.square(found(landmarks) - FRAME.landmarks).sum()
-    for change in (found + type(found)(translation=(0.3, 0)), found + type(found)(rotation=0.02), found + type(found)(scale=1.02)):
+    for change in (
+        found + type(found)(translation=(0.3, 0)),
+        found + type(found)(rotation=0.02),
+        found + type(found)(scale=1.02),
+    ):
         assert np.square(change(landmarks) - FRAME.landmarks).sum() > error
 
 
@@ -67,7 +71,10 @@ def test_of_landmarks_that_no_such_transform_takes_to_their_places_the_squared_e
 def test_a_rendered_face_that_was_turned_and_shifted_comes_back(person):
     image, eyes = moved_face(person)
     still, eyes_of_still = moved_face(person, degrees=0, shift=0)
-    back, straight = FRAME.aligned(image, as_landmarks(eyes)), FRAME.aligned(still, as_landmarks(eyes_of_still))
+    back, straight = (
+        FRAME.aligned(image, as_landmarks(eyes)),
+        FRAME.aligned(still, as_landmarks(eyes_of_still)),
+    )
     middle = (slice(20, 76), slice(20, 76))
     assert np.abs(back[middle].astype(int) - straight[middle]).mean() < 6
     assert np.abs(image[52:108, 52:108].astype(int) - still[52:108, 52:108]).mean() > 12
@@ -105,5 +112,8 @@ def test_pictures_without_landmarks_are_cut_out_as_ever(tmp_path):
 
 def test_eyes_outside_of_the_picture_are_of_another_picture(tmp_path):
     Image.new("RGB", (40, 30)).save(tmp_path / "a.png")
-    with pytest.raises(UserError, match=r"a\.png has 40 x 30 pixels and its eyes at 60, 20; give LANDMARKS a table of these pictures"):
+    with pytest.raises(
+        UserError,
+        match=r"a\.png has 40 x 30 pixels and its eyes at 60, 20; give LANDMARKS a table of these pictures",
+    ):
         read_aligned(tmp_path / "a.png", as_landmarks(np.array([(50.0, 20.0), (70.0, 20.0)])), FRAME)

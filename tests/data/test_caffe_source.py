@@ -17,9 +17,16 @@ SETUP = Path(__file__).parents[2] / "setup"
 # Root's privileges are dropped, and Ctrl-C is heard in the background, too.
 COMMAND = ["setpriv", "--bounding-set=-dac_override,-dac_read_search,-sys_resource"] * (os.geteuid() == 0)
 COMMAND += ["env", "--default-signal=INT", "bash", SETUP / "source.sh"]
-FILES = {"CMakeLists.txt": b"project(Caffe)\n", "src/a.cpp": b"int a;\n", "src/b c.cpp": b"", ".gitignore": b"*.o\n"}
+FILES = {
+    "CMakeLists.txt": b"project(Caffe)\n",
+    "src/a.cpp": b"int a;\n",
+    "src/b c.cpp": b"",
+    ".gitignore": b"*.o\n",
+}
 
-pytestmark = pytest.mark.skipif(not Path("/usr/lib/apt/apt-helper").exists(), reason="needs APT, which downloads Caffe's source")
+pytestmark = pytest.mark.skipif(
+    not Path("/usr/lib/apt/apt-helper").exists(), reason="needs APT, which downloads Caffe's source"
+)
 
 
 def archive(files: dict[str, bytes], folder: str = "", sealed: str | None = None) -> bytes:
@@ -39,13 +46,17 @@ def archive(files: dict[str, bytes], folder: str = "", sealed: str | None = None
 
 def contents(files: dict[str, bytes]) -> str:
     lines = sorted(f"f {len(content)} {name}\n" for name, content in files.items())
-    return hashlib.sha256("".join(lines).encode() + b"".join(files[name] for name in sorted(files))).hexdigest()
+    return hashlib.sha256(
+        "".join(lines).encode() + b"".join(files[name] for name in sorted(files))
+    ).hexdigest()
 
 
 def unpack(folder: Path, *places: object, under: tuple = ()) -> subprocess.CompletedProcess:
     command = [*under, *COMMAND, folder, contents(FILES), *map(str, places)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60)
-    assert [path.name for path in folder.parent.glob(f"{folder.name}*")] == [folder.name] * (done.returncode == 0)
+    assert [path.name for path in folder.parent.glob(f"{folder.name}*")] == [folder.name] * (
+        done.returncode == 0
+    )
     return done
 
 
@@ -86,7 +97,18 @@ def test_the_first_place_that_has_the_source_is_taken_whatever_others_send(web, 
     assert had(tmp_path / "src") == FILES
     told = done.stderr.splitlines()
     assert len(told) == len(web.pages) - 1
-    reasons = ["refused", "503", "unexpected end", "tar: ", "tar: ", "loop", *["files are not"] * 3, "tar: ", "tar: ", "NOT match"]
+    reasons = [
+        "refused",
+        "503",
+        "unexpected end",
+        "tar: ",
+        "tar: ",
+        "loop",
+        *["files are not"] * 3,
+        "tar: ",
+        "tar: ",
+        "NOT match",
+    ]
     for line, reason in zip(told, reasons, strict=True):
         assert reason in line
     assert "/later" not in {path for path, _ in web.asked}
@@ -135,11 +157,16 @@ def test_an_archive_with_a_folder_that_nobody_may_write_to_does_not_spoil_later_
 
 def test_files_may_be_limited_to_fewer_bytes_already(tmp_path):
     (tmp_path / "mine.tar.gz").write_bytes(archive(FILES))
-    assert unpack(tmp_path / "src", tmp_path / "mine.tar.gz", under=("prlimit", "--fsize=1000000")).returncode == 0
+    assert (
+        unpack(tmp_path / "src", tmp_path / "mine.tar.gz", under=("prlimit", "--fsize=1000000")).returncode
+        == 0
+    )
 
 
 def test_passwords_are_not_printed(tmp_path):
-    told = unpack(tmp_path / "src", "ftp://me:secret@127.0.0.1/a.tar.gz", "http://me:sec@ret@127.0.0.1:1/a.tar.gz").stderr
+    told = unpack(
+        tmp_path / "src", "ftp://me:secret@127.0.0.1/a.tar.gz", "http://me:sec@ret@127.0.0.1:1/a.tar.gz"
+    ).stderr
     assert "//127.0.0.1/a.tar.gz" in told
     assert not re.search("me:|sec|ret@", told)
 
@@ -160,9 +187,17 @@ def test_mirrors_are_those_of_apt(tmp_path):
     caffe = (SETUP / "caffe.sh").read_text().replace("/etc/", f"{tmp_path}/")
     places = re.search(r"^places\(\) \{.*?^\}", caffe, re.DOTALL | re.MULTILINE)[0]
     (tmp_path / "apt" / "sources.list.d").mkdir(parents=True)
-    (tmp_path / "apt" / "sources.list").write_text("deb [arch=amd64] http://a/debian\tstable main\r\n\t# deb http://b/debian stable main\n")
-    (tmp_path / "apt" / "sources.list.d" / "c.sources").write_text(f"URIs: mirror+file:{tmp_path}/mirrors.txt\r\n")
+    (tmp_path / "apt" / "sources.list").write_text(
+        "deb [arch=amd64] http://a/debian\tstable main\r\n\t# deb http://b/debian stable main\n"
+    )
+    (tmp_path / "apt" / "sources.list.d" / "c.sources").write_text(
+        f"URIs: mirror+file:{tmp_path}/mirrors.txt\r\n"
+    )
     (tmp_path / "mirrors.txt").write_text("http://c/debian\tpriority:1\nhttps://d/debian/\r\n")
     script = f"set -euo pipefail; orig=o orig_sha1=1 orig_sha256=2 commit=3\n{places}\nplaces"
-    told = subprocess.run(["bash", "-c", script], capture_output=True, text=True, check=True, env={"PATH": os.environ["PATH"]}).stdout
-    assert told.splitlines()[:-4] == [f"{mirror}/debian/pool/main/c/caffe/o#2" for mirror in ("http://a", "http://c", "https://d")]
+    told = subprocess.run(
+        ["bash", "-c", script], capture_output=True, text=True, check=True, env={"PATH": os.environ["PATH"]}
+    ).stdout
+    assert told.splitlines()[:-4] == [
+        f"{mirror}/debian/pool/main/c/caffe/o#2" for mirror in ("http://a", "http://c", "https://d")
+    ]

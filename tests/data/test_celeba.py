@@ -28,23 +28,40 @@ from tests.conftest import SMALL
 CELEBA = dataset_of("celeba")
 NAMES = sorted(CELEBA.attributes.names, key=str.lower)  # the published order
 PEOPLE, PICTURES = 12, 3
-MANY, DRAWN, VARIANTS = 60, 4, 10  # people, pictures that are drawn of each, and pictures that are made of each of these
-SAME = {"Male": "Male", "Smiling": "Smiling", "Eyeglasses": "Eyeglasses", "Black_Hair": "Black Hair", "Wearing_Hat": "Wearing Hat"}
+# People, pictures that are drawn of each, and pictures that are made of each of these.
+MANY, DRAWN, VARIANTS = 60, 4, 10
+SAME = {
+    "Male": "Male",
+    "Smiling": "Smiling",
+    "Eyeglasses": "Eyeglasses",
+    "Black_Hair": "Black Hair",
+    "Wearing_Hat": "Wearing Hat",
+}
 
 
 def write_lists(folder: Path, names: list[str], shown: np.ndarray, people: list[int]) -> None:
     """The three lists as they are published."""
-    rows = [f"{name} " + " ".join(f"{1 if has else -1:2d}" for has in row) for name, row in zip(names, shown, strict=True)]
-    (folder / "list_attr_celeba.txt").write_text("\n".join([str(len(names)), " ".join(NAMES) + " ", *rows]) + "\n")
-    (folder / "identity_CelebA.txt").write_text("".join(f"{name} {person}\n" for name, person in zip(names, people, strict=True)))
+    rows = [
+        f"{name} " + " ".join(f"{1 if has else -1:2d}" for has in row)
+        for name, row in zip(names, shown, strict=True)
+    ]
+    (folder / "list_attr_celeba.txt").write_text(
+        "\n".join([str(len(names)), " ".join(NAMES) + " ", *rows]) + "\n"
+    )
+    (folder / "identity_CelebA.txt").write_text(
+        "".join(f"{name} {person}\n" for name, person in zip(names, people, strict=True))
+    )
     kinds = [0 if i < 0.6 * len(names) else 1 if i < 0.8 * len(names) else 2 for i in range(len(names))]
-    (folder / "list_eval_partition.txt").write_text("".join(f"{name} {kind}\n" for name, kind in zip(names, kinds, strict=True)))
+    (folder / "list_eval_partition.txt").write_text(
+        "".join(f"{name} {kind}\n" for name, kind in zip(names, kinds, strict=True))
+    )
 
 
 def publish(folder: Path, people: int, pictures: int, side: int, variants: int = 1) -> Path:
     """Rendered faces as CelebA is published: aligned pictures of 178 x 218 in an archive, and the lists.
 
-    Each face is drawn `side` pixels wide, and pasted in several variants, which differ in place and brightness.
+    Each face is drawn `side` pixels wide, and pasted in several variants, which differ in place and
+    brightness.
     """
     rng, names, shown, who = np.random.default_rng(0), [], [], []
     with zipfile.ZipFile(folder / "img_align_celeba.zip", "w") as archive:
@@ -78,8 +95,17 @@ def copied(published, tmp_path) -> Path:
 
 def test_forty_attributes_are_in_heads_that_exclude_each_other_where_they_do():
     assert len(CELEBA.attributes.names) == 40
-    assert CELEBA.attributes.head_of("Gray_Hair").attributes == ("Black_Hair", "Blond_Hair", "Brown_Hair", "Gray_Hair")
-    assert CELEBA.attributes.parse("no beard, Goatee, mouth slightly open") == ["No_Beard", "Goatee", "Mouth_Slightly_Open"]
+    assert CELEBA.attributes.head_of("Gray_Hair").attributes == (
+        "Black_Hair",
+        "Blond_Hair",
+        "Brown_Hair",
+        "Gray_Hair",
+    )
+    assert CELEBA.attributes.parse("no beard, Goatee, mouth slightly open") == [
+        "No_Beard",
+        "Goatee",
+        "Mouth_Slightly_Open",
+    ]
     with pytest.raises(UserError, match="'Gray_Hair' and 'Blond_Hair' are classes of one head"):
         CELEBA.attributes.parse("Gray Hair,Blond Hair")
     with pytest.raises(UserError, match="unknown attribute 'Sunglasses'; did you mean Eyeglasses"):
@@ -91,7 +117,10 @@ def test_the_lists_say_who_is_in_a_picture_and_what_it_shows(published):
     assert len(faces.paths) == PEOPLE * PICTURES
     assert faces.people[:4].tolist() == ["100", "100", "100", "101"]
     assert set(faces.scores.ravel()) == {-1, 1}
-    male = [picture_of(5, i // PICTURES, i % PICTURES).scores[pubfig().index["Male"]] > 0 for i in range(PEOPLE * PICTURES)]
+    male = [
+        picture_of(5, i // PICTURES, i % PICTURES).scores[pubfig().index["Male"]] > 0
+        for i in range(PEOPLE * PICTURES)
+    ]
     assert (faces.scores[:, CELEBA.attributes.index["Male"]] > 0).tolist() == male
     assert faces.split is None
 
@@ -115,7 +144,9 @@ def test_a_folder_of_pictures_and_the_folders_of_the_download_are_read_alike(cop
         (copied / name).rename(copied / "Anno" / name)
     in_folder = read_faces(copied, CELEBA)
     assert (in_folder.people == in_archive.people).all()
-    one, other = (read_image(faces.root / faces.paths[3], 96, faces.crop) for faces in (in_archive, in_folder))
+    one, other = (
+        read_image(faces.root / faces.paths[3], 96, faces.crop) for faces in (in_archive, in_folder)
+    )
     assert (one == other).all()
 
 
@@ -126,8 +157,12 @@ def test_an_archive_becomes_lmdbs_with_the_heads_of_celeba(published, tmp_path):
     assert database.labels.shape == (27, 36), "a quarter of the people is kept for the judges"
     assert database.model.attributes.n_classes == 76
     faces = read_faces(published, CELEBA)
-    (row,) = np.flatnonzero((faces.people == database.people[0]) & (faces.scores == database.scores[0]).all(axis=1))[:1]
-    assert (next(iter(database.images([0]))) == read_image(faces.root / faces.paths[row], 96, CELEBA.crop)).all()
+    (row,) = np.flatnonzero(
+        (faces.people == database.people[0]) & (faces.scores == database.scores[0]).all(axis=1)
+    )[:1]
+    assert (
+        next(iter(database.images([0]))) == read_image(faces.root / faces.paths[row], 96, CELEBA.crop)
+    ).all()
 
 
 def test_an_archive_of_thousands_becomes_a_face_and_its_reading(weights, tmp_path):
@@ -147,7 +182,11 @@ def test_an_archive_of_thousands_becomes_a_face_and_its_reading(weights, tmp_pat
     assert len(FaceDatabase.open(steps.lmdb.made()).split) == 0.75 * MANY * DRAWN * VARIANTS == 1800
     faces = steps.generated([steps.attributes.parse("Wearing Hat,!Smiling,Blond Hair:1.5")]).made()
     assert (faces / "000.png").exists()
-    assert pd.read_csv(faces / "reading.csv")["attribute"].tolist() == ["Blond_Hair", "Smiling", "Wearing_Hat"]
+    assert pd.read_csv(faces / "reading.csv")["attribute"].tolist() == [
+        "Blond_Hair",
+        "Smiling",
+        "Wearing_Hat",
+    ]
     assert len(pd.read_csv(steps.scores.made() / "heads.csv").query("split == 'train'")) == 36
 
 
@@ -160,7 +199,11 @@ def of_a_full_disk() -> UserError:
     return error
 
 
-@pytest.mark.parametrize("stop", [KeyboardInterrupt(), FULL, of_a_full_disk()], ids=["Ctrl-C", "full disk", "full disk, as files says it"])
+@pytest.mark.parametrize(
+    "stop",
+    [KeyboardInterrupt(), FULL, of_a_full_disk()],
+    ids=["Ctrl-C", "full disk", "full disk, as files says it"],
+)
 def test_lmdbs_are_the_same_whether_their_making_was_interrupted(published, tmp_path, monkeypatch, stop):
     """Images are committed five at a time; it stops in the third five."""
     monkeypatch.setattr(lmdbs, "COMMIT", 5 * 3 * 92**2)
@@ -238,17 +281,26 @@ ATTRIBUTES = "list_attr_celeba.txt"
     ("change", "part"),
     [
         (lambda folder: (folder / ATTRIBUTES).unlink(), f"{ATTRIBUTES} does not exist; set CELEBA_ROOT"),
-        (lambda folder: (folder / "img_align_celeba.zip").unlink(), "img_align_celeba does not exist; set CELEBA_ROOT"),
+        (
+            lambda folder: (folder / "img_align_celeba.zip").unlink(),
+            "img_align_celeba does not exist; set CELEBA_ROOT",
+        ),
         (lambda folder: (folder / ATTRIBUTES).write_bytes(b"\xff\xfe\x00"), "is not a text"),
         (lambda folder: (folder / ATTRIBUTES).write_text(""), "does not begin with the number"),
         (edit(ATTRIBUTES, "36", "37"), "says 37 pictures in its first line and has 36"),
         (edit(ATTRIBUTES, "36", "35"), "says 35 pictures in its first line and has more"),
         (edit(ATTRIBUTES, "Goatee", "Goat"), "has no attribute Goatee"),
-        (edit(ATTRIBUTES, "000002.jpg ", "000002.jpg  1 "), "line 4: expected a picture and 40 times 1 or -1"),
+        (
+            edit(ATTRIBUTES, "000002.jpg ", "000002.jpg  1 "),
+            "line 4: expected a picture and 40 times 1 or -1",
+        ),
         (edit(ATTRIBUTES, "000002.jpg ", "000002.jpg 0"), "line 4: expected"),
         (edit(ATTRIBUTES, "000002.jpg", "000001.jpg"), "lists 000001.jpg twice"),
         (edit(ATTRIBUTES, "000002.jpg", "100002.jpg"), "100002.jpg"),
-        (edit("identity_CelebA.txt", "000002.jpg 100", "000002.jpg"), "line 2: expected a picture and a number"),
+        (
+            edit("identity_CelebA.txt", "000002.jpg 100", "000002.jpg"),
+            "line 2: expected a picture and a number",
+        ),
         (edit("identity_CelebA.txt", "000002.jpg 100\n", ""), "has no row for 000002.jpg"),
         (cut_archive, "is no readable zip archive"),
         (lambda folder: (folder / "img_align_celeba.zip").write_bytes(b"PK"), "is no readable zip archive"),

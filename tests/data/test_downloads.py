@@ -23,7 +23,9 @@ from attr2face.errors import UserError
 
 @pytest.fixture
 def drip():
-    """A server that sends some bytes for every path but /next, and then a few more now and then, for ever; gives its URL."""
+    """A server that sends some bytes for every path but /next, and then a few more now and then, for ever;
+    gives its URL.
+    """
     with contextlib.ExitStack() as stack:
 
         def serve(begin: bytes, then: bytes) -> str:
@@ -58,7 +60,9 @@ def test_a_private_address_is_refused(web):
 @contextlib.contextmanager
 def proxy(handle):
     """A proxy that `handle` serves; gives its host and port."""
-    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), lambda connection, *_: handle(connection)) as server:
+    with socketserver.ThreadingTCPServer(
+        ("127.0.0.1", 0), lambda connection, *_: handle(connection)
+    ) as server:
         server.daemon_threads = True
         threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
         yield f"127.0.0.1:{server.server_address[1]}"
@@ -86,7 +90,9 @@ def test_tls_within_a_proxys_tls_is_read_and_cut_where_it_drips(tmp_path, monkey
     subprocess.run(make.split(), cwd=tmp_path, check=True, capture_output=True)
     server = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     server.load_cert_chain(tmp_path / "cert", tmp_path / "key")
-    inner = SimpleNamespace(wrap_bio=lambda incoming, outgoing, **_: server.wrap_bio(incoming, outgoing, server_side=True))
+    inner = SimpleNamespace(
+        wrap_bio=lambda incoming, outgoing, **_: server.wrap_bio(incoming, outgoing, server_side=True)
+    )
 
     def handle(connection):
         outer = server.wrap_socket(connection, server_side=True)
@@ -112,7 +118,17 @@ def test_tls_within_a_proxys_tls_is_read_and_cut_where_it_drips(tmp_path, monkey
 @pytest.mark.parametrize(
     "host",
     [
-        *("127.0.0.1", "127.0.0.1.", "127.1", "0x7f000001", "localhost", "localhost.", "[::1]", "[64:ff9b::7f00:1]", "10.0.0.1"),
+        *(
+            "127.0.0.1",
+            "127.0.0.1.",
+            "127.1",
+            "0x7f000001",
+            "localhost",
+            "localhost.",
+            "[::1]",
+            "[64:ff9b::7f00:1]",
+            "10.0.0.1",
+        ),
         "169.254.169.254",
     ],
 )
@@ -121,7 +137,10 @@ def test_a_private_address_is_refused_behind_a_proxy_too(web, monkeypatch, host)
     monkeypatch.setenv("no_proxy", "")
     with pytest.raises(Refused, match="private"):
         get(session(), f"http://{host}/1")
-    web.pages = {"http://example.org/1": (302, {"Location": f"http://{host}/1"}, b""), "http://example.org/2": (200, {}, b"here")}
+    web.pages = {
+        "http://example.org/1": (302, {"Location": f"http://{host}/1"}, b""),
+        "http://example.org/2": (200, {}, b"here"),
+    }
     with pytest.raises(Refused, match="private"):
         get(session(), "http://example.org/1")
     assert get(session(), "http://example.org/2").content == b"here"
@@ -199,7 +218,12 @@ def test_a_part_that_is_complete_is_finished(web, tmp_path):
 
 @pytest.mark.parametrize(
     ("part", "headers"),
-    [(b"a longer one", {}), (bytes(200), {}), (b"who", {"Content-Range": "bytes 0-4/5"}), (b"who", {"Content-Range": "none"})],
+    [
+        (b"a longer one", {}),
+        (bytes(200), {}),
+        (b"who", {"Content-Range": "bytes 0-4/5"}),
+        (b"who", {"Content-Range": "none"}),
+    ],
 )
 def test_a_part_that_does_not_fit_the_answer_is_begun_again(web, tmp_path, part, headers):
     web.pages = {"/file": (200, headers, b"whole")}
@@ -234,7 +258,9 @@ def test_a_changed_file_is_refused_and_removed(web, tmp_path, known):
         download(f"{web.url}/file", tmp_path / "file", 100, private=True).unlink()
     web.pages["/file"] = (200, {}, b"other")
     with pytest.raises(UserError, match="another file" if known == "given" else "file.sha256 has the first"):
-        download(f"{web.url}/file", tmp_path / "file", 100, checksum if known == "given" else None, private=True)
+        download(
+            f"{web.url}/file", tmp_path / "file", 100, checksum if known == "given" else None, private=True
+        )
     assert not [path for path in tmp_path.iterdir() if path.suffix != ".sha256"]
 
 

@@ -34,7 +34,9 @@ def test_eight_of_ten_people_are_for_training_and_the_seed_says_who():
 
 def test_a_share_of_the_people_is_kept_apart_with_all_their_pictures():
     people = np.repeat([f"person {i}" for i in range(40)], 3)
-    faces = Faces(Path("x"), [f"{i}.jpg" for i in range(120)], people, np.arange(120)[:, None] * np.ones(73), pubfig())
+    faces = Faces(
+        Path("x"), [f"{i}.jpg" for i in range(120)], people, np.arange(120)[:, None] * np.ones(73), pubfig()
+    )
     nets, judges = divided_by_person(faces, 0.25, 1)
     assert len(set(judges.people)) == 10
     assert len(nets.people) == 90
@@ -62,7 +64,10 @@ def test_columns_are_found_by_their_names(tmp_path):
         (["# comment", HEADER, "Ada Lovelace\tone" + 73 * "\t0.5"], "line 3"),
         (["# comment", HEADER.replace("Goatee", "Goat")], "Goatee"),
         (["# comment"], "no column"),
-        (["# comment", HEADER, "Ada Lovelace\t1" + 73 * "\t0.5"], "Ada_Lovelace_0001.jpg does not exist; .*restore"),
+        (
+            ["# comment", HEADER, "Ada Lovelace\t1" + 73 * "\t0.5"],
+            "Ada_Lovelace_0001.jpg does not exist; .*restore",
+        ),
     ],
 )
 def test_what_is_wrong_in_an_attribute_file_is_named(tmp_path, lines, part):

@@ -1,4 +1,6 @@
-"""A folder of one's own: pictures, a table, and heads if there are any; what is wrong with it is said before anything is made."""
+"""A folder of one's own: pictures, a table, and heads if there are any; what is wrong with it is said before
+anything is made.
+"""
 
 import csv
 import re
@@ -118,7 +120,13 @@ def test_zero_and_one_minus_one_and_one_and_scores_say_the_same(folder):
 
 
 def test_each_attribute_has_a_head_of_its_own_unless_there_is_a_table_of_heads(folder):
-    assert [head.name for head in faces_of(folder).attributes.heads] == ["Male", "Black_Hair", "Blond_Hair", "Eyeglasses", "Smiling"]
+    assert [head.name for head in faces_of(folder).attributes.heads] == [
+        "Male",
+        "Black_Hair",
+        "Blond_Hair",
+        "Eyeglasses",
+        "Smiling",
+    ]
     written("heads.csv", "head,attributes\nhair,blond hair; Black_Hair\nsmile,Smiling\n")(folder)
     faces = faces_of(folder)
     assert faces.attributes.names == ("blond hair", "Black_Hair", "Smiling")
@@ -126,7 +134,10 @@ def test_each_attribute_has_a_head_of_its_own_unless_there_is_a_table_of_heads(f
     assert (faces.scores == table[["Blond Hair", "Black Hair", "Smiling"]].to_numpy()).all()
     with pytest.raises(UserError, match="exclude each other"):
         faces.attributes.parse("Black Hair, Blond Hair")
-    assert "note: heads.csv leaves out the columns Male, Eyeglasses; add them to a head if they are to be used" in findings(folder)
+    assert (
+        "note: heads.csv leaves out the columns Male, Eyeglasses; add them to a head if they are to be used"
+        in findings(folder)
+    )
 
 
 def test_a_table_may_be_separated_by_tabs_and_name_its_columns_in_any_case(folder):
@@ -160,17 +171,23 @@ def test_the_middle_of_a_picture_is_used_upright(tmp_path):
 
 def test_a_folder_becomes_a_face(made, weights, tmp_path):
     small = {**SMALL, "dataset": str(made), "weights": weights, "epochs": 1, "eigenfaces": 10}
-    printed = succeed("generate", "Male,!Smiling,Black Hair:1.5", store=tmp_path, out=tmp_path / "face.png", **small)
+    printed = succeed(
+        "generate", "Male,!Smiling,Black Hair:1.5", store=tmp_path, out=tmp_path / "face.png", **small
+    )
     assert re.findall(r"^(Male|Black Hair|Smiling) ", printed, re.M) == ["Male", "Black Hair", "Smiling"]
     with Image.open(tmp_path / "face.png") as face:
         assert face.size == (256, 256)
     database = FaceDatabase.open(Steps(small, tmp_path).lmdb.made())
     assert database.attributes == faces_of(made).attributes
-    says(attr2face("generate", "Bald", store=tmp_path, **small), "unknown attribute 'Bald'; did you mean Male")
+    says(
+        attr2face("generate", "Bald", store=tmp_path, **small), "unknown attribute 'Bald'; did you mean Male"
+    )
 
 
 def test_the_usual_request_is_of_the_folders_own_attributes(folder, tmp_path):
-    assert parse(["generate", f"DATASET={folder}", f"STORE={tmp_path}"]).sets == [["Male", "Smiling", "Eyeglasses"]]
+    assert parse(["generate", f"DATASET={folder}", f"STORE={tmp_path}"]).sets == [
+        ["Male", "Smiling", "Eyeglasses"]
+    ]
     edit("Male,Black Hair,Blond Hair,Eyeglasses,Smiling", "a,b,c,d,e")(folder)
     assert parse(["generate", f"DATASET={folder}", f"STORE={tmp_path}"]).sets == [["a", "b"]]
 
@@ -222,12 +239,21 @@ def test_a_photograph_is_cut_out_as_the_pictures_of_the_folder_are(folder, tmp_p
 
 BROKEN = {
     "no table": (removed("attributes.csv"), "attributes.csv does not exist; a folder of faces needs it"),
-    "two tables": (written("attributes.tsv", "file\tMale\n"), "has attributes.csv and attributes.tsv; remove or rename one"),
-    "a table in another encoding": (written("attributes.csv", "file,Größe\n".encode("utf-16")), "is not a UTF-8 text"),
+    "two tables": (
+        written("attributes.tsv", "file\tMale\n"),
+        "has attributes.csv and attributes.tsv; remove or rename one",
+    ),
+    "a table in another encoding": (
+        written("attributes.csv", "file,Größe\n".encode("utf-16")),
+        "is not a UTF-8 text",
+    ),
     "an empty table": (written("attributes.csv", ""), "has no column file in its first line"),
     "semicolons": (edit(",", ";", -1), "call the column of pictures so, with commas between columns"),
     "no column of pictures": (edit("file,", "name,"), "has no column file"),
-    "no attribute": (written("attributes.csv", "file,person\n00.png,Ada\n"), "has no attribute in its first line"),
+    "no attribute": (
+        written("attributes.csv", "file,person\n00.png,Ada\n"),
+        "has no attribute in its first line",
+    ),
     "a column twice": (edit("Smiling", "male"), "has the column 'male' twice"),
     "a column without a name": (edit("Eyeglasses", ""), "column 6 has no name"),
     "a name that a request could not have": (edit("Eyeglasses", "a:b"), "attribute 'a:b' cannot be a name"),
@@ -238,26 +264,71 @@ BROKEN = {
     "a row twice": (edit("02.png", "./01.png"), "line 4: 01.png is in line 3, too"),
     "a row without a picture": (edit("02.png", ""), "line 4: '' is no file in the folder"),
     "a picture elsewhere": (edit("02.png", "../02.png"), "line 4: '../02.png' is no file in the folder"),
-    "a picture by its absolute path": (edit("02.png", "/02.png"), "line 4: '/02.png' is no file in the folder"),
+    "a picture by its absolute path": (
+        edit("02.png", "/02.png"),
+        "line 4: '/02.png' is no file in the folder",
+    ),
     "a missing picture": (removed("02.png"), "02.png does not exist"),
     "a page in place of a picture": (written("02.png", "<html>"), "02.png is not a readable image"),
-    "half a picture": (lambda folder: (folder / "02.png").write_bytes((folder / "02.png").read_bytes()[:900]), "02.png is not a readable"),
+    "half a picture": (
+        lambda folder: (folder / "02.png").write_bytes((folder / "02.png").read_bytes()[:900]),
+        "02.png is not a readable",
+    ),
     "an empty picture": (written("02.png", ""), "02.png is not a readable image"),
-    "a row without a person": (edit("02.png,person 0", "02.png,"), "line 4: no person; name whom the picture shows"),
-    "a word for a score": (column("Smiling", lambda i: "yes" if i == 2 else 1), "line 4: 'yes' is no score of Smiling; write 0 or 1"),
+    "a row without a person": (
+        edit("02.png,person 0", "02.png,"),
+        "line 4: no person; name whom the picture shows",
+    ),
+    "a word for a score": (
+        column("Smiling", lambda i: "yes" if i == 2 else 1),
+        "line 4: 'yes' is no score of Smiling; write 0 or 1",
+    ),
     "no score": (column("Smiling", lambda i: "" if i == 2 else 1), "line 4: '' is no score of Smiling"),
-    "a score that is no number": (column("Smiling", lambda i: "nan" if i == 2 else 1), "line 4: 'nan' is no score of Smiling"),
-    "a score out of range": (column("Smiling", lambda i: 1e9 if i == 2 else -1), "line 4: '1000000000.0' is no score of Smiling"),
-    "probabilities": (column("Smiling", lambda i: i / 35), "the scores of Smiling go from 0 to 1, and none is below 0"),
-    "an unknown split": (column("split", lambda i: "dev"), "line 2: 'dev' is no split; write train, val, test"),
+    "a score that is no number": (
+        column("Smiling", lambda i: "nan" if i == 2 else 1),
+        "line 4: 'nan' is no score of Smiling",
+    ),
+    "a score out of range": (
+        column("Smiling", lambda i: 1e9 if i == 2 else -1),
+        "line 4: '1000000000.0' is no score of Smiling",
+    ),
+    "probabilities": (
+        column("Smiling", lambda i: i / 35),
+        "the scores of Smiling go from 0 to 1, and none is below 0",
+    ),
+    "an unknown split": (
+        column("split", lambda i: "dev"),
+        "line 2: 'dev' is no split; write train, val, test",
+    ),
     "nobody for training": (column("split", lambda i: "test"), "no row has the split train"),
-    "a person in two splits": (column("split", lambda i: "val" if i == 2 else "train"), "person 0 is in the splits train and val"),
-    "a table of heads without its columns": (written("heads.csv", "Male\nSmiling\n"), "heads.csv is no table of heads"),
-    "a folder for a table of heads": (lambda folder: (folder / "heads.csv").mkdir(), "heads.csv is no table of heads"),
-    "a head of an unknown attribute": (written("heads.csv", "head,attributes\nsex,Female\n"), "'Female', which is no column"),
-    "a head of no attribute": (written("heads.csv", "head,attributes\nwho,person\n"), "has the attribute 'person', which is no column"),
-    "heads with numbers": (written("heads.csv", "head,attributes\n1,Male\n"), "head 1 has a number for a name"),
-    "an attribute in two heads": (written("heads.csv", "head,attributes\na,Male\nb,Male\n"), "has the attribute 'male' twice"),
+    "a person in two splits": (
+        column("split", lambda i: "val" if i == 2 else "train"),
+        "person 0 is in the splits train and val",
+    ),
+    "a table of heads without its columns": (
+        written("heads.csv", "Male\nSmiling\n"),
+        "heads.csv is no table of heads",
+    ),
+    "a folder for a table of heads": (
+        lambda folder: (folder / "heads.csv").mkdir(),
+        "heads.csv is no table of heads",
+    ),
+    "a head of an unknown attribute": (
+        written("heads.csv", "head,attributes\nsex,Female\n"),
+        "'Female', which is no column",
+    ),
+    "a head of no attribute": (
+        written("heads.csv", "head,attributes\nwho,person\n"),
+        "has the attribute 'person', which is no column",
+    ),
+    "heads with numbers": (
+        written("heads.csv", "head,attributes\n1,Male\n"),
+        "head 1 has a number for a name",
+    ),
+    "an attribute in two heads": (
+        written("heads.csv", "head,attributes\na,Male\nb,Male\n"),
+        "has the attribute 'male' twice",
+    ),
 }
 
 
@@ -270,7 +341,9 @@ def test_a_broken_folder_is_one_sentence_and_nothing_is_written(folder, tmp_path
         Steps({"dataset": folder, "judge_share": 0.05}, store).lmdb.made()
     assert part in str(raised.value)
     assert "\n" not in str(raised.value)
-    assert not [path for path in store.rglob("*") if path.is_file() and path.parent.name not in (".locks", ".hashes")]
+    assert not [
+        path for path in store.rglob("*") if path.is_file() and path.parent.name not in (".locks", ".hashes")
+    ]
     assert sorted((path.name, path.stat().st_mtime_ns) for path in folder.iterdir()) == before
     try:
         said = findings(folder)
@@ -282,18 +355,26 @@ def test_a_broken_folder_is_one_sentence_and_nothing_is_written(folder, tmp_path
 def test_describe_ends_with_status_0_or_2(folder, tmp_path):
     printed = succeed("describe", folder, store=tmp_path)
     assert "36 pictures of 12 people; Male " in printed
-    assert printed.splitlines()[-1] == f"{folder} can be used: make generate 'DATASET={folder}' ATTRS=Male,Smiling,Eyeglasses"
+    assert (
+        printed.splitlines()[-1]
+        == f"{folder} can be used: make generate 'DATASET={folder}' ATTRS=Male,Smiling,Eyeglasses"
+    )
     for i in (3, 4):
         (folder / f"{i:02d}.png").unlink()
     edit("20.png", "../20.png")(folder)
     done = attr2face("describe", dataset=folder, store=tmp_path)
     says(done, f"{folder} cannot be used as it is; mend the errors above (3)")
     errors = [line for line in done.stdout.splitlines() if line.startswith("error: ")]
-    assert [part in line for part, line in zip(("../20.png", "03.png", "04.png"), errors, strict=True)] == [True] * 3
+    assert [part in line for part, line in zip(("../20.png", "03.png", "04.png"), errors, strict=True)] == [
+        True
+    ] * 3
 
 
 def test_describe_refuses_what_has_no_effect(folder, tmp_path):
-    assert parse(["describe", str(folder), f"DATASET={folder}", f"STORE={tmp_path}"]).steps.dataset.root == folder
+    assert (
+        parse(["describe", str(folder), f"DATASET={folder}", f"STORE={tmp_path}"]).steps.dataset.root
+        == folder
+    )
     for words, part in (
         ([str(folder), "DATASET=lfw"], "DATASET=lfw cannot be described at once"),
         ([str(folder), "OUT=a.png"], "OUT=a.png has no effect on describe"),

@@ -27,7 +27,9 @@ def test_another_size_and_grey_images_become_what_is_wanted(tmp_path):
     assert (image == 77).all()
 
 
-@pytest.mark.parametrize(("name", "kind"), [("a.png", "<u2"), ("a.tif", "<u2"), ("b.tif", "<i4"), ("a.pgm", "<u2")])
+@pytest.mark.parametrize(
+    ("name", "kind"), [("a.png", "<u2"), ("a.tif", "<u2"), ("b.tif", "<i4"), ("a.pgm", "<u2")]
+)
 def test_16_bits_of_grey_become_8(tmp_path, name, kind):
     grey = np.linspace(0, 65535, 64).reshape(8, 8).astype(kind)
     Image.fromarray(grey).save(tmp_path / name)
@@ -54,7 +56,13 @@ def test_images_come_in_the_order_of_their_paths(tmp_path):
 
 @pytest.mark.parametrize(
     ("content", "part"),
-    [("missing", "restore"), *((content, "replace") for content in ("html", "truncated", "empty", "bomb", "long text", "odd header"))],
+    [
+        ("missing", "restore"),
+        *(
+            (content, "replace")
+            for content in ("html", "truncated", "empty", "bomb", "long text", "odd header")
+        ),
+    ],
 )
 def test_what_is_no_whole_image_is_named(tmp_path, content, part):
     path = tmp_path / "a.jpg"
@@ -68,7 +76,9 @@ def test_what_is_no_whole_image_is_named(tmp_path, content, part):
         text.add_text("Comment", "x" * 3_000_000, zip=True)
         Image.fromarray(pixels(0)).save(path, "PNG", pnginfo=text)
     elif content != "missing":
-        path.write_bytes({"html": b"<html>not found</html>", "empty": b"", "odd header": b"P6\nwide 8\n255\n"}[content])
+        path.write_bytes(
+            {"html": b"<html>not found</html>", "empty": b"", "odd header": b"P6\nwide 8\n255\n"}[content]
+        )
     with pytest.raises(UserError, match=part) as raised:
         read_image(path, 8)
     assert str(path) in str(raised.value)

@@ -15,7 +15,14 @@ from attr2face.data.alignment import Frame
 from attr2face.data.database import FaceDatabase
 from attr2face.data.faces import Faces, image_path
 from attr2face.data.images import read_image, read_whole
-from attr2face.data.landmarks import COLUMNS, align_photograph, find_landmarks, landmarks_in, with_landmarks, write_found
+from attr2face.data.landmarks import (
+    COLUMNS,
+    align_photograph,
+    find_landmarks,
+    landmarks_in,
+    with_landmarks,
+    write_found,
+)
 from attr2face.data.places import pictures_at
 from attr2face.data.readers import read_faces
 from attr2face.datasets import dataset_of
@@ -32,7 +39,9 @@ LIST = f"2\n{' '.join(COLUMNS)}\n000001.jpg 30 40 60 41 45 60 33 80 58 79\n00000
 
 def faces_of(*names: str, root: Path = Path()) -> Faces:
     people = np.array([f"person {i}" for i in range(len(names))])
-    return Faces(root, list(names), people, np.zeros((len(names), 73), np.float32), pubfig(), eyes=(0.32, 0.46))
+    return Faces(
+        root, list(names), people, np.zeros((len(names), 73), np.float32), pubfig(), eyes=(0.32, 0.46)
+    )
 
 
 def table(folder: Path, text: str) -> Path:
@@ -42,7 +51,9 @@ def table(folder: Path, text: str) -> Path:
 
 
 def bright(picture: np.ndarray) -> np.ndarray:
-    """A finder for tests: eyes left and right of the brightest pixel's row and column, none in a dark picture."""
+    """A finder for tests: eyes left and right of the brightest pixel's row and column, none in a dark
+    picture.
+    """
     if picture.max() < 100:
         return np.full((5, 2), np.nan)
     y, x = np.unravel_index(picture[..., 0].argmax(), picture.shape[:2])
@@ -69,7 +80,9 @@ def test_celebas_list_gives_five_points(tmp_path):
 @pytest.mark.parametrize("header", ["", f"file,{','.join(COLUMNS)}\n", f"picture,{','.join(COLUMNS)}\n"])
 def test_a_csv_gives_them_by_path_or_by_the_files_name(tmp_path, header):
     text = f"{header}lfw/A_B/A_B_0001.jpg,{NUMBERS}\nA_B_0002.jpg,1.5,2,3.5,4,,,,,,\nA_B_0003.jpg,,,,,,,,,,\n"
-    found = landmarks_in(table(tmp_path, text), faces_of(*(str(image_path(Path("lfw"), "A B", k)) for k in (1, 2, 3))))
+    found = landmarks_in(
+        table(tmp_path, text), faces_of(*(str(image_path(Path("lfw"), "A B", k)) for k in (1, 2, 3)))
+    )
     assert found[0, 4].tolist() == [58, 79]
     assert found[1, :2].tolist() == [[1.5, 2], [3.5, 4]]
     assert np.isnan(found[1, 2:]).all()
@@ -114,7 +127,11 @@ def test_what_is_wrong_with_a_table_is_named(tmp_path, text):
 
 def test_what_is_no_table_is_named(tmp_path):
     (tmp_path / "picture.jpg").write_bytes(bytes(range(256)))
-    for path, part in ((tmp_path / "none.csv", "does not exist"), (tmp_path, "is a folder"), (tmp_path / "picture.jpg", "is not a text")):
+    for path, part in (
+        (tmp_path / "none.csv", "does not exist"),
+        (tmp_path, "is a folder"),
+        (tmp_path / "picture.jpg", "is not a text"),
+    ):
         with pytest.raises(UserError, match=part) as raised:
             landmarks_in(path, faces_of("a.jpg"))
         assert str(path) in str(raised.value)
@@ -228,7 +245,11 @@ def test_a_dataset_is_aligned_from_its_pictures_to_its_lmdbs(askew, tmp_path):
     assert len(missing) < PEOPLE / 2
     printed = succeed("lmdb", store=tmp_path, **given)
     assert "are used unaligned (UNALIGNED=keep)" in printed
-    database, frame, shown = FaceDatabase.open(steps.lmdb.path), Frame(dataset_of("lfw").eyes, 88, 8), read_faces(root, dataset_of("lfw"))
+    database, frame, shown = (
+        FaceDatabase.open(steps.lmdb.path),
+        Frame(dataset_of("lfw").eyes, 88, 8),
+        read_faces(root, dataset_of("lfw")),
+    )
     found, errors = landmarks_in(folder / "landmarks.csv", shown), []
     for image, person in zip(database.images(range(len(database.people))), database.people, strict=True):
         number = shown.people.tolist().index(person)
@@ -256,12 +277,19 @@ def test_celebas_own_list_is_used_where_it_is(tmp_path):
         rows.append(" ".join(map(str, [name, *points])))
     write_lists(root, names, np.random.default_rng(0).random((12, 40)) < 0.5, list(range(12)))
     (root / "Anno").mkdir()
-    (root / "Anno" / "list_landmarks_align_celeba.txt").write_text("\n".join(["12", " ".join(COLUMNS), *rows]) + "\n")
+    (root / "Anno" / "list_landmarks_align_celeba.txt").write_text(
+        "\n".join(["12", " ".join(COLUMNS), *rows]) + "\n"
+    )
     given = {"dataset": "celeba", "celeba_root": root, "align": "1"}
     aligned, plain = (Steps({**given, "align": align}, tmp_path / "store") for align in (1, 0))
     assert "landmarks" not in plain.lmdb.inputs
     folder = aligned.landmarks.made()
-    assert (folder / "landmarks.csv").read_text().splitlines()[1].startswith(f"{names[0]},{float(rows[0].split()[1]):.2f}")
+    assert (
+        (folder / "landmarks.csv")
+        .read_text()
+        .splitlines()[1]
+        .startswith(f"{names[0]},{float(rows[0].split()[1]):.2f}")
+    )
     assert (aligned.lmdb.made() / "mean.npy").read_bytes() != (plain.lmdb.made() / "mean.npy").read_bytes()
     assert aligned.lmdb.path != plain.lmdb.path
     assert "table" not in Steps({**given, "detector": tmp_path}, tmp_path / "store").landmarks.inputs
@@ -273,9 +301,18 @@ def test_what_cannot_be_aligned_is_said_in_a_sentence(askew, tmp_path):
     says(attr2face("align", **given), "ALIGN=no aligns nothing")
     says(attr2face("align", align=1, store=tmp_path), "rendered faces are drawn in place", "DATASET=lfw")
     says(attr2face("lmdb", **given, detector=root), "DETECTOR=", "has no effect without ALIGN=1")
-    says(attr2face("lmdb", **given, align=1, detector=root, landmarks=root / "x.csv"), "DETECTOR=", "LANDMARKS=", "leave one out")
+    says(
+        attr2face("lmdb", **given, align=1, detector=root, landmarks=root / "x.csv"),
+        "DETECTOR=",
+        "LANDMARKS=",
+        "leave one out",
+    )
     says(attr2face("align", **given, align=1, detector=root), "det1.prototxt does not exist", "set DETECTOR")
-    says(attr2face("align", **given, align=1, landmarks=root / "x.csv"), "x.csv does not exist", "set LANDMARKS")
+    says(
+        attr2face("align", **given, align=1, landmarks=root / "x.csv"),
+        "x.csv does not exist",
+        "set LANDMARKS",
+    )
     assert not list(tmp_path.glob("lfw-mini/*"))
 
 
@@ -286,9 +323,9 @@ def test_a_photograph_is_aligned_for_nets_of_rendered_faces_without_training_oth
     plain = Steps({"photo": tmp_path / "me.png"}, tmp_path / "store")
     assert steps.lmdb.key == plain.lmdb.key
     assert steps.edited({"Smiling": True}).key != plain.edited({"Smiling": True}).key
-    assert {name: step.key for name, step in steps.edited({"Smiling": True}).inputs.items() if name != "photo"} == {
-        name: step.key for name, step in plain.edited({"Smiling": True}).inputs.items() if name != "photo"
-    }
+    assert {
+        name: step.key for name, step in steps.edited({"Smiling": True}).inputs.items() if name != "photo"
+    } == {name: step.key for name, step in plain.edited({"Smiling": True}).inputs.items() if name != "photo"}
     picture = read_image(steps.photograph.made() / "photograph.png", 92)
     wanted = Frame(dataset_of("synthetic").eyes, 88, 4).aligned(image, as_landmarks(eyes))
     assert np.abs(picture[20:70, 20:70].astype(int) - wanted[20:70, 20:70]).mean() < 20

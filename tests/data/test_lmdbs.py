@@ -32,7 +32,10 @@ def jpeg(steps) -> FaceDatabase:
 
 def test_lmdbs_are_in_lockstep_with_the_index_and_the_images(steps, database):
     index = pd.read_csv(database.folder / "index.csv")
-    images, labels = (lmdb.open(str(database.folder / f"train_{kind}"), readonly=True, lock=False) for kind in ("images", "labels"))
+    images, labels = (
+        lmdb.open(str(database.folder / f"train_{kind}"), readonly=True, lock=False)
+        for kind in ("images", "labels")
+    )
     people = sorted(set(database.people[:36]))
     with images.begin() as image_transaction, labels.begin() as label_transaction:
         assert image_transaction.stat()["entries"] == label_transaction.stat()["entries"] == 36
@@ -40,7 +43,9 @@ def test_lmdbs_are_in_lockstep_with_the_index_and_the_images(steps, database):
             key = f"{record:08d}".encode()
             datum = caffe_pb2.Datum.FromString(image_transaction.get(key))
             blob = np.frombuffer(datum.data, np.uint8).reshape(datum.channels, datum.height, datum.width)
-            assert (blob == read_image(steps.faces.made() / index["path"][record], 92).transpose(2, 0, 1)[::-1]).all()
+            assert (
+                blob == read_image(steps.faces.made() / index["path"][record], 92).transpose(2, 0, 1)[::-1]
+            ).all()
             values = caffe_pb2.Datum.FromString(label_transaction.get(key)).float_data
             assert list(values) == [*database.labels[record].tolist(), people.index(database.people[record])]
 
@@ -58,13 +63,19 @@ def test_images_are_resized_to_what_the_model_wants(still):
 
 
 def test_an_attribute_file_without_images_is_refused(tmp_path):
-    (tmp_path / "attributes.txt").write_text("# comment\n" + "\t".join(["#", "person", "imagenum", *pubfig().names]) + "\n")
+    (tmp_path / "attributes.txt").write_text(
+        "# comment\n" + "\t".join(["#", "person", "imagenum", *pubfig().names]) + "\n"
+    )
     with pytest.raises(UserError, match="no training people"):
-        build_lmdbs(read_faces(tmp_path, dataset_of("synthetic")), "synthetic", STILL, STILL_DATABASE, 1, tmp_path)
+        build_lmdbs(
+            read_faces(tmp_path, dataset_of("synthetic")), "synthetic", STILL, STILL_DATABASE, 1, tmp_path
+        )
 
 
 def test_a_broken_image_is_named(tmp_path):
-    faces = Faces(tmp_path, ["a.jpg", "b.jpg"], np.array(["Ada", "Bob"]), np.zeros((2, 73), np.float32), pubfig())
+    faces = Faces(
+        tmp_path, ["a.jpg", "b.jpg"], np.array(["Ada", "Bob"]), np.zeros((2, 73), np.float32), pubfig()
+    )
     for path in faces.paths:
         (tmp_path / path).write_bytes(b"<html>not found</html>")
     (tmp_path / "out").mkdir()
@@ -72,7 +83,10 @@ def test_a_broken_image_is_named(tmp_path):
         build_lmdbs(faces, "synthetic", STILL, Database(), 1, tmp_path / "out")
 
 
-@pytest.mark.parametrize(("error", "kept"), [(WorkersError("a worker is not fit"), True), (UserError("a picture is broken"), False)])
+@pytest.mark.parametrize(
+    ("error", "kept"),
+    [(WorkersError("a worker is not fit"), True), (UserError("a picture is broken"), False)],
+)
 def test_what_is_written_is_kept_if_workers_are_at_fault(error, kept, steps, monkeypatch, tmp_path):
     def failing(*_: object) -> None:
         raise error
@@ -80,13 +94,23 @@ def test_what_is_written_is_kept_if_workers_are_at_fault(error, kept, steps, mon
     monkeypatch.setattr(lmdbs, "_write_split", failing)
     (tmp_path / "train_done.npz").touch()
     with pytest.raises(UserError, match=str(error)):
-        build_lmdbs(read_faces(steps.faces.made(), dataset_of("synthetic")), "synthetic", MINI, Database(), 1, tmp_path)
+        build_lmdbs(
+            read_faces(steps.faces.made(), dataset_of("synthetic")),
+            "synthetic",
+            MINI,
+            Database(),
+            1,
+            tmp_path,
+        )
     assert (tmp_path / "train_done.npz").exists() == kept
 
 
 def test_jpeg_datums_are_near_the_raw_images(database, jpeg):
     rows = range(0, 48, 5)
-    differences = [np.abs(raw.astype(int) - read) for raw, read in zip(database.images(rows), jpeg.images(rows), strict=True)]
+    differences = [
+        np.abs(raw.astype(int) - read)
+        for raw, read in zip(database.images(rows), jpeg.images(rows), strict=True)
+    ]
     assert 0 < np.mean(differences) < 4
     assert (database.labels == jpeg.labels).all()
     assert (database.people == jpeg.people).all()
@@ -103,6 +127,9 @@ def test_caffe_decodes_jpeg_datums_as_pil_does(jpeg, tmp_path):
 
 
 def test_pretraining_on_jpeg_datums_begins_with_the_loss_on_raw_images(steps):
-    raw, jpeg = (pd.read_csv(some.pretrained.made() / "loss.csv")["loss"] for some in (steps, steps.varied(encoded=True)))
+    raw, jpeg = (
+        pd.read_csv(some.pretrained.made() / "loss.csv")["loss"]
+        for some in (steps, steps.varied(encoded=True))
+    )
     assert len(raw) == len(jpeg) > 1
     assert raw[0] == pytest.approx(jpeg[0], abs=0.05)

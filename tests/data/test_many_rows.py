@@ -48,7 +48,9 @@ def write_celeba(folder: Path, shown: list[list[str]]) -> None:
 def write_table(folder: Path, shown: list[list[str]]) -> None:
     with (folder / "attributes.csv").open("w") as file:
         file.write(f"file,person,{','.join(NAMES)}\n")
-        file.writelines(f"pictures/{i:06d}.jpg,person {i},{','.join(shown[i % BLOCK])}\n" for i in range(ROWS))
+        file.writelines(
+            f"pictures/{i:06d}.jpg,person {i},{','.join(shown[i % BLOCK])}\n" for i in range(ROWS)
+        )
 
 
 @pytest.mark.parametrize("write", [write_celeba, write_table])

@@ -55,7 +55,9 @@ def test_blobs_beyond_black_and_white_are_clipped():
 def test_lmdb_extraction_and_generation_give_the_net_the_same_blob(steps, weights, tmp_path):
     database = FaceDatabase.open(steps.lmdb.made())
     row = database.rows("val")[0]
-    (tmp_path / "net.prototxt").write_text(prototxt.train_val(MINI, TrainingData(database.folder, MINI.batch)))
+    (tmp_path / "net.prototxt").write_text(
+        prototxt.train_val(MINI, TrainingData(database.folder, MINI.batch))
+    )
     net = caffe.Net(str(tmp_path / "net.prototxt"), caffe.TEST)
     net._forward(0, 0)
     from_lmdb = net.blobs["data"].data[0].copy()

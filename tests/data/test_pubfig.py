@@ -54,9 +54,14 @@ def test_every_kind_of_answer_has_its_place_in_the_table(web, tmp_path, monkeypa
         "/13": (200, {}, b"\xff\xd8 torn"),
     }
     bodies = {4: big, 9: html, 10: bomb(), 13: b"\xff\xd8 torn"}
-    entries = [entry(web, n, bodies.get(n, good), (500, 0, 600, 100) if n == 11 else (20, 10, 50, 40)) for n in range(1, 14)]
+    entries = [
+        entry(web, n, bodies.get(n, good), (500, 0, 600, 100) if n == 11 else (20, 10, 50, 40))
+        for n in range(1, 14)
+    ]
     table = download_images(entries, tmp_path, pause=0, private=True)
-    log = pd.read_csv(tmp_path / "downloads.csv", names=["person", "number", "outcome"]).set_index("number")["outcome"]
+    log = pd.read_csv(tmp_path / "downloads.csv", names=["person", "number", "outcome"]).set_index("number")[
+        "outcome"
+    ]
     assert log.to_dict() == {
         1: "downloaded",
         2: "status 404",
@@ -73,7 +78,10 @@ def test_every_kind_of_answer_has_its_place_in_the_table(web, tmp_path, monkeypa
         13: "not an image",
     }
     assert table["downloaded"] == 2
-    assert sorted(path.name for path in (tmp_path / "images").rglob("*.jpg")) == ["Ada_Lovelace_0001.jpg", "Ada_Lovelace_0007.jpg"]
+    assert sorted(path.name for path in (tmp_path / "images").rglob("*.jpg")) == [
+        "Ada_Lovelace_0001.jpg",
+        "Ada_Lovelace_0007.jpg",
+    ]
 
 
 def test_a_face_is_cut_out_with_a_margin(web, tmp_path):
@@ -98,24 +106,38 @@ def test_a_second_run_asks_only_for_what_may_still_be_had(web, tmp_path):
 
 def test_broken_rows_have_outcomes_and_are_not_met_again(web, tmp_path):
     good = photograph()
-    web.pages = {"/1": (200, {"Content-Length": f"{len(good)}, 5"}, good), "/2": (200, {}, good), "/4": (200, {}, good)}
+    web.pages = {
+        "/1": (200, {"Content-Length": f"{len(good)}, 5"}, good),
+        "/2": (200, {}, good),
+        "/4": (200, {}, good),
+    }
     entries = [entry(web, n, good) for n in (1, 2, 3, 4, 5)]
     entries[1] = replace(entries[1], rect=(0, 0, 10**400, 10**400))
     entries[2] = replace(entries[2], url="http://[broken")
     entries[4] = replace(entries[4], url="ftp://127.0.0.1/a.jpg")
     for _ in range(2):
         table = download_images(entries, tmp_path, pause=0, private=True)
-        assert table.to_dict() == {"broken URL": 2, "broken headers": 1, "rectangle outside": 1, "downloaded": 1}
+        assert table.to_dict() == {
+            "broken URL": 2,
+            "broken headers": 1,
+            "rectangle outside": 1,
+            "downloaded": 1,
+        }
         assert sorted(path for path, _ in web.asked) == ["/1", "/2", "/4"]
 
 
 def test_a_dead_host_is_left_alone_until_the_next_run(web, tmp_path):
     dead = [replace(entry(web, n, b""), url=f"http://127.0.0.1:1/{n}") for n in range(9)]
     for _ in range(2):
-        assert download_images(dead, tmp_path, private=True).to_dict() == {"host is silent": 7, "no connection": 2}
+        assert download_images(dead, tmp_path, private=True).to_dict() == {
+            "host is silent": 7,
+            "no connection": 2,
+        }
 
 
-def test_images_that_never_come_do_not_keep_those_behind_them_from_being_asked_for(web, tmp_path, monkeypatch):
+def test_images_that_never_come_do_not_keep_those_behind_them_from_being_asked_for(
+    web, tmp_path, monkeypatch
+):
     monkeypatch.setattr(pubfig, "MAX_SECONDS", 0.1)
     good = photograph()
     web.pages = {f"/{n}": (200, {"slow": "0.3"}, bytes(9999)) for n in range(4)} | {"/4": (200, {}, good)}
@@ -126,10 +148,16 @@ def test_images_that_never_come_do_not_keep_those_behind_them_from_being_asked_f
 
 
 def test_a_host_that_sends_to_a_dead_one_is_not_silent(web, tmp_path):
-    web.pages = {f"/{n}": (302, {"Location": url}, b"") for n, url in enumerate(["http://localhost:1/", "http://[broken"])}
+    web.pages = {
+        f"/{n}": (302, {"Location": url}, b"")
+        for n, url in enumerate(["http://localhost:1/", "http://[broken"])
+    }
     web.pages["/2"] = (200, {}, photograph())
     entries = [entry(web, n, photograph()) for n in range(3)]
-    assert download_images(entries, tmp_path, pause=0, private=True).to_dict() == {"no connection": 2, "downloaded": 1}
+    assert download_images(entries, tmp_path, pause=0, private=True).to_dict() == {
+        "no connection": 2,
+        "downloaded": 1,
+    }
 
 
 def test_a_private_address_is_not_asked(web, tmp_path):
@@ -154,7 +182,11 @@ def test_a_wrong_row_of_the_index_is_named_and_a_torn_last_one_left_out(tmp_path
     index.write_text("# PubFig\n" + row + row[:30])
     assert len(read_index(index)) == 1
     assert "line 3" in capsys.readouterr().err
-    for wrong in (row.replace("Ada Lovelace", "../Ada"), row.replace("\t1\t", f"\t{'1' * 300}\t"), row.replace("1,2", "3,2")):
+    for wrong in (
+        row.replace("Ada Lovelace", "../Ada"),
+        row.replace("\t1\t", f"\t{'1' * 300}\t"),
+        row.replace("1,2", "3,2"),
+    ):
         index.write_text(wrong)
         with pytest.raises(UserError, match="line 1"):
             read_index(index)

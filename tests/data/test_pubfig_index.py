@@ -1,4 +1,6 @@
-"""PubFig's whole development index, against a server on 127.0.0.1 that answers 41 kinds of odd and wrong things, and three right ones."""
+"""PubFig's whole development index, against a server on 127.0.0.1 that answers 41 kinds of odd and wrong
+things, and three right ones.
+"""
 
 import contextlib
 import gzip
@@ -162,10 +164,13 @@ def test_of_the_whole_index_nothing_is_lost_whatever_hosts_answer(tmp_path, monk
     entries = [replace(entry, md5=md5, rect=(10, 5, 30, 25)) for entry in read_index(INDEX)]
     hosts = sorted({urlsplit(entry.url).hostname for entry in entries})
     dead = set(rng.choice(hosts, len(hosts) * 4 // 5, replace=False))
-    chance = np.array([0.5 if kind in RIGHTS else 0.1 if kind in SLOW else 0.3 if kind[1] else 1 for kind in KINDS])
+    chance = np.array(
+        [0.5 if kind in RIGHTS else 0.1 if kind in SLOW else 0.3 if kind[1] else 1 for kind in KINDS]
+    )
     drawn = [KINDS[i] for i in rng.choice(len(KINDS), len(entries), p=chance / chance.sum())]
     kinds = {
-        asked_for(entry.url): DEAD if urlsplit(entry.url).hostname in dead else kind for entry, kind in zip(entries, drawn, strict=True)
+        asked_for(entry.url): DEAD if urlsplit(entry.url).hostname in dead else kind
+        for entry, kind in zip(entries, drawn, strict=True)
     }
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     with serving(kinds) as url:
@@ -181,5 +186,7 @@ def test_of_the_whole_index_nothing_is_lost_whatever_hosts_answer(tmp_path, monk
     for entry in entries:
         assert outcomes[entry.key] in (kinds[asked_for(entry.url)][2], "host is silent")
         assert image_path(tmp_path / "images", *entry.key).exists() == (outcomes[entry.key] == "downloaded")
-    asked = Counter(urlsplit(entry.url).hostname for entry in entries if outcomes[entry.key] == "no connection")
+    asked = Counter(
+        urlsplit(entry.url).hostname for entry in entries if outcomes[entry.key] == "no connection"
+    )
     assert max(asked[host] for host in dead) == pubfig.SILENCES

@@ -119,16 +119,22 @@ def test_the_contact_sheet_holds_all_attributes(tmp_path):
 
 
 def faces_found(person: int) -> int | None:
-    """How many faces OpenCV's cascade finds in a picture of 224 pixels; None for one with a hat or sunglasses."""
+    """How many faces OpenCV's cascade finds in a picture of 224 pixels; None for one with a hat or
+    sunglasses.
+    """
     picture = picture_of(2, person, 1)
     if max(picture.scores[pubfig().index["Wearing Hat"]], picture.scores[pubfig().index["Sunglasses"]]) > 0:
         return None
     cascade = cv2.CascadeClassifier(cv2.data.haarcascades + "haarcascade_frontalface_default.xml")
-    return len(cascade.detectMultiScale(cv2.cvtColor(render(picture, 224), cv2.COLOR_RGB2GRAY), minSize=(60, 60)))
+    return len(
+        cascade.detectMultiScale(cv2.cvtColor(render(picture, 224), cv2.COLOR_RGB2GRAY), minSize=(60, 60))
+    )
 
 
 def test_a_detector_that_was_not_made_for_them_finds_exactly_one_face_in_a_picture():
     with multiprocessing.Pool() as pool:
-        found = [count for count in pool.map(faces_found, range(600), chunksize=10) if count is not None][:500]
+        found = [count for count in pool.map(faces_found, range(600), chunksize=10) if count is not None][
+            :500
+        ]
     assert len(found) == 500
     assert np.mean([count == 1 for count in found]) >= 0.95

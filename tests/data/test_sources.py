@@ -13,7 +13,11 @@ def test_of_lfw_only_the_centres_of_its_pictures_are_unpacked(tmp_path):
     stream = io.BytesIO()
     Image.new("RGB", (250, 250), "gray").save(stream, "JPEG")
     with tarfile.open(tmp_path / "lfw.tgz", "w:gz") as tar:
-        for name in ("lfw_funneled/Ada_Lovelace/Ada_Lovelace_0001.jpg", "lfw_funneled/pairs.txt", "../Eve/Eve_0001.png"):
+        for name in (
+            "lfw_funneled/Ada_Lovelace/Ada_Lovelace_0001.jpg",
+            "lfw_funneled/pairs.txt",
+            "../Eve/Eve_0001.png",
+        ):
             member = tarfile.TarInfo(name)
             member.size = len(stream.getvalue())
             tar.addfile(member, io.BytesIO(stream.getvalue()))

@@ -41,9 +41,16 @@ def real() -> Real:
     requested = rng.random((N, 73)) < 0.3
     others = measures(40, 2)
     return Real(
-        measures(seed=1), others, measures(1, 3), rng.standard_normal((30, 64)), requested, requested | (rng.random((N, 73)) < 0.2),
-        np.array(list("abcde")), np.repeat(np.array(list("fghijklmno")), 4), np.arange(40) < 20,
-    )  # fmt: skip
+        measures(seed=1),
+        others,
+        measures(1, 3),
+        rng.standard_normal((30, 64)),
+        requested,
+        requested | (rng.random((N, 73)) < 0.2),
+        np.array(list("abcde")),
+        np.repeat(np.array(list("fghijklmno")), 4),
+        np.arange(40) < 20,
+    )
 
 
 def test_what_was_requested_and_what_is_not_there_are_counted_for_each_face(real):
@@ -81,7 +88,11 @@ def test_faces_of_one_request_that_are_alike_have_no_diversity(real):
 
 def test_differences_are_paired():
     base = np.array([[0.1, 0.5, 0.9]])
-    compared = Compared({"other": {"x": base}, "default": {"x": base + 0.1}}, {"other": {}, "default": {}}, np.array(["a", "b", "c"]))
+    compared = Compared(
+        {"other": {"x": base}, "default": {"x": base + 0.1}},
+        {"other": {}, "default": {}},
+        np.array(["a", "b", "c"]),
+    )
     (row,) = compared.differences("default").to_dict("records")
     assert row["method"] == "other"
     assert row["mean"] == pytest.approx(0.1)
@@ -99,7 +110,9 @@ def test_sets_are_compared_to_one_picture_of_each_person_of_whom_nothing_is_requ
     chosen = real.reference()
     assert sorted(real.people_of_others[chosen]) == sorted(set(real.people_of_others))
     asked = replace(real, people=np.array(list("abcfg")))
-    assert sorted(asked.people_of_others[asked.reference()]) == sorted(set(real.people_of_others) - {"f", "g"})
+    assert sorted(asked.people_of_others[asked.reference()]) == sorted(
+        set(real.people_of_others) - {"f", "g"}
+    )
 
 
 def test_an_attribute_stands_beside_what_the_judge_sees_in_photographs(real):
@@ -109,7 +122,11 @@ def test_an_attribute_stands_beside_what_the_judge_sees_in_photographs(real):
     seen[:3, pubfig().index["Male"]] = own[:1, pubfig().index["Male"]] = True
     real.own["ridge"] = own
     table = by_attribute(pubfig(), [measures(ridge=seen), measures(ridge=own)], real).set_index("attribute")
-    assert table.loc["Male", ["requested", "in faces, ridge", "in photographs, ridge"]].tolist() == [4, (3 / 4 + 1 / 4) / 2, 1 / 4]
+    assert table.loc["Male", ["requested", "in faces, ridge", "in photographs, ridge"]].tolist() == [
+        4,
+        (3 / 4 + 1 / 4) / 2,
+        1 / 4,
+    ]
     assert np.isnan(table.loc["Bald", "in faces, ridge"])
 
 
@@ -152,7 +169,9 @@ def test_photographs_are_measured_on_the_requested_peoples_own(steps, database):
         assert (read_picture(steps.real.made() / "photographs" / f"{i:03d}.png") == own[i]).all()
     seen = load_judge(steps.judge.path / "judge.h5").sees(own)
     assert (read_measures(steps.real.path / "own.npz")["ridge"] == seen).all()
-    shares = [np.mean([seen[i, pubfig().index[name]] for name in chosen]) for i, chosen in enumerate(requests.sets)]
+    shares = [
+        np.mean([seen[i, pubfig().index[name]] for name in chosen]) for i, chosen in enumerate(requests.sets)
+    ]
     row = pd.read_csv(steps.evaluation.made() / "table.csv").set_index("method").loc["photographs"]
     assert row["requested seen, ridge"] == pytest.approx(np.mean(shares))
 

@@ -38,13 +38,17 @@ def test_requests_are_for_three_attributes_that_an_image_has(database):
         chosen = np.flatnonzero(wanted == 1)
         assert len(chosen) == min(3, row.sum())
         assert row[chosen].all()
-        assert set(np.flatnonzero(~np.isnan(wanted))) == {j for j in range(73) if head_of[j] in head_of[chosen]}
+        assert set(np.flatnonzero(~np.isnan(wanted))) == {
+            j for j in range(73) if head_of[j] in head_of[chosen]
+        }
 
 
 def test_targets_are_compared_on_unseen_people(steps):
     table = pd.read_csv(steps.diagnosis.made() / "targets.csv")
     assert set(table["split"]) == {"val", "test"}
-    assert sorted(table.query("target == 'conditional' and split == 'val' and request == 'all'")["strength"]) == list(STRENGTHS)
+    assert sorted(
+        table.query("target == 'conditional' and split == 'val' and request == 'all'")["strength"]
+    ) == list(STRENGTHS)
     unseen = table.query("split == 'test' and request == 'all' and strength == 1").set_index("target")
     assert unseen["explained"]["true activations"] == unseen["distance"]["true activations"] == 1
     assert unseen["distance"]["mean activation"] == 0
@@ -63,10 +67,16 @@ def test_the_papers_target_is_measured_as_it_is_defined(steps, database):
     has = database.positive[rows].astype(float)
     target = (has * m.w) @ m.mu / has.sum(axis=1, keepdims=True)
     away = np.square(phi - m.mean).sum()
-    row = pd.read_csv(steps.diagnosis.made() / "targets.csv").query("split == 'test' and request == 'all' and target == 'paper'").iloc[0]
+    row = (
+        pd.read_csv(steps.diagnosis.made() / "targets.csv")
+        .query("split == 'test' and request == 'all' and target == 'paper'")
+        .iloc[0]
+    )
     assert row["explained"] == pytest.approx(1 - np.square(phi - target).sum() / away, abs=1e-3)
     assert row["distance"] == pytest.approx(np.sqrt(np.square(target - m.mean).sum() / away), rel=1e-3)
-    assert row["cosine"] == pytest.approx(np.median(1 - paired_cosine_distances(target - m.mean, phi - m.mean)), abs=1e-3)
+    assert row["cosine"] == pytest.approx(
+        np.median(1 - paired_cosine_distances(target - m.mean, phi - m.mean)), abs=1e-3
+    )
 
 
 def test_numbers_are_those_of_the_mixture_and_of_the_activations(steps):
@@ -82,7 +92,15 @@ def test_numbers_are_those_of_the_mixture_and_of_the_activations(steps):
 
 def test_the_best_strength_of_a_target_is_the_one_at_which_heads_see_most():
     rows = [
-        {"target": "conditional", "strength": s, "split": split, "request": kind, "explained": s, "seen": seen, "distance": s}
+        {
+            "target": "conditional",
+            "strength": s,
+            "split": split,
+            "request": kind,
+            "explained": s,
+            "seen": seen,
+            "distance": s,
+        }
         for s, seen in ((1.0, 0.3), (2.0, 0.8), (3.0, 0.5))
         for split in ("val", "test")
         for kind in ("three", "all")

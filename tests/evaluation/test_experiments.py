@@ -13,8 +13,15 @@ GRID = "name,freeze,cache,rate_decay,dropout,dropout_after,class_weights\nfc6,fc
 def test_tables_have_means_by_split_and_the_papers_accuracies(tmp_path):
     for run, value in (("conv5", 0.5), ("other", 0.7)):
         (tmp_path / run).mkdir()
-        splits = [(split, value + k / 10) for k, split in enumerate(("train", "val", "test")) for _ in range(2)]
-        scores = pd.DataFrame([{"split": s, "majority": 0.6, "accuracy": v, "balanced_accuracy": v / 2, "auc": v / 4} for s, v in splits])
+        splits = [
+            (split, value + k / 10) for k, split in enumerate(("train", "val", "test")) for _ in range(2)
+        ]
+        scores = pd.DataFrame(
+            [
+                {"split": s, "majority": 0.6, "accuracy": v, "balanced_accuracy": v / 2, "auc": v / 4}
+                for s, v in splits
+            ]
+        )
         scores.loc[1, "accuracy"] += 0.02
         scores.to_csv(tmp_path / run / "scores.csv", index=False)
         scores.to_csv(tmp_path / run / "heads.csv", index=False)
@@ -33,19 +40,28 @@ def test_tables_have_means_by_split_and_the_papers_accuracies(tmp_path):
 def test_repetitions_have_their_mean_and_the_half_width_of_its_interval(tmp_path):
     for k, value in enumerate((0.5, 0.6)):
         (tmp_path / str(k)).mkdir()
-        rows = [{"split": s, "majority": 0.6, "accuracy": value, "balanced_accuracy": 0.5, "auc": 0.5} for s in ("train", "val", "test")]
+        rows = [
+            {"split": s, "majority": 0.6, "accuracy": value, "balanced_accuracy": 0.5, "auc": 0.5}
+            for s in ("train", "val", "test")
+        ]
         for name in ("scores", "heads"):
             pd.DataFrame(rows).to_csv(tmp_path / str(k) / f"{name}.csv", index=False)
     write_tables({"fc6": [tmp_path / "0", tmp_path / "1"]}, tmp_path)
     for name, column in (("table", "val accuracy"), ("table1", "test")):
         row = pd.read_csv(tmp_path / f"{name}.csv").iloc[0]
         assert row[column] == pytest.approx(0.55)
-        assert row[f"{column} ±"] == pytest.approx(0.05 * 12.706, rel=1e-3), "Student's t with one degree of freedom"
+        assert row[f"{column} ±"] == pytest.approx(0.05 * 12.706, rel=1e-3), (
+            "Student's t with one degree of freedom"
+        )
 
 
 def test_rows_that_are_cached_alike_are_cached_together(steps):
     runs = steps.experiments(TABLES / "experiments.csv")
-    caches = {run.inputs["cache"].of.key for name, run in runs.inputs.items() if name.startswith("net") and "cache" in run.inputs}
+    caches = {
+        run.inputs["cache"].of.key
+        for name, run in runs.inputs.items()
+        if name.startswith("net") and "cache" in run.inputs
+    }
     assert len(caches) == 1
     repeated = steps.varied(seeds=2).experiments(TABLES / "table1.csv")
     assert len(repeated.inputs) == 2 * len(steps.experiments(TABLES / "table1.csv").inputs)
@@ -61,9 +77,13 @@ def test_a_grid_ends_with_tables_and_curves_and_is_not_run_twice(steps, tmp_path
     assert list(pd.read_csv(step.path / "table.csv", keep_default_na=False)["run"]) == ["fc6", "none"]
     assert "test" in pd.read_csv(step.path / "table1.csv").columns
     assert (step.path / "loss.svg").exists()
-    nets = {path: path.stat().st_mtime_ns for path in steps.store.root.glob("*/finetuned-*/weights.caffemodel")}
+    nets = {
+        path: path.stat().st_mtime_ns for path in steps.store.root.glob("*/finetuned-*/weights.caffemodel")
+    }
     assert len(nets) >= 2
     steps.store.remove(step.path, step.key)
     succeed("experiments", store=steps.store.root, **given)
     assert step.exists
-    assert nets == {path: path.stat().st_mtime_ns for path in steps.store.root.glob("*/finetuned-*/weights.caffemodel")}
+    assert nets == {
+        path: path.stat().st_mtime_ns for path in steps.store.root.glob("*/finetuned-*/weights.caffemodel")
+    }

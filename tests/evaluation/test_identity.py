@@ -88,7 +88,10 @@ def test_files_that_are_no_net_are_refused(folder, changes, parts):
 def test_a_net_that_caffe_would_end_the_process_for_is_refused(folder):
     """The fully connected layer has weights for pictures of 4 x 4 pixels."""
     read_identity(described(folder)).check()
-    with pytest.raises(UserError, match=r"Caffe cannot run the net net\.prototxt, with pictures of 8 x 8 pixels: Check failed"):
+    with pytest.raises(
+        UserError,
+        match=r"Caffe cannot run the net net\.prototxt, with pictures of 8 x 8 pixels: Check failed",
+    ):
         read_identity(described(folder, side=8)).check()
 
 
@@ -127,7 +130,9 @@ def test_faces_are_measured_with_the_users_net(steps, folder, tmp_path):
     assert mine.measured(mine.faces_of("paper")).key != steps.measured(steps.faces_of("paper")).key
     before = mine.real.key
     (tmp_path / "net" / "net.caffemodel").write_bytes(b"other weights")
-    assert steps.varied(identity=tmp_path / "net" / "identity.json").real.key != before, "other weights are another net"
+    assert steps.varied(identity=tmp_path / "net" / "identity.json").real.key != before, (
+        "other weights are another net"
+    )
 
 
 def test_a_mean_image_of_another_size_than_the_input_is_refused(folder):
@@ -150,8 +155,14 @@ def test_another_mean_image_is_another_net(steps, folder, tmp_path):
 def test_a_face_net_tells_two_pictures_of_a_person_from_two_people():
     from attr2face.data.images import read_image
 
-    net = IdentityNet(MOBILE / "deploy.prototxt", MOBILE / "mobilefacenet.caffemodel", "fc1", 112, 103, 127.5, 0.0078125)
-    folders = [folder for folder in sorted((MOBILE.parents[1] / "lfw" / "lfw").iterdir()) if len(list(folder.glob("*.jpg"))) > 1][:12]
+    net = IdentityNet(
+        MOBILE / "deploy.prototxt", MOBILE / "mobilefacenet.caffemodel", "fc1", 112, 103, 127.5, 0.0078125
+    )
+    folders = [
+        folder
+        for folder in sorted((MOBILE.parents[1] / "lfw" / "lfw").iterdir())
+        if len(list(folder.glob("*.jpg"))) > 1
+    ][:12]
     pictures = [read_image(path, 96) for folder in folders for path in sorted(folder.glob("*.jpg"))[:2]]
     cosine = net.embed(pictures) @ net.embed(pictures).T
     own, others = cosine[range(0, 24, 2), range(1, 24, 2)], cosine[::2, 1::2][~np.eye(12, dtype=bool)]

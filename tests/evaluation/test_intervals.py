@@ -8,10 +8,16 @@ from attr2face.evaluation.intervals import Interval, over_people, over_repeats, 
 
 @pytest.mark.parametrize("spread", [0.02, 0.2, 2.0])
 def test_an_interval_holds_the_true_mean_about_as_often_as_it_says(spread):
-    """Of values that vary by person, by repetition and by both: 200 experiments with 40 people and 3 repetitions."""
+    """Of values that vary by person, by repetition and by both: 200 experiments with 40 people and 3
+    repetitions.
+    """
     rng, held = np.random.default_rng(0), 0
     for _ in range(200):
-        values = rng.standard_normal((1, 40)) + spread * rng.standard_normal((3, 1)) + 0.5 * rng.standard_normal((3, 40))
+        values = (
+            rng.standard_normal((1, 40))
+            + spread * rng.standard_normal((3, 1))
+            + 0.5 * rng.standard_normal((3, 40))
+        )
         interval = over_people(values)
         held += interval.low <= 0 <= interval.high
     assert 0.91 < held / 200 <= 1
@@ -19,7 +25,10 @@ def test_an_interval_holds_the_true_mean_about_as_often_as_it_says(spread):
 
 def test_what_varies_by_repetition_only_widens_the_interval():
     people = np.random.default_rng(1).standard_normal(50)
-    alike, apart = over_people(np.stack([people] * 3)), over_people(np.stack([people - 1, people, people + 1]))
+    alike, apart = (
+        over_people(np.stack([people] * 3)),
+        over_people(np.stack([people - 1, people, people + 1])),
+    )
     assert alike.mean == pytest.approx(apart.mean)
     assert apart.high - apart.low > 1.5 * (alike.high - alike.low)
 
@@ -58,6 +67,8 @@ def test_one_person_or_one_repetition_has_no_interval():
 
 def test_the_interval_over_repetitions_is_students():
     found = over_repeats(np.array([1.0, 2.0, 3.0]))
-    assert found == Interval(2.0, pytest.approx(2 - 4.303 / 3**0.5, rel=1e-3), pytest.approx(2 + 4.303 / 3**0.5, rel=1e-3))
+    assert found == Interval(
+        2.0, pytest.approx(2 - 4.303 / 3**0.5, rel=1e-3), pytest.approx(2 + 4.303 / 3**0.5, rel=1e-3)
+    )
     assert with_half_width("x", [1.0, 2.0, 3.0]) == {"x": 2.0, "x ±": pytest.approx(4.303 / 3**0.5, rel=1e-3)}
     assert with_half_width("x", [1.0]) == {"x": 1.0}

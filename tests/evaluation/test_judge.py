@@ -39,7 +39,10 @@ def test_the_judge_of_rendered_faces_learns_from_other_people(learned, database)
 
 def test_too_few_people_are_refused_in_a_sentence(learned, tmp_path):
     few = replace(learned, split=np.where(learned.split == "val", "train", learned.split))
-    for write in (lambda: write_judge(few, tmp_path, Machine(workers=1)), lambda: write_net_judge(few, None, 1, 1, tmp_path, Machine())):
+    for write in (
+        lambda: write_judge(few, tmp_path, Machine(workers=1)),
+        lambda: write_net_judge(few, None, 1, 1, tmp_path, Machine()),
+    ):
         with pytest.raises(UserError, match="nobody in the split val; use more people"):
             write()
 
@@ -66,7 +69,10 @@ def test_a_judge_is_read_as_it_was_trained(steps, learned, judge):
 
 
 def test_colours_and_edges_are_features_of_their_own():
-    grey, blue = np.full((256, 256, 3), 128, np.uint8), np.tile(np.array([40, 60, 200], np.uint8), (256, 256, 1))
+    grey, blue = (
+        np.full((256, 256, 3), 128, np.uint8),
+        np.tile(np.array([40, 60, 200], np.uint8), (256, 256, 1)),
+    )
     edge = grey.copy()
     edge[:, 128:] = 255
     hog = slice(0, features(grey).size - 3 * 28 * 28)

@@ -22,7 +22,10 @@ def judges(steps, tmp_path_factory):
 
 
 def test_a_picture_is_measured_alike_beside_any_other(pictures, judges):
-    together, alone = measure(pictures, judges, Machine(workers=1)), measure(pictures[2:], judges, Machine(workers=1))
+    together, alone = (
+        measure(pictures, judges, Machine(workers=1)),
+        measure(pictures[2:], judges, Machine(workers=1)),
+    )
     assert set(together) == {"ridge", "net", "faces", "fine", "distance", "hog", "deep", "identity"}
     for name, values in together.items():
         assert len(values) == 3
@@ -61,6 +64,10 @@ def test_all_faces_of_a_folder_are_measured_in_order(steps, database):
 def test_faces_beyond_999_are_measured_in_their_order(judges, tmp_path, monkeypatch):
     for i in (2, 100, 1000, 101):
         write_picture(np.full((256, 256, 3), i % 256, np.uint8), tmp_path / f"{i:03d}.png")
-    monkeypatch.setattr(measures, "measure", lambda pictures, judges, machine: {"first": np.array([p[0, 0, 0] for p in pictures])})
+    monkeypatch.setattr(
+        measures,
+        "measure",
+        lambda pictures, judges, machine: {"first": np.array([p[0, 0, 0] for p in pictures])},
+    )
     measures.write_measures(tmp_path, judges, tmp_path, Machine(workers=1))
     assert read_measures(tmp_path / "measures.npz")["first"].tolist() == [2, 100, 101, 1000 % 256]

@@ -62,5 +62,8 @@ def test_training_can_start_from_another_judge(steps, learned, tmp_path):
         folder.mkdir()
         write_net_judge(learned, start, 0.01, 1, folder, Machine(workers=1))
     pictures = list(learned.crops(range(8)))
-    known, again, other = (load_net_judge(folder, pubfig()).look(pictures)[1] for folder in (steps.net_judge.path, started, fresh))
+    known, again, other = (
+        load_net_judge(folder, pubfig()).look(pictures)[1]
+        for folder in (steps.net_judge.path, started, fresh)
+    )
     assert np.abs(again - known).mean() < 0.5 * np.abs(other - known).mean()

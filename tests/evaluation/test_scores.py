@@ -20,13 +20,21 @@ def columns(column: list) -> np.ndarray:
 
 
 def test_scores_of_five_images_are_those_worked_out_by_hand():
-    """Called positive at one half: one of two positives, one of three negatives. Of six pairs, five are in order."""
+    """Called positive at one half: one of two positives, one of three negatives. Of six pairs, five are in
+    order.
+    """
     positive, probability = columns([True, True, False, False, False]), columns([0.9, 0.4, 0.6, 0.3, 0.1])
     positive[:, 7] = False
     table = score(pubfig(), positive, probability, np.full(73, 0.5)).set_index("attribute")
     assert list(table.index) == list(pubfig().names)
     assert table.iloc[0].to_dict() == pytest.approx(
-        {"positives": 2 / 5, "majority": 3 / 5, "accuracy": 3 / 5, "balanced_accuracy": (1 / 2 + 2 / 3) / 2, "auc": 5 / 6}
+        {
+            "positives": 2 / 5,
+            "majority": 3 / 5,
+            "accuracy": 3 / 5,
+            "balanced_accuracy": (1 / 2 + 2 / 3) / 2,
+            "auc": 5 / 6,
+        }
     )
     nobody = table.iloc[7]
     assert (nobody["positives"], nobody["majority"], nobody["accuracy"]) == (0, 1, pytest.approx(3 / 5))
@@ -35,20 +43,28 @@ def test_scores_of_five_images_are_those_worked_out_by_hand():
 
 
 def test_scores_of_heads_are_those_worked_out_by_hand():
-    """The third head has more classes: of labels 0 0 1 2, called 0 1 1 0, two are right; class by class 1/2, 1 and 0."""
+    """The third head has more classes: of labels 0 0 1 2, called 0 1 1 0, two are right; class by class 1/2,
+    1 and 0.
+    """
     labels, predicted = np.zeros((4, 42), int), np.zeros((4, 42), int)
     labels[:, 2], predicted[:, 2] = [0, 0, 1, 2], [0, 1, 1, 0]
-    prob = np.concatenate([np.eye(head.n_classes)[predicted[:, k]] for k, head in enumerate(pubfig().heads)], axis=1)
+    prob = np.concatenate(
+        [np.eye(head.n_classes)[predicted[:, k]] for k, head in enumerate(pubfig().heads)], axis=1
+    )
     table = score_heads(pubfig(), labels, prob)
     assert table["head"].tolist() == [head.name for head in pubfig().heads]
-    assert table.loc[2, ["majority", "accuracy", "balanced_accuracy"]].tolist() == pytest.approx([1 / 2, 1 / 2, 1 / 2])
+    assert table.loc[2, ["majority", "accuracy", "balanced_accuracy"]].tolist() == pytest.approx(
+        [1 / 2, 1 / 2, 1 / 2]
+    )
     assert (table.drop(index=2)[["majority", "accuracy", "balanced_accuracy"]] == 1).all(axis=None)
 
 
 def test_heads_are_scored_by_their_most_probable_class():
     rng = np.random.default_rng(0)
     labels = np.stack([rng.integers(0, head.n_classes, 50) for head in pubfig().heads], axis=1)
-    right = np.concatenate([np.eye(head.n_classes)[labels[:, k]] for k, head in enumerate(pubfig().heads)], axis=1)
+    right = np.concatenate(
+        [np.eye(head.n_classes)[labels[:, k]] for k, head in enumerate(pubfig().heads)], axis=1
+    )
     table = score_heads(pubfig(), labels, right)
     assert (table["accuracy"] == 1).all()
     assert (table["balanced_accuracy"] == 1).all()
@@ -62,7 +78,9 @@ def test_thresholds_fit_scores_that_are_no_probabilities():
     answer = np.array([[-3.0], [-2.0], [5.0], [7.0]])
     threshold = thresholds(positive, answer)
     assert -2 < threshold[0] <= 5
-    table = score(pubfig(), np.repeat(positive, 73, axis=1), np.repeat(answer, 73, axis=1), np.repeat(threshold, 73))
+    table = score(
+        pubfig(), np.repeat(positive, 73, axis=1), np.repeat(answer, 73, axis=1), np.repeat(threshold, 73)
+    )
     assert (table[["accuracy", "auc"]] == 1).all(axis=None)
 
 
@@ -96,7 +114,10 @@ def test_balanced_thresholds_see_rare_attributes():
 
 def test_a_prediction_is_the_mean_over_an_image_and_its_mirror_image(database, weights):
     rows = np.arange(48)
-    (straight,), (mirrored,) = (activations(Extraction(database.folder, weights, "prob", mirror), rows, ALONE) for mirror in (False, True))
+    (straight,), (mirrored,) = (
+        activations(Extraction(database.folder, weights, "prob", mirror), rows, ALONE)
+        for mirror in (False, True)
+    )
     assert np.abs(straight - mirrored).max() > 1e-3
     assert np.allclose(predict(database, weights, ALONE), (straight + mirrored) / 2, atol=1e-6)
 
@@ -125,7 +146,9 @@ def test_written_scores_are_those_of_the_predictions(steps, database, weights):
             else:
                 assert np.isnan(row["auc"])
         for k, head in enumerate(pubfig().heads):
-            assert heads.loc[split, head.name]["accuracy"] == pytest.approx((classes[part, k] == database.labels[part, k]).mean())
+            assert heads.loc[split, head.name]["accuracy"] == pytest.approx(
+                (classes[part, k] == database.labels[part, k]).mean()
+            )
     means = mean_scores(steps.scores.path)
     assert list(means.index) == ["train", "val", "test"]
     assert means.loc["test", "accuracy"] == pytest.approx(written.loc["test"]["accuracy"].mean())

@@ -25,7 +25,9 @@ def test_a_number_has_three_digits_and_its_interval(numbers, text):
 
 def test_measures_become_columns_in_the_order_of_the_methods():
     rows = [("b", "x", 1.0), ("b", "y", 2.0), ("a", "x", 3.0)]
-    table = pd.DataFrame([{"method": m, "measure": what, "mean": v, "low": v - 0.5, "high": v + 0.5} for m, what, v in rows])
+    table = pd.DataFrame(
+        [{"method": m, "measure": what, "mean": v, "low": v - 0.5, "high": v + 0.5} for m, what, v in rows]
+    )
     shown = columns_of(table, ("y", "x"))
     assert list(shown["method"]) == ["b", "a"]
     assert shown.loc[0, ["y", "x"]].tolist() == ["2.00 (1.50 to 2.50)", "1.00 (0.50 to 1.50)"]

@@ -24,11 +24,15 @@ def canvases(n: int, seed: int = 0) -> np.ndarray:
 def wanted() -> np.ndarray:
     """Requests of two faces: (2, 73) bool."""
     wanted = np.zeros((2, 73), bool)
-    wanted[0, pubfig().index["Smiling"]] = wanted[1, pubfig().index["Bald"]] = wanted[1, pubfig().index["Male"]] = True
+    wanted[0, pubfig().index["Smiling"]] = wanted[1, pubfig().index["Bald"]] = wanted[
+        1, pubfig().index["Male"]
+    ] = True
     return wanted
 
 
-def objective(weights: Path, layer: str, n: int, wanted: np.ndarray | None = None, score_weight: float = 1.0) -> Objective:
+def objective(
+    weights: Path, layer: str, n: int, wanted: np.ndarray | None = None, score_weight: float = 1.0
+) -> Objective:
     """The distance to the activations of other canvases, or the wanted scores, or both."""
     net = load(prototxt.generation(MINI, layer, n, wanted is not None), weights)
     target = activations_of(canvases(2, seed=1)[:n], net, layer) if layer else None

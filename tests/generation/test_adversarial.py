@@ -48,14 +48,22 @@ def test_every_second_pictures_code_is_what_the_mixture_knows_of_it(material):
     assert (codes == batches.codes(batch, read)).all()
     assert (codes[:IMAGES:2] == read[::2]).all()
     assert (codes[IMAGES:] == batch.drawn).all()
-    assert all((code >= 0).all() and (code != original).any() for code, original in zip(codes[1::2], read[1::2], strict=False))
+    assert all(
+        (code >= 0).all() and (code != original).any()
+        for code, original in zip(codes[1::2], read[1::2], strict=False)
+    )
 
 
 def test_pictures_become_more_like_the_originals(steps):
     rows = losses(steps.generator.made())
     assert float(rows[-1]["pixels"]) < 0.97 * float(rows[0]["pixels"])
     assert rows[-1]["discriminator"], "it has joined"
-    assert {path.name for path in steps.generator.path.iterdir()} == {"weights.caffemodel", "losses.csv", "sheet.png", "manifest.json"}
+    assert {path.name for path in steps.generator.path.iterdir()} == {
+        "weights.caffemodel",
+        "losses.csv",
+        "sheet.png",
+        "manifest.json",
+    }
 
 
 def test_the_weights_hold_the_generator_alone(steps):
@@ -64,7 +72,9 @@ def test_the_weights_hold_the_generator_alone(steps):
     assert all(name.startswith(("g", "pictures")) for name in names)
 
 
-def test_an_interrupted_training_ends_with_the_weights_of_an_uninterrupted_one(material, tmp_path, monkeypatch):
+def test_an_interrupted_training_ends_with_the_weights_of_an_uninterrupted_one(
+    material, tmp_path, monkeypatch
+):
     monkeypatch.setattr(adversarial, "DISPLAY", 2)
     monkeypatch.setattr(adversarial, "SNAPSHOT", 4)
     for name in ("straight", "resumed"):
@@ -109,7 +119,9 @@ def test_a_training_that_was_interrupted_at_its_very_end_is_whole(material, tmp_
     assert [path.name for path in tmp_path.iterdir()] == ["weights.caffemodel"]
 
 
-def test_errors_of_images_are_those_beside_the_originals_and_errors_of_drawn_codes_those_beside_the_linear_part(material, tmp_path):
+def test_errors_of_images_are_those_beside_the_originals_and_errors_of_drawn_codes_those_beside_the_linear_part(
+    material, tmp_path
+):
     training = Training(material, BRIEF, 1, None, tmp_path)
     blobs = training.generator.net.blobs
     training.step()
@@ -117,14 +129,22 @@ def test_errors_of_images_are_those_beside_the_originals_and_errors_of_drawn_cod
     error = (blobs["of_images"].data - blobs["originals"].data).mean(axis=0) / unit
     assert np.allclose(training.shared_errors["images"].products[0], share * error, atol=1e-6)
     error = (blobs["drawn"].data / unit - blobs["g_linear_doubled"].data[IMAGES:]).mean(axis=0)
-    assert np.allclose(training.shared_errors["drawn"].products[0, :, 1:-1, 1:-1], share * error[:, 1:-1, 1:-1], atol=1e-6)
+    assert np.allclose(
+        training.shared_errors["drawn"].products[0, :, 1:-1, 1:-1], share * error[:, 1:-1, 1:-1], atol=1e-6
+    )
 
 
 def test_what_pictures_have_wrong_in_common_is_taken_away(material, tmp_path, monkeypatch):
-    """The loss of the shared error falls where pictures become darker, if the error is that they are too bright."""
+    """The loss of the shared error falls where pictures become darker, if the error is that they are too
+    bright.
+    """
     training = Training(material, BRIEF, 1, None, tmp_path)
     monkeypatch.setattr(adversarial, "WEIGHTS", dict.fromkeys(adversarial.WEIGHTS, 0.0) | {"shared": 1.0})
-    monkeypatch.setattr(SharedErrors, "expected", lambda self, coordinates: np.ones((len(coordinates), *self.products.shape[1:])))
+    monkeypatch.setattr(
+        SharedErrors,
+        "expected",
+        lambda self, coordinates: np.ones((len(coordinates), *self.products.shape[1:])),
+    )
     batch = training.batches.at(0)
     monkeypatch.setattr(Batches, "at", lambda self, number: batch)
     losses = [training.step()["shared"] for _ in range(6)]
@@ -154,5 +174,7 @@ def test_faces_that_are_all_alike_end_the_training(material, tmp_path, monkeypat
 
 def test_a_loss_that_is_no_number_ends_the_training(material, tmp_path, monkeypatch):
     monkeypatch.setattr(Training, "step", lambda training: {"pixels": np.nan})
-    with pytest.raises(UserError, match=r"the generator's loss of pixels is nan at iteration \d+; try another REPEAT"):
+    with pytest.raises(
+        UserError, match=r"the generator's loss of pixels is nan at iteration \d+; try another REPEAT"
+    ):
         train_generator(material, BRIEF, 1, None, tmp_path)

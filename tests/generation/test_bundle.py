@@ -29,25 +29,36 @@ def unpacked(trained, tmp_path_factory) -> Trained:
         "eigenfaces": "eigenfaces/eigenfaces.h5",
         "generator": "generator/weights.caffemodel",
     }
-    return Trained(folder / "unpacked" / "lmdb", **{name: folder / "unpacked" / path for name, path in names.items()})
+    return Trained(
+        folder / "unpacked" / "lmdb", **{name: folder / "unpacked" / path for name, path in names.items()}
+    )
 
 
-@pytest.mark.parametrize(("preset", "most"), [("generator", 2), ("codes", 8)])  # a descent goes on from what is rounded
+# A descent goes on from what is rounded.
+@pytest.mark.parametrize(("preset", "most"), [("generator", 2), ("codes", 8)])
 def test_faces_from_a_bundle_are_those_of_the_nets_but_for_rounding(trained, unpacked, preset, most):
     settings = Generation(preset=preset)
-    faces = [generate(Loaded(made_with), [["Male", "Smiling"]], settings, 1)[0].astype(float) for made_with in (trained, unpacked)]
+    faces = [
+        generate(Loaded(made_with), [["Male", "Smiling"]], settings, 1)[0].astype(float)
+        for made_with in (trained, unpacked)
+    ]
     assert np.abs(faces[0] - faces[1]).mean() < most
 
 
 def test_faces_from_the_eigenfaces_of_a_bundle_are_as_near_to_their_targets(trained, unpacked):
     sets, settings = [["Male", "Smiling"], ["Bald"]], Generation(preset="eigenfaces")
-    losses = [generate(Loaded(made_with), sets, settings, 1)[1][-10:].mean(axis=0) for made_with in (trained, unpacked)]
+    losses = [
+        generate(Loaded(made_with), sets, settings, 1)[1][-10:].mean(axis=0)
+        for made_with in (trained, unpacked)
+    ]
     assert np.allclose(*losses, rtol=0.2)
 
 
 def test_the_net_of_a_bundle_reads_as_before(trained, unpacked, database):
     images = np.stack(list(database.crops(range(4))))
-    assert np.allclose(read_attributes(Loaded(trained), images), read_attributes(Loaded(unpacked), images), atol=0.02)
+    assert np.allclose(
+        read_attributes(Loaded(trained), images), read_attributes(Loaded(unpacked), images), atol=0.02
+    )
 
 
 def test_the_same_nets_make_the_same_bytes_and_a_copy_is_equal(trained, tmp_path):
@@ -85,7 +96,10 @@ def test_a_bundle_that_was_damaged_is_refused(trained, tmp_path):
 
 def inputs_of(store: Path, **given: object) -> set[str]:
     """What a face is made from."""
-    return {step.path.parent.name.partition("-")[0] for step in Steps(given, store).generated([["Male"]]).inputs.values()}
+    return {
+        step.path.parent.name.partition("-")[0]
+        for step in Steps(given, store).generated([["Male"]]).inputs.values()
+    }
 
 
 @pytest.mark.skipif(not BUNDLE.exists(), reason="no nets are committed")
@@ -97,7 +111,14 @@ def test_the_committed_nets_were_made_with_the_defaults():
 
 @pytest.mark.skipif(not BUNDLE.exists(), reason="no nets are committed")
 def test_the_committed_nets_make_faces_unless_a_setting_of_training_is_another(tmp_path):
-    for given in ({}, {"strength": 1.0}, {"seed": 2}, {"preset": "codes"}, {"preset": "pixels"}, {"lfw_root": tmp_path}):
+    for given in (
+        {},
+        {"strength": 1.0},
+        {"seed": 2},
+        {"preset": "codes"},
+        {"preset": "pixels"},
+        {"lfw_root": tmp_path},
+    ):
         assert inputs_of(tmp_path, **given) == {"committed"}
     for given in ({"train": True}, SMALL, {"epochs": 3}, {"layer": "fc6"}, {"repeat": 1}, {"dataset": "lfw"}):
         assert inputs_of(tmp_path, **given) != {"committed"}

@@ -60,7 +60,9 @@ def test_one_pass_has_no_losses_and_a_descent_lowers_them(trained):
     assert losses[-5:].mean() < losses[:5].mean(), "each is of a picture that was moved at random"
 
 
-@pytest.mark.parametrize(("given", "part"), [({"target": "classes"}, "TARGET=classes"), ({"start": 1.0}, "START=1")])
+@pytest.mark.parametrize(
+    ("given", "part"), [({"target": "classes"}, "TARGET=classes"), ({"start": 1.0}, "START=1")]
+)
 def test_settings_that_do_not_go_with_the_generator_are_refused(given, part):
     with pytest.raises(UserError, match=part):
         needed(Generation(preset="generator", **given))

@@ -76,12 +76,18 @@ def test_stages_have_their_own_rates_and_start_without_momentum(weights):
     _, losses = Descent(brief, GREY).run(objective(weights, "conv3_3", 2), rng())
     assert losses.shape == (60, 2)
     assert (losses[-1] < 0.9 * losses[0]).all()
-    one, two = (Descent(Preset("momentum", 2, stages=s), GREY).run(Slope(), rng())[0].mean() for s in (((2, 1.0),), ((1, 1.0), (1, 1.0))))
+    one, two = (
+        Descent(Preset("momentum", 2, stages=s), GREY).run(Slope(), rng())[0].mean()
+        for s in (((2, 1.0),), ((1, 1.0), (1, 1.0)))
+    )
     assert one == pytest.approx(2.9 / 2 * two), "1 and 1.9 against 1 and 1"
 
 
 def test_mahendrans_preset_smooths_more_the_deeper_the_layer():
-    weights = [preset_at("mahendran", layer).smoothness for layer in ("conv1_1", "conv2_2", "conv3_3", "conv4_3", "conv5_3", "fc6")]
+    weights = [
+        preset_at("mahendran", layer).smoothness
+        for layer in ("conv1_1", "conv2_2", "conv3_3", "conv4_3", "conv5_3", "fc6")
+    ]
     assert weights == [0.5, 0.5, 5, 5, 50, 50]
     assert preset_at("pixels", "fc6") == PRESETS["pixels"]
 
@@ -122,7 +128,9 @@ def test_the_descent_finds_a_canvas_that_can_be_found(optimiser):
 
 
 def test_a_canvas_beyond_black_and_white_is_clipped():
-    canvas, _ = Descent(Preset("adam", 100, rate=(30.0, 30.0)), GREY).run(Bowl(np.full((1, 3, 88, 88), 50, np.float32)), rng())
+    canvas, _ = Descent(Preset("adam", 100, rate=(30.0, 30.0)), GREY).run(
+        Bowl(np.full((1, 3, 88, 88), 50, np.float32)), rng()
+    )
     low, high = GREY.bounds
     assert np.allclose(canvas[0], high, atol=1e-5)
     assert low.max() < high.min()
@@ -138,10 +146,14 @@ def test_the_prior_is_where_the_descent_starts_and_stays_without_a_gradient(trai
 
 
 def test_canvases_of_one_draw_start_alike_and_of_another_draw_elsewhere(trained):
-    start, _ = Descent(Preset("adam", 1, noise=5.0), GREY, draws=[0, 1, 0]).run(Flat(np.zeros((3, 3, 88, 88))), rng())
+    start, _ = Descent(Preset("adam", 1, noise=5.0), GREY, draws=[0, 1, 0]).run(
+        Flat(np.zeros((3, 3, 88, 88))), rng()
+    )
     assert (start[0] == start[2]).all()
     assert np.abs(start[0] - start[1]).max() > 0.1
-    alone, _ = Descent(Preset("adam", 1, noise=5.0), GREY, draws=[1]).run(Flat(np.zeros((1, 3, 88, 88))), rng())
+    alone, _ = Descent(Preset("adam", 1, noise=5.0), GREY, draws=[1]).run(
+        Flat(np.zeros((1, 3, 88, 88))), rng()
+    )
     assert (alone[0] == start[1]).all(), "whatever is beside it"
 
 

@@ -37,7 +37,8 @@ def test_an_exclamation_mark_takes_an_attribute_away():
 
 
 @pytest.mark.parametrize(
-    ("text", "says"), [("Smiling,!Smiling", "both"), ("!Smilling", "did you mean Smiling"), ("", "no attribute given")]
+    ("text", "says"),
+    [("Smiling,!Smiling", "both"), ("!Smilling", "did you mean Smiling"), ("", "no attribute given")],
 )
 def test_changes_that_cannot_be_are_refused(text, says):
     with pytest.raises(UserError, match=says):
@@ -70,7 +71,14 @@ def test_an_edit_keeps_what_the_generator_does_not_show(trained, photo, varying)
     edit = edit_photograph(trained, read_image(photo, 92), {varying: True}, 1.0, 1)
     difference = edit.edited.astype(int) - edit.photograph
     expected = edit.moved.astype(int) - edit.inverted
-    inside = (edit.edited > 0) & (edit.edited < 255) & (edit.moved > 0) & (edit.moved < 255) & (edit.inverted > 0) & (edit.inverted < 255)
+    inside = (
+        (edit.edited > 0)
+        & (edit.edited < 255)
+        & (edit.moved > 0)
+        & (edit.moved < 255)
+        & (edit.inverted > 0)
+        & (edit.inverted < 255)
+    )
     assert np.abs(difference - expected)[inside].max() <= 2
     same = edit_photograph(trained, read_image(photo, 92), {varying: True}, 0.0, 1)
     assert (same.edited == same.photograph).all()
@@ -81,7 +89,14 @@ def test_an_edit_without_a_photograph_says_what_is_missing(tmp_path):
 
 
 def test_the_command_writes_the_edited_photograph_and_what_is_read_in_it(steps, photo, tmp_path):
-    printed = succeed("edit", store=steps.store.root, photo=photo, attrs="Smiling,!Male", out=tmp_path / "edited.png", **steps.given)
+    printed = succeed(
+        "edit",
+        store=steps.store.root,
+        photo=photo,
+        attrs="Smiling,!Male",
+        out=tmp_path / "edited.png",
+        **steps.given,
+    )
     assert "Smiling" in printed
     assert "of the 71 other attributes as before" in printed
     with Image.open(tmp_path / "edited.png") as picture:
@@ -90,7 +105,11 @@ def test_the_command_writes_the_edited_photograph_and_what_is_read_in_it(steps, 
 
 def test_a_photograph_that_cannot_be_read_is_refused_before_any_work(tmp_path):
     (tmp_path / "me.jpg").write_text("no picture")
-    says(attr2face("edit", store=tmp_path / "store", photo=tmp_path / "me.jpg", attrs="Smiling"), "me.jpg", "not a readable image")
+    says(
+        attr2face("edit", store=tmp_path / "store", photo=tmp_path / "me.jpg", attrs="Smiling"),
+        "me.jpg",
+        "not a readable image",
+    )
     assert not list(tmp_path.glob("store/synthetic-mini/*"))
 
 

@@ -10,7 +10,11 @@ from attr2face.settings import EigenfaceBasis
 
 def canvases(n: int, ways: int) -> np.ndarray:
     rng = np.random.default_rng(0)
-    return (rng.standard_normal((n, ways)) @ rng.standard_normal((ways, 3 * 6 * 6))).reshape(n, 3, 6, 6).astype(np.float32)
+    return (
+        (rng.standard_normal((n, ways)) @ rng.standard_normal((ways, 3 * 6 * 6)))
+        .reshape(n, 3, 6, 6)
+        .astype(np.float32)
+    )
 
 
 def attributes(n: int) -> np.ndarray:

@@ -27,7 +27,9 @@ ALONE = Machine(workers=1)
 @pytest.fixture
 def brief(monkeypatch):
     """Presets of a few steps, for tests of what is written."""
-    monkeypatch.setattr(presets, "PRESETS", {name: replace(preset, steps=4, stages=()) for name, preset in PRESETS.items()})
+    monkeypatch.setattr(
+        presets, "PRESETS", {name: replace(preset, steps=4, stages=()) for name, preset in PRESETS.items()}
+    )
 
 
 @pytest.mark.parametrize("preset", ["eigenfaces", "pixels"])
@@ -93,7 +95,9 @@ def rngs(requests: np.ndarray, seed: int) -> list[np.random.Generator]:
 @pytest.mark.parametrize("name", ["conditional", "paper", "drawn"])
 def test_the_objective_has_the_target_of_the_request(trained, database, name):
     requests = np.stack([pubfig().request(["Male"]), pubfig().request(["Smiling", "Bald"])])
-    objective = attribute_objective(Loaded(trained), requests, Generation(target=name, strength=1.5), rngs(requests, 3))
+    objective = attribute_objective(
+        Loaded(trained), requests, Generation(target=name, strength=1.5), rngs(requests, 3)
+    )
     mixture = load_mixture(trained.mixture)
     for i, rng in enumerate(rngs(requests, 3)):
         expected = target(name, mixture, requests[i], 1.5, rng)
@@ -119,11 +123,18 @@ def test_sets_end_in_a_sheet_and_in_one_table(trained, brief, tmp_path):
         assert sheet.width == 3 * (256 + 6) - 6
         assert (np.asarray(sheet)[-256:, -256:] == read_picture(tmp_path / "002.png")).all()
     reading = pd.read_csv(tmp_path / "reading.csv")
-    assert list(zip(reading["face"], reading["attribute"], strict=True)) == [(0, "Male"), (1, "Smiling"), (1, "Bald"), (2, "Goatee")]
+    assert list(zip(reading["face"], reading["attribute"], strict=True)) == [
+        (0, "Male"),
+        (1, "Smiling"),
+        (1, "Bald"),
+        (2, "Goatee"),
+    ]
     assert not list(tmp_path.glob("*.json"))
 
 
-def test_an_interrupted_call_is_continued_with_the_batches_that_are_missing(trained, brief, tmp_path, monkeypatch):
+def test_an_interrupted_call_is_continued_with_the_batches_that_are_missing(
+    trained, brief, tmp_path, monkeypatch
+):
     sets = [["Male"], ["Smiling"], ["Bald"], ["Goatee"], ["Youth"]]
     monkeypatch.setattr(faces, "BATCH", 2)
     make = faces.make_batch
@@ -152,22 +163,33 @@ def test_without_the_net_a_face_is_what_regression_on_its_attributes_expects(tra
     z = eigenfaces.of_attributes(pubfig().request(["Male", "Bald"])[None])
     for start in (1.0, 2.0):
         for preset in ("eigenfaces", "pixels"):
-            images, losses = generate(Loaded(trained), [["Male", "Bald"]], Generation(preset=preset, start=start, net_weight=0), 1)
+            images, losses = generate(
+                Loaded(trained), [["Male", "Bald"]], Generation(preset=preset, start=start, net_weight=0), 1
+            )
             assert (images == database.preprocessing.to_images(eigenfaces.canvas(start * z))).all()
             assert losses.shape == (0, 1)
     images, _ = generate(Loaded(trained), [["Male", "Bald"]], Generation(preset="pixels", net_weight=0), 1)
-    assert (images[0] == database.preprocessing.mean_image).all(), "the paper's descent starts at the mean image"
+    assert (images[0] == database.preprocessing.mean_image).all(), (
+        "the paper's descent starts at the mean image"
+    )
 
 
 def test_pixels_can_start_at_what_regression_expects(trained, brief):
-    near, far = (generate(Loaded(trained), [["Smiling"]], Generation(preset="pixels", start=start), 1)[0] for start in (1.0, 0.0))
-    expected, _ = generate(Loaded(trained), [["Smiling"]], Generation(preset="pixels", start=1.0, net_weight=0), 1)
+    near, far = (
+        generate(Loaded(trained), [["Smiling"]], Generation(preset="pixels", start=start), 1)[0]
+        for start in (1.0, 0.0)
+    )
+    expected, _ = generate(
+        Loaded(trained), [["Smiling"]], Generation(preset="pixels", start=1.0, net_weight=0), 1
+    )
     distance = [np.square(images.astype(float) - expected).mean() for images in (near, far)]
     assert distance[0] < distance[1]
 
 
 def test_a_set_that_is_there_twice_is_drawn_twice(trained, brief, tmp_path):
-    write_faces(trained, [["Male"], ["Smiling"], ["Male"]], Generation(target="drawn"), 1, tmp_path / "three", ALONE)
+    write_faces(
+        trained, [["Male"], ["Smiling"], ["Male"]], Generation(target="drawn"), 1, tmp_path / "three", ALONE
+    )
     write_faces(trained, [["Male"]], Generation(target="drawn"), 1, tmp_path / "one", ALONE)
     first, again = (read_picture(tmp_path / "three" / f"{i:03d}.png").astype(int) for i in (0, 2))
     assert np.abs(first - read_picture(tmp_path / "one" / "000.png")).max() <= 1
@@ -185,5 +207,7 @@ def test_a_face_does_not_depend_on_those_beside_it(trained, brief):
 @pytest.mark.parametrize(("preset", "differ"), [("eigenfaces", False), ("people", True)])
 def test_only_the_preset_of_people_draws_a_target_for_each_face_of_a_request(trained, preset, differ):
     requests = np.stack([pubfig().request(["Male"])] * 2)
-    first, second = attribute_objective(Loaded(trained), requests, Generation(preset=preset), np.random.default_rng(1).spawn(2)).target
+    first, second = attribute_objective(
+        Loaded(trained), requests, Generation(preset=preset), np.random.default_rng(1).spawn(2)
+    ).target
     assert (first != second).any() == differ

@@ -30,7 +30,9 @@ def test_early_layers_give_a_photograph_back_better_than_late_ones(steps, databa
     path = steps.faces.made() / pd.read_csv(database.folder / "index.csv")["path"][0]
     invert_photographs(trained, read_image(path, 92), ("conv2_1", "fc7"), ("photograph", "icnn"), 1, tmp_path)
     table = pd.read_csv(tmp_path / "table.csv").set_index(["layer", "preset"])
-    assert list(table.index) == [(layer, preset) for layer in ("conv2_1", "fc7") for preset in ("photograph", "icnn")]
+    assert list(table.index) == [
+        (layer, preset) for layer in ("conv2_1", "fc7") for preset in ("photograph", "icnn")
+    ]
     assert table["ssim"]["conv2_1", "photograph"] > table["ssim"]["fc7", "photograph"]
     assert table["psnr"]["conv2_1", "photograph"] > 20
     assert table["feature distance"].between(0, 1).all()

@@ -25,7 +25,10 @@ def test_only_the_principal_components_are_kept():
 
 def test_components_that_the_pictures_have_not_are_zeros():
     rng = np.random.default_rng(0)
-    codes, pictures = rng.standard_normal((4, 20)).astype(np.float32), rng.standard_normal((4, 50)).astype(np.float32)
+    codes, pictures = (
+        rng.standard_normal((4, 20)).astype(np.float32),
+        rng.standard_normal((4, 50)).astype(np.float32),
+    )
     (w1, b1), (w2, b2) = fit_linear(codes, pictures, 8, rng)
     assert [part.shape for part in (w1, b1, w2, b2)] == [(8, 20), (8,), (50, 8), (50,)]
     assert np.abs(w2[:, 4:]).max() == 0

@@ -25,14 +25,21 @@ def test_the_gradient_is_that_of_the_loss_of_target_and_wanted_scores(weights, w
 
 def test_the_loss_is_the_distance_over_the_target_minus_the_weighted_scores(weights, wanted):
     x = canvases(2)
-    distance, scores, both = objective(weights, "fc6", 2), objective(weights, "", 2, wanted), objective(weights, "fc6", 2, wanted, 0.1)
+    distance, scores, both = (
+        objective(weights, "fc6", 2),
+        objective(weights, "", 2, wanted),
+        objective(weights, "fc6", 2, wanted, 0.1),
+    )
     phi = activations_of(x, distance.net, "fc6")
     expected = np.square(phi - distance.target).sum(axis=1) / np.square(distance.target).sum(axis=1)
     assert np.allclose(distance(x)[0], expected, rtol=1e-4)
     assert np.allclose(both(x)[0], expected + 0.1 * scores(x)[0], rtol=1e-4)
     columns = np.concatenate([[None, *head.attributes] for head in pubfig().heads])
     for i in range(2):
-        named = [column in [name for name in pubfig().names if wanted[i, pubfig().index[name]]] for column in columns]
+        named = [
+            column in [name for name in pubfig().names if wanted[i, pubfig().index[name]]]
+            for column in columns
+        ]
         assert scores(x)[0][i] == pytest.approx(-scores.net.blobs["scores"].data[i][named].sum(), rel=1e-4)
 
 

@@ -19,7 +19,9 @@ def test_the_gradient_of_total_variation_is_that_of_its_value(seed):
 def test_the_gradient_of_the_decay_is_that_of_its_value():
     x = np.array([-1.5, 0.5, 2.0])
     for power in (2, 6):
-        numerical = [(decay(x + step, power)[0] - decay(x - step, power)[0]) / 2e-5 for step in 1e-5 * np.eye(3)]
+        numerical = [
+            (decay(x + step, power)[0] - decay(x - step, power)[0]) / 2e-5 for step in 1e-5 * np.eye(3)
+        ]
         assert np.allclose(numerical, decay(x, power)[1], rtol=1e-6)
 
 

@@ -1,4 +1,6 @@
-"""What pictures of a training have wrong in common: the mean of their errors, and what grows with a coordinate of the code."""
+"""What pictures of a training have wrong in common: the mean of their errors, and what grows with a
+coordinate of the code.
+"""
 
 import numpy as np
 

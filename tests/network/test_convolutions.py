@@ -1,4 +1,6 @@
-"""Caffe's convolutions, whichever way a shape is calculated (setup/patches): beside sums in float64, by differences, and with threads."""
+"""Caffe's convolutions, whichever way a shape is calculated (setup/patches): beside sums in float64, by
+differences, and with threads.
+"""
 
 import ctypes
 import os
@@ -28,15 +30,20 @@ class Shape:
     group: int = 1
 
     def net(self, phase: int = caffe.TEST, gradients: str = "propagate_down: true") -> caffe.Net:
-        """A net of this convolution, with random weights, input and gradient of the output, whose `gradients` are asked for so."""
+        """A net of this convolution, with random weights, input and gradient of the output, whose `gradients`
+        are asked for so.
+        """
         dims = " ".join(f"dim: {size}" for size in (self.images, self.channels, *self.size))
         names = ("kernel_size", "stride", "pad", "dilation", "group")
         given = zip(names, (self.kernel, self.stride, self.pad, self.dilation, self.group), strict=True)
-        net = unfilled(f"""
+        net = unfilled(
+            f"""
             layer {{ name: "data" type: "Input" top: "data" input_param {{ shape {{ {dims} }} }} }}
             layer {{ name: "conv" type: "Convolution" bottom: "data" top: "conv" loss_weight: 1 {gradients}
                      convolution_param {{ num_output: {self.outputs} {" ".join(f"{name}: {value}" for name, value in given)} }} }}
-        """, phase)  # fmt: skip
+        """,
+            phase,
+        )
         rng = np.random.default_rng(0)
         for blob in (net.blobs["data"], *net.params["conv"]):
             blob.data[...] = rng.standard_normal(blob.data.shape)
@@ -45,13 +52,33 @@ class Shape:
 
     @property
     def tolerance(self) -> float:
-        return WINOGRAD if (self.kernel, self.stride, self.pad, self.dilation, self.group) == (3, 1, 1, 1, 1) else DIRECT
+        return (
+            WINOGRAD
+            if (self.kernel, self.stride, self.pad, self.dilation, self.group) == (3, 1, 1, 1, 1)
+            else DIRECT
+        )
 
 
 SIZES = st.tuples(st.integers(7, 30), st.integers(7, 30))  # from the largest window on
-PLAIN = st.builds(Shape, st.integers(1, 3), st.sampled_from([3, 16, 24, 64, 80]), st.sampled_from([5, 16, 48, 64, 96]), SIZES)
-OTHER = st.builds(Shape, st.integers(1, 3), st.sampled_from([6, 16, 32]), st.sampled_from([4, 32, 64]), SIZES, st.integers(1, 4),
-                  st.integers(1, 3), st.integers(0, 2), st.integers(1, 2), st.integers(1, 2))  # fmt: skip
+PLAIN = st.builds(
+    Shape,
+    st.integers(1, 3),
+    st.sampled_from([3, 16, 24, 64, 80]),
+    st.sampled_from([5, 16, 48, 64, 96]),
+    SIZES,
+)
+OTHER = st.builds(
+    Shape,
+    st.integers(1, 3),
+    st.sampled_from([6, 16, 32]),
+    st.sampled_from([4, 32, 64]),
+    SIZES,
+    st.integers(1, 4),
+    st.integers(1, 3),
+    st.integers(0, 2),
+    st.integers(1, 2),
+    st.integers(1, 2),
+)
 
 
 def run(net: caffe.Net) -> dict[str, np.ndarray]:
@@ -75,7 +102,10 @@ def sums(net: caffe.Net, shape: Shape) -> dict[str, np.ndarray]:
         m = slice(g * shape.outputs // shape.group, (g + 1) * shape.outputs // shape.group)
         for u, v in np.ndindex(w.shape[2:]):
             begins = np.array([u, v]) * shape.dilation
-            rows, columns = (slice(a, a + n * shape.stride, shape.stride) for a, n in zip(begins, dy.shape[2:], strict=True))
+            rows, columns = (
+                slice(a, a + n * shape.stride, shape.stride)
+                for a, n in zip(begins, dy.shape[2:], strict=True)
+            )
             y[:, m] += np.einsum("nchw,mc->nmhw", x[:, c, rows, columns], w[m, :, u, v], optimize=True)
             dx[:, c, rows, columns] += np.einsum("nmhw,mc->nchw", dy[:, m], w[m, :, u, v], optimize=True)
             dw[m, :, u, v] = np.einsum("nmhw,nchw->mc", dy[:, m], x[:, c, rows, columns], optimize=True)
@@ -84,7 +114,10 @@ def sums(net: caffe.Net, shape: Shape) -> dict[str, np.ndarray]:
 
 
 def distances(found: dict[str, np.ndarray], expected: dict[str, np.ndarray]) -> dict[str, float]:
-    return {name: np.abs(values - expected[name]).max() / np.abs(expected[name]).max() for name, values in found.items()}
+    return {
+        name: np.abs(values - expected[name]).max() / np.abs(expected[name]).max()
+        for name, values in found.items()
+    }
 
 
 @pytest.mark.parametrize("phase", [caffe.TRAIN, caffe.TEST])
@@ -100,7 +133,9 @@ def test_outputs_and_gradients_are_the_sums_of_their_definition(phase, shape):
 @settings(max_examples=15, deadline=None)
 @given(shape=PLAIN | OTHER, seed=st.integers(0, 99))
 def test_gradients_are_differences_of_the_objective(shape, seed):
-    """As Caffe's GradientChecker. The objective <y, dy> is linear in each value, so that a large step makes no error."""
+    """As Caffe's GradientChecker. The objective <y, dy> is linear in each value, so that a large step makes
+    no error.
+    """
     net, rng = shape.net(), np.random.default_rng(seed)
     found = run(net)
     dy = net.blobs["conv"].diff.astype(float)
@@ -115,7 +150,9 @@ def test_gradients_are_differences_of_the_objective(shape, seed):
                 objectives.append((net.blobs["conv"].data * dy).sum())
                 values[at] = kept
             difference = (objectives[0] - objectives[1]) / 2
-            assert abs(difference - gradient.reshape(-1)[at]) < shape.tolerance * np.abs(gradient).max() + 1e-3
+            assert (
+                abs(difference - gradient.reshape(-1)[at]) < shape.tolerance * np.abs(gradient).max() + 1e-3
+            )
 
 
 @pytest.mark.parametrize("channels", [8, 16, 128])

@@ -68,7 +68,8 @@ def test_any_blob_of_images_and_mirror_images_is_that_of_the_net(database, weigh
 
 def test_linear_activations_are_those_before_the_relu(database, weights):
     (after,), (before,) = (
-        activations(Extraction(database.folder, weights, "conv4_3", linear=linear), np.array(ROWS), ALONE) for linear in (False, True)
+        activations(Extraction(database.folder, weights, "conv4_3", linear=linear), np.array(ROWS), ALONE)
+        for linear in (False, True)
     )
     assert (before < 0).any()
     assert (np.maximum(before, 0) == after).all()
@@ -77,7 +78,9 @@ def test_linear_activations_are_those_before_the_relu(database, weights):
 def test_a_net_runs_on_batches_and_a_rest(database, weights):
     net = load(prototxt.deploy(MODELS["mini"], 5), weights)
     slices, seen = [], []
-    for rows in forward_batches(net, map(database.preprocessing.to_blob, database.images(range(12))), "conv3_1"):
+    for rows in forward_batches(
+        net, map(database.preprocessing.to_blob, database.images(range(12))), "conv3_1"
+    ):
         slices.append((rows.start, rows.stop))
         seen.append(net.blobs["conv3_1"].data[: rows.stop - rows.start].copy())
     assert slices == [(0, 5), (5, 10), (10, 12)]
@@ -87,7 +90,10 @@ def test_a_net_runs_on_batches_and_a_rest(database, weights):
 
 @pytest.mark.parametrize("layer", ["conv3_2", "conv5_3", "fc7"])
 def test_heads_read_in_activations_what_they_read_in_the_image(database, weights, layer):
-    (phi,), (prob,) = (activations(Extraction(database.folder, weights, blob), np.array(ROWS), ALONE) for blob in (layer, "prob"))
+    (phi,), (prob,) = (
+        activations(Extraction(database.folder, weights, blob), np.array(ROWS), ALONE)
+        for blob in (layer, "prob")
+    )
     net = load(prototxt.deploy(MODELS["mini"], 4), weights)
     assert np.allclose(read_activations(net, layer, phi.reshape(len(phi), -1)), prob, atol=1e-5)
 
@@ -112,7 +118,10 @@ def test_an_interrupted_extraction_is_continued(steps, database, weights, tmp_pa
     monkeypatch.setattr(extraction, "_shard", lambda what, rows: computed.extend(rows) or shard(what, rows))
     extract(database, weights, "conv5_3", tmp_path, ALONE)
     assert computed == list(range(32, 48))
-    with h5py.File(tmp_path / "activations.h5") as resumed, h5py.File(steps.activations.made() / "activations.h5") as whole:
+    with (
+        h5py.File(tmp_path / "activations.h5") as resumed,
+        h5py.File(steps.activations.made() / "activations.h5") as whole,
+    ):
         assert (resumed["activations"][:32] == whole["activations"][:32] + 1).all(), "what was done is kept"
         assert (resumed["activations"][32:] == whole["activations"][32:]).all()
     assert [path.name for path in tmp_path.iterdir()] == ["activations.h5"]

@@ -39,12 +39,24 @@ def test_pretraining_learns_who_is_who(database, tmp_path):
 
 
 def test_all_options_together_train_a_net(database, pretrained, tmp_path, capsys):
-    options = {"rate": None, "rate_decay": 0.5, "dropout": 0.125, "dropout_after": "all", "class_weights": True}
+    options = {
+        "rate": None,
+        "rate_decay": 0.5,
+        "dropout": 0.125,
+        "dropout_after": "all",
+        "class_weights": True,
+    }
     finetune(database, Start(pretrained), Finetuning("conv5", epochs=1, **options), 1, tmp_path, ALONE)
     assert "the loss went from" in capsys.readouterr().out
     net = text_format.Parse((tmp_path / "train_val.prototxt").read_text(), caffe_pb2.NetParameter())
     layers = {layer.name: layer for layer in net.layer}
-    assert [layers[name].param[0].lr_mult for name in ("fc8_1", "fc7", "fc6", "conv5_1", "conv2_1")] == [1, 0.5, 0.25, 0.125, 0]
+    assert [layers[name].param[0].lr_mult for name in ("fc8_1", "fc7", "fc6", "conv5_1", "conv2_1")] == [
+        1,
+        0.5,
+        0.25,
+        0.125,
+        0,
+    ]
     assert layers["drop5_2"].dropout_param.dropout_ratio == 0.125
     assert layers["loss_1"].type == "InfogainLoss"
     assert layers["loss_1"].infogain_loss_param.source == "class_weights/1.binaryproto"
@@ -54,22 +66,37 @@ def test_all_options_together_train_a_net(database, pretrained, tmp_path, capsys
     assert {path.name for path in tmp_path.iterdir()} == names
 
 
-def test_the_same_seed_trains_the_same_weights_wherever_and_another_seed_others(database, pretrained, tmp_path):
+def test_the_same_seed_trains_the_same_weights_wherever_and_another_seed_others(
+    database, pretrained, tmp_path
+):
     for name, seed in (("one", 1), ("again", 1), ("other", 2)):
         (tmp_path / name).mkdir()
-        finetune(database, Start(pretrained), Finetuning("fc6", epochs=1, dropout=0.5), seed, tmp_path / name, ALONE)
-    one, again, other = ((tmp_path / name / "weights.caffemodel").read_bytes() for name in ("one", "again", "other"))
+        finetune(
+            database,
+            Start(pretrained),
+            Finetuning("fc6", epochs=1, dropout=0.5),
+            seed,
+            tmp_path / name,
+            ALONE,
+        )
+    one, again, other = (
+        (tmp_path / name / "weights.caffemodel").read_bytes() for name in ("one", "again", "other")
+    )
     assert one == again
     assert one != other
 
 
-@pytest.mark.parametrize(("epochs", "images", "batch", "iterations"), [(6, 9600, 16, 3600), (0.5, 100, 16, 3), (0.001, 36, 16, 1)])
+@pytest.mark.parametrize(
+    ("epochs", "images", "batch", "iterations"), [(6, 9600, 16, 3600), (0.5, 100, 16, 3), (0.001, 36, 16, 1)]
+)
 def test_epochs_are_passes_over_the_images(epochs, images, batch, iterations):
     assert Plan(epochs, 0.1, 1, images).iterations(batch) == iterations
 
 
 def test_weights_of_another_shape_are_refused(database, tmp_path):
-    (tmp_path / "narrow.prototxt").write_text(prototxt.deploy(MODELS["mini"]).replace("num_output: 8", "num_output: 6"))
+    (tmp_path / "narrow.prototxt").write_text(
+        prototxt.deploy(MODELS["mini"]).replace("num_output: 8", "num_output: 6")
+    )
     caffe.Net(str(tmp_path / "narrow.prototxt"), caffe.TEST).save(str(tmp_path / "narrow.caffemodel"))
     with pytest.raises(UserError, match=r"narrow.caffemodel: layer conv1_1 has shape \(6, "):
         finetune(database, Start(tmp_path / "narrow.caffemodel"), Finetuning(), 1, tmp_path, ALONE)

@@ -33,7 +33,10 @@ def losses(net: str, weights, tmp_path) -> list[float]:
 
 
 def entries(folder, name: str) -> dict[bytes, bytes]:
-    with lmdb.open(str(folder / name), readonly=True, lock=False) as environment, environment.begin() as transaction:
+    with (
+        lmdb.open(str(folder / name), readonly=True, lock=False) as environment,
+        environment.begin() as transaction,
+    ):
         return dict(transaction.cursor())
 
 
@@ -45,7 +48,12 @@ def cache(tmp_path):
 
 def stored(folder, name: str) -> np.ndarray:
     datums = [caffe_pb2.Datum.FromString(record) for record in entries(folder, name).values()]
-    return np.array([np.array(datum.float_data, np.float32).reshape(datum.channels, datum.height, datum.width) for datum in datums])
+    return np.array(
+        [
+            np.array(datum.float_data, np.float32).reshape(datum.channels, datum.height, datum.width)
+            for datum in datums
+        ]
+    )
 
 
 @pytest.mark.parametrize("freeze", ["conv5", "fc6", "fc7", "heads"])
@@ -53,22 +61,33 @@ def test_losses_are_those_of_the_whole_net(still, weights, cache, tmp_path, monk
     monkeypatch.setitem(MODELS, "mini", STILL)
     build_cache(Frozen(still.folder, weights, [freeze], 1, 0), cache, ALONE)
     learning = Learning(freeze)
-    whole = losses(prototxt.train_val(STILL, TrainingData(still.folder, STILL.batch), learning), weights, tmp_path)
-    cached = losses(prototxt.train_val(STILL, TrainingData(cache / freeze, STILL.batch, cached=True), learning), weights, tmp_path)
+    whole = losses(
+        prototxt.train_val(STILL, TrainingData(still.folder, STILL.batch), learning), weights, tmp_path
+    )
+    cached = losses(
+        prototxt.train_val(STILL, TrainingData(cache / freeze, STILL.batch, cached=True), learning),
+        weights,
+        tmp_path,
+    )
     assert np.allclose(whole, cached, rtol=1e-4)
     assert whole[0] != whole[-1]
 
 
-def test_training_images_are_there_with_several_random_crops_and_validation_images_once(database, weights, cache):
+def test_training_images_are_there_with_several_random_crops_and_validation_images_once(
+    database, weights, cache
+):
     build_cache(Frozen(database.folder, weights, ["fc6"], 3, 5), cache, ALONE)
     training = database.rows("train")
     net = load(prototxt.deploy(database.model, 1), weights)
     found = stored(cache / "fc6", "train_images").reshape(3, len(training), *net.blobs["pool5"].data[0].shape)
     for k, i in ((0, 0), (1, 0), (2, 35)):
         image = next(database.images([training[i]]))
-        net.blobs["data"].data[0] = database.augmented(image, np.random.default_rng([5, k * len(training) + i]))
+        net.blobs["data"].data[0] = database.augmented(
+            image, np.random.default_rng([5, k * len(training) + i])
+        )
         net.forward()
-        assert np.allclose(found[k, i], net.blobs["pool5"].data[0], atol=1e-4)  # a batch is rounded in another way
+        # A batch is rounded in another way.
+        assert np.allclose(found[k, i], net.blobs["pool5"].data[0], atol=1e-4)
     assert np.abs(found[0] - found[1]).max() > 1e-3, "another crop each time"
     (expected,) = activations(Extraction(database.folder, weights, "pool5"), database.rows("val"), ALONE)
     assert np.allclose(stored(cache / "fc6", "val_images"), expected, atol=1e-5)
@@ -98,7 +117,10 @@ def test_an_interrupted_cache_is_continued(database, weights, cache, monkeypatch
     whole = {depth: entries(cache / depth, "train_images") for depth in what.depths}
     assert len(whole["fc6"]) == 72
     for depth, kept in (("fc6", done + 10), ("fc7", done)):
-        with lmdb.open(str(cache / depth / "train_images"), lock=False) as environment, environment.begin(write=True) as transaction:
+        with (
+            lmdb.open(str(cache / depth / "train_images"), lock=False) as environment,
+            environment.begin(write=True) as transaction,
+        ):
             for key in sorted(whole[depth])[kept:]:
                 transaction.delete(key)
         shutil.rmtree(cache / depth / "val_images")
@@ -135,7 +157,9 @@ def test_a_net_from_a_cache_does_not_depend_on_what_was_cached_beside_it(steps):
     assert alone.frozen_cache.of.key != together.frozen_cache.of.key
     other = steps.varied(freeze="fc6", cache=True, cache_crops=2)
     assert alone.finetuned.key != other.finetuned.key
-    assert steps.finetuned.key == steps.varied(cache_crops=2).finetuned.key, "without a cache they mean nothing"
+    assert steps.finetuned.key == steps.varied(cache_crops=2).finetuned.key, (
+        "without a cache they mean nothing"
+    )
 
 
 def test_depths_that_are_cached_together_are_one_artefact(steps):

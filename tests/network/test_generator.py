@@ -28,7 +28,9 @@ def test_the_linear_part_is_added_to_what_the_convolutions_say():
     sums = net.blobs["g_pictures"].data + net.blobs["g_linear_doubled"].data
     assert np.allclose(alone, nets.UNIT * MINI.scale * sums, atol=1e-4)
     assert np.allclose(net.blobs["g_linear_doubled"].data[..., 1:-1, 1:-1], 0.5)
-    assert "g_linear1" not in unfilled(nets.generator(MINI, "conv4_3", 2)).params, "near the pixels there is none"
+    assert "g_linear1" not in unfilled(nets.generator(MINI, "conv4_3", 2)).params, (
+        "near the pixels there is none"
+    )
 
 
 @pytest.mark.parametrize("layer", ["conv3_3", "conv5_3"])
@@ -36,7 +38,8 @@ def test_there_is_a_generator_for_vgg_face(layer):
     model = MODELS["vgg_face"]
     assert unfilled(nets.generator(model, layer)).blobs["pictures"].data.shape == (1, 3, 224, 224)
     assert (
-        unfilled(nets.discriminator(model)).blobs["d_logits"].data.shape == unfilled(nets.discriminator(model)).blobs["d_real"].data.shape
+        unfilled(nets.discriminator(model)).blobs["d_logits"].data.shape
+        == unfilled(nets.discriminator(model)).blobs["d_real"].data.shape
     )
 
 
@@ -46,7 +49,9 @@ def test_the_committed_prototxt_files_are_what_the_code_writes(request, tmp_path
     nets.write_prototxts(tmp_path)
     for path in tmp_path.glob("*/*"):
         committed = request.config.rootpath / "prototxt" / path.relative_to(tmp_path)
-        one, other = (text_format.Parse(file.read_text(), caffe_pb2.NetParameter()) for file in (path, committed))
+        one, other = (
+            text_format.Parse(file.read_text(), caffe_pb2.NetParameter()) for file in (path, committed)
+        )
         assert one == other
 
 
@@ -60,7 +65,10 @@ def test_a_constant_stays_constant_where_its_side_is_doubled():
         net._forward(index, index)
         inner = net.blobs[name].data[..., 1:-1, 1:-1]
         assert np.allclose(inner, 1)
-        assert net.blobs[name].data.shape[-1] in (2 * net.blobs[bottom].data.shape[-1] - 1, 2 * net.blobs[bottom].data.shape[-1])
+        assert net.blobs[name].data.shape[-1] in (
+            2 * net.blobs[bottom].data.shape[-1] - 1,
+            2 * net.blobs[bottom].data.shape[-1],
+        )
 
 
 def test_losses_are_of_images_in_the_first_codes_and_of_activations_in_all(weights):
@@ -73,7 +81,9 @@ def test_losses_are_of_images_in_the_first_codes_and_of_activations_in_all(weigh
         net.blobs[name].data[...] = rng.standard_normal(net.blobs[name].data.shape)
     net.forward()
     blobs = {name: blob.data.copy() for name, blob in net.blobs.items()}
-    assert blobs["loss_pixels"] == pytest.approx(np.abs(blobs["pictures"][:3] - blobs["originals"]).mean(), rel=1e-4)
+    assert blobs["loss_pixels"] == pytest.approx(
+        np.abs(blobs["pictures"][:3] - blobs["originals"]).mean(), rel=1e-4
+    )
     of_shared_error = (blobs["pictures"] * blobs["shared_error"]).mean() / (nets.UNIT * MINI.scale)
     assert blobs["loss_shared"] == pytest.approx(of_shared_error, rel=1e-3)
     difference = blobs["conv3_3"][:3] - blobs["original_conv3_3"]
@@ -81,7 +91,9 @@ def test_losses_are_of_images_in_the_first_codes_and_of_activations_in_all(weigh
     seen = blobs["d_conv2"]
     assert blobs["loss_d_conv2"] == pytest.approx(np.abs(seen[:3] - seen[4:]).mean(), rel=1e-4)
     assert blobs["logits"].shape == blobs["real"].shape
-    assert blobs["loss_code"] == pytest.approx(np.square(blobs["conv5_3"] - blobs["wanted_code"]).sum() / 8, rel=1e-4)
+    assert blobs["loss_code"] == pytest.approx(
+        np.square(blobs["conv5_3"] - blobs["wanted_code"]).sum() / 8, rel=1e-4
+    )
 
 
 def test_pictures_of_drawn_codes_are_held_to_the_linear_part_where_they_are_coarse():
@@ -93,17 +105,26 @@ def test_pictures_of_drawn_codes_are_held_to_the_linear_part_where_they_are_coar
     net.forward()
     side = MINI.crop // nets.ANCHORED
     coarse, linear = (
-        net.blobs[name].data[3:].reshape(1, 3, side, -1, side, net.blobs[name].data.shape[-1] // side).mean(axis=(3, 5))
+        net.blobs[name]
+        .data[3:]
+        .reshape(1, 3, side, -1, side, net.blobs[name].data.shape[-1] // side)
+        .mean(axis=(3, 5))
         for name in ("pictures", "g_linear")
     )
-    assert net.blobs["loss_anchor"].data == pytest.approx(np.abs(coarse / (nets.UNIT * MINI.scale) - linear).mean(), rel=1e-4)
-    assert "loss_anchor" not in unfilled(nets.generator_losses(MINI, "conv4_2", 4)).blobs, "without a linear part there is none"
+    assert net.blobs["loss_anchor"].data == pytest.approx(
+        np.abs(coarse / (nets.UNIT * MINI.scale) - linear).mean(), rel=1e-4
+    )
+    assert "loss_anchor" not in unfilled(nets.generator_losses(MINI, "conv4_2", 4)).blobs, (
+        "without a linear part there is none"
+    )
 
 
 @pytest.mark.parametrize("layer", ["conv3_3", "conv4_2", "fc6"])
 def test_pictures_are_compared_at_the_features_that_are_not_the_codes_own(layer):
     net = unfilled(nets.generator_losses(MINI, layer, 2))
-    assert {name for name in net.blobs if name.startswith("loss_conv")} == {f"loss_{name}" for name in nets.FEATURES if name != layer}
+    assert {name for name in net.blobs if name.startswith("loss_conv")} == {
+        f"loss_{name}" for name in nets.FEATURES if name != layer
+    }
     assert net.blobs["wanted_code"].data.shape == net.blobs[layer].data.shape
 
 

@@ -80,12 +80,22 @@ def folder(tmp_path) -> Path:
     ("change", "part"),
     [
         (lambda folder: (folder / "det1.prototxt").write_text("no net"), "det1.prototxt is not a prototxt"),
-        (lambda folder: (folder / "det1.prototxt").write_bytes(b"\xff\xfe"), "det1.prototxt is not a prototxt"),
-        (lambda folder: (folder / "det2.caffemodel").write_bytes(b"no weights"), "det2.caffemodel does not have the weights"),
-        (lambda folder: (folder / "det3.caffemodel").replace(folder / "det2.caffemodel"), "det2.caffemodel does not have the weights"),
+        (
+            lambda folder: (folder / "det1.prototxt").write_bytes(b"\xff\xfe"),
+            "det1.prototxt is not a prototxt",
+        ),
+        (
+            lambda folder: (folder / "det2.caffemodel").write_bytes(b"no weights"),
+            "det2.caffemodel does not have the weights",
+        ),
+        (
+            lambda folder: (folder / "det3.caffemodel").replace(folder / "det2.caffemodel"),
+            "det2.caffemodel does not have the weights",
+        ),
         (
             lambda folder: [
-                (folder / f"det2.{kind}").write_bytes((folder / f"det1.{kind}").read_bytes()) for kind in ("prototxt", "caffemodel")
+                (folder / f"det2.{kind}").write_bytes((folder / f"det1.{kind}").read_bytes())
+                for kind in ("prototxt", "caffemodel")
             ],
             "det2.prototxt is another net",
         ),

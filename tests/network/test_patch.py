@@ -1,4 +1,6 @@
-"""Caffe as setup/patches leave it: work shared among threads, convolutions without BLAS, Adam and BatchNorm in few passes, JPEGs."""
+"""Caffe as setup/patches leave it: work shared among threads, convolutions without BLAS, Adam and BatchNorm
+in few passes, JPEGs.
+"""
 
 import io
 import os
@@ -45,7 +47,9 @@ def calculate(tmp_path):
 
     def run(threads: int, name: str) -> list[np.ndarray]:
         command = [sys.executable, "-c", CALCULATE, tmp_path / "net.prototxt", tmp_path / name]
-        subprocess.run(command, check=True, env=os.environ | {"OMP_NUM_THREADS": str(threads)}, capture_output=True)
+        subprocess.run(
+            command, check=True, env=os.environ | {"OMP_NUM_THREADS": str(threads)}, capture_output=True
+        )
         with np.load(tmp_path / name) as stored:
             return [stored[key] for key in stored.files]
 
@@ -87,7 +91,10 @@ def test_adam_takes_the_published_steps(tmp_path):
     assert np.allclose(solver.net.params["fc"][0].data, w, rtol=1e-4, atol=1e-6)
 
 
-@pytest.mark.parametrize(("channels", "outputs", "height", "width"), [(3, 8, 9, 33), (8, 11, 21, 16), (17, 64, 5, 6), (66, 5, 4, 20)])
+@pytest.mark.parametrize(
+    ("channels", "outputs", "height", "width"),
+    [(3, 8, 9, 33), (8, 11, 21, 16), (17, 64, 5, 6), (66, 5, 4, 20)],
+)
 def test_convolutions_of_any_size_are_sums_over_windows(tmp_path, channels, outputs, height, width):
     """Few channels and many, wide images and narrow ones are calculated in different ways."""
     (tmp_path / "net.prototxt").write_text(f"""
@@ -99,7 +106,10 @@ def test_convolutions_of_any_size_are_sums_over_windows(tmp_path, channels, outp
     """)
     net, rng = caffe.Net(str(tmp_path / "net.prototxt"), caffe.TRAIN), np.random.default_rng(0)
     weight, bias = net.params["conv"]
-    x, dy = rng.standard_normal((3, channels, height, width)), rng.standard_normal((3, outputs, height, width))
+    x, dy = (
+        rng.standard_normal((3, channels, height, width)),
+        rng.standard_normal((3, outputs, height, width)),
+    )
     net.blobs["data"].data[...] = x
     net.forward()
     net.backward(conv=dy.astype(np.float32))
@@ -110,7 +120,11 @@ def test_convolutions_of_any_size_are_sums_over_windows(tmp_path, channels, outp
     y = np.einsum("nchwij,mcij->nmhw", windows(x), weight.data) + bias.data[:, None, None]
     assert np.allclose(net.blobs["conv"].data, y, atol=1e-4)
     assert np.allclose(weight.diff, np.einsum("nchwij,nmhw->mcij", windows(x), dy), atol=1e-3)
-    assert np.allclose(net.blobs["data"].diff, np.einsum("nmhwij,mcij->nchw", windows(dy), weight.data[..., ::-1, ::-1]), atol=1e-4)
+    assert np.allclose(
+        net.blobs["data"].diff,
+        np.einsum("nmhwij,mcij->nchw", windows(dy), weight.data[..., ::-1, ::-1]),
+        atol=1e-4,
+    )
 
 
 @pytest.mark.parametrize("in_place", [False, True])
@@ -161,7 +175,9 @@ def test_the_largest_of_each_window_is_kept_and_gets_the_gradient(tmp_path, heig
     net.blobs["data"].data[...] = x
     net.forward()
     rows, columns = -(-height // 2), -(-width // 2)  # windows at the border are cut off
-    padded = np.pad(x, ((0, 0), (0, 0), (0, 2 * rows - height), (0, 2 * columns - width)), constant_values=-np.inf)
+    padded = np.pad(
+        x, ((0, 0), (0, 0), (0, 2 * rows - height), (0, 2 * columns - width)), constant_values=-np.inf
+    )
     largest = padded.reshape(3, 2, rows, 2, columns, 2).max(axis=(3, 5))
     assert (net.blobs["pool"].data == largest).all()
     net.backward(pool=np.ones_like(largest))
@@ -172,7 +188,10 @@ def test_a_jpeg_in_an_lmdb_becomes_the_pixels_that_pillow_reads(tmp_path):
     blocks = np.random.default_rng(0).integers(0, 256, (6, 5, 3))
     file = io.BytesIO()
     Image.fromarray(np.kron(blocks, np.ones((8, 8, 1))).astype(np.uint8)).save(file, "JPEG")
-    with lmdb.open(str(tmp_path / "lmdb"), map_size=1 << 20) as database, database.begin(write=True) as transaction:
+    with (
+        lmdb.open(str(tmp_path / "lmdb"), map_size=1 << 20) as database,
+        database.begin(write=True) as transaction,
+    ):
         transaction.put(b"0", caffe_pb2.Datum(encoded=True, data=file.getvalue()).SerializeToString())
     prototxt = tmp_path / "net.prototxt"
     data = f'data_param {{ source: "{tmp_path}/lmdb" backend: LMDB batch_size: 1 }}'
@@ -184,7 +203,9 @@ def test_a_jpeg_in_an_lmdb_becomes_the_pixels_that_pillow_reads(tmp_path):
 
 @pytest.mark.parametrize(("kernel", "stride", "value"), [(2, 2, np.nan), (2, 2, -np.inf), (1, 3, np.nan)])
 def test_max_pooling_of_values_that_compare_with_none_stays_within_the_map(tmp_path, kernel, stride, value):
-    """Windows of NaN pass it on; a last window without pixels, which Caffe's rounding up makes, passes nothing back."""
+    """Windows of NaN pass it on; a last window without pixels, which Caffe's rounding up makes, passes
+    nothing back.
+    """
     (tmp_path / "net.prototxt").write_text(f"""
         force_backward: true
         layer {{ name: "data" type: "Input" top: "data" input_param {{ shape {{ dim: 1 dim: 2 dim: 5 dim: 5 }} }} }}

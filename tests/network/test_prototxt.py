@@ -35,7 +35,10 @@ def test_committed_prototxts_are_what_the_code_writes(name, file, tmp_path):
     """Read as Caffe reads them: versions of protobuf differ in the order of fields."""
     prototxt.write_prototxts(tmp_path)
     message = caffe_pb2.SolverParameter if file == "solver" else caffe_pb2.NetParameter
-    written, committed = (text_format.Parse((folder / name / f"{file}.prototxt").read_text(), message()) for folder in (tmp_path, PROTOTXT))
+    written, committed = (
+        text_format.Parse((folder / name / f"{file}.prototxt").read_text(), message())
+        for folder in (tmp_path, PROTOTXT)
+    )
     assert written == committed
 
 
@@ -44,8 +47,13 @@ def test_there_are_the_15_weight_layers_and_42_heads_of_vgg_face(name):
     layers = layers_of(prototxt.deploy(MODELS[name]))
     weighted = [layer for layer in layers.values() if layer.type in ("Convolution", "InnerProduct")]
     assert sum(layer.name.startswith(("conv", "fc6", "fc7")) for layer in weighted) == 15
-    assert [layer.name for layer in weighted if layer.name.startswith("fc8_")] == [f"fc8_{head.name}" for head in pubfig().heads]
-    assert sum(layer.inner_product_param.num_output for layer in weighted if layer.name.startswith("fc8_")) == 115
+    assert [layer.name for layer in weighted if layer.name.startswith("fc8_")] == [
+        f"fc8_{head.name}" for head in pubfig().heads
+    ]
+    assert (
+        sum(layer.inner_product_param.num_output for layer in weighted if layer.name.startswith("fc8_"))
+        == 115
+    )
 
 
 def test_shapes_of_layers_are_those_of_the_net(tmp_path):
@@ -63,9 +71,14 @@ def test_an_unknown_layer_is_named():
 
 def test_rates_fall_with_depth_and_are_zero_below_what_is_frozen():
     layers = layers_of(prototxt.train_val(MINI, LMDB, Learning("conv3", rate_decay=0.5)))
-    rates = {name: layers[name].param[0].lr_mult for name in ("fc8_1", "fc7", "fc6", "conv5_1", "conv3_1", "conv2_2")}
+    rates = {
+        name: layers[name].param[0].lr_mult
+        for name in ("fc8_1", "fc7", "fc6", "conv5_1", "conv3_1", "conv2_2")
+    }
     assert rates == {"fc8_1": 1, "fc7": 0.5, "fc6": 0.25, "conv5_1": 0.125, "conv3_1": 1 / 32, "conv2_2": 0}
-    assert [layers[name].param[0].decay_mult for name in ("conv3_1", "conv2_2")] == [1, 0], "weight decay would change what is frozen"
+    assert [layers[name].param[0].decay_mult for name in ("conv3_1", "conv2_2")] == [1, 0], (
+        "weight decay would change what is frozen"
+    )
     assert not layers["bn3_1"].batch_norm_param.use_global_stats
     assert layers["bn2_2"].batch_norm_param.use_global_stats, "a frozen layer keeps its statistics"
 
@@ -83,7 +96,9 @@ def test_rates_fall_with_depth_and_are_zero_below_what_is_frozen():
 )
 def test_units_are_dropped_where_it_is_wanted(learning, dropped):
     layers = layers_of(prototxt.train_val(MINI, LMDB, learning))
-    ratios = {name: layer.dropout_param.dropout_ratio for name, layer in layers.items() if layer.type == "Dropout"}
+    ratios = {
+        name: layer.dropout_param.dropout_ratio for name, layer in layers.items() if layer.type == "Dropout"
+    }
     assert ratios == dict.fromkeys(dropped, 0.25)
 
 
@@ -93,21 +108,33 @@ def test_pretraining_has_one_head_over_people():
     assert [name for name in layers if name.startswith("loss_")] == ["loss_person"]
 
 
-@pytest.mark.parametrize(("freeze", "blob"), [("conv2", "pool1"), ("conv5", "pool4"), ("fc6", "pool5"), ("fc7", "fc6"), ("heads", "fc7")])
+@pytest.mark.parametrize(
+    ("freeze", "blob"),
+    [("conv2", "pool1"), ("conv5", "pool4"), ("fc6", "pool5"), ("fc7", "fc6"), ("heads", "fc7")],
+)
 def test_a_net_on_a_cache_begins_where_it_learns(freeze, blob):
     assert prototxt.blob_below(MODELS["mini"], freeze) == blob
-    layers = layers_of(prototxt.train_val(MINI, TrainingData(Path("cache"), 16, cached=True), Learning(freeze)))
+    layers = layers_of(
+        prototxt.train_val(MINI, TrainingData(Path("cache"), 16, cached=True), Learning(freeze))
+    )
     first, *others = [layer for layer in layers.values() if layer.type in ("Convolution", "InnerProduct")]
     assert first.name.startswith({"heads": "fc8_"}.get(freeze, freeze))
     assert first.bottom == ["data"]
     assert all(param.lr_mult > 0 for layer in (first, *others) for param in layer.param)
 
 
-@pytest.mark.parametrize(("card", "mode"), [(None, caffe_pb2.SolverParameter.CPU), (3, caffe_pb2.SolverParameter.GPU)])
+@pytest.mark.parametrize(
+    ("card", "mode"), [(None, caffe_pb2.SolverParameter.CPU), (3, caffe_pb2.SolverParameter.GPU)]
+)
 def test_a_solver_has_its_schedule(card, mode):
     text = prototxt.solver(MINI, Path("net.prototxt"), Path("snapshot"), Schedule(0.01, 500, 7, card))
     solver = text_format.Parse(text, caffe_pb2.SolverParameter())
-    assert (solver.net, solver.snapshot_prefix, solver.max_iter, solver.random_seed) == ("net.prototxt", "snapshot", 500, 7)
+    assert (solver.net, solver.snapshot_prefix, solver.max_iter, solver.random_seed) == (
+        "net.prototxt",
+        "snapshot",
+        500,
+        7,
+    )
     assert solver.base_lr == pytest.approx(0.01)
     assert solver.solver_mode == mode
     assert solver.device_id == (card or 0)
@@ -115,7 +142,9 @@ def test_a_solver_has_its_schedule(card, mode):
 
 def test_rare_classes_weigh_more_and_weights_average_one(tmp_path):
     rng = np.random.default_rng(0)
-    labels = np.stack([np.minimum(rng.geometric(0.7, 400) - 1, head.n_classes - 1) for head in pubfig().heads], axis=1)
+    labels = np.stack(
+        [np.minimum(rng.geometric(0.7, 400) - 1, head.n_classes - 1) for head in pubfig().heads], axis=1
+    )
     prototxt.write_class_weights(labels, pubfig(), tmp_path)
     for k, head in enumerate(pubfig().heads):
         blob = caffe_pb2.BlobProto.FromString((tmp_path / f"{head.name}.binaryproto").read_bytes())

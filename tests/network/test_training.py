@@ -29,7 +29,9 @@ def constant(name: str, value: float) -> str:
 
 def toy(folder: Path, rate: float) -> Path:
     """Least squares with curvature 100: it diverges at rates above 0.02."""
-    product = 'inner_product_param { num_output: 1 bias_term: false weight_filler { type: "constant" value: 1 } }'
+    product = (
+        'inner_product_param { num_output: 1 bias_term: false weight_filler { type: "constant" value: 1 } }'
+    )
     (folder / "net").write_text(
         constant("x", 10)
         + constant("labels", 0)
@@ -59,7 +61,9 @@ def test_a_search_without_success_says_so(tmp_path):
 
 
 def test_the_history_has_the_loss_of_each_display(tmp_path):
-    """The weight is multiplied by 1 - 100 rate in each iteration; the loss is half the square of ten times the weight."""
+    """The weight is multiplied by 1 - 100 rate in each iteration; the loss is half the square of ten times
+    the weight.
+    """
     train(TrainingRun(toy(tmp_path, 1e-4), tmp_path, None, 50, 1, 30, 1), ALONE)
     expected = [(i, 50 * 0.99 ** (2 * (i - 1))) for i in (20, 30, 50)]
     found = history(tmp_path / "loss.csv")
@@ -76,7 +80,9 @@ def test_a_loss_that_is_no_number_ends_the_training(tmp_path):
     assert not (tmp_path / "trained.caffemodel").exists()
 
 
-def test_an_interrupted_training_ends_with_the_weights_of_an_uninterrupted_one(database, pretrained, tmp_path, monkeypatch):
+def test_an_interrupted_training_ends_with_the_weights_of_an_uninterrupted_one(
+    database, pretrained, tmp_path, monkeypatch
+):
     """With random crops, mirror images and dropout; the interrupt comes between two snapshots."""
     settings = Finetuning("conv3", epochs=20, dropout=0.3)
     monkeypatch.setattr(training, "DISPLAY", 5)
@@ -96,7 +102,9 @@ def test_an_interrupted_training_ends_with_the_weights_of_an_uninterrupted_one(d
     assert [i for i, _ in history(tmp_path / "resumed" / "loss.csv")] == [5, 10, 11, 16, 21, 22]
 
     begun = []
-    monkeypatch.setattr(training, "total_loss", lambda solver: begun.append(solver.iter) or total_loss(solver))
+    monkeypatch.setattr(
+        training, "total_loss", lambda solver: begun.append(solver.iter) or total_loss(solver)
+    )
     finetune(database, Start(pretrained), settings, 1, tmp_path / "resumed", ALONE)
     assert begun == [27, 32, 33, 38, 43, 44, 45]
     straight, resumed = (blobs(tmp_path / name / "weights.caffemodel") for name in ("straight", "resumed"))
@@ -107,7 +115,9 @@ def test_an_interrupted_training_ends_with_the_weights_of_an_uninterrupted_one(d
 
 
 @pytest.mark.parametrize("nets_that_fit", [0.5, 1])
-def test_training_stops_before_caffe_meets_a_full_disk(steps, database, pretrained, tmp_path, monkeypatch, nets_that_fit):
+def test_training_stops_before_caffe_meets_a_full_disk(
+    steps, database, pretrained, tmp_path, monkeypatch, nets_that_fit
+):
     """Caffe would abort; a snapshot takes the room of four nets."""
     size = pretrained.stat().st_size
     monkeypatch.setattr(files.shutil, "disk_usage", lambda path: SimpleNamespace(free=nets_that_fit * size))
@@ -126,7 +136,9 @@ def gradient(rank: int, ranks: int, lmdb: Path, weights: Path, folder: Path) -> 
     net = solver_of(prototxt.train_val(STILL, data, Learning("heads")), weights, own).net
     net.forward()
     net.backward()
-    return np.concatenate([blob.diff.ravel() for name, blobs in net.params.items() if name.startswith("fc8_") for blob in blobs])
+    return np.concatenate(
+        [blob.diff.ravel() for name, blobs in net.params.items() if name.startswith("fc8_") for blob in blobs]
+    )
 
 
 def test_two_ranks_see_between_them_what_one_solver_sees(still, weights, tmp_path):

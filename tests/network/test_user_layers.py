@@ -1,4 +1,6 @@
-"""Nets of the user's own through extraction, gradients and finetuning, compared with what pycaffe does with the user's own prototxt."""
+"""Nets of the user's own through extraction, gradients and finetuning, compared with what pycaffe does with
+the user's own prototxt.
+"""
 
 from dataclasses import replace
 
@@ -34,11 +36,18 @@ KINDS = ["caffenet", "residual"]
 
 @pytest.fixture(scope="module")
 def nets(tmp_path_factory) -> dict:
-    """A net in the shape of CaffeNet that reads blue first, and a residual one that reads red first; their prototxts and models."""
+    """A net in the shape of CaffeNet that reads blue first, and a residual one that reads red first; their
+    prototxts and models.
+    """
     folder = tmp_path_factory.mktemp("nets")
-    paths = {"caffenet": write_net(folder, "caffenet", CAFFENET), "residual": write_net(folder, "residual", RESIDUAL)}
+    paths = {
+        "caffenet": write_net(folder, "caffenet", CAFFENET),
+        "residual": write_net(folder, "residual", RESIDUAL),
+    }
     files = 'prototxt = "residual.prototxt"\nweights = "residual.caffemodel"\n'
-    (folder / "residual.toml").write_text(f'{files}output = "conv2"\nside = 40\nmean = [120, 110, 100]\nscale = 0.02\n')
+    (folder / "residual.toml").write_text(
+        f'{files}output = "conv2"\nside = 40\nmean = [120, 110, 100]\nscale = 0.02\n'
+    )
     models = {
         "caffenet": replace(model_of(str(paths["caffenet"]), "120,110,100"), scale=0.02, mirror=False),
         "residual": replace(model_of(str(folder / "residual.toml")), mirror=False),
@@ -51,7 +60,14 @@ def databases(nets, steps, tmp_path_factory) -> dict[str, FaceDatabase]:
     made = {}
     for name, (_, model) in nets.items():
         folder = tmp_path_factory.mktemp(name)
-        build_lmdbs(read_faces(steps.faces.made(), dataset_of("synthetic")), "synthetic", model, STILL_DATABASE, 1, folder)
+        build_lmdbs(
+            read_faces(steps.faces.made(), dataset_of("synthetic")),
+            "synthetic",
+            model,
+            STILL_DATABASE,
+            1,
+            folder,
+        )
         made[name] = FaceDatabase.open(folder)
     return made
 
@@ -72,13 +88,20 @@ def test_every_blob_of_an_image_is_that_of_the_users_own_prototxt(name, nets, da
     bottom.data[...] = prepared(databases[name], model.bgr)
     net.forward()
     ours = load(prototxt.generation(model, model.output, len(ROWS)), path.with_suffix(".caffemodel"))
-    activations_of(databases[name].preprocessing.to_blob(np.stack(list(databases[name].images(ROWS)))), ours, model.output)
+    activations_of(
+        databases[name].preprocessing.to_blob(np.stack(list(databases[name].images(ROWS)))),
+        ours,
+        model.output,
+    )
     for blob in model.layers:
         assert np.allclose(ours.blobs[blob].data, net.blobs[blob].data, atol=1e-4), blob
         assert prototxt.feature_shape(model, blob) == net.blobs[blob].data.shape[1:]
 
 
-@pytest.mark.parametrize(("name", "layer"), [("caffenet", "norm1"), ("caffenet", "fc6"), ("residual", "branch_a"), ("residual", "sum")])
+@pytest.mark.parametrize(
+    ("name", "layer"),
+    [("caffenet", "norm1"), ("caffenet", "fc6"), ("residual", "branch_a"), ("residual", "sum")],
+)
 @pytest.mark.parametrize("heads", [False, True])
 def test_the_gradient_of_the_image_is_right_whatever_is_in_place(name, layer, heads, nets):
     path, model = nets[name]
@@ -95,7 +118,9 @@ def test_the_gradient_of_the_image_is_right_whatever_is_in_place(name, layer, he
         assert np.sum(gradient * direction) == pytest.approx(slope, rel=0.02)
 
 
-@pytest.mark.parametrize(("name", "freeze"), [("caffenet", "fc6"), ("residual", "conv2"), ("residual", "heads")])
+@pytest.mark.parametrize(
+    ("name", "freeze"), [("caffenet", "fc6"), ("residual", "conv2"), ("residual", "heads")]
+)
 def test_finetuning_trains_heads_and_keeps_what_is_frozen(name, freeze, nets, databases, tmp_path):
     path, model = nets[name]
     weights = path.with_suffix(".caffemodel")
@@ -110,11 +135,22 @@ def test_finetuning_trains_heads_and_keeps_what_is_frozen(name, freeze, nets, da
 
 def test_training_from_cached_activations_is_training_from_images(nets, databases, tmp_path):
     (path, model), database = nets["residual"], databases["residual"]
-    finetune(database, Start(path.with_suffix(".caffemodel")), Finetuning("heads", epochs=1, rate=1e-3), 1, tmp_path, ALONE)
+    finetune(
+        database,
+        Start(path.with_suffix(".caffemodel")),
+        Finetuning("heads", epochs=1, rate=1e-3),
+        1,
+        tmp_path,
+        ALONE,
+    )
     weights, learning = tmp_path / "weights.caffemodel", Learning("conv2")
     build_cache(Frozen(database.folder, weights, ["conv2"], 1, 1), tmp_path, ALONE)
     whole = losses(prototxt.train_val(model, TrainingData(database.folder, 16), learning), weights, tmp_path)
-    cached = losses(prototxt.train_val(model, TrainingData(tmp_path / "conv2", 16, cached=True), learning), weights, tmp_path)
+    cached = losses(
+        prototxt.train_val(model, TrainingData(tmp_path / "conv2", 16, cached=True), learning),
+        weights,
+        tmp_path,
+    )
     assert np.allclose(whole, cached, rtol=1e-4)
     assert whole[0] != whole[-1]
 
@@ -123,7 +159,9 @@ def test_a_depth_within_a_block_cannot_be_cached(nets):
     model = nets["residual"][1]
     assert user_layers.blob_below(model, "conv2") == "sum"
     assert user_layers.blob_below(model, "heads") == "conv2"
-    with pytest.raises(UserError, match="FREEZE=branch_b: the layers from it on read branch_a_active and conv1"):
+    with pytest.raises(
+        UserError, match="FREEZE=branch_b: the layers from it on read branch_a_active and conv1"
+    ):
         user_layers.blob_below(model, "branch_b")
 
 
@@ -132,16 +170,22 @@ def test_a_depth_among_layers_in_place_cannot_be_cached(nets, freeze):
     """A cache would hold conv1 after its ReLU, and the layers above would change it again."""
     model = nets["residual"][1]
     chain = replace(model, net=model.net.partition('layer {\n  name: "branch_a"')[0], output="conv1")
-    with pytest.raises(UserError, match=f"FREEZE={freeze}: the layers from it on change conv1 in place.*CACHE=no"):
+    with pytest.raises(
+        UserError, match=f"FREEZE={freeze}: the layers from it on change conv1 in place.*CACHE=no"
+    ):
         user_layers.blob_below(chain, freeze)
 
 
 def test_heads_read_activations_between_blocks_and_not_within_one(nets, databases):
     path, model = nets["residual"]
     net = load(prototxt.deploy(model, len(ROWS)), path.with_suffix(".caffemodel"))
-    for _ in forward_batches(net, map(databases["residual"].preprocessing.to_blob, databases["residual"].images(ROWS))):
+    for _ in forward_batches(
+        net, map(databases["residual"].preprocessing.to_blob, databases["residual"].images(ROWS))
+    ):
         phi, prob = net.blobs["sum"].data.copy(), net.blobs["prob"].data.copy()
-    (stored,) = activations(Extraction(databases["residual"].folder, path.with_suffix(".caffemodel"), "sum"), ROWS, ALONE)
+    (stored,) = activations(
+        Extraction(databases["residual"].folder, path.with_suffix(".caffemodel"), "sum"), ROWS, ALONE
+    )
     assert np.allclose(stored, phi, atol=1e-5)
     assert np.allclose(read_activations(net, "sum", phi), prob, atol=1e-6)
     with pytest.raises(UserError, match="heads cannot be read from LAYER=branch_b alone"):
@@ -151,8 +195,13 @@ def test_heads_read_activations_between_blocks_and_not_within_one(nets, database
 def test_frozen_batch_normalisation_keeps_its_means_and_rates_are_the_prototxts(nets):
     model = nets["residual"][1]
     text = prototxt.generation(model, "sum")
-    layers = {layer.name: layer for layer in user_layers.text_format.Parse(text, user_layers.caffe_pb2.NetParameter()).layer}
-    assert all(param.lr_mult == 0 for name, layer in layers.items() if name != "canvas" for param in layer.param)
+    layers = {
+        layer.name: layer
+        for layer in user_layers.text_format.Parse(text, user_layers.caffe_pb2.NetParameter()).layer
+    }
+    assert all(
+        param.lr_mult == 0 for name, layer in layers.items() if name != "canvas" for param in layer.param
+    )
     assert layers["bn_a"].batch_norm_param.use_global_stats
     n = caffe.NetSpec()
     n.data = user_layers.L.Input(shape={"dim": [1, 3, 40, 40]})

@@ -20,7 +20,10 @@ def test_weights_of_another_shape_are_named(weights, tmp_path):
     other.write_text(prototxt.deploy(MINI).replace("num_output: 16", "num_output: 12"))
     narrow = caffe.Net(str(other), caffe.TEST)
     narrow.save(str(tmp_path / "narrow.caffemodel"))
-    with pytest.raises(UserError, match=r"narrow.caffemodel: layer conv2_1 has shape \(12, 8, 3, 3\) but the net wants \(16, 8, 3, 3\)"):
+    with pytest.raises(
+        UserError,
+        match=r"narrow.caffemodel: layer conv2_1 has shape \(12, 8, 3, 3\) but the net wants \(16, 8, 3, 3\)",
+    ):
         check_weights(tmp_path / "narrow.caffemodel", net)
 
 
@@ -43,7 +46,9 @@ def test_a_layer_that_weights_lack_is_named(weights, tmp_path):
 
 def test_weights_without_heads_are_enough(weights, tmp_path):
     stored = caffe_pb2.NetParameter.FromString(weights.read_bytes())
-    trunk = caffe_pb2.NetParameter(layer=[layer for layer in stored.layer if not layer.name.startswith("fc8_")])
+    trunk = caffe_pb2.NetParameter(
+        layer=[layer for layer in stored.layer if not layer.name.startswith("fc8_")]
+    )
     (tmp_path / "trunk.caffemodel").write_bytes(trunk.SerializeToString())
     net = load(prototxt.deploy(MINI), tmp_path / "trunk.caffemodel")
     assert (net.params["fc7"][0].data == load(prototxt.deploy(MINI), weights).params["fc7"][0].data).all()
@@ -55,11 +60,17 @@ def test_weights_in_the_first_format_of_caffe_are_read(weights, tmp_path):
     old = caffe_pb2.NetParameter(name="old")
     for layer in new.layer:
         if layer.name.startswith(("conv", "fc")):
-            kind = caffe_pb2.V1LayerParameter.CONVOLUTION if layer.name.startswith("conv") else caffe_pb2.V1LayerParameter.INNER_PRODUCT
+            kind = (
+                caffe_pb2.V1LayerParameter.CONVOLUTION
+                if layer.name.startswith("conv")
+                else caffe_pb2.V1LayerParameter.INNER_PRODUCT
+            )
             v1 = old.layers.add(name=layer.name, type=kind)
             for blob in layer.blobs:
                 shape = [1] * (4 - len(blob.shape.dim)) + list(blob.shape.dim)
-                v1.blobs.add(data=blob.data, **dict(zip(("num", "channels", "height", "width"), shape, strict=True)))
+                v1.blobs.add(
+                    data=blob.data, **dict(zip(("num", "channels", "height", "width"), shape, strict=True))
+                )
     (tmp_path / "v1.caffemodel").write_bytes(old.SerializeToString())
     plain = replace(MINI, batch_norm=False)
     net = load(prototxt.deploy(plain), tmp_path / "v1.caffemodel")
@@ -75,6 +86,8 @@ def test_written_weights_are_the_net_without_the_places_that_it_was_trained_in(w
     assert {layer.name for layer in stored.layer} == set(net.params)
     again = load(prototxt.deploy(MINI), tmp_path / "written.caffemodel")
     for name, blobs in net.params.items():
-        assert all((one.data == other.data).all() for one, other in zip(blobs, again.params[name], strict=True))
+        assert all(
+            (one.data == other.data).all() for one, other in zip(blobs, again.params[name], strict=True)
+        )
     assert b"lmdb" not in weights.read_bytes()
     assert np.isfinite(again.params["fc7"][0].data).all()

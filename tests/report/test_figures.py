@@ -29,9 +29,14 @@ def test_bars_of_the_distribution_are_prevalences_in_percent(prevalence):
 def test_histograms_have_the_gaussian_of_the_drawn_element():
     rng = np.random.default_rng(0)
     has = rng.random((500, 73)) < 0.5
-    phi = {"after ReLU": np.maximum(rng.normal(2, 3, (500, 20)), 0), "before ReLU": rng.normal(2, 3, (500, 20))}
+    phi = {
+        "after ReLU": np.maximum(rng.normal(2, 3, (500, 20)), 0),
+        "before ReLU": rng.normal(2, 3, (500, 20)),
+    }
     phi["after ReLU"][:, 3:9] = 0
-    figure = figures.histograms(phi, {name: has[:, pubfig().index[name]] for name in ("Male", "Smiling")}, np.random.default_rng(1))
+    figure = figures.histograms(
+        phi, {name: has[:, pubfig().index[name]] for name in ("Male", "Smiling")}, np.random.default_rng(1)
+    )
     assert len(figure.axes) == 4
     for k, axes in enumerate(figure.axes):
         name, _, element = axes.get_title().partition(", element ")
@@ -48,8 +53,12 @@ def test_histograms_have_the_gaussian_of_the_drawn_element():
 
 def test_histograms_are_those_of_the_most_common_attributes():
     has = np.arange(100)[:, None] < np.r_[[90, 10, 80, 70, 60], np.zeros(68)]
-    figure = figures.activations({"all": np.random.default_rng(0).standard_normal((100, 6))}, pubfig(), has, 1)
-    assert [axes.get_title().partition(",")[0] for axes in figure.axes] == [pubfig().names[j] for j in (0, 2, 3, 4)]
+    figure = figures.activations(
+        {"all": np.random.default_rng(0).standard_normal((100, 6))}, pubfig(), has, 1
+    )
+    assert [axes.get_title().partition(",")[0] for axes in figure.axes] == [
+        pubfig().names[j] for j in (0, 2, 3, 4)
+    ]
 
 
 def test_lines_of_losses_are_smoothed_histories(tmp_path):
@@ -69,12 +78,17 @@ def test_lines_of_losses_are_smoothed_histories(tmp_path):
             expected.append(smoothed / weight)
         assert np.allclose(line.get_xdata(), history["iteration"])
         assert np.allclose(line.get_ydata(), expected)
-    assert len({(to_hex(line.get_color()), line.get_linestyle()) for line in axes.lines}) == 10, "each line can be told apart"
+    assert len({(to_hex(line.get_color()), line.get_linestyle()) for line in axes.lines}) == 10, (
+        "each line can be told apart"
+    )
 
 
 def test_embeddings_show_every_image_and_count_agreement():
     rng = np.random.default_rng(0)
-    points, has = {"before": rng.standard_normal((50, 2)), "after": rng.standard_normal((50, 2))}, np.arange(50) < 13
+    points, has = (
+        {"before": rng.standard_normal((50, 2)), "after": rng.standard_normal((50, 2))},
+        np.arange(50) < 13,
+    )
     figure = figures.embeddings(points, has, "Youth", {"before": 0.61, "after": 0.87}, 0.6)
     for axes, (name, xy) in zip(figure.axes, points.items(), strict=True):
         without, having = (collection.get_offsets() for collection in axes.collections)
@@ -87,7 +101,9 @@ def test_embeddings_show_every_image_and_count_agreement():
 
 def test_pictures_stand_in_their_columns_and_rows():
     rng = np.random.default_rng(0)
-    columns = {name: rng.integers(0, 255, (2, 8, 8, 3), np.uint8) for name in ("photograph", "generated", "other")}
+    columns = {
+        name: rng.integers(0, 255, (2, 8, 8, 3), np.uint8) for name in ("photograph", "generated", "other")
+    }
     figure = figures.pictures(columns, ["first", "second"])
     shown = np.array([axes.images[0].get_array() for axes in figure.axes]).reshape(2, 3, 8, 8, 3)
     for k, (name, column) in enumerate(columns.items()):

@@ -80,12 +80,16 @@ def test_a_part_is_renewed_and_the_others_stay(steps, numbers, tmp_path):
 
 def test_the_command_renews_the_document_and_leaves_its_words(steps, numbers, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(cli, "CHECKOUT", tmp_path)
-    of_defaults = SimpleNamespace(given={}, dataset=steps.dataset, numbers=steps.numbers, own=steps.own, evaluation=steps.evaluation)
+    of_defaults = SimpleNamespace(
+        given={}, dataset=steps.dataset, numbers=steps.numbers, own=steps.own, evaluation=steps.evaluation
+    )
     with pytest.raises(UserError, match=r"results.md does not exist"):
         cli.results(SimpleNamespace(steps=of_defaults))
     document = tmp_path / "docs" / "results.md"
     document.parent.mkdir()
     document.write_text("# Results\n<!-- results: reading -->\n<!-- end -->\nLimits\n")
     cli.results(SimpleNamespace(steps=of_defaults))
-    assert re.fullmatch(r"# Results\n<!-- .*\| the net .*<!-- end -->\nLimits\n", document.read_text(), re.DOTALL)
+    assert re.fullmatch(
+        r"# Results\n<!-- .*\| the net .*<!-- end -->\nLimits\n", document.read_text(), re.DOTALL
+    )
     assert sorted(path.name for path in tmp_path.iterdir()) == ["docs"]

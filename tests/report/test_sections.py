@@ -50,9 +50,16 @@ def test_tables_are_those_of_the_stages(steps, report):
         assert pd.read_csv(report / f"{name}.csv").equals(pd.read_csv(written))
         assert (report / f"{name}.md").read_text().startswith("|")
     shown = tables({"synthetic-mini": json.loads((steps.numbers.path / "numbers.json").read_text())})
-    for name, of in (("table1", "freezing"), ("inversion", "inversion"), ("seen", "seen, synthetic-mini"), ("judges", "judges")):
+    for name, of in (
+        ("table1", "freezing"),
+        ("inversion", "inversion"),
+        ("seen", "seen, synthetic-mini"),
+        ("judges", "judges"),
+    ):
         written = pd.read_csv(report / f"{name}.csv", dtype=str, keep_default_na=False)
-        assert (written == shown[of].drop(columns="data", errors="ignore").fillna("").astype(str)).all(axis=None), name
+        assert (written == shown[of].drop(columns="data", errors="ignore").fillna("").astype(str)).all(
+            axis=None
+        ), name
     best = best_targets(pd.read_csv(steps.diagnosis.path / "targets.csv")).reset_index()
     assert pd.read_csv(report / "targets.csv")["target"].tolist() == best["target"].tolist()
 
@@ -80,7 +87,11 @@ def test_likenesses_stand_beside_the_papers(steps, report):
 
 def test_a_page_escapes_names_and_embeds_pictures(tmp_path):
     (tmp_path / "a.png").write_bytes(b"picture")
-    sections = [Section("<b>title</b>", "text & more", [tmp_path / "a.png"], pd.DataFrame({"x": ["1.5", "<i>cell</i>"]}))]
+    sections = [
+        Section(
+            "<b>title</b>", "text & more", [tmp_path / "a.png"], pd.DataFrame({"x": ["1.5", "<i>cell</i>"]})
+        )
+    ]
     write_page(tmp_path / "page.html", "small", sections)
     page = (tmp_path / "page.html").read_text()
     assert "&lt;b&gt;title&lt;/b&gt;" in page
@@ -109,4 +120,6 @@ def test_figure_8_shows_the_generated_faces(steps):
     for name, folder in (("paper", methods["paper"]), ("photographs", steps.real.path / "photographs")):
         shown = results.shown(name)
         assert len(shown) == 4
-        assert all((picture == read_picture(folder / f"{i:03d}.png")).all() for i, picture in enumerate(shown))
+        assert all(
+            (picture == read_picture(folder / f"{i:03d}.png")).all() for i, picture in enumerate(shown)
+        )

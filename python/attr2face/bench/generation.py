@@ -1,4 +1,5 @@
-"""Speeds of nets: beside a plain pycaffe loop, beside PyTorch, and beside what the processor could do at most.
+"""Speeds of nets: beside a plain pycaffe loop, beside PyTorch, and beside what the processor could do at
+most.
 
 Weights and images are random: how long a pass takes does not depend on them.
 """
@@ -55,7 +56,8 @@ def generating(database: FaceDatabase, weights: Path, torch: str, rounds: int) -
     Parameters
     ----------
     database : FaceDatabase
-        Whose net has the weights in the file `weights`: the share of a descent outside Caffe is measured with it.
+        Whose net has the weights in the file `weights`: the share of a descent outside Caffe is measured with
+        it.
     torch : str
         A Python that has PyTorch, or empty.
     """
@@ -78,9 +80,17 @@ def _outside(database: FaceDatabase, weights: Path) -> dict:
 
 def _rows(work: Work, torch: str, rounds: int) -> Iterator[dict]:
     if torch:
-        yield compare_times(f"{work} against PyTorch", lambda: _median(work), lambda: _torch_step(torch, work), work.batch, rounds)
+        yield compare_times(
+            f"{work} against PyTorch",
+            lambda: _median(work),
+            lambda: _torch_step(torch, work),
+            work.batch,
+            rounds,
+        )
     what = f"{work} against its products at sgemm's peak"
-    yield compare_times(what, lambda: _median(work), lambda: work.operations / sgemm_peak(), work.batch, rounds)
+    yield compare_times(
+        what, lambda: _median(work), lambda: work.operations / sgemm_peak(), work.batch, rounds
+    )
 
 
 def _inverting(model: Model, layer: str, batch: int, torch: str, rounds: int) -> Iterator[dict]:
@@ -96,15 +106,23 @@ def _inverting(model: Model, layer: str, batch: int, torch: str, rounds: int) ->
 def _extraction(model: Model, batch: int = 8) -> Work:
     net = _net(prototxt.deploy(model, batch))
     net.blobs["data"].data[...] = _images(model, batch)
-    return Work(EXTRACT, model, "conv5_3", batch, lambda: net.forward(end="relu5_3"), operations(net, ("conv",)))
+    return Work(
+        EXTRACT, model, "conv5_3", batch, lambda: net.forward(end="relu5_3"), operations(net, ("conv",))
+    )
 
 
 def _training(model: Model, batch: int = 8) -> Work:
-    """Forward and backward without the solver: mini learns in all layers, VGG-Face above the convolutions, as they are finetuned."""
+    """Forward and backward without the solver: mini learns in all layers, VGG-Face above the convolutions, as
+    they are finetuned.
+    """
     frozen = not model.batch_norm
     n = caffe.NetSpec()
-    n.data, n.target = L.Input(ntop=2, shape=[{"dim": [batch, 3, model.crop, model.crop]}, {"dim": [batch, model.widths[-1]]}])
-    n.loss = L.EuclideanLoss(prototxt.trunk(n, n.data, model, Learning("fc6" if frozen else "none"), until="fc6"), n.target)
+    n.data, n.target = L.Input(
+        ntop=2, shape=[{"dim": [batch, 3, model.crop, model.crop]}, {"dim": [batch, model.widths[-1]]}]
+    )
+    n.loss = L.EuclideanLoss(
+        prototxt.trunk(n, n.data, model, Learning("fc6" if frozen else "none"), until="fc6"), n.target
+    )
     net = _net(str(n.to_proto()), caffe.TRAIN)
     net.blobs["data"].data[...] = _images(model, batch)
 
@@ -112,7 +130,9 @@ def _training(model: Model, batch: int = 8) -> Work:
         net.forward()
         net.backward()
 
-    count = operations(net, ("conv",)) * (1 if frozen else 3) + operations(net, ("fc",)) * (2 if frozen else 3)
+    count = operations(net, ("conv",)) * (1 if frozen else 3) + operations(net, ("fc",)) * (
+        2 if frozen else 3
+    )
     return Work(TRAIN, model, "fc6", batch, step, count, frozen)
 
 
@@ -126,7 +146,11 @@ def _net(text: str, phase: int = caffe.TEST) -> caffe.Net:
 
 
 def _images(model: Model, batch: int) -> np.ndarray:
-    return np.random.default_rng(0).standard_normal((batch, 3, model.crop, model.crop)).astype(np.float32) * 30 * model.scale
+    return (
+        np.random.default_rng(0).standard_normal((batch, 3, model.crop, model.crop)).astype(np.float32)
+        * 30
+        * model.scale
+    )
 
 
 def _median(work: Work) -> float:
@@ -136,13 +160,23 @@ def _median(work: Work) -> float:
 
 def _torch_step(torch: str, work: Work) -> float:
     model = work.model
-    settings = {"kind": work.kind, "widths": model.widths, "batch_norm": model.batch_norm, "crop": model.crop, "layer": work.layer,
-                "batch": work.batch, "steps": STEPS, "frozen": work.frozen}  # fmt: skip
+    settings = {
+        "kind": work.kind,
+        "widths": model.widths,
+        "batch_norm": model.batch_norm,
+        "crop": model.crop,
+        "layer": work.layer,
+        "batch": work.batch,
+        "steps": STEPS,
+        "frozen": work.frozen,
+    }
     command = [torch, Path(__file__).with_name("torch_step.py"), json.dumps(settings)]
     done = subprocess.run(command, capture_output=True, text=True)
     if done.returncode:
         reason = done.stderr.strip().splitlines()[-1]
-        raise UserError(f"TORCH={torch} cannot run PyTorch ({reason}); give a Python that has torch and numpy")
+        raise UserError(
+            f"TORCH={torch} cannot run PyTorch ({reason}); give a Python that has torch and numpy"
+        )
     return float(done.stdout)
 
 
@@ -166,7 +200,9 @@ def _repeat(step: Callable[[], object]) -> None:
 
 
 def operations(net: caffe.Net, layers: tuple[str, ...] = ("conv", "fc")) -> float:
-    """Floating-point operations of a forward pass in the products of such layers, two for each multiplication."""
+    """Floating-point operations of a forward pass in the products of such layers, two for each
+    multiplication.
+    """
     total = 0
     for name, (weights, *_) in net.params.items():
         if name.startswith(layers):

@@ -42,13 +42,15 @@ RENDERED = 200
 CONVERTED = 3000
 EPOCHS = 100
 VGG_CONV5 = (512, 14, 14)
-# Finetuning as `attr2face finetune` does it, but into a folder outside the store. The rate does not matter to the speed.
+# Finetuning as `attr2face finetune` does it, but into a folder outside the store. The rate does not matter to
+# the speed.
 FINETUNE = "import pathlib, sys; from attr2face.cli import parse; parse(sys.argv[2:]).steps.finetuned.work(pathlib.Path(sys.argv[1]))"
 RATE = 1e-6
 
 
 def bench(steps: Steps, gpu: str, torch: str, rounds: int = 3) -> None:
-    """Print a table with a row per measurement; `ratio` is how many times faster ours is. With a cluster, its workers alone are measured.
+    """Print a table with a row per measurement; `ratio` is how many times faster ours is. With a cluster, its
+    workers alone are measured.
 
     Parameters
     ----------
@@ -83,7 +85,10 @@ def rendering(machine: Machine, rounds: int) -> Iterator[dict]:
 
             run(pictures=20 * workers)
             took = statistics.median(seconds(run) for _ in range(rounds))
-            yield {"what": f"rendering at {size} pixels, {workers} processes", "ours": f"{RENDERED / took:.0f}/s"}
+            yield {
+                "what": f"rendering at {size} pixels, {workers} processes",
+                "ours": f"{RENDERED / took:.0f}/s",
+            }
 
 
 def _render(person: int, size: int) -> None:
@@ -91,7 +96,9 @@ def _render(person: int, size: int) -> None:
 
 
 def converting(steps: Steps, rounds: int) -> dict:
-    """Our LMDB builder, with the wait for the disk, against the `convert_imageset` of a Caffe with OpenCV, to the same size."""
+    """Our LMDB builder, with the wait for the disk, against the `convert_imageset` of a Caffe with OpenCV, to
+    the same size.
+    """
     settings = replace(steps.settings.database, encoded=False)
     side = steps.model.crop + settings.margin
     faces = read_faces(steps.faces.made(), steps.dataset)
@@ -123,12 +130,19 @@ def summing(rounds: int) -> dict:
         phi = file.create_dataset("activations", (n, *VGG_CONV5), np.float32, chunks=(32, *VGG_CONV5))
         for begin in range(0, n, 500):
             phi[begin : begin + 500] = rng.standard_normal((500, *VGG_CONV5), dtype=np.float32)
-        return compare("moments of conv5_3 of vgg_face against reading the file", lambda: measure(phi, has, sets),
-                       lambda: deque(pieces(phi, 0, n), maxlen=0), n, rounds)  # fmt: skip
+        return compare(
+            "moments of conv5_3 of vgg_face against reading the file",
+            lambda: measure(phi, has, sets),
+            lambda: deque(pieces(phi, 0, n), maxlen=0),
+            n,
+            rounds,
+        )
 
 
 def solving(activations: Path, settings: Mixture) -> dict:
-    """The cGMM's weights, exactly and from nothing, against SGD until it has gone all but a thousandth of its way to the minimum."""
+    """The cGMM's weights, exactly and from nothing, against SGD until it has gone all but a thousandth of its
+    way to the minimum.
+    """
     rng = np.random.default_rng(1)
     with h5py.File(activations) as file:
         n = training_rows(file)
@@ -139,9 +153,13 @@ def solving(activations: Path, settings: Mixture) -> dict:
         w = quadratic.minimum()
         exact = time.perf_counter() - begin
         enough = 0.999 * quadratic.loss(w) + 0.001 * quadratic.loss(np.ones(len(w)))
-        _, history, _ = sgd(phi, has, m.mu, quadratic, SGDSchedule(EPOCHS, settings.cgmm_rate, enough=enough), rng)
+        _, history, _ = sgd(
+            phi, has, m.mu, quadratic, SGDSchedule(EPOCHS, settings.cgmm_rate, enough=enough), rng
+        )
     took, reached = history[-1]
-    what = f"weights of the cGMM, exact against {len(history) - 1} epochs of SGD" + ("" if reached <= enough else ", not there yet")
+    what = f"weights of the cGMM, exact against {len(history) - 1} epochs of SGD" + (
+        "" if reached <= enough else ", not there yet"
+    )
     return {"what": what, "ours": f"{exact:.2f} s", "theirs": f"{took:.1f} s", "ratio": f"{took / exact:.0f}"}
 
 
@@ -151,7 +169,9 @@ def caching(steps: Steps, freeze: str, rounds: int) -> dict:
     model = database.model
     steps.finetuned.made()
     with tempfile.TemporaryDirectory() as folder:
-        build_cache(Frozen(database.folder, weights_of(steps.finetuned), [freeze], 1, 0), Path(folder), steps.machine)
+        build_cache(
+            Frozen(database.folder, weights_of(steps.finetuned), [freeze], 1, 0), Path(folder), steps.machine
+        )
 
         def solver(name: str, data: TrainingData) -> Callable[[], None]:
             net, file = Path(folder) / f"{name}.net", Path(folder) / f"{name}.solver"
@@ -172,8 +192,16 @@ def training(steps: Steps, gpu: str, rounds: int) -> dict:
     images, batch = len(FaceDatabase.open(steps.lmdb.made()).rows("train")), steps.model.batch
     iterations = 3 * ITERATIONS
     steps.start.made()
-    given = {**steps.given, "epochs": iterations * batch / images, "rate": RATE, "cache": False, "class_weights": False}
-    words = [f"{name.upper()}={value}" for name, value in {**given, "store": steps.store.root, "gpu": gpu}.items()]
+    given = {
+        **steps.given,
+        "epochs": iterations * batch / images,
+        "rate": RATE,
+        "cache": False,
+        "class_weights": False,
+    }
+    words = [
+        f"{name.upper()}={value}" for name, value in {**given, "store": steps.store.root, "gpu": gpu}.items()
+    ]
     with tempfile.TemporaryDirectory() as folder:
         out, reference = Path(folder) / "ours", Path(folder) / "theirs"
 
@@ -182,12 +210,21 @@ def training(steps: Steps, gpu: str, rounds: int) -> dict:
             _quietly(sys.executable, "-c", FINETUNE, out, "finetune", *words)
 
         def theirs() -> None:
-            command = (tool("caffe"), "train", "-solver", "solver.prototxt", "-weights", weights_of(steps.start).absolute())
+            command = (
+                tool("caffe"),
+                "train",
+                "-solver",
+                "solver.prototxt",
+                "-weights",
+                weights_of(steps.start).absolute(),
+            )
             _quietly(*command, folder=reference)
 
         ours(reference)
         (reference / "lmdb").symlink_to(steps.lmdb.path.absolute())
-        return compare(f"{steps.model.name}: finetuning against caffe train", ours, theirs, iterations * batch, rounds)
+        return compare(
+            f"{steps.model.name}: finetuning against caffe train", ours, theirs, iterations * batch, rounds
+        )
 
 
 def tool(name: str) -> Path:
@@ -201,7 +238,9 @@ def tool(name: str) -> Path:
     for folder in Path(caffe.__file__).resolve().parents:
         if (folder / "bin" / name).exists():
             return folder / "bin" / name
-    raise UserError(f"the Caffe of {caffe.__file__} has no program {name} to compare with; leave CAFFE_ROOT empty to build one that has")
+    raise UserError(
+        f"the Caffe of {caffe.__file__} has no program {name} to compare with; leave CAFFE_ROOT empty to build one that has"
+    )
 
 
 def _quietly(*command: object, folder: Path | None = None) -> None:
@@ -215,4 +254,6 @@ def _quietly(*command: object, folder: Path | None = None) -> None:
     done = subprocess.run(list(map(str, command)), cwd=folder, capture_output=True, text=True)
     if done.returncode:
         reason = (done.stderr or done.stdout).strip().splitlines()[-1:]
-        raise UserError(f"{' '.join(map(str, command[:2]))} ended with status {done.returncode}: {' '.join(reason)}")
+        raise UserError(
+            f"{' '.join(map(str, command[:2]))} ended with status {done.returncode}: {' '.join(reason)}"
+        )

@@ -12,12 +12,18 @@ def seconds(run: Callable[[], object]) -> float:
     return time.perf_counter() - start
 
 
-def compare(what: str, ours: Callable[[], object], theirs: Callable[[], object], images: int, rounds: int) -> dict:
-    """A row of medians: images/s of both, and the ratio theirs / ours of times, the order changing from round to round."""
+def compare(
+    what: str, ours: Callable[[], object], theirs: Callable[[], object], images: int, rounds: int
+) -> dict:
+    """A row of medians: images/s of both, and the ratio theirs / ours of times, the order changing from round
+    to round.
+    """
     return compare_times(what, lambda: seconds(ours), lambda: seconds(theirs), images, rounds)
 
 
-def compare_times(what: str, ours: Callable[[], float], theirs: Callable[[], float], images: int, rounds: int) -> dict:
+def compare_times(
+    what: str, ours: Callable[[], float], theirs: Callable[[], float], images: int, rounds: int
+) -> dict:
     """As `compare`, of contenders that return the seconds they took."""
     times = []
     for k in range(rounds):

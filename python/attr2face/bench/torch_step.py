@@ -21,7 +21,11 @@ def network(widths: list[int], batch_norm: bool, crop: int, layer: str) -> nn.Se
     layers, channels, side = [], 3, crop
     for stage, (depth, width) in enumerate(zip(CONVOLUTIONS, widths, strict=False), start=1):
         for k in range(1, depth + 1):
-            layers += [nn.Conv2d(channels, width, 3, padding=1), *([nn.BatchNorm2d(width)] if batch_norm else []), nn.ReLU(inplace=True)]
+            layers += [
+                nn.Conv2d(channels, width, 3, padding=1),
+                *([nn.BatchNorm2d(width)] if batch_norm else []),
+                nn.ReLU(inplace=True),
+            ]
             channels = width
             if layer == f"conv{stage}_{k}":
                 return nn.Sequential(*layers)

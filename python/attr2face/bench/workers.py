@@ -38,5 +38,11 @@ def spreading(steps: Steps, rounds: int) -> Iterator[dict]:
     rows = np.arange(min(IMAGES, len(database_of(steps.lmdb).split)))
     extracting(cluster, rows)  # workers import Caffe with their first task
     sides = f"workers against processes, {processes.workers} of each"
-    yield compare(f"extraction, {sides}", lambda: extracting(cluster, rows), lambda: extracting(processes, rows), len(rows), rounds)
+    yield compare(
+        f"extraction, {sides}",
+        lambda: extracting(cluster, rows),
+        lambda: extracting(processes, rows),
+        len(rows),
+        rounds,
+    )
     yield compare(f"faces, {sides}", lambda: facing(cluster), lambda: facing(processes), len(FACES), rounds)

@@ -23,7 +23,9 @@ def training_rows(file: h5py.File) -> int:
     training = file["split"][:] == b"train"
     n = int(training.sum())
     if n == 0 or not training[:n].all():
-        raise UserError(f"{file.filename} does not begin with training people; make activations writes one that does")
+        raise UserError(
+            f"{file.filename} does not begin with training people; make activations writes one that does"
+        )
     return n
 
 
@@ -64,7 +66,13 @@ class Fit:
         )
 
 
-def fit(activations: Path, settings: MixtureSettings, seed: int, state: Path | None = None, machine: Machine | None = None) -> Fit:
+def fit(
+    activations: Path,
+    settings: MixtureSettings,
+    seed: int,
+    state: Path | None = None,
+    machine: Machine | None = None,
+) -> Fit:
     """Fit the Gaussians, the weights (exactly, and by SGD for comparison) and what the other targets need.
 
     `state` is the file of an interrupted pass over the same activations.
@@ -78,7 +86,9 @@ def fit(activations: Path, settings: MixtureSettings, seed: int, state: Path | N
         quadratic = normal_equations(m, settings.lam)
         w = quadratic.minimum()
         solved = time.perf_counter()
-        w_sgd, history, rate = sgd(phi, has, m.mu, quadratic, Schedule(settings.cgmm_epochs, settings.cgmm_rate), rng)
+        w_sgd, history, rate = sgd(
+            phi, has, m.mu, quadratic, Schedule(settings.cgmm_epochs, settings.cgmm_rate), rng
+        )
         ended = time.perf_counter()
         factors, rest = residual_factors(phi, has, m)
         mixture = Mixture(
@@ -95,7 +105,9 @@ def fit(activations: Path, settings: MixtureSettings, seed: int, state: Path | N
             factors=factors,
             rest=rest,
         )
-    return Fit(mixture, quadratic, w_sgd, [loss for _, loss in history], rate, (solved - begin, ended - solved))
+    return Fit(
+        mixture, quadratic, w_sgd, [loss for _, loss in history], rate, (solved - begin, ended - solved)
+    )
 
 
 def write_fit(activations: Path, settings: MixtureSettings, seed: int, out: Path, machine: Machine) -> None:
@@ -107,12 +119,16 @@ def write_fit(activations: Path, settings: MixtureSettings, seed: int, out: Path
         file["w_sgd"], file["sgd_history"] = fitted.w_sgd, fitted.history
     (out / "report.txt").write_text(fitted.report())
     # These differ from run to run, so they belong on the screen and not in an output.
-    print(f"exact weights in {fitted.seconds[0]:.2f} s, the pass over the activations included; SGD in {fitted.seconds[1]:.2f} s")
+    print(
+        f"exact weights in {fitted.seconds[0]:.2f} s, the pass over the activations included; SGD in {fitted.seconds[1]:.2f} s"
+    )
     state.unlink(missing_ok=True)
 
 
 def check_gradient(activations: Path, seed: int, images: int = 200, elements: int = 500) -> float:
-    """Relative error of the cGMM's gradient against central differences in float64, at random weights, on a part of a file."""
+    """Relative error of the cGMM's gradient against central differences in float64, at random weights, on a
+    part of a file.
+    """
     with h5py.File(activations) as file:
         phi, has = file["activations"][:images], file["positive"][:images]
     rng, phi = np.random.default_rng(seed), phi.reshape(len(phi), -1)[:, :elements].astype(float)
@@ -126,10 +142,12 @@ def normal_equations(m: Moments, lam: float) -> Quadratic:
 
 
 def residual_factors(phi: h5py.Dataset, has: np.ndarray, m: Moments) -> tuple[np.ndarray, np.ndarray]:
-    """Covariance of what the attributes leave unexplained, as k factors plus a diagonal: (k, d) and (d,) float32.
+    """Covariance of what the attributes leave unexplained, as k factors plus a diagonal: (k, d) and (d,)
+    float32.
 
-    From the Gram matrix of some images' residuals. The factors are shrunk by oracle approximating shrinkage (Chen et al. 2010), as so few
-    images exaggerate them; the diagonal is what that leaves of each element's variance.
+    From the Gram matrix of some images' residuals. The factors are shrunk by oracle approximating shrinkage
+    (Chen et al. 2010), as so few images exaggerate them; the diagonal is what that leaves of each element's
+    variance.
     """
     n = min(RESIDUALS, len(has))
     direction = np.linalg.solve(m.covariance + 1e-4 * np.eye(len(m.prevalence)), m.cross).astype(np.float32)
@@ -139,13 +157,17 @@ def residual_factors(phi: h5py.Dataset, has: np.ndarray, m: Moments) -> tuple[np
     variance, vectors = np.linalg.eigh((residual @ residual.T).astype(np.float64) / n)
     kept = slice(-min(FACTORS, n), None)
     variance, vectors = variance.clip(0), vectors[:, kept]
-    factors = (vectors.T.astype(np.float32) @ residual) * np.float32(((1 - _shrinkage(variance, n, residual.shape[1])) / n) ** 0.5)
+    factors = (vectors.T.astype(np.float32) @ residual) * np.float32(
+        ((1 - _shrinkage(variance, n, residual.shape[1])) / n) ** 0.5
+    )
     rest = np.square(residual, out=residual).mean(axis=0) - (factors**2).sum(axis=0)
     return factors, np.sqrt(rest.clip(0))
 
 
 def _shrinkage(variance: np.ndarray, n: int, d: int) -> float:
-    """Weight of the sphere in place of the sample covariance with eigenvalues `variance` (Chen et al. 2010, Eq. 23)."""
+    """Weight of the sphere in place of the sample covariance with eigenvalues `variance` (Chen et al. 2010,
+    Eq. 23).
+    """
     trace, of_square = variance.sum(), (variance**2).sum()
     above, below = (1 - 2 / d) * of_square + trace**2, (n + 1 - 2 / d) * (of_square - trace**2 / d)
     return float(min(1, above / below)) if below > 0 else 1.0

@@ -31,7 +31,8 @@ class Mixture:
     distance : float
         Root of the mean squared distance of activations from their mean.
     factors : (k, d)
-        Principal directions of what the attributes do not explain; their lengths are the standard deviations along them.
+        Principal directions of what the attributes do not explain; their lengths are the standard deviations
+        along them.
     rest : (d,)
         Standard deviation of what the factors leave.
     """
@@ -67,4 +68,6 @@ def load_mixture(path: Path) -> Mixture:
     """Read what `save_mixture` wrote."""
     with h5py.File(require(path, "make cgmm writes it")) as file:
         values = {field.name: file[field.name][()] for field in fields(Mixture) if field.name in file}
-        return Mixture(layer=str(file.attrs["layer"]), shape=tuple(int(side) for side in file.attrs["shape"]), **values)
+        return Mixture(
+            layer=str(file.attrs["layer"]), shape=tuple(int(side) for side in file.attrs["shape"]), **values
+        )

@@ -1,10 +1,10 @@
 """Moments of activations in one pass over them: all that the fits need.
 
-Activations are read some hundred images at a time, from an HDF5 dataset or an array. Products of such a piece are float32, sums over
-pieces are float64, and deviations are taken from the mean of the first piece, so that large means cost no accuracy. Sums of some
-thousand images, which up to three processes compute, are added in the order of the images, so that this process holds four times the
-result at most, whatever the number of images and processes. An interrupted pass keeps what it has added in a file and continues from
-there.
+Activations are read some hundred images at a time, from an HDF5 dataset or an array. Products of such a piece
+are float32, sums over pieces are float64, and deviations are taken from the mean of the first piece, so that
+large means cost no accuracy. Sums of some thousand images, which up to three processes compute, are added in
+the order of the images, so that this process holds four times the result at most, whatever the number of
+images and processes. An interrupted pass keeps what it has added in a file and continues from there.
 """
 
 import time
@@ -31,7 +31,8 @@ AHEAD = 2  # sums of shards, as large as the result, that are there before they 
 
 @dataclass(frozen=True)
 class Moments:
-    """The result of one pass over n images: phi are activations (d features), a presence of attributes (J), M = mixing(a).
+    """The result of one pass over n images: phi are activations (d features), a presence of attributes (J), M
+    = mixing(a).
 
     Attributes
     ----------
@@ -66,7 +67,9 @@ class Moments:
 
 
 def draw_sets(has: np.ndarray, n_images: int, rng: np.random.Generator) -> np.ndarray:
-    """The sets S_j (paper, section 3.2): `n_images` random images that have attribute j, all where there are fewer: (n, J) bool."""
+    """The sets S_j (paper, section 3.2): `n_images` random images that have attribute j, all where there are
+    fewer: (n, J) bool.
+    """
     sets = np.zeros_like(has)
     for j in range(has.shape[1]):
         members = np.flatnonzero(has[:, j])
@@ -82,11 +85,17 @@ class Stored:
     name: str
 
 
-def measure(phi: h5py.Dataset | np.ndarray, has: np.ndarray, sets: np.ndarray, state: Path | None = None,
-            machine: Machine | None = None) -> Moments:  # fmt: skip
+def measure(
+    phi: h5py.Dataset | np.ndarray,
+    has: np.ndarray,
+    sets: np.ndarray,
+    state: Path | None = None,
+    machine: Machine | None = None,
+) -> Moments:
     """One pass over the first `len(has)` rows of `phi` (n or more, ...).
 
-    `state` is the file of an interrupted pass over the same, `machine` what shares the rows of a dataset among processes.
+    `state` is the file of an interrupted pass over the same, `machine` what shares the rows of a dataset
+    among processes.
     """
     n, m, prevalence = len(has), mixing(has), has.mean(axis=0)
     sums = _sums(phi, has, sets, state, machine)
@@ -106,15 +115,24 @@ def measure(phi: h5py.Dataset | np.ndarray, has: np.ndarray, sets: np.ndarray, s
     return Moments(mean + shift, var, mu, set_var, mixed, cross, prevalence, covariance, m.T @ m / n)
 
 
-def _sums(phi: h5py.Dataset | np.ndarray, has: np.ndarray, sets: np.ndarray, state: Path | None,
-          machine: Machine | None) -> dict[str, np.ndarray]:  # fmt: skip
-    """`shift` (d,), and sums of phi - shift weighted by M and `has`, over the sets and over all, and of its square over both."""
+def _sums(
+    phi: h5py.Dataset | np.ndarray,
+    has: np.ndarray,
+    sets: np.ndarray,
+    state: Path | None,
+    machine: Machine | None,
+) -> dict[str, np.ndarray]:
+    """`shift` (d,), and sums of phi - shift weighted by M and `has`, over the sets and over all, and of its
+    square over both.
+    """
     sums, saved = _begin(phi, len(has), state), time.monotonic()
     cuts = [slice(first, min(first + SHARD, len(has))) for first in range(int(sums["done"]), len(has), SHARD)]
     source = Stored(Path(phi.file.filename), phi.name) if machine else phi
     tasks = [(source, rows, sums["shift"], has[rows], sets[rows]) for rows in cuts]
     with tqdm(total=len(has), initial=int(sums["done"]), desc="moments", unit=" images") as bar:
-        for rows, of_shard in zip(cuts, map_in_order(machine or Machine(1), _sums_of, tasks, AHEAD), strict=True):
+        for rows, of_shard in zip(
+            cuts, map_in_order(machine or Machine(1), _sums_of, tasks, AHEAD), strict=True
+        ):
             for name, found in of_shard.items():
                 sums[name] = np.add(sums[name], found, out=found) if name in sums else found
             sums["done"] = np.array(rows.stop)
@@ -126,14 +144,22 @@ def _sums(phi: h5py.Dataset | np.ndarray, has: np.ndarray, sets: np.ndarray, sta
     return sums
 
 
-def _sums_of(source: Stored | h5py.Dataset | np.ndarray, rows: slice, shift: np.ndarray, has: np.ndarray,
-             sets: np.ndarray) -> dict[str, np.ndarray]:  # fmt: skip
+def _sums_of(
+    source: Stored | h5py.Dataset | np.ndarray,
+    rows: slice,
+    shift: np.ndarray,
+    has: np.ndarray,
+    sets: np.ndarray,
+) -> dict[str, np.ndarray]:
     """The sums over some rows of activations, which `has` and `sets` (n, J) are of."""
     if isinstance(source, Stored):
         with h5py.File(source.path) as file:
             return _sums_of(file[source.name], rows, shift, has, sets)
     j, weights = has.shape[1], np.hstack([mixing(has), has]).T.astype(np.float32)
-    sums = {name: np.zeros((count, len(shift))) for name, count in {"mixed and has": 2 * j, "sets": j, "squares": j, "all": 2}.items()}
+    sums = {
+        name: np.zeros((count, len(shift)))
+        for name, count in {"mixed and has": 2 * j, "sets": j, "squares": j, "all": 2}.items()
+    }
     for piece_rows, piece in pieces(source, rows.start, rows.stop):
         own = slice(piece_rows.start - rows.start, piece_rows.stop - rows.start)
         in_set = sparse.csr_array(sets[own].T.astype(np.float32))
@@ -155,7 +181,10 @@ def _begin(phi: h5py.Dataset | np.ndarray, n: int, state: Path | None) -> dict[s
         with np.load(state) as stored:
             return {name: stored[name] for name in stored.files}
     first = phi[: min(ROWS, n)]
-    return {"done": np.array(0), "shift": first.reshape(len(first), -1).mean(axis=0, dtype=np.float64).astype(np.float32)}
+    return {
+        "done": np.array(0),
+        "shift": first.reshape(len(first), -1).mean(axis=0, dtype=np.float64).astype(np.float32),
+    }
 
 
 def pieces(phi: h5py.Dataset | np.ndarray, start: int, stop: int) -> Iterator[tuple[slice, np.ndarray]]:

@@ -1,7 +1,8 @@
-"""Target activations for a face with some attributes, from a fitted cGMM: the paper's, and others that do not lie near the mean.
+"""Target activations for a face with some attributes, from a fitted cGMM: the paper's, and others that do not
+lie near the mean.
 
-A request is `a` (J,): 1, or a strength, where an attribute is wanted, 0 where it is not, nan where nothing is said. A target is
-(n_features,).
+A request is `a` (J,): 1, or a strength, where an attribute is wanted, 0 where it is not, nan where nothing is
+said. A target is (n_features,).
 """
 
 import numpy as np
@@ -21,7 +22,9 @@ def paper(m: Mixture, a: np.ndarray, strength: float, rng: np.random.Generator) 
 
 
 def sampled(m: Mixture, a: np.ndarray, strength: float, rng: np.random.Generator) -> np.ndarray:
-    """Phi = (1/|C|) sum_{j in C} w_j z_j with z_j ~ N(mu_j, diag var_j) (Eq. 2). Deviations are square roots of variances."""
+    """Phi = (1/|C|) sum_{j in C} w_j z_j with z_j ~ N(mu_j, diag var_j) (Eq. 2). Deviations are square roots
+    of variances.
+    """
     wanted = a > 0
     return (a * m.w)[wanted] @ rng.normal(m.mu[wanted], np.sqrt(m.var[wanted])) / max(wanted.sum(), 1)
 
@@ -38,7 +41,8 @@ def contrast(m: Mixture, a: np.ndarray, strength: float, rng: np.random.Generato
 
 
 def expected(a: np.ndarray, prevalence: np.ndarray, covariance: np.ndarray, cross: np.ndarray) -> np.ndarray:
-    """Cov(x, a_K) Cov(a_K)^-1 (a_K - E a_K), K being what is known: the offset of x from its mean that linear regression expects.
+    """Cov(x, a_K) Cov(a_K)^-1 (a_K - E a_K), K being what is known: the offset of x from its mean that linear
+    regression expects.
 
     Parameters
     ----------
@@ -57,29 +61,33 @@ def expected(a: np.ndarray, prevalence: np.ndarray, covariance: np.ndarray, cros
 def conditional(m: Mixture, a: np.ndarray, strength: float, rng: np.random.Generator) -> np.ndarray:
     """T = mean + strength Cov(phi, a_K) Cov(a_K)^-1 (a_K - E a_K), K being what is known.
 
-    With strength 1 it is the linear regression's mean of the activations of images with these attributes; the others are as likely
-    as these make them.
+    With strength 1 it is the linear regression's mean of the activations of images with these attributes; the
+    others are as likely as these make them.
     """
     return m.mean + strength * expected(a, m.prevalence, m.covariance, m.cross)
 
 
 def rescaled(m: Mixture, a: np.ndarray, strength: float, rng: np.random.Generator) -> np.ndarray:
-    """T' = mean + strength (T - mean) s / |T - mean|, T being `conditional` and s the root mean square distance of activations.
+    """T' = mean + strength (T - mean) s / |T - mean|, T being `conditional` and s the root mean square
+    distance of activations.
 
-    Predictions vary less than what they predict. The correction is icnn's (Shen et al. 2019), for the whole target at once.
+    Predictions vary less than what they predict. The correction is icnn's (Shen et al. 2019), for the whole
+    target at once.
     """
     away = conditional(m, a, 1.0, rng) - m.mean
     return m.mean + strength * m.distance / max(np.linalg.norm(away), 1e-12) * away
 
 
 def drawn(m: Mixture, a: np.ndarray, strength: float, rng: np.random.Generator) -> np.ndarray:
-    """`conditional` plus a draw of what attributes do not explain: Gaussian, its covariance of low rank plus a diagonal."""
+    """`conditional` plus a draw of what attributes do not explain: Gaussian, its covariance of low rank plus
+    a diagonal.
+    """
     return conditional(m, a, strength, rng) + unexplained(m, rng)
 
 
 def explained(m: Mixture, phi: np.ndarray, a: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Activations `phi` (d,) of an image with attributes `a`, as the mixture knows them: what the attributes explain, what the factors
-    do, and a draw of the rest.
+    """Activations `phi` (d,) of an image with attributes `a`, as the mixture knows them: what the attributes
+    explain, what the factors do, and a draw of the rest.
     """
     t = conditional(m, a, 1.0, rng)
     z = m.factors @ (phi - t) / np.maximum(np.square(m.factors).sum(axis=1), 1e-12)
@@ -95,9 +103,12 @@ TARGETS = {f.__name__: f for f in (mean, paper, sampled, contrast, conditional, 
 PAPER_TARGETS = ("paper", "sampled")
 
 
-def target(name: str, m: Mixture, a: np.ndarray, strength: float, rng: np.random.Generator, variety: float = 0.0) -> np.ndarray:
-    """The target `name`. Those that are not the paper's, or `drawn` already, get `variety` times a draw of what attributes do not explain;
-    those that are not the paper's are clipped at zero, as activations after a ReLU are.
+def target(
+    name: str, m: Mixture, a: np.ndarray, strength: float, rng: np.random.Generator, variety: float = 0.0
+) -> np.ndarray:
+    """The target `name`. Those that are not the paper's, or `drawn` already, get `variety` times a draw of
+    what attributes do not explain; those that are not the paper's are clipped at zero, as activations after a
+    ReLU are.
     """
     t = TARGETS[name](m, a, strength, rng)
     if name in PAPER_TARGETS:

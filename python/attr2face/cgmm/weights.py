@@ -1,8 +1,10 @@
-"""Weights of the custom Gaussian mixture (cGMM; paper, section 3.2): the loss, its gradient, the exact minimum and SGD.
+"""Weights of the custom Gaussian mixture (cGMM; paper, section 3.2): the loss, its gradient, the exact
+minimum and SGD.
 
-Plain numpy. Symbols are the paper's: `phi` (n_images, n_features) are activations, `mu` (n_attributes, n_features) the means,
-`w` (n_attributes,) the weights, `lam` the regularisation. An image with attributes C has the target
-Phi = (1/|C|) sum_{j in C} w_j mu_j (Eq. 4), and with `has` (n_images, n_attributes) bool, Phi = M diag(w) mu for M = has / |C|.
+Plain numpy. Symbols are the paper's: `phi` (n_images, n_features) are activations, `mu` (n_attributes,
+n_features) the means, `w` (n_attributes,) the weights, `lam` the regularisation. An image with attributes C
+has the target Phi = (1/|C|) sum_{j in C} w_j mu_j (Eq. 4), and with `has` (n_images, n_attributes) bool, Phi
+= M diag(w) mu for M = has / |C|.
 """
 
 import time
@@ -31,10 +33,14 @@ def gradient(w: np.ndarray, phi: np.ndarray, has: np.ndarray, mu: np.ndarray, la
     return -2 / len(phi) * (m * (residual @ mu.T)).sum(axis=0) + 2 * lam * w
 
 
-def numerical_gradient(w: np.ndarray, phi: np.ndarray, has: np.ndarray, mu: np.ndarray, lam: float, step: float = 1e-4) -> np.ndarray:
+def numerical_gradient(
+    w: np.ndarray, phi: np.ndarray, has: np.ndarray, mu: np.ndarray, lam: float, step: float = 1e-4
+) -> np.ndarray:
     """Central differences of `loss`; exact up to rounding, as J is quadratic."""
     steps = np.eye(len(w)) * step
-    return np.array([(loss(w + h, phi, has, mu, lam) - loss(w - h, phi, has, mu, lam)) / (2 * step) for h in steps])
+    return np.array(
+        [(loss(w + h, phi, has, mu, lam) - loss(w - h, phi, has, mu, lam)) / (2 * step) for h in steps]
+    )
 
 
 def gradient_error(w: np.ndarray, phi: np.ndarray, has: np.ndarray, mu: np.ndarray, lam: float) -> float:
@@ -84,7 +90,9 @@ class Quadratic:
 
 @dataclass(frozen=True)
 class Schedule:
-    """Of SGD: at most `epochs`, in batches of consecutive rows, from a learning rate on, until the loss is `enough`."""
+    """Of SGD: at most `epochs`, in batches of consecutive rows, from a learning rate on, until the loss is
+    `enough`.
+    """
 
     epochs: float
     rate: float = 1.0
@@ -92,12 +100,19 @@ class Schedule:
     enough: float = 0.0
 
 
-def sgd(phi: h5py.Dataset | np.ndarray, has: np.ndarray, mu: np.ndarray, quadratic: Quadratic, schedule: Schedule,
-        rng: np.random.Generator) -> tuple[np.ndarray, list[tuple[float, float]], float]:  # fmt: skip
-    """Weights by stochastic gradient descent from w = 1 (paper, section 3.2.1), on consecutive rows in random order.
+def sgd(
+    phi: h5py.Dataset | np.ndarray,
+    has: np.ndarray,
+    mu: np.ndarray,
+    quadratic: Quadratic,
+    schedule: Schedule,
+    rng: np.random.Generator,
+) -> tuple[np.ndarray, list[tuple[float, float]], float]:
+    """Weights by stochastic gradient descent from w = 1 (paper, section 3.2.1), on consecutive rows in random
+    order.
 
-    As in the paper, the search for a rate starts high (there at 1e-6): if the loss rises at a rate, the epoch is undone and the rate
-    halved.
+    As in the paper, the search for a rate starts high (there at 1e-6): if the loss rises at a rate, the epoch
+    is undone and the rate halved.
 
     Returns
     -------
@@ -114,7 +129,9 @@ def sgd(phi: h5py.Dataset | np.ndarray, has: np.ndarray, mu: np.ndarray, quadrat
         trial = w.copy()
         for start in rng.permutation(starts):
             rows = slice(start, min(start + schedule.batch, n))
-            trial -= rate * gradient(trial, phi[rows].reshape(rows.stop - start, -1), has[rows], mu, quadratic.lam)
+            trial -= rate * gradient(
+                trial, phi[rows].reshape(rows.stop - start, -1), has[rows], mu, quadratic.lam
+            )
             if not np.abs(trial).max() < 1e6:
                 break
         if (reached := quadratic.loss(trial)) < history[-1][1]:

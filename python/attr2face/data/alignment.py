@@ -1,7 +1,9 @@
-"""Faces put in place: a similarity transform takes five landmarks of a picture to where they are in every aligned picture.
+"""Faces put in place: a similarity transform takes five landmarks of a picture to where they are in every
+aligned picture.
 
-Landmarks are pixel coordinates (x, y) of a picture, in the order of `landmarks.COLUMNS`: the eye on the picture's left, the other eye, the
-tip of the nose, and the corners of the mouth. The centre of the first pixel is (0, 0). Unknown landmarks are NaN; the two eyes suffice.
+Landmarks are pixel coordinates (x, y) of a picture, in the order of `landmarks.COLUMNS`: the eye on the
+picture's left, the other eye, the tip of the nose, and the corners of the mouth. The centre of the first
+pixel is (0, 0). Unknown landmarks are NaN; the two eyes suffice.
 """
 
 from collections.abc import Iterable, Iterator
@@ -16,7 +18,8 @@ from attr2face.data.faces import Faces
 from attr2face.data.images import Place, done_ahead, read_image, read_whole
 from attr2face.errors import UserError
 
-# An upright face, in units of the distance of its eyes, from the middle between them; of the positions in general use (Deng et al. 2019).
+# An upright face, in units of the distance of its eyes, from the middle between them; of the positions in
+# general use (Deng et al. 2019).
 UPRIGHT = np.array([(-0.5, 0), (0.5, 0), (0, 0.571), (-0.414, 1.154), (0.414, 1.154)])
 
 
@@ -50,7 +53,8 @@ class Frame:
         return middle + distance * self.crop * UPRIGHT
 
     def aligned(self, picture: np.ndarray, landmarks: np.ndarray) -> np.ndarray:
-        """Move, turn and scale a picture (height, width, 3) uint8 so that its landmarks (5, 2) are in place: (side, side, 3) uint8.
+        """Move, turn and scale a picture (height, width, 3) uint8 so that its landmarks (5, 2) are in place:
+        (side, side, 3) uint8.
 
         What lies outside the picture continues its edge.
         """
@@ -62,7 +66,9 @@ class Frame:
             picture = np.asarray(Image.fromarray(picture).resize(smaller, Image.Resampling.BICUBIC))
             landmarks = (landmarks + 0.5) * (smaller[0] / width, smaller[1] / height) - 0.5
         matrix = self._transform(landmarks).params[:2]
-        return cv2.warpAffine(picture, matrix, (self.side, self.side), flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
+        return cv2.warpAffine(
+            picture, matrix, (self.side, self.side), flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE
+        )
 
     def _transform(self, landmarks: np.ndarray) -> object:
         """The similarity transform that takes landmarks to their places, with the least squared error."""
@@ -71,7 +77,9 @@ class Frame:
 
 
 def cut_images(faces: Faces, rows: Iterable[int], frame: Frame) -> Iterator[np.ndarray]:
-    """The pictures of some rows as nets learn from them, (side, side, 3) uint8 each: aligned, or cut out where no landmarks are known."""
+    """The pictures of some rows as nets learn from them, (side, side, 3) uint8 each: aligned, or cut out
+    where no landmarks are known.
+    """
 
     def cut(row: int) -> np.ndarray:
         place = faces.root / faces.paths[row]
@@ -93,5 +101,7 @@ def read_aligned(place: Place, landmarks: np.ndarray, frame: Frame) -> np.ndarra
     picture = read_whole(place)
     (x, y), (height, width) = landmarks[:2].mean(axis=0), picture.shape[:2]
     if not (0 <= x < width and 0 <= y < height):
-        raise UserError(f"{place} has {width} x {height} pixels and its eyes at {x:.0f}, {y:.0f}; give LANDMARKS a table of these pictures")
+        raise UserError(
+            f"{place} has {width} x {height} pixels and its eyes at {x:.0f}, {y:.0f}; give LANDMARKS a table of these pictures"
+        )
     return frame.aligned(picture, landmarks)

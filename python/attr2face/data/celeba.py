@@ -1,4 +1,6 @@
-"""CelebA's published lists: attributes, people, and the partition into training, validation and test pictures."""
+"""CelebA's published lists: attributes, people, and the partition into training, validation and test
+pictures.
+"""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -16,14 +18,17 @@ from attr2face.files import require
 def read_celeba(root: Path, dataset: Dataset) -> Faces:
     """Read CelebA's lists, and find its pictures in a folder or in an archive.
 
-    Without a list of people each picture is a person of its own, and the published partition says which pictures are for training.
+    Without a list of people each picture is a person of its own, and the published partition says which
+    pictures are for training.
     """
     lists = {kind: dataset.found(root, kind) for kind in ("scores", "people", "partition")}
     names, scores = read_scores(lists["scores"], dataset)
     pictures = pictures_at(dataset.found(root, "pictures"))
     missing = next((name for name in names if name not in pictures.names), None)
     if missing:
-        raise UserError(f"{pictures.root}/{missing} does not exist; {lists['scores'].name} lists it; restore the picture or remove its row")
+        raise UserError(
+            f"{pictures.root}/{missing} does not exist; {lists['scores'].name} lists it; restore the picture or remove its row"
+        )
     split = None
     if lists["people"].exists():
         people = np.array(_column(lists["people"], names))
@@ -41,7 +46,9 @@ def read_scores(path: Path, dataset: Dataset) -> tuple[list[str], np.ndarray]:
     try:
         count = int(next(lines, ""))
     except ValueError:
-        raise UserError(f"{path} does not begin with the number of its pictures; restore the published file") from None
+        raise UserError(
+            f"{path} does not begin with the number of its pictures; restore the published file"
+        ) from None
     header = next(lines, "").split()
     lacking = next((name for name in attributes if name not in header), None)
     if lacking:
@@ -51,13 +58,17 @@ def read_scores(path: Path, dataset: Dataset) -> tuple[list[str], np.ndarray]:
     for number, line in enumerate(lines):
         words = line.split()
         if len(words) != 1 + len(header) or not {"1", "-1"}.issuperset(words[1:]):
-            raise UserError(f"{path}, line {number + 3}: expected a picture and {len(header)} times 1 or -1; mend or remove it")
+            raise UserError(
+                f"{path}, line {number + 3}: expected a picture and {len(header)} times 1 or -1; mend or remove it"
+            )
         if number >= count:
             raise UserError(f"{path} says {count} pictures in its first line and has more; mend the number")
         names.append(words[0])
         scores.append(np.array([int(words[column]) for column in columns], np.int8))
     if len(names) != count:
-        raise UserError(f"{path} says {count} pictures in its first line and has {len(names)}; restore the whole file or mend the number")
+        raise UserError(
+            f"{path} says {count} pictures in its first line and has {len(names)}; restore the whole file or mend the number"
+        )
     if len(set(names)) != count:
         twice = next(name for name, number in Counter(names).items() if number > 1)
         raise UserError(f"{path} lists {twice} twice; remove one of its rows")

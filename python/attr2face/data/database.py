@@ -73,11 +73,20 @@ class FaceDatabase:
             columns = {name: stored[name] for name in ("split", "people", "labels", "scores")}
         mean = np.load(folder / "mean.npy")
         table = folder / "heads.csv"
-        attributes = Attributes.read(table) if table.exists() else pubfig()  # which all had once, so that they were not written
+        # Which all had once, so that they were not written.
+        attributes = Attributes.read(table) if table.exists() else pubfig()
         known = UserNet.of(info["net"], mean) if "net" in info else MODELS[info["model"]]
         average = np.load(folder / "average.npy") if (folder / "average.npy").exists() else None
         model = replace(known, attributes=attributes)
-        return cls(folder, info["dataset"], model, mean, training_people=info["training_people"], average=average, **columns)
+        return cls(
+            folder,
+            info["dataset"],
+            model,
+            mean,
+            training_people=info["training_people"],
+            average=average,
+            **columns,
+        )
 
     @property
     def attributes(self) -> Attributes:
@@ -102,7 +111,9 @@ class FaceDatabase:
     def images(self, rows: Iterable[int]) -> Iterator[np.ndarray]:
         """The images of some rows, as training sees them before it crops: (side, side, 3) uint8 RGB each."""
         first = {name: int(np.argmax(self.split == name)) for name in SPLITS}
-        opened = {name: lmdb.open(str(self.folder / f"{name}_images"), readonly=True, lock=False) for name in SPLITS}
+        opened = {
+            name: lmdb.open(str(self.folder / f"{name}_images"), readonly=True, lock=False) for name in SPLITS
+        }
         try:
             transactions = {name: environment.begin() for name, environment in opened.items()}
             for row in rows:
@@ -119,7 +130,9 @@ class FaceDatabase:
         return (image[part, part] for image in self.images(rows))
 
     def augmented(self, image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-        """An image (side, side, 3) uint8 as Caffe's training reads it, cropped and mirrored at random: (3, crop, crop) float32."""
+        """An image (side, side, 3) uint8 as Caffe's training reads it, cropped and mirrored at random: (3,
+        crop, crop) float32.
+        """
         crop = self.model.crop
         down, right = rng.integers(0, image.shape[0] - crop + 1, 2)
         away = to_blob_order(image) - self.mean

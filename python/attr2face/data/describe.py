@@ -1,4 +1,6 @@
-"""A dataset checked before anything is made from it: pictures, people, splits and attributes, with what to do about each finding."""
+"""A dataset checked before anything is made from it: pictures, people, splits and attributes, with what to do
+about each finding.
+"""
 
 import itertools
 from collections.abc import Iterable, Iterator
@@ -34,7 +36,9 @@ class Finding:
 
 @dataclass(frozen=True)
 class Wanted:
-    """What the settings make of a dataset: pictures `side` pixels wide, `share` of the people for the judges, people drawn by `seed`."""
+    """What the settings make of a dataset: pictures `side` pixels wide, `share` of the people for the judges,
+    people drawn by `seed`.
+    """
 
     side: int
     share: float
@@ -47,7 +51,8 @@ def describe(root: Path, dataset: Dataset, wanted: Wanted) -> Iterator[Finding]:
     Raises
     ------
     UserError
-        If not even the names of its columns can be read, or, of a dataset that is no folder of the user's own, for its first error.
+        If not even the names of its columns can be read, or, of a dataset that is no folder of the user's
+        own, for its first error.
     """
     if dataset.root:
         table = Table.open(dataset.found(root, "scores"))
@@ -58,7 +63,9 @@ def describe(root: Path, dataset: Dataset, wanted: Wanted) -> Iterator[Finding]:
     else:
         faces = read_faces(root, dataset)
     if faces.paths:
-        yield Finding(f"{len(faces.paths)} pictures of {len(np.unique(faces.people))} people; {_shares(faces)}")
+        yield Finding(
+            f"{len(faces.paths)} pictures of {len(np.unique(faces.people))} people; {_shares(faces)}"
+        )
         yield from _of_attributes(faces)
         yield from _of_splits(faces, wanted)
         yield from _of_pictures(faces, wanted)
@@ -69,12 +76,17 @@ def _left_out(table: Table, dataset: Dataset) -> Iterator[Finding]:
     names = [plain(name) for name in dataset.attributes.names]
     left_out = [name for name in table.header if plain(name) not in (*names, *KINDS)]
     if left_out:
-        yield Finding(f"{dataset.table.name} leaves out the columns {', '.join(left_out)}; add them to a head if they are to be used")
+        yield Finding(
+            f"{dataset.table.name} leaves out the columns {', '.join(left_out)}; add them to a head if they are to be used"
+        )
 
 
 def _shares(faces: Faces) -> str:
     """How many of the pictures show each attribute."""
-    return ", ".join(f"{name} {share:.0%}" for name, share in zip(faces.attributes.names, (faces.scores > 0).mean(axis=0), strict=True))
+    return ", ".join(
+        f"{name} {share:.0%}"
+        for name, share in zip(faces.attributes.names, (faces.scores > 0).mean(axis=0), strict=True)
+    )
 
 
 def _of_attributes(faces: Faces) -> Iterator[Finding]:
@@ -83,7 +95,9 @@ def _of_attributes(faces: Faces) -> Iterator[Finding]:
     for name, shown in zip(faces.attributes.names, positive.sum(axis=0), strict=True):
         rare = min(shown, n - shown)
         if rare == 0:
-            yield Finding(f"{'no' if shown == 0 else 'every'} picture shows {name}; add others, or leave the attribute out")
+            yield Finding(
+                f"{'no' if shown == 0 else 'every'} picture shows {name}; add others, or leave the attribute out"
+            )
         elif rare < FEW_PICTURES or rare < FEW_PERCENT / 100 * n:
             which = "show" if rare == shown else "do not show"
             yield Finding(f"only {rare} of {n} pictures {which} {name}; add some, or expect little of it")
@@ -92,11 +106,15 @@ def _of_attributes(faces: Faces) -> Iterator[Finding]:
 
 def _of_heads(attributes: Attributes, positive: np.ndarray) -> Iterator[Finding]:
     for head in attributes.heads:
-        several = int((positive[:, [attributes.index[name] for name in head.attributes]].sum(axis=1) > 1).sum())
+        several = int(
+            (positive[:, [attributes.index[name] for name in head.attributes]].sum(axis=1) > 1).sum()
+        )
         if several:
             names = ", ".join(head.attributes)
             what = f"{several} of {len(positive)} pictures show more than one of {names}"
-            yield Finding(f"{what}, of which the highest score counts; divide the head {head.name} if they do not exclude each other")
+            yield Finding(
+                f"{what}, of which the highest score counts; divide the head {head.name} if they do not exclude each other"
+            )
 
 
 def _of_splits(faces: Faces, wanted: Wanted) -> Iterator[Finding]:
@@ -107,7 +125,9 @@ def _of_splits(faces: Faces, wanted: Wanted) -> Iterator[Finding]:
         if of == "nets" and "train" in empty:
             yield Finding("nobody is left for training; add people", fatal=True)
         elif empty:
-            yield Finding(f"nobody is left for the {of} in {' and '.join(empty)}, which make evaluate and make edit need; add other people")
+            yield Finding(
+                f"nobody is left for the {of} in {' and '.join(empty)}, which make evaluate and make edit need; add other people"
+            )
 
 
 def _of_pictures(faces: Faces, wanted: Wanted) -> Iterator[Finding]:
@@ -115,17 +135,29 @@ def _of_pictures(faces: Faces, wanted: Wanted) -> Iterator[Finding]:
     paths = (faces.root / path for path in faces.paths)
     looks = list(tqdm(look_at_images(paths, faces.crop), "pictures", len(faces.paths), unit=" images"))
     yield from _some((str(look) for look in looks if isinstance(look, UserError)), fatal=True)
-    seen = [(path, person, look) for path, person, look in zip(faces.paths, faces.people, looks, strict=True) if isinstance(look, Look)]
+    seen = [
+        (path, person, look)
+        for path, person, look in zip(faces.paths, faces.people, looks, strict=True)
+        if isinstance(look, Look)
+    ]
     yield from _some(_repeated(seen))
     kinds = {
-        f"less than {wanted.side} pixels wide, and are enlarged; take larger ones": [min(look.used) < wanted.side for *_, look in seen],
-        "cut to the square in their middle; see that the faces are in it": [look.used != look.size for *_, look in seen],
-        "not square, and are squeezed; cut out the faces": [look.used[0] != look.used[1] for *_, look in seen],
+        f"less than {wanted.side} pixels wide, and are enlarged; take larger ones": [
+            min(look.used) < wanted.side for *_, look in seen
+        ],
+        "cut to the square in their middle; see that the faces are in it": [
+            look.used != look.size for *_, look in seen
+        ],
+        "not square, and are squeezed; cut out the faces": [
+            look.used[0] != look.used[1] for *_, look in seen
+        ],
     }
     for what, which in kinds.items() if faces.crop in ((), "square") else ():
         if any(which):
             path, _, look = seen[which.index(True)]
-            yield Finding(f"{sum(which)} of {len(which)} pictures, such as {path} ({look.size[0]} x {look.size[1]}), are {what}")
+            yield Finding(
+                f"{sum(which)} of {len(which)} pictures, such as {path} ({look.size[0]} x {look.size[1]}), are {what}"
+            )
 
 
 def _repeated(seen: Iterable[tuple[str, str, Look]]) -> Iterator[str]:

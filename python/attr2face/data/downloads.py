@@ -1,6 +1,8 @@
-"""Files from the web, taken on no trust: bounded size, time and redirects, no private addresses, checksums before use.
+"""Files from the web, taken on no trust: bounded size, time and redirects, no private addresses, checksums
+before use.
 
-Behind a proxy, which looks names up itself, hosts that are written as addresses are checked, and the proxy is trusted with names.
+Behind a proxy, which looks names up itself, hosts that are written as addresses are checked, and the proxy is
+trusted with names.
 """
 
 import contextlib
@@ -52,7 +54,9 @@ def _refuse_private(address: str) -> None:
 
 
 def _refuse_private_host(host: str) -> None:
-    """Refuse a host that is this machine or is written as a private address, in whatever form, without looking up a name."""
+    """Refuse a host that is this machine or is written as a private address, in whatever form, without
+    looking up a name.
+    """
     host = host.rstrip(".")
     if host == "localhost" or host.endswith(".localhost"):
         raise Refused("private address")
@@ -85,7 +89,9 @@ def _cut_after(seconds: float, shutdown: Callable[[], None]) -> Iterator[None]:
 
 @functools.cache
 def _pool(base: type, private: bool) -> type:
-    """Connections that wait for headers only so long and, unless `private`, lead to public addresses, checked after name lookup."""
+    """Connections that wait for headers only so long and, unless `private`, lead to public addresses, checked
+    after name lookup.
+    """
 
     class Connection(base.ConnectionCls):
         def _new_conn(self) -> socket.socket:
@@ -112,7 +118,9 @@ def _pool(base: type, private: bool) -> type:
 
 
 def _guard(manager: PoolManager, private: bool) -> None:
-    manager.pool_classes_by_scheme = {scheme: _pool(base, private) for scheme, base in manager.pool_classes_by_scheme.items()}
+    manager.pool_classes_by_scheme = {
+        scheme: _pool(base, private) for scheme, base in manager.pool_classes_by_scheme.items()
+    }
 
 
 class _Adapter(HTTPAdapter):
@@ -146,7 +154,9 @@ class _Adapter(HTTPAdapter):
 
 
 def session(private: bool = False) -> requests.Session:
-    """A session that follows few redirects, has no cookies or passwords and, unless `private`, connects to public addresses only."""
+    """A session that follows few redirects, has no cookies or passwords and, unless `private`, connects to
+    public addresses only.
+    """
     s = requests.Session()
     s.max_redirects = REDIRECTS
     s.headers.update({"User-Agent": "attr2face", "Accept-Encoding": "identity"})
@@ -196,7 +206,8 @@ def blocks(response: requests.Response, limit: int, seconds: float, decode: bool
 
 
 def get(s: requests.Session, url: str, start: int = 0) -> requests.Response:
-    """Open `url` from byte `start` on, in an answer of status 206, or 416 where it has no such byte, or else from the beginning.
+    """Open `url` from byte `start` on, in an answer of status 206, or 416 where it has no such byte, or else
+    from the beginning.
 
     Raises
     ------
@@ -223,13 +234,15 @@ def get(s: requests.Session, url: str, start: int = 0) -> requests.Response:
 def download(url: str, out: Path, limit: int, checksum: str | None = None, private: bool = False) -> Path:
     """Fetch `url` to `out`, going on from where an interrupted download stopped.
 
-    The file takes its name only when its SHA-256 is `checksum`. Where none is known, that of the first download which is no web page
-    and, if its name says gzip, is whole, is kept in `<out>.sha256`, and later ones are held to it.
+    The file takes its name only when its SHA-256 is `checksum`. Where none is known, that of the first
+    download which is no web page and, if its name says gzip, is whole, is kept in `<out>.sha256`, and later
+    ones are held to it.
 
     Raises
     ------
     UserError
-        If it cannot be downloaded, takes longer than `DOWNLOAD_SECONDS`, is larger than `limit` bytes, or is another file.
+        If it cannot be downloaded, takes longer than `DOWNLOAD_SECONDS`, is larger than `limit` bytes, or is
+        another file.
     """
     if out.exists():
         return out
@@ -242,7 +255,9 @@ def download(url: str, out: Path, limit: int, checksum: str | None = None, priva
         if not (checksum or recorded):
             _validate(part, out.suffix in (".gz", ".tgz"))
     except Refused as refused:
-        raise UserError(f"{url} could not be downloaded ({refused}); run the same command again, or fetch it yourself to {out}") from None
+        raise UserError(
+            f"{url} could not be downloaded ({refused}); run the same command again, or fetch it yourself to {out}"
+        ) from None
     found, expected = sha256(part), checksum or recorded
     if expected and found != expected:
         part.unlink()
@@ -257,7 +272,9 @@ def download(url: str, out: Path, limit: int, checksum: str | None = None, priva
 
 
 def _complete(s: requests.Session, url: str, part: Path, limit: int, have: int) -> None:
-    """Write `url` to `part`, which has its first `have` bytes; where that does not fit what the server has, from the beginning."""
+    """Write `url` to `part`, which has its first `have` bytes; where that does not fit what the server has,
+    from the beginning.
+    """
     with get(s, url, have) as response:
         span = response.headers.get("Content-Range", "")
         if have and response.status_code == 416 and span == f"bytes */{have}":
@@ -265,7 +282,10 @@ def _complete(s: requests.Session, url: str, part: Path, limit: int, have: int) 
         begin = 0 if response.status_code == 200 else have
         if not begin or span.startswith(f"bytes {begin}-"):
             total = begin + _length(response)
-            with part.open("ab" if begin else "wb") as file, tqdm(None, part.stem, total, initial=begin, unit="B", unit_scale=True) as bar:
+            with (
+                part.open("ab" if begin else "wb") as file,
+                tqdm(None, part.stem, total, initial=begin, unit="B", unit_scale=True) as bar,
+            ):
                 for block in blocks(response, limit - begin, DOWNLOAD_SECONDS, decode=False):
                     file.write(block)
                     bar.update(len(block))
@@ -276,7 +296,9 @@ def _complete(s: requests.Session, url: str, part: Path, limit: int, have: int) 
 def _validate(part: Path, zipped: bool) -> None:
     """Remove and refuse what cannot be the file, whatever its checksum."""
     with part.open("rb") as file:
-        wrong = {b"": "empty", b"<": "a web page", b"\x1f": "" if zipped else "a gzip file"}.get(file.read(1000).lstrip()[:1])
+        wrong = {b"": "empty", b"<": "a web page", b"\x1f": "" if zipped else "a gzip file"}.get(
+            file.read(1000).lstrip()[:1]
+        )
     if zipped and not wrong:
         try:
             with gzip.open(part) as file:
@@ -306,7 +328,9 @@ def unpack_file(archive: Path, name: str, out: Path, limit: int) -> Path:
                             target.write(block)
                     break
             else:
-                raise UserError(f"{archive} holds no {name} of at most {limit / 1e6:.0f} MB; remove it and download again")
+                raise UserError(
+                    f"{archive} holds no {name} of at most {limit / 1e6:.0f} MB; remove it and download again"
+                )
     except (tarfile.TarError, EOFError):
         raise UserError(f"{archive} is not a whole tar archive; remove it and download again") from None
     return out

@@ -1,4 +1,6 @@
-"""Eyes found by OpenCV's cascades (Viola and Jones 2001): a frontal face, and in its upper half two eyes as far apart as eyes are."""
+"""Eyes found by OpenCV's cascades (Viola and Jones 2001): a frontal face, and in its upper half two eyes as
+far apart as eyes are.
+"""
 
 import functools
 import itertools
@@ -8,24 +10,32 @@ import numpy as np
 
 FACE = "frontalface_alt2"
 EYES = ("eye_tree_eyeglasses", "eye")  # the second one's eyes join those of the first where it finds no pair
-ANGLES = (0, -20, 20)  # degrees by which the picture is turned until a pair is found; the cascades know upright faces
-SIDE, MARGIN = 240, 72  # pixels: of the picture's shorter side, and of its continued edge, as faces may fill the picture
+# Degrees by which the picture is turned until a pair is found; the cascades know upright faces.
+ANGLES = (0, -20, 20)
+# Pixels: of the picture's shorter side, and of its continued edge, as faces may fill the picture.
+SIDE, MARGIN = 240, 72
 SMALLEST = SIDE // 4
 WIDTH = 200  # pixels of the face where eyes are looked for
 USUAL = np.array([(0.31, 0.38), (0.69, 0.38)])  # eyes in the square of a face
 
 
 def find_eyes(picture: np.ndarray) -> np.ndarray:
-    """The eyes of the largest face near the middle of a picture (height, width, 3) uint8, as landmarks (5, 2); NaN if there are none."""
+    """The eyes of the largest face near the middle of a picture (height, width, 3) uint8, as landmarks (5,
+    2); NaN if there are none.
+    """
     cv2.setNumThreads(1)  # with several threads, detections come in any order
     grey = cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY)
     scale = SIDE / min(grey.shape)
-    grey = cv2.resize(grey, None, fx=scale, fy=scale, interpolation=cv2.INTER_LINEAR if scale > 1 else cv2.INTER_AREA)
+    grey = cv2.resize(
+        grey, None, fx=scale, fy=scale, interpolation=cv2.INTER_LINEAR if scale > 1 else cv2.INTER_AREA
+    )
     grey = cv2.copyMakeBorder(grey, MARGIN, MARGIN, MARGIN, MARGIN, cv2.BORDER_REPLICATE)
     landmarks = np.full((5, 2), np.nan)
     for angle in ANGLES:
         turn = cv2.getRotationMatrix2D((grey.shape[1] / 2, grey.shape[0] / 2), angle, 1)
-        turned = cv2.warpAffine(grey, turn, grey.shape[::-1], borderMode=cv2.BORDER_REPLICATE) if angle else grey
+        turned = (
+            cv2.warpAffine(grey, turn, grey.shape[::-1], borderMode=cv2.BORDER_REPLICATE) if angle else grey
+        )
         eyes = _eyes_of_face(turned)
         if eyes is not None:
             back = cv2.invertAffineTransform(turn)
@@ -48,12 +58,16 @@ def _eyes_of_face(grey: np.ndarray) -> np.ndarray | None:
     x, y, side, _ = max(faces, key=lambda face: size_near_middle(*face, grey.shape))
     upper = grey[y + int(0.15 * side) : y + int(0.6 * side), x : x + side]
     scale = WIDTH / side
-    upper = cv2.resize(upper, None, fx=scale, fy=scale, interpolation=cv2.INTER_LINEAR if scale > 1 else cv2.INTER_AREA)
+    upper = cv2.resize(
+        upper, None, fx=scale, fy=scale, interpolation=cv2.INTER_LINEAR if scale > 1 else cv2.INTER_AREA
+    )
     least, most = int(0.12 * WIDTH), int(0.45 * WIDTH)
     centres: list[tuple[float, float]] = []
     for name in EYES:
         found = _cascade(name).detectMultiScale(upper, 1.05, minSize=(least, least), maxSize=(most, most))
-        centres += [((u + width / 2) / WIDTH, (v + height / 2) / WIDTH + 0.15) for u, v, width, height in found]
+        centres += [
+            ((u + width / 2) / WIDTH, (v + height / 2) / WIDTH + 0.15) for u, v, width, height in found
+        ]
         pair = _pair(centres)
         if pair is not None:
             return pair * side + (x, y) - 0.5
@@ -61,7 +75,9 @@ def _eyes_of_face(grey: np.ndarray) -> np.ndarray | None:
 
 
 def size_near_middle(x: float, y: float, width: float, height: float, shape: tuple[int, ...]) -> float:
-    """How much a face is the one that a picture of some shape is of: its size, less its distance to the middle."""
+    """How much a face is the one that a picture of some shape is of: its size, less its distance to the
+    middle.
+    """
     return width - np.hypot(x + width / 2 - shape[1] / 2, y + height / 2 - shape[0] / 2)
 
 

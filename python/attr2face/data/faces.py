@@ -1,4 +1,6 @@
-"""Faces in a folder: pictures, whom they show, and the scores of their attributes; and how people are divided."""
+"""Faces in a folder: pictures, whom they show, and the scores of their attributes; and how people are
+divided.
+"""
 
 import zipfile
 from dataclasses import dataclass, replace
@@ -28,7 +30,8 @@ class Faces:
     split : (n_images,) str, optional
         As `split_by_person` gives it, where the dataset says who is for training.
     crop : tuple of int or str
-        Left, top, right and bottom of what is used of a picture, or "square" for the largest one in its middle; all of it if it is empty.
+        Left, top, right and bottom of what is used of a picture, or "square" for the largest one in its
+        middle; all of it if it is empty.
     eyes : (float, float)
         Where eyes are in aligned pictures (`alignment.Frame`).
     landmarks : (n_images, 5, 2), optional
@@ -50,7 +53,14 @@ class Faces:
         paths = [self.paths[row] for row in np.arange(len(self.paths))[which]]
         split = None if self.split is None else self.split[which]
         landmarks = None if self.landmarks is None else self.landmarks[which]
-        return replace(self, paths=paths, people=self.people[which], scores=self.scores[which], split=split, landmarks=landmarks)
+        return replace(
+            self,
+            paths=paths,
+            people=self.people[which],
+            scores=self.scores[which],
+            split=split,
+            landmarks=landmarks,
+        )
 
 
 def image_path(root: Path, person: str, number: int) -> Path:

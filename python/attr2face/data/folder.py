@@ -21,7 +21,9 @@ LARGEST = 1e6
 
 @dataclass
 class Rows:
-    """The rows of a table: files, people and splits, which are empty if there is no such column, and all scores in one."""
+    """The rows of a table: files, people and splits, which are empty if there is no such column, and all
+    scores in one.
+    """
 
     files: list[str] = field(default_factory=list)
     people: list[str] = field(default_factory=list)
@@ -32,7 +34,15 @@ class Rows:
         """The same as faces in the folder `root`. Without people, each picture shows one of its own."""
         scores = np.frombuffer(self.scores, np.float32).reshape(-1, len(dataset.attributes.names))
         split = np.array(self.splits) if self.splits else None
-        return Faces(root, self.files, np.array(self.people or self.files, str), scores, dataset.attributes, split, dataset.crop)
+        return Faces(
+            root,
+            self.files,
+            np.array(self.people or self.files, str),
+            scores,
+            dataset.attributes,
+            split,
+            dataset.crop,
+        )
 
 
 def read_folder(root: Path, dataset: Dataset) -> Faces:
@@ -45,7 +55,10 @@ def read_folder(root: Path, dataset: Dataset) -> Faces:
     """
     rows = _whole(dataset)
     for file in rows.files:
-        require(root / file, f"{dataset.found(root, 'scores').name} lists it; restore the picture or remove its row")
+        require(
+            root / file,
+            f"{dataset.found(root, 'scores').name} lists it; restore the picture or remove its row",
+        )
     return rows.faces(root, dataset)
 
 
@@ -63,7 +76,8 @@ def _whole(dataset: Dataset) -> Rows:
 
 
 def read_rows(table: Table, attributes: Attributes) -> tuple[Rows, list[str]]:
-    """The rows that can be read, and a sentence for each that cannot, and for what is wrong with columns and splits.
+    """The rows that can be read, and a sentence for each that cannot, and for what is wrong with columns and
+    splits.
 
     Raises
     ------
@@ -93,7 +107,9 @@ def read_rows(table: Table, attributes: Attributes) -> tuple[Rows, list[str]]:
             values.append(value)
     if not rows.files and not wrong:
         wrong.append(f"{table.path} lists no picture; add a row for each")
-    return rows, wrong + [f"{table.path}: {text}" for text in _of_columns(rows, attributes) + _of_splits(rows)]
+    return rows, wrong + [
+        f"{table.path}: {text}" for text in _of_columns(rows, attributes) + _of_splits(rows)
+    ]
 
 
 def _file(cell: str) -> str:
@@ -123,8 +139,14 @@ def _scores(cells: Sequence[str], columns: Sequence[int], attributes: Attributes
             return scores
     except ValueError:
         pass
-    name, cell = next((name, cells[column]) for name, column in zip(attributes.names, columns, strict=True) if not _is_score(cells[column]))
-    raise UserError(f"'{cell}' is no score of {name}; write 0 or 1, -1 or 1, or a number up to {LARGEST:g} in size")
+    name, cell = next(
+        (name, cells[column])
+        for name, column in zip(attributes.names, columns, strict=True)
+        if not _is_score(cells[column])
+    )
+    raise UserError(
+        f"'{cell}' is no score of {name}; write 0 or 1, -1 or 1, or a number up to {LARGEST:g} in size"
+    )
 
 
 def _is_score(cell: str) -> bool:
@@ -141,8 +163,12 @@ def _of_columns(rows: Rows, attributes: Attributes) -> list[str]:
         scores = np.frombuffer(rows.scores, np.float32).reshape(len(rows.files), -1)
         for name, column in zip(attributes.names, scores.T, strict=True):
             if column.min() >= 0 and not np.isin(column, (0, 1)).all():
-                scale = f"the scores of {name} go from {column.min():g} to {column.max():g}, and none is below 0"
-                wrong.append(f"{scale}; write 0 and 1, or scores below 0 where it is absent (of a probability, subtract 0.5)")
+                scale = (
+                    f"the scores of {name} go from {column.min():g} to {column.max():g}, and none is below 0"
+                )
+                wrong.append(
+                    f"{scale}; write 0 and 1, or scores below 0 where it is absent (of a probability, subtract 0.5)"
+                )
     return wrong
 
 
@@ -155,5 +181,9 @@ def _of_splits(rows: Rows) -> list[str]:
     splits_of: dict[str, set[str]] = {}
     for person, split in zip(rows.people, rows.splits, strict=True):
         splits_of.setdefault(person, set()).add(split)
-    shared = {person: " and ".join(name for name in SPLITS if name in splits) for person, splits in splits_of.items() if len(splits) > 1}
+    shared = {
+        person: " and ".join(name for name in SPLITS if name in splits)
+        for person, splits in splits_of.items()
+        if len(splits) > 1
+    }
     return [f"{person} is in the splits {splits}; choose one" for person, splits in shared.items()]

@@ -19,8 +19,20 @@ from attr2face.errors import UserError
 from attr2face.provenance import usable_cpus
 
 AHEAD = 64
-UNREADABLE = (OSError, SyntaxError, ValueError, TypeError, ArithmeticError, LookupError, EOFError, RuntimeError, struct.error, zlib.error,
-              zipfile.BadZipFile, Image.DecompressionBombError)  # fmt: skip
+UNREADABLE = (
+    OSError,
+    SyntaxError,
+    ValueError,
+    TypeError,
+    ArithmeticError,
+    LookupError,
+    EOFError,
+    RuntimeError,
+    struct.error,
+    zlib.error,
+    zipfile.BadZipFile,
+    Image.DecompressionBombError,
+)
 Place = Path | zipfile.Path
 Crop = tuple[int, ...] | str
 
@@ -43,8 +55,8 @@ class Look:
 
 
 def read_image(path: Place, size: int, crop: Crop = ()) -> np.ndarray:
-    """Decode an image as RGB, upright, cut out `crop` (left, top, right, bottom, or "square" for the largest one in the middle), and
-    resize it to `size`: (size, size, 3) uint8.
+    """Decode an image as RGB, upright, cut out `crop` (left, top, right, bottom, or "square" for the largest
+    one in the middle), and resize it to `size`: (size, size, 3) uint8.
 
     Raises
     ------
@@ -52,7 +64,9 @@ def read_image(path: Place, size: int, crop: Crop = ()) -> np.ndarray:
         If the file is missing or is not a whole image.
     """
     _, image = _decoded(path, crop)
-    return np.asarray(image if image.size == (size, size) else image.resize((size, size), Image.Resampling.BICUBIC))
+    return np.asarray(
+        image if image.size == (size, size) else image.resize((size, size), Image.Resampling.BICUBIC)
+    )
 
 
 def read_whole(path: Place) -> np.ndarray:
@@ -97,7 +111,9 @@ def _decoded(path: Place, crop: Crop) -> tuple[tuple[int, int], Image.Image]:
             box = _middle(*image.size) if crop == "square" else crop
             if box and not (box[2] <= image.width and box[3] <= image.height):
                 wanted = f"at least {box[2]} x {box[3]}"
-                raise UserError(f"{path} is {image.width} x {image.height} pixels, not {wanted}; restore the picture or remove its row")
+                raise UserError(
+                    f"{path} is {image.width} x {image.height} pixels, not {wanted}; restore the picture or remove its row"
+                )
             rgb = _in_8_bits(image).convert("RGB")
             return image.size, rgb.crop(box) if box else rgb
     except FileNotFoundError:
@@ -107,7 +123,9 @@ def _decoded(path: Place, crop: Crop) -> tuple[tuple[int, int], Image.Image]:
 
 
 def _in_8_bits(image: Image.Image) -> Image.Image:
-    """The same with 8 bits of grey where it has 16, which PIL would cut off at 255. Some write 8 bits as if they were more."""
+    """The same with 8 bits of grey where it has 16, which PIL would cut off at 255. Some write 8 bits as if
+    they were more.
+    """
     if image.mode.partition(";")[0] != "I":
         return image
     grey = np.asarray(image)

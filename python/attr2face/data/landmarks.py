@@ -1,7 +1,7 @@
 """Landmarks of a dataset's faces: read from a table, or found by a detector, and written as one table.
 
-A table is CelebA's list (the number of pictures, names of columns, and rows of a file and ten numbers) or a CSV of the same columns, which
-`write_found` writes, too. Empty numbers of a CSV are not known.
+A table is CelebA's list (the number of pictures, names of columns, and rows of a file and ten numbers) or a
+CSV of the same columns, which `write_found` writes, too. Empty numbers of a CSV are not known.
 """
 
 import csv
@@ -22,8 +22,12 @@ from attr2face.errors import UserError
 from attr2face.files import atomic_write, require
 from attr2face.parallel import Machine, map_in_order
 
-COLUMNS = [f"{point}_{axis}" for point in ("lefteye", "righteye", "nose", "leftmouth", "rightmouth") for axis in "xy"]
-WANTED = "a file and ten numbers, x and y of left eye, right eye, nose, and left and right corner of the mouth"
+COLUMNS = [
+    f"{point}_{axis}" for point in ("lefteye", "righteye", "nose", "leftmouth", "rightmouth") for axis in "xy"
+]
+WANTED = (
+    "a file and ten numbers, x and y of left eye, right eye, nose, and left and right corner of the mouth"
+)
 UNKNOWN = np.full((5, 2), np.nan)
 LONGEST = 4  # times the shorter side
 AT_ONCE = 200  # pictures of one task
@@ -35,12 +39,14 @@ Finder = Callable[[np.ndarray], np.ndarray]
 def landmarks_in(path: Path, faces: Faces) -> np.ndarray:
     """The landmarks that a table has of some faces: (n_images, 5, 2), NaN where it has none.
 
-    A row is of the picture with its path, as in `faces.paths`, or with its file's name if no other picture's file has the same.
+    A row is of the picture with its path, as in `faces.paths`, or with its file's name if no other picture's
+    file has the same.
 
     Raises
     ------
     UserError
-        If the table is missing or is none, a row is broken or repeated, it has no picture of these, or left and right are exchanged.
+        If the table is missing or is none, a row is broken or repeated, it has no picture of these, or left
+        and right are exchanged.
     """
     rows: dict[str, np.ndarray] = {}
     for line, name, landmarks in _rows(path):
@@ -54,7 +60,9 @@ def landmarks_in(path: Path, faces: Faces) -> np.ndarray:
     found = np.array(found).reshape(-1, 5, 2)
     apart = found[:, 1, 0] - found[:, 0, 0]
     if np.isnan(apart).all():
-        raise UserError(f"{path} has the eyes of no picture, such as {faces.paths[0]}; give LANDMARKS a table of these pictures")
+        raise UserError(
+            f"{path} has the eyes of no picture, such as {faces.paths[0]}; give LANDMARKS a table of these pictures"
+        )
     if np.nanmedian(apart) < 0:
         raise UserError(
             f"{path} has most left eyes on the right; the left eye must be the one on the picture's left, so exchange the columns"
@@ -93,7 +101,9 @@ def _rows_of_list(path: Path, count: int, lines: Iterator[str]) -> Iterator[tupl
             words = text.split()
             yield line, words[0], _numbers(path, line, words)
     if number != count:
-        raise UserError(f"{path} says {count} pictures in its first line and has {number}; restore the whole file or mend the number")
+        raise UserError(
+            f"{path} says {count} pictures in its first line and has {number}; restore the whole file or mend the number"
+        )
 
 
 def _numbers(path: Path, line: int, words: list[str]) -> np.ndarray:
@@ -103,15 +113,23 @@ def _numbers(path: Path, line: int, words: list[str]) -> np.ndarray:
     except ValueError:
         raise UserError(f"{path}, line {line}: expected {WANTED}; mend or remove it") from None
     empty = np.isnan(landmarks)
-    if np.isinf(landmarks).any() or (empty[:, 0] != empty[:, 1]).any() or empty[0, 0] != empty[1, 0] or (empty[0, 0] and not empty.all()):
-        raise UserError(f"{path}, line {line}: an eye or a coordinate is missing; give x and y of both eyes, or no number at all")
+    if (
+        np.isinf(landmarks).any()
+        or (empty[:, 0] != empty[:, 1]).any()
+        or empty[0, 0] != empty[1, 0]
+        or (empty[0, 0] and not empty.all())
+    ):
+        raise UserError(
+            f"{path}, line {line}: an eye or a coordinate is missing; give x and y of both eyes, or no number at all"
+        )
     if (landmarks[0] == landmarks[1]).all():
         raise UserError(f"{path}, line {line}: both eyes are at one point; mend or remove it")
     return landmarks
 
 
 def find_landmarks(faces: Faces, finder: Finder, machine: Machine, out: Path) -> np.ndarray:
-    """The landmarks of faces as `finder` sees them in their pictures: (n_images, 5, 2), NaN where it sees none.
+    """The landmarks of faces as `finder` sees them in their pictures: (n_images, 5, 2), NaN where it sees
+    none.
 
     What is found is kept in the folder `out`, so that a later call continues where an interrupted one was.
 
@@ -123,11 +141,19 @@ def find_landmarks(faces: Faces, finder: Finder, machine: Machine, out: Path) ->
     first_rows = range(0, len(faces.paths), AT_ONCE)
     parts = [out / f"{first:08d}.npy" for first in first_rows]
     missing = [part for part in parts if not part.exists()]
-    tasks = [(finder, place_of(faces.root), faces.paths[int(part.stem) : int(part.stem) + AT_ONCE]) for part in missing]
+    tasks = [
+        (finder, place_of(faces.root), faces.paths[int(part.stem) : int(part.stem) + AT_ONCE])
+        for part in missing
+    ]
     with tqdm(
-        desc="landmarks", total=len(faces.paths), initial=len(faces.paths) - sum(len(names) for *_, names in tasks), unit=" images"
+        desc="landmarks",
+        total=len(faces.paths),
+        initial=len(faces.paths) - sum(len(names) for *_, names in tasks),
+        unit=" images",
     ) as bar:
-        for part, found in zip(missing, map_in_order(machine.without_caffe.beside_the_files, _find, tasks), strict=True):
+        for part, found in zip(
+            missing, map_in_order(machine.without_caffe.beside_the_files, _find, tasks), strict=True
+        ):
             with atomic_write(part) as temporary, temporary.open("wb") as file:
                 np.save(file, found)
             bar.update(len(found))
@@ -144,20 +170,26 @@ def _find(finder: Finder, place: tuple[Path, str | None], names: list[str]) -> n
 
 
 def _found(finder: Finder, place: Place) -> np.ndarray:
-    """The landmarks of a picture. A strip is no picture of a face, and would become huge at the size that finders want."""
+    """The landmarks of a picture. A strip is no picture of a face, and would become huge at the size that
+    finders want.
+    """
     picture = read_whole(place)
     height, width = picture.shape[:2]
     return finder(picture) if max(height, width) <= LONGEST * min(height, width) else UNKNOWN
 
 
 def write_found(faces: Faces, found: np.ndarray, out: Path) -> None:
-    """Write `landmarks.csv`, `not_found.csv` (the pictures without landmarks) and `sheet.png` (pictures before and after) into `out`."""
+    """Write `landmarks.csv`, `not_found.csv` (the pictures without landmarks) and `sheet.png` (pictures
+    before and after) into `out`.
+    """
     known = ~np.isnan(found[:, 0, 0])
     with (out / "landmarks.csv").open("w", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(["file", *COLUMNS])
         for name, landmarks in zip(faces.paths, found, strict=True):
-            writer.writerow([name, *("" if np.isnan(value) else f"{value:.2f}" for value in landmarks.ravel())])
+            writer.writerow(
+                [name, *("" if np.isnan(value) else f"{value:.2f}" for value in landmarks.ravel())]
+            )
     with (out / "not_found.csv").open("w", newline="") as file:
         csv.writer(file).writerows([["file"], *([name] for name in faces.only(~known).paths)])
     _write_sheet(faces, found, out / "sheet.png")
@@ -176,7 +208,8 @@ def _write_sheet(faces: Faces, found: np.ndarray, out: Path) -> None:
 
 
 def with_landmarks(faces: Faces, table: Path, unaligned: str) -> Faces:
-    """Faces with the landmarks of a table; those without any are kept, or left out if `unaligned` is "drop", and counted on the screen.
+    """Faces with the landmarks of a table; those without any are kept, or left out if `unaligned` is "drop",
+    and counted on the screen.
 
     Raises
     ------
@@ -193,7 +226,8 @@ def with_landmarks(faces: Faces, table: Path, unaligned: str) -> Faces:
 
 
 def align_photograph(photo: Path, finder: Finder, frame: Frame, unaligned: str, out: Path) -> None:
-    """Write a photograph, aligned, to `out`; as it is, and with a note on the screen, if no eyes are found and `unaligned` is "keep".
+    """Write a photograph, aligned, to `out`; as it is, and with a note on the screen, if no eyes are found
+    and `unaligned` is "keep".
 
     Raises
     ------
@@ -205,6 +239,8 @@ def align_photograph(photo: Path, finder: Finder, frame: Frame, unaligned: str, 
         write_picture(read_aligned(photo, landmarks, frame), out)
         return
     if unaligned == "drop":
-        raise UserError(f"{photo} shows no eyes that are found; choose another photograph, or set UNALIGNED=keep to use it as it is")
+        raise UserError(
+            f"{photo} shows no eyes that are found; choose another photograph, or set UNALIGNED=keep to use it as it is"
+        )
     print(f"no eyes were found in {photo}, which is used unaligned (UNALIGNED=keep)")
     write_picture(read_whole(photo), out)

@@ -1,7 +1,8 @@
 """LMDBs that feed Caffe: an image and a label database for each split, in the same order, and the mean image.
 
-A folder of LMDBs holds `<split>_images`, `<split>_labels`, `index.csv` (split, person and path of every image, in the order of the
-records), `labels.npz`, `heads.csv`, `mean.binaryproto`, `mean.npy` and `lmdb.json`. `database.FaceDatabase` opens it.
+A folder of LMDBs holds `<split>_images`, `<split>_labels`, `index.csv` (split, person and path of every
+image, in the order of the records), `labels.npz`, `heads.csv`, `mean.binaryproto`, `mean.npy` and
+`lmdb.json`. `database.FaceDatabase` opens it.
 """
 
 import io
@@ -34,7 +35,9 @@ SHARD = 256
 
 @dataclass(frozen=True)
 class Records:
-    """What the LMDBs of one split hold: n faces, and their labels (n, H + 1), the class of each head and the person."""
+    """What the LMDBs of one split hold: n faces, and their labels (n, H + 1), the class of each head and the
+    person.
+    """
 
     faces: Faces
     labels: np.ndarray
@@ -48,12 +51,21 @@ class Reading:
     encoded: bool
 
 
-def build_lmdbs(faces: Faces, dataset: str, model: Model, settings: Database, seed: int, out: Path,
-                machine: Machine | None = None) -> None:  # fmt: skip
-    """Write the LMDBs of some faces into the folder `out`; a later call continues where an interrupted one was.
+def build_lmdbs(
+    faces: Faces,
+    dataset: str,
+    model: Model,
+    settings: Database,
+    seed: int,
+    out: Path,
+    machine: Machine | None = None,
+) -> None:
+    """Write the LMDBs of some faces into the folder `out`; a later call continues where an interrupted one
+    was.
 
-    The label LMDB holds a datum of a class index per head and image, and the image's person as the last, counted over the training people
-    (the classes of pretraining); people outside the training split have 0 there.
+    The label LMDB holds a datum of a class index per head and image, and the image's person as the last,
+    counted over the training people (the classes of pretraining); people outside the training split have 0
+    there.
 
     Raises
     ------
@@ -77,11 +89,14 @@ def build_lmdbs(faces: Faces, dataset: str, model: Model, settings: Database, se
                 rows = order[split[order] == name]
                 records = Records(faces.only(rows), np.column_stack([labels, identity])[rows])
                 reading = Reading(frame, settings.encoded)
-                total = _write_split(out / name, records, reading, (machine or Machine()).beside_the_files, bar)
+                total = _write_split(
+                    out / name, records, reading, (machine or Machine()).beside_the_files, bar
+                )
                 if name == "train":
                     _write_mean(out, (total / len(rows)).astype(np.float32), stated)
     except Exception as error:
-        # Nothing that a later call could continue from: other images are another key. A full disk is not the images' fault.
+        # Nothing that a later call could continue from: other images are another key. A full disk is not the
+        # images' fault.
         kept = isinstance(error, WorkersError) or isinstance(error.__cause__, OSError)
         unreadable = isinstance(error, UserError) and not kept
         if unreadable or not any(out.glob("*_done.npz")):
@@ -89,7 +104,13 @@ def build_lmdbs(faces: Faces, dataset: str, model: Model, settings: Database, se
         raise
     index = {"split": split[order], "person": faces.people[order], "path": [faces.paths[i] for i in order]}
     pd.DataFrame(index).to_csv(out / "index.csv", index=False)
-    np.savez(out / "labels.npz", labels=labels[order], scores=faces.scores[order], split=split[order], people=faces.people[order])
+    np.savez(
+        out / "labels.npz",
+        labels=labels[order],
+        scores=faces.scores[order],
+        split=split[order],
+        people=faces.people[order],
+    )
     faces.attributes.write(out / "heads.csv")
     info = {"dataset": dataset, "model": model.name, "image_size": frame.side, "encoded": settings.encoded}
     if isinstance(model, UserNet):
@@ -101,7 +122,9 @@ def build_lmdbs(faces: Faces, dataset: str, model: Model, settings: Database, se
 
 
 def open_for_writing(path: Path | str, size: int) -> lmdb.Environment:
-    """An LMDB of at most `size` bytes, for this process alone. It waits for the disk where `sync` is called; the store does, at the end."""
+    """An LMDB of at most `size` bytes, for this process alone. It waits for the disk where `sync` is called;
+    the store does, at the end.
+    """
     return lmdb.open(str(path), map_size=size, sync=False, lock=False)
 
 
@@ -111,16 +134,30 @@ def _write_split(prefix: Path, records: Records, reading: Reading, machine: Mach
     Images are written some thousand at a time, which bounds the memory that LMDB takes.
     """
     side, n = reading.frame.side, len(records.labels)
-    state, (done, total), pixels_each = prefix.with_name(f"{prefix.name}_done.npz"), _begin(prefix, side), 3 * side**2
+    state, (done, total), pixels_each = (
+        prefix.with_name(f"{prefix.name}_done.npz"),
+        _begin(prefix, side),
+        3 * side**2,
+    )
     at_once, size = max(1, COMMIT // pixels_each), 4 * pixels_each * (n + 64)
     commits = [slice(first, min(first + at_once, n)) for first in range(done, n, at_once)]
-    cuts = [slice(first, min(first + SHARD, rows.stop)) for rows in commits for first in range(rows.start, rows.stop, SHARD)]
+    cuts = [
+        slice(first, min(first + SHARD, rows.stop))
+        for rows in commits
+        for first in range(rows.start, rows.stop, SHARD)
+    ]
     bar.update(done)
-    with open_for_writing(f"{prefix}_images", size) as pixels, open_for_writing(f"{prefix}_labels", 1 << 28) as classes:
+    with (
+        open_for_writing(f"{prefix}_images", size) as pixels,
+        open_for_writing(f"{prefix}_labels", 1 << 28) as classes,
+    ):
         shards = zip(cuts, _shards(records.faces, reading, cuts, machine), strict=True)
         for commit in commits:
             new = max(pixels.stat()["entries"], classes.stat()["entries"]) <= commit.start
-            with pixels.begin(write=True) as image_transaction, classes.begin(write=True) as label_transaction:
+            with (
+                pixels.begin(write=True) as image_transaction,
+                classes.begin(write=True) as label_transaction,
+            ):
                 for rows, (images, their_sum) in shards:
                     for i, image in enumerate(images, start=rows.start):
                         key, values = f"{i:08d}".encode(), records.labels[i].tolist()
@@ -139,13 +176,18 @@ def _write_split(prefix: Path, records: Records, reading: Reading, machine: Mach
     return total
 
 
-def _shards(faces: Faces, reading: Reading, cuts: list[slice], machine: Machine) -> Iterator[tuple[list[bytes], np.ndarray]]:
+def _shards(
+    faces: Faces, reading: Reading, cuts: list[slice], machine: Machine
+) -> Iterator[tuple[list[bytes], np.ndarray]]:
     """What `_serialised` makes of each cut of the pictures, in order.
 
-    On this machine threads decode ahead; so they do for pictures in an archive, which workers cannot open together.
+    On this machine threads decode ahead; so they do for pictures in an archive, which workers cannot open
+    together.
     """
     if machine.cluster and isinstance(faces.root, Path):
-        yield from map_in_order(machine.without_caffe, _read_shard, [(faces.only(cut), reading) for cut in cuts])
+        yield from map_in_order(
+            machine.without_caffe, _read_shard, [(faces.only(cut), reading) for cut in cuts]
+        )
         return
     images = cut_images(faces, range(cuts[0].start if cuts else 0, len(faces.paths)), reading.frame)
     for cut in cuts:
@@ -189,5 +231,7 @@ def _write_mean(folder: Path, average: np.ndarray, stated: np.ndarray | None) ->
     if stated is not None:
         np.save(folder / "average.npy", average)
     np.save(folder / "mean.npy", mean)
-    blob = caffe_pb2.BlobProto(num=1, channels=3, height=mean.shape[1], width=mean.shape[2], data=mean.ravel().tolist())
+    blob = caffe_pb2.BlobProto(
+        num=1, channels=3, height=mean.shape[1], width=mean.shape[2], data=mean.ravel().tolist()
+    )
     (folder / "mean.binaryproto").write_bytes(blob.SerializeToString())

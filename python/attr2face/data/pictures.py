@@ -44,7 +44,14 @@ def write_animation(frames: Sequence[np.ndarray], out: Path) -> None:
         first.save(temporary, "GIF", save_all=True, append_images=others, duration=80, loop=0)
 
 
-def write_sheet(out: Path, pictures: Sequence[np.ndarray], captions: Sequence[str], columns: int, gap: int = 6, lines: int = 1) -> None:
+def write_sheet(
+    out: Path,
+    pictures: Sequence[np.ndarray],
+    captions: Sequence[str],
+    columns: int,
+    gap: int = 6,
+    lines: int = 1,
+) -> None:
     """Write pictures (height, width, 3) of one size to `out`, a caption of up to `lines` lines above each.
 
     Raises
@@ -56,7 +63,9 @@ def write_sheet(out: Path, pictures: Sequence[np.ndarray], captions: Sequence[st
         raise UserError(f"{out} ends like no picture; name it {' or '.join(FORMATS)}")
     height, width = pictures[0].shape[:2]
     font, head = ImageFont.load_default(FONT), lines * LINE + 3
-    sheet = Image.new("RGB", (columns * (width + gap) - gap, -(-len(pictures) // columns) * (height + head)), "white")
+    sheet = Image.new(
+        "RGB", (columns * (width + gap) - gap, -(-len(pictures) // columns) * (height + head)), "white"
+    )
     draw = ImageDraw.Draw(sheet)
     for i, (picture, caption) in enumerate(zip(pictures, captions, strict=True)):
         x, y = i % columns * (width + gap), i // columns * (height + head)

@@ -1,8 +1,8 @@
 """The one preprocessing contract: what every image goes through on its way to a net, and back.
 
-An RGB uint8 image becomes a BGR, channel-first float32 blob: the mean image is subtracted, the centre `crop` is cut out (training crops
-at random and mirrors), and the result is multiplied by `scale`. Caffe's Data layer does this from the LMDB; `Preprocessing` does the
-same for extraction and for generation.
+An RGB uint8 image becomes a BGR, channel-first float32 blob: the mean image is subtracted, the centre `crop`
+is cut out (training crops at random and mirrors), and the result is multiplied by `scale`. Caffe's Data layer
+does this from the LMDB; `Preprocessing` does the same for extraction and for generation.
 """
 
 from dataclasses import dataclass
@@ -33,7 +33,8 @@ class Preprocessing:
     Attributes
     ----------
     mean : (3, crop, crop) float32
-        What is subtracted: the centre of the mean training image, or what a user's net states; in blob order, 0 to 255.
+        What is subtracted: the centre of the mean training image, or what a user's net states; in blob order,
+        0 to 255.
     scale : float
         Factor on mean-subtracted pixels.
     average : (3, crop, crop) float32, optional
@@ -52,17 +53,27 @@ class Preprocessing:
     def to_blob(self, images: np.ndarray) -> np.ndarray:
         """Images (n, side, side, 3) uint8 RGB, of which the centre is taken, to (n, 3, crop, crop) float32."""
         part = centre(images.shape[-2], self.crop)
-        return (to_blob_order(images[..., part, part, :]).astype(np.float32) - self.mean) * np.float32(self.scale)
+        return (to_blob_order(images[..., part, part, :]).astype(np.float32) - self.mean) * np.float32(
+            self.scale
+        )
 
     def to_images(self, blob: np.ndarray) -> np.ndarray:
-        """The inverse of `to_blob` up to the crop: (n, 3, crop, crop) float32 to (n, crop, crop, 3) uint8 RGB."""
+        """The inverse of `to_blob` up to the crop: (n, 3, crop, crop) float32 to (n, crop, crop, 3) uint8
+        RGB.
+        """
         pixels = np.rint(blob / np.float32(self.scale) + self.mean).clip(0, 255)
         return from_blob_order(pixels).astype(np.uint8)
 
     @property
     def mean_canvas(self) -> np.ndarray:
-        """The mean training image as a blob, where canvases start: (3, crop, crop) float32, zeros where that is what is subtracted."""
-        return np.zeros_like(self.mean) if self.average is None else (self.average - self.mean) * np.float32(self.scale)
+        """The mean training image as a blob, where canvases start: (3, crop, crop) float32, zeros where that
+        is what is subtracted.
+        """
+        return (
+            np.zeros_like(self.mean)
+            if self.average is None
+            else (self.average - self.mean) * np.float32(self.scale)
+        )
 
     @property
     def mean_image(self) -> np.ndarray:

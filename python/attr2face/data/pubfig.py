@@ -1,7 +1,8 @@
-"""PubFig from its own index (Kumar et al. 2009): original images are downloaded, checked and cropped to LFW's layout.
+"""PubFig from its own index (Kumar et al. 2009): original images are downloaded, checked and cropped to LFW's
+layout.
 
-The index is a list of URLs of 2010, most of them dead by now. What became of each is kept in `downloads.csv`, so that an
-interrupted run goes on with the rest.
+The index is a list of URLs of 2010, most of them dead by now. What became of each is kept in `downloads.csv`,
+so that an interrupted run goes on with the rest.
 """
 
 import csv
@@ -37,7 +38,16 @@ SIDE = 256
 HOSTS_AT_ONCE = 16
 # These do not get better by trying again.
 FINAL = (
-    *("downloaded", "another file", "not an image", "too large", "too many pixels", "rectangle outside", "broken URL", "broken headers"),
+    *(
+        "downloaded",
+        "another file",
+        "not an image",
+        "too large",
+        "too many pixels",
+        "rectangle outside",
+        "broken URL",
+        "broken headers",
+    ),
     *("status 404", "status 410"),
 )
 # After so many of these, one after another, a host is left alone until the next run.
@@ -47,7 +57,9 @@ SILENCES = 2
 
 @dataclass(frozen=True)
 class Entry:
-    """A row of the index: `rect` is x0, y0, x1, y1 of the face in pixels of the original, `md5` the original's checksum."""
+    """A row of the index: `rect` is x0, y0, x1, y1 of the face in pixels of the original, `md5` the
+    original's checksum.
+    """
 
     person: str
     number: int
@@ -78,7 +90,9 @@ def read_index(path: Path) -> list[Entry]:
         if entry:
             entries.append(entry)
         elif line.endswith("\n"):
-            raise UserError(f"{path}, line {number}: expected person, number, url, x0,y0,x1,y1 and md5; mend or remove it")
+            raise UserError(
+                f"{path}, line {number}: expected person, number, url, x0,y0,x1,y1 and md5; mend or remove it"
+            )
         else:
             print(f"{path} is cut short in line {number}, which is left out", file=sys.stderr)
     return entries
@@ -97,7 +111,8 @@ def _entry(line: str) -> Entry | None:
 
 
 def crop_face(content: bytes, rect: tuple[int, int, int, int]) -> Image.Image:
-    """Decode an original within limits and cut out the face with a margin around its rectangle: at most `SIDE` pixels square.
+    """Decode an original within limits and cut out the face with a margin around its rectangle: at most
+    `SIDE` pixels square.
 
     Raises
     ------
@@ -115,11 +130,18 @@ def crop_face(content: bytes, rect: tuple[int, int, int, int]) -> Image.Image:
         raise Refused("too many pixels") from None
     except Refused:
         raise
-    except Exception:  # Pillow says in many ways, IndexError and struct.error among them, that a file is broken.
+    # Pillow says in many ways, IndexError and struct.error among them, that a file is broken.
+    except Exception:
         raise Refused("not an image") from None
     x0, y0, x1, y1 = rect
     # A wide and flat image may have a wide face, but not the square around it.
-    if x0 >= image.width or y0 >= image.height or x1 <= 0 or y1 <= 0 or (2 * max(x1 - x0, y1 - y0)) ** 2 > MAX_PIXELS:
+    if (
+        x0 >= image.width
+        or y0 >= image.height
+        or x1 <= 0
+        or y1 <= 0
+        or (2 * max(x1 - x0, y1 - y0)) ** 2 > MAX_PIXELS
+    ):
         raise Refused("rectangle outside")
     half, cx, cy = (0.5 + MARGIN) * max(x1 - x0, y1 - y0), (x0 + x1) / 2, (y0 + y1) / 2
     face = image.crop(tuple(round(v) for v in (cx - half, cy - half, cx + half, cy + half)))
@@ -156,7 +178,8 @@ def fetch(s: requests.Session, entry: Entry, images: Path) -> str:
 
 
 def download_images(entries: list[Entry], root: Path, pause: float = 0.5, private: bool = False) -> pd.Series:
-    """Download what `root`/downloads.csv does not have a final outcome for: hosts side by side, one image of a host at a time.
+    """Download what `root`/downloads.csv does not have a final outcome for: hosts side by side, one image of
+    a host at a time.
 
     Parameters
     ----------
@@ -188,7 +211,11 @@ def download_images(entries: list[Entry], root: Path, pause: float = 0.5, privat
                 for entry in sorted(hosts[host], key=lambda entry: silent[entry.key]):
                     outcome = fetch(s, entry, images) if silences < SILENCES else "host is silent"
                     outcomes.put((entry, outcome))
-                    silences = silences + 1 if outcome in (*SILENCE, "host is silent") and last_host(s) == host else 0
+                    silences = (
+                        silences + 1
+                        if outcome in (*SILENCE, "host is silent") and last_host(s) == host
+                        else 0
+                    )
                     if stopped.wait(pause if silences < SILENCES else 0):
                         return
         except Exception as error:
@@ -216,16 +243,24 @@ def _read_log(log: Path) -> list[tuple[tuple[str, int], str]]:
     if not log.exists():
         return []
     with log.open(newline="") as file:
-        return [((row[0], int(row[1])), row[2]) for row in csv.reader(file) if len(row) == 3 and row[1].isdecimal()]
+        return [
+            ((row[0], int(row[1])), row[2])
+            for row in csv.reader(file)
+            if len(row) == 3 and row[1].isdecimal()
+        ]
 
 
 def join_attributes(attribute_file: Path, root: Path) -> int:
-    """Write the rows of PubFig's attribute file whose image was downloaded to `root`/attributes.txt; return how many."""
+    """Write the rows of PubFig's attribute file whose image was downloaded to `root`/attributes.txt; return
+    how many.
+    """
     require(attribute_file, "set PUBFIG_ROOT to the folder with pubfig_attributes.txt")
     lines = attribute_file.read_text(encoding="utf-8", errors="replace").splitlines(keepends=True)
     kept = [line for line in lines[2:] if _has_image(line, root / "images")]
     if not kept:
-        raise UserError(f"none of the images in {attribute_file} could be downloaded; see {root / 'downloads.csv'} for the reasons")
+        raise UserError(
+            f"none of the images in {attribute_file} could be downloaded; see {root / 'downloads.csv'} for the reasons"
+        )
     with atomic_write(root / "attributes.txt") as temporary:
         temporary.write_text("".join([*lines[:2], *kept]))
     return len(kept)

@@ -1,7 +1,7 @@
 """Faces of a dataset, from the files of its folder. Each layout of files has a reader.
 
-`kumar` is the layout of Kumar et al., which LFW and PubFig have and rendered faces are written in: a tab-separated file of scores, and
-pictures `<person>/<person>_0001.jpg`.
+`kumar` is the layout of Kumar et al., which LFW and PubFig have and rendered faces are written in: a
+tab-separated file of scores, and pictures `<person>/<person>_0001.jpg`.
 """
 
 import csv
@@ -31,7 +31,9 @@ def read_faces(root: Path, dataset: Dataset) -> Faces:
 
 
 def read_kumar(root: Path, dataset: Dataset) -> Faces:
-    """Read a tab-separated file of scores with the attributes in its second line, and a person, a number and scores in each after it."""
+    """Read a tab-separated file of scores with the attributes in its second line, and a person, a number and
+    scores in each after it.
+    """
     attributes, images = dataset.attributes, dataset.found(root, "pictures").relative_to(root)
     attribute_file = require(dataset.found(root, "scores"), f"the folder must hold it and {images}/")
     try:
@@ -43,7 +45,9 @@ def read_kumar(root: Path, dataset: Dataset) -> Faces:
     missing = [attribute for attribute in attributes.names if attribute not in header]
     number = len(attributes.names)
     if missing:
-        raise UserError(f"{attribute_file} has no column '{missing[0]}' in its second line; it must be tab-separated with all {number}")
+        raise UserError(
+            f"{attribute_file} has no column '{missing[0]}' in its second line; it must be tab-separated with all {number}"
+        )
     columns = [header.index(attribute) for attribute in attributes.names]
     paths, people, scores = [], [], []
     for line, row in enumerate(rows[2:], start=3):
@@ -56,7 +60,9 @@ def read_kumar(root: Path, dataset: Dataset) -> Faces:
             raise UserError(f"{attribute_file}, line {line}: expected {wanted}; mend or remove it") from None
     for path in paths:
         require(root / path, f"{attribute_file} lists it; restore the image or remove its row")
-    return Faces(root, paths, np.array(people, str), np.array(scores, np.float32).reshape(-1, number), attributes)
+    return Faces(
+        root, paths, np.array(people, str), np.array(scores, np.float32).reshape(-1, number), attributes
+    )
 
 
 def _finite(text: str) -> float:

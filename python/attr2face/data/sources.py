@@ -41,7 +41,9 @@ def front_matter(readme: Path) -> dict[str, object]:
 
 
 def fetch_lfw(out: Path) -> None:
-    """Download LFW (funneled) and its attribute scores; write the centres of its pictures in LFW's layout into the folder `out`."""
+    """Download LFW (funneled) and its attribute scores; write the centres of its pictures in LFW's layout
+    into the folder `out`.
+    """
     download(KUMAR + "lfw_attributes.txt", out / "lfw_attributes.txt", limit=100_000_000)
     archive = download(LFW, out / "lfw-funneled.tgz", limit=400_000_000, checksum=LFW_SHA256)
     unpack_lfw(archive, out / "lfw")
@@ -49,7 +51,9 @@ def fetch_lfw(out: Path) -> None:
 
 
 def unpack_lfw(archive: Path, images: Path) -> None:
-    """Write the central `LFW_CROP` pixels of each picture in the archive, where the face is; other members are left out."""
+    """Write the central `LFW_CROP` pixels of each picture in the archive, where the face is; other members
+    are left out.
+    """
     edge = (250 - LFW_CROP) // 2
     try:
         with tarfile.open(archive) as tar:
@@ -62,7 +66,9 @@ def unpack_lfw(archive: Path, images: Path) -> None:
                 (images / match[1]).mkdir(parents=True, exist_ok=True)
                 centre.save(images / match[1] / match[2], quality=95)
     except (tarfile.TarError, EOFError, SyntaxError):
-        raise UserError(f"{archive} is not a whole archive of pictures; remove it and run the same command again") from None
+        raise UserError(
+            f"{archive} is not a whole archive of pictures; remove it and run the same command again"
+        ) from None
 
 
 def fetch_pubfig(index: Path | None, out: Path) -> None:

@@ -1,4 +1,6 @@
-"""The server of the page, for this machine alone: `/` is the page, `/face` streams a face as it emerges, a line of JSON at a time."""
+"""The server of the page, for this machine alone: `/` is the page, `/face` streams a face as it emerges, a
+line of JSON at a time.
+"""
 
 import asyncio
 import json
@@ -19,7 +21,11 @@ from attr2face.pipeline import Steps
 
 FOLDER = Path(__file__).parent
 POLICY = "default-src 'self'; img-src 'self' data:; style-src 'self' 'unsafe-inline'; form-action 'self'; frame-ancestors 'none'"
-HEADERS = {"Content-Security-Policy": POLICY, "X-Content-Type-Options": "nosniff", "Referrer-Policy": "same-origin"}
+HEADERS = {
+    "Content-Security-Policy": POLICY,
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "same-origin",
+}
 
 
 class Abandoned(Exception):
@@ -45,7 +51,9 @@ class Handler(RequestHandler):
 
     def query(self) -> Query:
         """What the link asks for; a UserError names what cannot be used."""
-        return self.studio.parse({name: self.get_query_argument(name) for name in self.request.query_arguments})
+        return self.studio.parse(
+            {name: self.get_query_argument(name) for name in self.request.query_arguments}
+        )
 
 
 class PageHandler(Handler):
@@ -53,7 +61,9 @@ class PageHandler(Handler):
 
     def get(self) -> None:
         """The page before the first face. It gets what its link asks for, or why that cannot be used."""
-        page = jinja2.Environment(loader=jinja2.FileSystemLoader(FOLDER), autoescape=True).get_template("page.html.jinja")
+        page = jinja2.Environment(loader=jinja2.FileSystemLoader(FOLDER), autoescape=True).get_template(
+            "page.html.jinja"
+        )
         start = self.studio.start() | {"link": self._link() if self.request.query_arguments else None}
         self.write(page.render(**start, data=json.dumps(start).replace("<", "\\u003c")))
 
@@ -68,7 +78,9 @@ class FaceHandler(Handler):
     """A face for the query of a link."""
 
     async def get(self) -> None:
-        """Lines of JSON: {"done", "picture"} on the way, at the end {"picture", "reading", "recipe"}, or {"error"}, a sentence."""
+        """Lines of JSON: {"done", "picture"} on the way, at the end {"picture", "reading", "recipe"}, or
+        {"error"}, a sentence.
+        """
         self.set_header("Content-Type", "application/x-ndjson")
         loop, lines = asyncio.get_running_loop(), asyncio.Queue()
 
@@ -79,7 +91,8 @@ class FaceHandler(Handler):
 
         def ended(made: asyncio.Future) -> None:
             if not made.cancelled():
-                made.exception()  # asyncio complains of an exception that nobody asks for, as when the browser has gone
+                # Asyncio complains of an exception that nobody asks for, as when the browser has gone.
+                made.exception()
             lines.put_nowait(None)
 
         try:
@@ -96,7 +109,9 @@ class FaceHandler(Handler):
             self.closed = True
         except Exception:
             traceback.print_exc()
-            await self._send({"error": "The face could not be made; the terminal in which make demo runs says why."})
+            await self._send(
+                {"error": "The face could not be made; the terminal in which make demo runs says why."}
+            )
 
     async def _send(self, line: dict[str, object]) -> None:
         self.write(json.dumps(line) + "\n")
@@ -110,10 +125,15 @@ def sentence(error: UserError) -> str:
 
 
 def application(studio: Studio, worker: ThreadPoolExecutor) -> Application:
-    """The server's answers, for requests that name this machine: a page of the web cannot lead its own name here."""
+    """The server's answers, for requests that name this machine: a page of the web cannot lead its own name
+    here.
+    """
     pages = [(r"/", PageHandler), (r"/face", FaceHandler)]
     app = Application(static_path=str(FOLDER / "static"))
-    app.add_handlers(r"(localhost|127\.0\.0\.1)", [(path, handler, {"studio": studio, "worker": worker}) for path, handler in pages])
+    app.add_handlers(
+        r"(localhost|127\.0\.0\.1)",
+        [(path, handler, {"studio": studio, "worker": worker}) for path, handler in pages],
+    )
     return app
 
 
@@ -143,6 +163,8 @@ async def _listen(app: Application, port: int) -> None:
     try:
         server.listen(port, "127.0.0.1")
     except OSError as error:
-        raise UserError(f"cannot serve the page at 127.0.0.1:{port}: {error.strerror}; choose another PORT") from error
+        raise UserError(
+            f"cannot serve the page at 127.0.0.1:{port}: {error.strerror}; choose another PORT"
+        ) from error
     print(f"http://127.0.0.1:{port} shows the page; Ctrl-C ends it", file=sys.stderr, flush=True)
     await asyncio.Event().wait()

@@ -64,12 +64,16 @@ class Studio:
         self.loaded = Loaded(steps.for_faces(*needed(self.generation)))
         self.attributes = self.loaded.database.attributes
         self.judge = load_judge(steps.judge.made() / "judge.h5")
-        accuracy = pd.read_csv(steps.judge_accuracy.made() / "accuracy.csv", index_col="attribute")["balanced_accuracy"]
+        accuracy = pd.read_csv(steps.judge_accuracy.made() / "accuracy.csv", index_col="attribute")[
+            "balanced_accuracy"
+        ]
         self.accuracy = accuracy.reindex(self.attributes.names)
         self.varies = self.generation.target not in ("classes", "paper", "sampled", "drawn")
         usual = variety_of(self.generation)
         # Faces to choose from should differ, also where the preset's own face is the expected one.
-        self.variety = 0.0 if not self.varies else usual if self.generation.variety is not None else usual or 1.0
+        self.variety = (
+            0.0 if not self.varies else usual if self.generation.variety is not None else usual or 1.0
+        )
         self.most = {
             "strength": max(MOST_STRENGTH, self.generation.strength),
             "variety": max(MOST_VARIETY, self.variety),
@@ -90,7 +94,9 @@ class Studio:
         }
 
     def rare_pairs(self) -> list[tuple[str, str]]:
-        """Attributes that hardly ever occur together in the training pictures, without those that exclude each other."""
+        """Attributes that hardly ever occur together in the training pictures, without those that exclude
+        each other.
+        """
         if not self.loaded.trained.mixture:
             return []
         m = self.loaded.mixture
@@ -115,7 +121,9 @@ class Studio:
         if not attributes.strip(" ,"):
             raise UserError("no attribute is chosen; tick at least one")
         words = sorted(self.attributes.parse(attributes), key=lambda word: self.attributes.index[bare(word)])
-        strength = _number("strength", arguments.get("strength", self.generation.strength), self.most["strength"])
+        strength = _number(
+            "strength", arguments.get("strength", self.generation.strength), self.most["strength"]
+        )
         variety = _number("variety", arguments.get("variety", self.variety), self.most["variety"])
         face = _number("face", arguments.get("face", 0), MOST_FACE)
         if face != int(face):
@@ -123,8 +131,15 @@ class Studio:
         return Query(words, strength, variety, int(face))
 
     def make(self, query: Query, tell: Tell) -> dict[str, object]:
-        """The face of a query as the page shows it. `tell` is called with the finished share, and the picture at that point."""
-        settings = replace(self.generation, strength=query.strength, variety=query.variety if self.varies else None, animate=False)
+        """The face of a query as the page shows it. `tell` is called with the finished share, and the picture
+        at that point.
+        """
+        settings = replace(
+            self.generation,
+            strength=query.strength,
+            variety=query.variety if self.varies else None,
+            animate=False,
+        )
 
         def watch(done: float, images: np.ndarray) -> None:
             tell(done, _url(images[0], "JPEG"))
@@ -134,7 +149,9 @@ class Studio:
         return {"picture": _url(images[0], "PNG"), "reading": reading, "recipe": self.recipe(query)}
 
     def read(self, images: np.ndarray, names: list[str]) -> list[dict[str, object]]:
-        """What the judge and the net see of some attributes in a face, and how often the judge is right about real pictures."""
+        """What the judge and the net see of some attributes in a face, and how often the judge is right about
+        real pictures.
+        """
         seen = self.judge.sees([np.asarray(enlarged(images[0]))])[0]
         probability = read_attributes(self.loaded, images)[0]
         known, index = self.accuracy.notna(), self.attributes.index
@@ -150,15 +167,26 @@ class Studio:
 
     def recipe(self, query: Query) -> dict[str, object]:
         """Everything that decides what the face is."""
-        given = {name: value for name, value in self.steps.given.items() if name not in ("strength", "variety")}
+        given = {
+            name: value for name, value in self.steps.given.items() if name not in ("strength", "variety")
+        }
         trained = self.loaded.trained
-        paths = {"net": trained.weights.parent, "cGMM": trained.mixture, "eigenfaces": trained.eigenfaces, "generator": trained.generator}
-        made_with = {name: (path if path.is_dir() else path.parent).name for name, path in paths.items() if path}
+        paths = {
+            "net": trained.weights.parent,
+            "cGMM": trained.mixture,
+            "eigenfaces": trained.eigenfaces,
+            "generator": trained.generator,
+        }
+        made_with = {
+            name: (path if path.is_dir() else path.parent).name for name, path in paths.items() if path
+        }
         recipe = {
             "name": file_name(query.words),
             **query.as_dict(),
             "variety": query.variety if self.varies else None,
-            "settings": conf.as_dict(self.generation) | {"dataset": self.steps.settings.dataset, "seed": self.steps.settings.seed} | given,
+            "settings": conf.as_dict(self.generation)
+            | {"dataset": self.steps.settings.dataset, "seed": self.steps.settings.seed}
+            | given,
             "made with": made_with,
             "command": self._command(query, given),
         }
@@ -170,7 +198,9 @@ class Studio:
         named = {"ATTRS": ",".join(query.words), "STRENGTH": f"{query.strength:g}"}
         named |= {"VARIETY": f"{query.variety:g}"} if self.varies else {}
         named |= {"N": query.face + 1} | {name.upper(): value for name, value in given.items()}
-        return " ".join(["make generate", *(f"{name}={shlex.quote(str(value))}" for name, value in named.items())])
+        return " ".join(
+            ["make generate", *(f"{name}={shlex.quote(str(value))}" for name, value in named.items())]
+        )
 
 
 def _number(name: str, value: object, most: float) -> float:
@@ -184,7 +214,9 @@ def _number(name: str, value: object, most: float) -> float:
 
 
 def _url(image: np.ndarray, kind: str) -> str:
-    """An image of the net's size, enlarged, as a data URL. Pictures on the way are JPEG: they are many, and soon replaced."""
+    """An image of the net's size, enlarged, as a data URL. Pictures on the way are JPEG: they are many, and
+    soon replaced.
+    """
     file = io.BytesIO()
     picture: Image.Image = enlarged(image)
     picture.save(file, kind)

@@ -1,7 +1,9 @@
-"""Methods of generation compared: what judges see in their faces, how like real pictures they are, and whom they show.
+"""Methods of generation compared: what judges see in their faces, how like real pictures they are, and whom
+they show.
 
-A method is measured once for each repetition of training, for the same requests; every number gets an interval, and every difference
-to the project's own method one of paired values. Between the mean face as the floor and photographs as the ceiling.
+A method is measured once for each repetition of training, for the same requests; every number gets an
+interval, and every difference to the project's own method one of paired values. Between the mean face as the
+floor and photographs as the ceiling.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -29,10 +31,13 @@ FRECHET_COMPONENTS = 16
 Measures = Mapping[str, np.ndarray]
 
 
-def write_real(database: FaceDatabase, requests: Requests, judges: Judges, seed: int, out: Path, machine: Machine) -> None:
+def write_real(
+    database: FaceDatabase, requests: Requests, judges: Judges, seed: int, out: Path, machine: Machine
+) -> None:
     """Measure real pictures: the requested people's own, other pictures of unseen people, and the mean face.
 
-    Writes `photographs/`, `own.npz`, `others.npz` (with `rows` of the database) and `mean.npz` into the folder `out`.
+    Writes `photographs/`, `own.npz`, `others.npz` (with `rows` of the database) and `mean.npz` into the
+    folder `out`.
 
     Raises
     ------
@@ -45,10 +50,15 @@ def write_real(database: FaceDatabase, requests: Requests, judges: Judges, seed:
     np.savez(out / "own.npz", **measure(own, judges, machine))
     unseen = np.setdiff1d(database.rows("val", "test"), requests.rows)
     if len(unseen) == 0:
-        raise UserError(f"all pictures of unseen people are requested; lower IMAGES below {len(requests.rows)}, or use more people")
+        raise UserError(
+            f"all pictures of unseen people are requested; lower IMAGES below {len(requests.rows)}, or use more people"
+        )
     rows = np.sort(np.random.default_rng(seed).permutation(unseen)[:OTHERS])
     np.savez(out / "others.npz", rows=rows, **measure(photographs(database, rows), judges, machine))
-    np.savez(out / "mean.npz", **measure([np.asarray(enlarged(database.preprocessing.mean_image))], judges, machine))
+    np.savez(
+        out / "mean.npz",
+        **measure([np.asarray(enlarged(database.preprocessing.mean_image))], judges, machine),
+    )
 
 
 @dataclass(frozen=True)
@@ -85,9 +95,16 @@ class Real:
         rows = others["rows"]
         requested = database.attributes.of_classes(database.labels[requests.rows])
         return cls(
-            own, others, mean, load_projection(projections, "hog").known, requested, database.positive[requests.rows],
-            database.people[requests.rows], database.people[rows], database.split[rows] != database.split[requests.rows[0]],
-        )  # fmt: skip
+            own,
+            others,
+            mean,
+            load_projection(projections, "hog").known,
+            requested,
+            database.positive[requests.rows],
+            database.people[requests.rows],
+            database.people[rows],
+            database.split[rows] != database.split[requests.rows[0]],
+        )
 
     def another(self) -> np.ndarray:
         """For each requested person the first other picture among `others`; -1 where there is none: (n,) int."""
@@ -95,7 +112,9 @@ class Real:
         return np.array([first.get(person, -1) for person in self.people])
 
     def reference(self) -> np.ndarray:
-        """The first picture among `others` of each person of whom nothing is requested: what sets of pictures are compared to."""
+        """The first picture among `others` of each person of whom nothing is requested: what sets of pictures
+        are compared to.
+        """
         _, first = np.unique(self.people_of_others, return_index=True)
         return first[~np.isin(self.people_of_others[first], self.people)]
 
@@ -105,7 +124,9 @@ class Real:
 
 
 def of_people(m: Measures, real: Real, query: np.ndarray) -> dict[str, np.ndarray]:
-    """What is measured of each face, (n,) each; `query` (n, d) are the features that tell whom it shows, NaN where nothing does."""
+    """What is measured of each face, (n,) each; `query` (n, d) are the features that tell whom it shows, NaN
+    where nothing does.
+    """
     cosine = query @ real.own["identity"].T
     to_own, stranger = np.diag(cosine), real.people[:, None] != real.people
     others = (cosine * stranger).sum(axis=1) / np.maximum(stranger.sum(axis=1), 1)
@@ -122,7 +143,9 @@ def of_people(m: Measures, real: Real, query: np.ndarray) -> dict[str, np.ndarra
         "nearest training picture": memory,
         "cosine to own": to_own,
         "cosine to others": others,
-        "rank of own": np.where(np.isnan(to_own), np.nan, 1 + (stranger & (cosine > to_own[:, None])).sum(axis=1)),
+        "rank of own": np.where(
+            np.isnan(to_own), np.nan, 1 + (stranger & (cosine > to_own[:, None])).sum(axis=1)
+        ),
     }
 
 
@@ -132,19 +155,28 @@ def _share(seen: np.ndarray, counted: np.ndarray) -> np.ndarray:
 
 
 def of_sets(m: Measures, draws: np.ndarray | None, real: Real) -> dict[str, float]:
-    """What is measured of a set of pictures; `draws` (8, 4, k) are `hog` features of several faces of some requests."""
+    """What is measured of a set of pictures; `draws` (8, 4, k) are `hog` features of several faces of some
+    requests.
+    """
     values = {"diversity": quality.diversity(m["hog"])}
     if draws is not None:
-        values["diversity of one request"] = float(np.mean([quality.diversity(features) for features in draws]))
+        values["diversity of one request"] = float(
+            np.mean([quality.diversity(features) for features in draws])
+        )
     return values | _distances(m, real.features_of(real.reference()))
 
 
 def _distances(m: Measures, others: Measures) -> dict[str, float]:
-    """Distances of two sets with a picture of each person: several of one would bias what is estimated from few."""
+    """Distances of two sets with a picture of each person: several of one would bias what is estimated from
+    few.
+    """
     few = slice(None), slice(0, FRECHET_COMPONENTS)
     return {
         f"{name} distance, {kind}": distance(m[feature][cut], others[feature][cut])
-        for name, distance, cut in (("Fréchet", quality.unbiased_frechet, few), ("kernel", quality.kernel_distance, few[0]))
+        for name, distance, cut in (
+            ("Fréchet", quality.unbiased_frechet, few),
+            ("kernel", quality.kernel_distance, few[0]),
+        )
         for kind, feature in (("HOG", "hog"), ("net", "deep"))
     }
 
@@ -176,25 +208,36 @@ class Compared:
         """A row per method and measure: `mean`, `low`, `high`; of ranks, the median over people."""
         rows = []
         for method in self.people:
-            found = {measure: over_people(self._by_person(values), average_of(measure)) for measure, values in self.people[method].items()}
+            found = {
+                measure: over_people(self._by_person(values), average_of(measure))
+                for measure, values in self.people[method].items()
+            }
             found |= {measure: over_repeats(values) for measure, values in self.sets[method].items()}
             rows += [_row(method, measure, interval) for measure, interval in found.items()]
         return pd.DataFrame(rows)
 
     def differences(self, own: str) -> pd.DataFrame:
-        """The project's own method less each other one, for the same people and repetitions, as `intervals`, but for medians."""
+        """The project's own method less each other one, for the same people and repetitions, as `intervals`,
+        but for medians.
+        """
         rows = []
         for method in self.people:
             if method != own:
                 for measure, values in self.people[method].items():
                     if average_of(measure) is np.median:
                         continue
-                    rows.append(_row(method, measure, over_people(self._by_person(self.people[own][measure] - values))))
+                    rows.append(
+                        _row(
+                            method, measure, over_people(self._by_person(self.people[own][measure] - values))
+                        )
+                    )
         return pd.DataFrame(rows)
 
     def _by_person(self, values: np.ndarray) -> np.ndarray:
         """Means over the requests of each person: (n_repeats, n_requests) to (n_repeats, n_people)."""
-        return np.stack([values[:, self.names == name].mean(axis=1) for name in pd.unique(self.names)], axis=1)
+        return np.stack(
+            [values[:, self.names == name].mean(axis=1) for name in pd.unique(self.names)], axis=1
+        )
 
 
 def average_of(measure: str) -> Callable[..., np.ndarray]:
@@ -203,17 +246,27 @@ def average_of(measure: str) -> Callable[..., np.ndarray]:
 
 
 def _row(method: str, measure: str, interval: Interval) -> dict[str, object]:
-    return {"method": method, "measure": measure, "mean": interval.mean, "low": interval.low, "high": interval.high}
+    return {
+        "method": method,
+        "measure": measure,
+        "mean": interval.mean,
+        "low": interval.low,
+        "high": interval.high,
+    }
 
 
 def compare(requests: Requests, runs: Mapping[str, Sequence[Path]], real: Real) -> Compared:
-    """All values of methods, whose files of measures there are for each repetition, and of the rows that they stand between."""
+    """All values of methods, whose files of measures there are for each repetition, and of the rows that they
+    stand between.
+    """
     n, likeness = len(requests.sets), likeness_of(real)
     people, sets = {}, {}
 
     def add(name: str, repeats: list[tuple[Measures, np.ndarray, np.ndarray | None]]) -> None:
         by_repeat = [of_people(m, real, query) | {"likeness, %": likeness(query)} for m, query, _ in repeats]
-        people[name] = {measure: np.stack([values[measure] for values in by_repeat]) for measure in by_repeat[0]}
+        people[name] = {
+            measure: np.stack([values[measure] for values in by_repeat]) for measure in by_repeat[0]
+        }
         by_set = [of_sets(m, draws, real) for m, _, draws in repeats]
         sets[name] = {measure: np.array([values[measure] for values in by_set]) for measure in by_set[0]}
 
@@ -224,7 +277,13 @@ def compare(requests: Requests, runs: Mapping[str, Sequence[Path]], real: Real) 
     for name, files in runs.items():
         found = [read_measures(path) for path in files]
         cut = [{key: values[:n] for key, values in m.items()} for m in found]
-        add(name, [(m, m["identity"], requests.draws_of(whole["hog"])) for m, whole in zip(cut, found, strict=True)])
+        add(
+            name,
+            [
+                (m, m["identity"], requests.draws_of(whole["hog"]))
+                for m, whole in zip(cut, found, strict=True)
+            ],
+        )
     another = real.another()
     query = np.where((another >= 0)[:, None], real.others["identity"][another], np.nan)
     add("photographs", [(real.own, query, None)])
@@ -232,14 +291,17 @@ def compare(requests: Requests, runs: Mapping[str, Sequence[Path]], real: Real) 
 
 
 def likeness_of(real: Real) -> Callable[[np.ndarray], np.ndarray]:
-    """Likeness of features (n, d) to the requested people's own photographs in percent, as Table 2 of the paper: (n, d) to (n,)."""
+    """Likeness of features (n, d) to the requested people's own photographs in percent, as Table 2 of the
+    paper: (n, d) to (n,).
+    """
     kept = real.calibrating
     scale = fit_likeness(real.others["identity"][kept], real.people_of_others[kept], np.random.default_rng(0))
     return lambda query: scale(query, real.own["identity"])
 
 
 def by_attribute(attributes: Attributes, m: Sequence[Measures], real: Real) -> pd.DataFrame:
-    """A row per attribute: how often it is requested, and seen where it is, by each judge, in faces and in the own photographs.
+    """A row per attribute: how often it is requested, and seen where it is, by each judge, in faces and in
+    the own photographs.
 
     Where a judge sees an attribute in more faces than in photographs that have it, the face exaggerates it.
     """
@@ -249,7 +311,9 @@ def by_attribute(attributes: Attributes, m: Sequence[Measures], real: Real) -> p
         row = {"attribute": attribute, "requested": int(wanted.sum())}
         for judge in ("ridge", "net"):
             row[f"in faces, {judge}"] = (
-                np.mean([values[judge][: len(wanted)][wanted, j].mean() for values in m]) if wanted.any() else np.nan
+                np.mean([values[judge][: len(wanted)][wanted, j].mean() for values in m])
+                if wanted.any()
+                else np.nan
             )
             row[f"in photographs, {judge}"] = real.own[judge][wanted, j].mean() if wanted.any() else np.nan
         rows.append(row)
@@ -257,14 +321,18 @@ def by_attribute(attributes: Attributes, m: Sequence[Measures], real: Real) -> p
 
 
 def of_judges(real: Real, database: FaceDatabase) -> pd.DataFrame:
-    """How right the judges are on unseen people's pictures, and how far they agree (Cohen's kappa): a row per attribute."""
+    """How right the judges are on unseen people's pictures, and how far they agree (Cohen's kappa): a row per
+    attribute.
+    """
     truth, rows = database.positive[real.others["rows"]], []
     for j, attribute in enumerate(database.attributes.names):
         row = {"attribute": attribute, "prevalence": truth[:, j].mean()}
         for judge in ("ridge", "net"):
             seen, both = real.others[judge][:, j], 0 < truth[:, j].mean() < 1
             row[f"accuracy, {judge}"] = (seen == truth[:, j]).mean()
-            row[f"balanced accuracy, {judge}"] = balanced_accuracy_score(truth[:, j], seen) if both else np.nan
+            row[f"balanced accuracy, {judge}"] = (
+                balanced_accuracy_score(truth[:, j], seen) if both else np.nan
+            )
         one, other = real.others["ridge"][:, j], real.others["net"][:, j]
         row["kappa"] = cohen_kappa_score(one, other) if len(np.unique([one, other])) > 1 else np.nan
         rows.append(row)

@@ -1,4 +1,6 @@
-"""Diagnosis before a picture is generated: are activations Gaussian, how far apart are attributes, what do heads see in targets."""
+"""Diagnosis before a picture is generated: are activations Gaussian, how far apart are attributes, what do
+heads see in targets.
+"""
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -28,7 +30,8 @@ BATCH = 32
 
 
 def rejected_share(phi: np.ndarray, has: np.ndarray) -> float:
-    """Share of elements, attribute by attribute, that are not Gaussian by D'Agostino and Pearson's test at the 5% level.
+    """Share of elements, attribute by attribute, that are not Gaussian by D'Agostino and Pearson's test at
+    the 5% level.
 
     Of Gaussian elements the test rejects 5%. Elements that never vary count as rejected.
 
@@ -51,7 +54,9 @@ def separation(m: Mixture) -> dict[str, float]:
     within = np.sqrt(m.var.sum(axis=1).mean())
     offset = np.linalg.norm(m.mu - m.mean, axis=1)
     return {
-        "distance of two attributes' means over the spread within": float(distance.pdist(m.mu).mean() / within),
+        "distance of two attributes' means over the spread within": float(
+            distance.pdist(m.mu).mean() / within
+        ),
         "distance of an attribute's mean from the mean over the spread within": float(offset.mean() / within),
         "distance of an image from the mean over the spread within": float(m.distance / within),
     }
@@ -63,8 +68,13 @@ def requests(attributes: Attributes, has: np.ndarray, rng: np.random.Generator) 
     return np.stack([attributes.request([attributes.names[j] for j in chosen]) for chosen in drawn])
 
 
-def compare_targets(m: Mixture, phi: np.ndarray, requested_by_kind: Mapping[str, np.ndarray], read: Callable[[np.ndarray], np.ndarray],
-                    rng: np.random.Generator) -> pd.DataFrame:  # fmt: skip
+def compare_targets(
+    m: Mixture,
+    phi: np.ndarray,
+    requested_by_kind: Mapping[str, np.ndarray],
+    read: Callable[[np.ndarray], np.ndarray],
+    rng: np.random.Generator,
+) -> pd.DataFrame:
     """All targets, for the attributes of unseen people's images.
 
     Parameters
@@ -79,23 +89,30 @@ def compare_targets(m: Mixture, phi: np.ndarray, requested_by_kind: Mapping[str,
     Returns
     -------
     DataFrame
-        `explained`, of the variance of phi; `seen`, the share of wanted attributes that are the most probable class of their head when
-        the heads read the target; `distance`, that of the targets from the mean activation over that of the images; `cosine`, the
-        median of target and activations, both less the mean (0 for the mean itself). `request` is the kind.
+        `explained`, of the variance of phi; `seen`, the share of wanted attributes that are the most probable
+        class of their head when the heads read the target; `distance`, that of the targets from the mean
+        activation over that of the images; `cosine`, the median of target and activations, both less the mean
+        (0 for the mean itself). `request` is the kind.
     """
     away = np.square(phi - m.mean).sum()
     rows = []
     for kind, requested in requested_by_kind.items():
         wanted = requested == 1
-        for name, strength in ((t, s) for t in TARGETS if t != "mean" for s in ((1.0,) if t in PAPER_TARGETS else STRENGTHS)):
+        for name, strength in (
+            (t, s) for t in TARGETS if t != "mean" for s in ((1.0,) if t in PAPER_TARGETS else STRENGTHS)
+        ):
             made = np.stack([target(name, m, a, strength, rng) for a in requested]).astype(np.float32)
             rows.append((name, strength, kind, *_judged(made, m, phi, away, wanted, read)))
         for name, made in (("mean activation", np.tile(m.mean, (len(phi), 1))), ("true activations", phi)):
             rows.append((name, 1.0, kind, *_judged(made, m, phi, away, wanted, read)))
-    return pd.DataFrame(rows, columns=["target", "strength", "request", "explained", "seen", "distance", "cosine"])
+    return pd.DataFrame(
+        rows, columns=["target", "strength", "request", "explained", "seen", "distance", "cosine"]
+    )
 
 
-def _judged(made: np.ndarray, m: Mixture, phi: np.ndarray, away: float, wanted: np.ndarray, read: Callable) -> tuple[float, ...]:
+def _judged(
+    made: np.ndarray, m: Mixture, phi: np.ndarray, away: float, wanted: np.ndarray, read: Callable
+) -> tuple[float, ...]:
     moved, own = made - m.mean, phi - m.mean
     explained = 1 - np.square(phi - made).sum() / away
     distance = np.sqrt(np.square(moved).sum() / away)
@@ -105,16 +122,22 @@ def _judged(made: np.ndarray, m: Mixture, phi: np.ndarray, away: float, wanted: 
 
 
 def best_targets(table: pd.DataFrame) -> pd.DataFrame:
-    """A row per target, at the strength at which the heads see most of what is requested for validation people."""
+    """A row per target, at the strength at which the heads see most of what is requested for validation
+    people.
+    """
     wide = table.pivot_table(["explained", "seen", "distance"], ["target", "strength"], ["split", "request"])
-    best = wide.loc[wide["seen", "val", "three"].groupby("target").idxmax()].sort_values(("seen", "val", "three"))
+    best = wide.loc[wide["seen", "val", "three"].groupby("target").idxmax()].sort_values(
+        ("seen", "val", "three")
+    )
     parts = (("val", "three"), ("test", "three"), ("test", "all"))
     return best[[(value, *part) for part in parts for value in ("explained", "seen", "distance")]]
 
 
-def write_diagnosis(trained: Trained, activations_file: Path, seed: int, out: Path,
-                    machine: Machine) -> tuple[dict[str, np.ndarray], np.ndarray]:  # fmt: skip
-    """Write `numbers.csv`, and the table of targets on validation and test people as `targets.csv`, into the folder `out`.
+def write_diagnosis(
+    trained: Trained, activations_file: Path, seed: int, out: Path, machine: Machine
+) -> tuple[dict[str, np.ndarray], np.ndarray]:
+    """Write `numbers.csv`, and the table of targets on validation and test people as `targets.csv`, into the
+    folder `out`.
 
     Returns
     -------
@@ -133,8 +156,13 @@ def write_diagnosis(trained: Trained, activations_file: Path, seed: int, out: Pa
     with h5py.File(activations_file) as file:
         phi, has = file["activations"], file["positive"][:]
         n = min(PICTURES, training_rows(file))
-        before = activations(Extraction(trained.database, trained.weights, mixture.layer, linear=True), np.arange(n), machine)
-        kinds = {"after ReLU": phi[:n].reshape(n, -1), "before ReLU": np.concatenate(list(before)).reshape(n, -1)}
+        before = activations(
+            Extraction(trained.database, trained.weights, mixture.layer, linear=True), np.arange(n), machine
+        )
+        kinds = {
+            "after ReLU": phi[:n].reshape(n, -1),
+            "before ReLU": np.concatenate(list(before)).reshape(n, -1),
+        }
         tables = []
         for name in ("val", "test"):
             rows = database.rows(name)[:PICTURES]
@@ -142,10 +170,14 @@ def write_diagnosis(trained: Trained, activations_file: Path, seed: int, out: Pa
             rng = np.random.default_rng(seed)
             requested = {"three": requests(attributes, has[rows], rng), "all": has[rows].astype(float)}
             tables.append(compare_targets(mixture, true, requested, read, rng).assign(split=name))
-    elements = np.random.default_rng(seed).choice(len(mixture.mean), min(ELEMENTS, len(mixture.mean)), replace=False)
+    elements = np.random.default_rng(seed).choice(
+        len(mixture.mean), min(ELEMENTS, len(mixture.mean)), replace=False
+    )
     numbers = separation(mixture)
     for kind, values in kinds.items():
-        numbers[f"share of elements that are not Gaussian, {kind}"] = rejected_share(values[:, elements], has[:n])
+        numbers[f"share of elements that are not Gaussian, {kind}"] = rejected_share(
+            values[:, elements], has[:n]
+        )
     pd.concat(tables).to_csv(out / "targets.csv", index=False)
     pd.DataFrame(numbers.items(), columns=["number", "value"]).to_csv(out / "numbers.csv", index=False)
     return kinds, has[:n]

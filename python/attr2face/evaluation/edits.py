@@ -16,17 +16,25 @@ from attr2face.generation.faces import Loaded, Trained, read_attributes
 def write_edit(edit: Edit, changes: Mapping[str, bool], trained: Trained, judge: Path, out: Path) -> None:
     """Write `edited.png`, `sheet.png`, `reading.csv` and `others.json` into the folder `out`.
 
-    `reading.csv` has a row for each changed attribute: the net's probability, and whether the judge sees it, before and after.
-    `others.json` has the number of the other attributes, and of those that the judge sees as before.
+    `reading.csv` has a row for each changed attribute: the net's probability, and whether the judge sees it,
+    before and after. `others.json` has the number of the other attributes, and of those that the judge sees
+    as before.
     """
-    shown = [np.asarray(enlarged(picture)) for picture in (edit.photograph, edit.inverted, edit.moved, edit.edited)]
+    shown = [
+        np.asarray(enlarged(picture)) for picture in (edit.photograph, edit.inverted, edit.moved, edit.edited)
+    ]
     captions = ["photograph", "its activations", "moved", "photograph + what the move changes"]
     write_picture(shown[-1], out / "edited.png")
     write_sheet(out / "sheet.png", shown, captions, len(shown))
     loaded = Loaded(trained)
     probability = read_attributes(loaded, np.stack([edit.photograph, edit.edited]))
     seen = load_judge(judge).sees([shown[0], shown[-1]])
-    columns = {"before": probability[0], "after": probability[1], "judge, before": seen[0], "judge, after": seen[1]}
+    columns = {
+        "before": probability[0],
+        "after": probability[1],
+        "judge, before": seen[0],
+        "judge, after": seen[1],
+    }
     table = pd.DataFrame(columns, index=pd.Index(loaded.database.attributes.names, name="attribute")).round(3)
     others = table.drop(index=list(changes))
     table.loc[list(changes)].reset_index().to_csv(out / "reading.csv", index=False)

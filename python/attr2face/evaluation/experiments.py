@@ -15,8 +15,8 @@ PAPER = {"fc6": (0.847, 0.795), "conv5": (0.867, 0.815)}
 def write_tables(scores: Mapping[str, Sequence[Path]], out: Path) -> None:
     """Write `table.csv`, with training and validation people only, and `table1.csv` into the folder `out`.
 
-    Test people are in Table 1 alone, as in the paper. Of several repetitions there are means, and the half width of their 95% intervals
-    in the columns that end with ±.
+    Test people are in Table 1 alone, as in the paper. Of several repetitions there are means, and the half
+    width of their 95% intervals in the columns that end with ±.
 
     Parameters
     ----------
@@ -32,9 +32,19 @@ def write_tables(scores: Mapping[str, Sequence[Path]], out: Path) -> None:
                 row |= with_half_width(f"{split} {column}", [means[column].get(split) for means in by_split])
         rows.append(row)
         if run in PAPER:
-            heads = [pd.read_csv(folder / "heads.csv").groupby("split")[["majority", "accuracy"]].mean() for folder in folders]
-            ours = {split: with_half_width(split, [means.accuracy[split] for means in heads]) for split in ("train", "test")}
-            paper = {"majority, test": heads[0].majority["test"], "paper, train": PAPER[run][0], "paper, test": PAPER[run][1]}
+            heads = [
+                pd.read_csv(folder / "heads.csv").groupby("split")[["majority", "accuracy"]].mean()
+                for folder in folders
+            ]
+            ours = {
+                split: with_half_width(split, [means.accuracy[split] for means in heads])
+                for split in ("train", "test")
+            }
+            paper = {
+                "majority, test": heads[0].majority["test"],
+                "paper, train": PAPER[run][0],
+                "paper, test": PAPER[run][1],
+            }
             first.append({"frozen below": run} | ours["train"] | ours["test"] | paper)
     pd.DataFrame(rows).to_csv(out / "table.csv", index=False)
     pd.DataFrame(first).to_csv(out / "table1.csv", index=False)

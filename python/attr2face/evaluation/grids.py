@@ -24,14 +24,17 @@ def read_grid(path: Path, group: type, setting: str, also: Sequence[str] = ()) -
     Raises
     ------
     UserError
-        If the file is missing or no table, has no rows, or a column that is no setting, or two runs have the same name.
+        If the file is missing or no table, has no rows, or a column that is no setting, or two runs have the
+        same name.
     """
     require(path, f"set {setting} to a table such as data/{setting_example(setting)}")
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
             rows = list(csv.DictReader(file, restkey="", restval=None, strict=True))
     except (UnicodeDecodeError, csv.Error, IsADirectoryError):
-        raise UserError(f"{path} is not a table of comma-separated values; see data/{setting_example(setting)}") from None
+        raise UserError(
+            f"{path} is not a table of comma-separated values; see data/{setting_example(setting)}"
+        ) from None
     names = [row.get("name") for row in rows]
     if not names or not all(names) or len(set(names)) < len(names):
         raise UserError(f"{path} needs rows, and a column name with another name in each")
@@ -42,7 +45,9 @@ def read_grid(path: Path, group: type, setting: str, also: Sequence[str] = ()) -
         unknown = [column for column in row if column not in ("name", *also, *known)]
         if unknown:
             what = group.__name__.lower()
-            raise UserError(f"{path} has a column {unknown[0]}, which is no setting of {what}; choose {', '.join(known)}")
+            raise UserError(
+                f"{path} has a column {unknown[0]}, which is no setting of {what}; choose {', '.join(known)}"
+            )
     return {row.pop("name"): {key: value for key, value in row.items() if value} for row in rows}
 
 

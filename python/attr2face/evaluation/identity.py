@@ -1,7 +1,8 @@
-"""Who a picture shows, as a net sees that was made to tell people apart: features whose cosine is high for two pictures of one person.
+"""Who a picture shows, as a net sees that was made to tell people apart: features whose cosine is high for
+two pictures of one person.
 
-The net is the user's own (IDENTITY, a small TOML or JSON file), VGG-Face where `make weights` has fetched it, or the one that finetuning
-started from: mini's tells rendered people apart, and photographed people hardly.
+The net is the user's own (IDENTITY, a small TOML or JSON file), VGG-Face where `make weights` has fetched it,
+or the one that finetuning started from: mini's tells rendered people apart, and photographed people hardly.
 """
 
 from collections.abc import Sequence
@@ -23,7 +24,8 @@ from attr2face.pycaffe import caffe
 from attr2face.user_nets import parsed
 
 BATCH = 16
-VGG_FACE_MEAN = (129.1863, 104.7624, 93.5940)  # of its training images, red, green and blue (Parkhi et al. 2015)
+# Of its training images, red, green and blue (Parkhi et al. 2015).
+VGG_FACE_MEAN = (129.1863, 104.7624, 93.5940)
 
 
 class IdentityNet(Description):
@@ -45,7 +47,12 @@ class IdentityNet(Description):
     def to_blob(self, pictures: Sequence[np.ndarray]) -> np.ndarray:
         """Pictures as the net reads them: (n, 3, side, side) float32."""
         before = (self.side - self.face) // 2
-        around = ((0, 0), (before, self.side - self.face - before), (before, self.side - self.face - before), (0, 0))
+        around = (
+            (0, 0),
+            (before, self.side - self.face - before),
+            (before, self.side - self.face - before),
+            (0, 0),
+        )
         images = np.pad(np.stack([resized(picture, self.face) for picture in pictures]), around, mode="edge")
         x = (images - np.asarray(self.mean, np.float32)) * np.float32(self.scale)
         return to_blob_order(x) if self.bgr else np.moveaxis(x, -1, 1)
@@ -83,7 +90,9 @@ def read_identity(path: Path) -> IdentityNet:
     """
     net = IdentityNet(**vars(read_description(path, "IDENTITY")))
     if net.mean.ndim > 1 and len(net.mean) != net.side:
-        raise UserError(f"{path}: the mean image is {len(net.mean)} pixels wide, but side={net.side}; cut it, or state three numbers")
+        raise UserError(
+            f"{path}: the mean image is {len(net.mean)} pixels wide, but side={net.side}; cut it, or state three numbers"
+        )
     return net
 
 

@@ -1,4 +1,6 @@
-"""Intervals of confidence: of means over people and over repetitions of training, and of differences between methods."""
+"""Intervals of confidence: of means over people and over repetitions of training, and of differences between
+methods.
+"""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -20,15 +22,18 @@ class Interval:
 
 
 def over_people(values: np.ndarray, average: Callable[..., np.ndarray] = np.mean) -> Interval:
-    """The average over people, of which the mean over repetitions, and what other people and other repetitions might have given.
+    """The average over people, of which the mean over repetitions, and what other people and other
+    repetitions might have given.
 
-    The percentile bootstrap over people and Student's interval over repetitions, whose half widths are added as squares. To resample
-    three repetitions would not do: such intervals are too narrow. An average is never outside the range of the values.
+    The percentile bootstrap over people and Student's interval over repetitions, whose half widths are added
+    as squares. To resample three repetitions would not do: such intervals are too narrow. An average is never
+    outside the range of the values.
 
     Parameters
     ----------
     values : (n_repeats, n_people) float
-        One method's values, or the differences of two methods, for the same people. People with a NaN are left out.
+        One method's values, or the differences of two methods, for the same people. People with a NaN are
+        left out.
     average : callable
         np.mean or np.median.
     """
@@ -43,15 +48,27 @@ def over_people(values: np.ndarray, average: Callable[..., np.ndarray] = np.mean
     def resampled(chosen: np.ndarray, axis: int) -> np.ndarray:
         return average(values[:, chosen], axis=-1).mean(axis=0)
 
-    settings = {"n_resamples": RESAMPLES, "confidence_level": CONFIDENCE, "method": "percentile", "random_state": 0}
-    people = stats.bootstrap((np.arange(values.shape[1]),), resampled, vectorized=True, **settings).confidence_interval
+    settings = {
+        "n_resamples": RESAMPLES,
+        "confidence_level": CONFIDENCE,
+        "method": "percentile",
+        "random_state": 0,
+    }
+    people = stats.bootstrap(
+        (np.arange(values.shape[1]),), resampled, vectorized=True, **settings
+    ).confidence_interval
     of_repeats = 0.0 if np.isnan(repeats.low) else mean - repeats.low
-    low, high = mean - np.hypot(mean - people.low, of_repeats), mean + np.hypot(people.high - mean, of_repeats)
+    low, high = (
+        mean - np.hypot(mean - people.low, of_repeats),
+        mean + np.hypot(people.high - mean, of_repeats),
+    )
     return Interval(mean, float(max(low, values.min())), float(min(high, values.max())))
 
 
 def over_repeats(values: np.ndarray) -> Interval:
-    """The mean of one number per repetition, (n_repeats,), with Student's interval; for what is known of a set of pictures only."""
+    """The mean of one number per repetition, (n_repeats,), with Student's interval; for what is known of a
+    set of pictures only.
+    """
     if len(values) < 2:
         return Interval(float(np.mean(values)))
     mean, half = np.mean(values), stats.t.ppf((1 + CONFIDENCE) / 2, len(values) - 1) * stats.sem(values)
@@ -59,7 +76,9 @@ def over_repeats(values: np.ndarray) -> Interval:
 
 
 def with_half_width(name: str, values: Sequence[float | None]) -> dict[str, float | None]:
-    """The mean of one number per repetition, by its name, and of several the half width of its interval, by the name and ±."""
+    """The mean of one number per repetition, by its name, and of several the half width of its interval, by
+    the name and ±.
+    """
     if len(values) == 1 or None in values:
         return {name: values[0]}
     interval = over_repeats(np.array(values))

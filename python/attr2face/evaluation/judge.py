@@ -1,7 +1,7 @@
 """The first judge of faces, which shares nothing with the nets: ridge regression on HOG and mean colours.
 
-It sees all pictures, generated or photographs, as `make generate` writes them, 256 pixels wide. The same regression is the baseline of
-nets and datasets.
+It sees all pictures, generated or photographs, as `make generate` writes them, 256 pixels wide. The same
+regression is the baseline of nets and datasets.
 """
 
 from collections.abc import Iterable, Iterator
@@ -29,7 +29,8 @@ from attr2face.parallel import Machine, map_in_order
 SIDE, CELL, COLOUR_CELL = 112, 8, 4
 PENALTIES = (1e3, 3e3, 1e4, 3e4)
 CHUNK = 64
-MOST = {"train": 9600, "val": 2000, "test": 2000}  # pictures that a judge learns from and is tested on: more would fill the memory
+# Pictures that a judge learns from and is tested on: more would fill the memory.
+MOST = {"train": 9600, "val": 2000, "test": 2000}
 
 
 def photographs(database: FaceDatabase, rows: np.ndarray) -> np.ndarray:
@@ -43,10 +44,12 @@ def each_photograph(database: FaceDatabase, rows: np.ndarray) -> Iterator[np.nda
 
 
 def features(picture: np.ndarray) -> np.ndarray:
-    """HOG of the brightness (9 orientations, cells of 8 pixels) and the mean colour, in Lab, of cells of 4 pixels, after the
-    picture (256, 256, 3) uint8 was made 112 pixels wide: (8436,) float32.
+    """HOG of the brightness (9 orientations, cells of 8 pixels) and the mean colour, in Lab, of cells of 4
+    pixels, after the picture (256, 256, 3) uint8 was made 112 pixels wide: (8436,) float32.
     """
-    image = np.asarray(Image.fromarray(picture).resize((SIDE, SIDE), Image.Resampling.BICUBIC), np.float32) / 255
+    image = (
+        np.asarray(Image.fromarray(picture).resize((SIDE, SIDE), Image.Resampling.BICUBIC), np.float32) / 255
+    )
     n = SIDE // COLOUR_CELL
     colours = rgb2lab(image.reshape(n, COLOUR_CELL, n, COLOUR_CELL, 3).mean(axis=(1, 3)))
     gradients = hog(image.mean(axis=2), orientations=9, pixels_per_cell=(CELL, CELL), cells_per_block=(2, 2))
@@ -55,8 +58,8 @@ def features(picture: np.ndarray) -> np.ndarray:
 
 @dataclass(frozen=True)
 class Judge:
-    """A regression on `features`, which are scaled by `centre` and `std` (d,) and clipped, with `coefficients` (d, J) and `intercept`
-    (J,). An attribute is seen above its `threshold`.
+    """A regression on `features`, which are scaled by `centre` and `std` (d,) and clipped, with
+    `coefficients` (d, J) and `intercept` (J,). An attribute is seen above its `threshold`.
     """
 
     centre: np.ndarray
@@ -66,7 +69,9 @@ class Judge:
     threshold: np.ndarray
 
     def outputs(self, pictures: Iterable[np.ndarray]) -> np.ndarray:
-        """The regression's output for pictures (256, 256, 3), higher where an attribute is more probable: (n, J)."""
+        """The regression's output for pictures (256, 256, 3), higher where an attribute is more probable: (n,
+        J).
+        """
         return self.outputs_of(self.scaled(pictures))
 
     def scaled(self, pictures: Iterable[np.ndarray]) -> np.ndarray:
@@ -98,9 +103,11 @@ def check_people(database: FaceDatabase) -> None:
 
 
 def train_judge(database: FaceDatabase, machine: Machine) -> tuple[Judge, pd.DataFrame]:
-    """Fit a judge to a database's training people, up to `MOST` pictures; the penalty is the best of a few on validation people.
+    """Fit a judge to a database's training people, up to `MOST` pictures; the penalty is the best of a few on
+    validation people.
 
-    Its thresholds give misses and false alarms the same weight (the best balanced accuracy), so that it sees rare attributes, too.
+    Its thresholds give misses and false alarms the same weight (the best balanced accuracy), so that it sees
+    rare attributes, too.
 
     Returns
     -------
@@ -114,16 +121,30 @@ def train_judge(database: FaceDatabase, machine: Machine) -> tuple[Judge, pd.Dat
     x, positive = _features(database, rows, machine), database.positive[rows]
     scaler = StandardScaler().fit(x[train])
     x = _scaled(x, scaler.mean_, scaler.scale_)
-    fits = [Ridge(penalty).fit(x[train], positive[train].astype(np.float32)) for penalty in tqdm(PENALTIES, "ridge", unit=" fits")]
+    fits = [
+        Ridge(penalty).fit(x[train], positive[train].astype(np.float32))
+        for penalty in tqdm(PENALTIES, "ridge", unit=" fits")
+    ]
     best = max(fits, key=lambda ridge: _auc(positive[val], ridge.predict(x[val])))
     answer = best.predict(x)
-    judge = Judge(scaler.mean_, scaler.scale_, best.coef_.T, best.intercept_, thresholds(positive[val], answer[val], balanced=True))
-    return judge, score(database.attributes, positive[test], answer[test], thresholds(positive[val], answer[val]))
+    judge = Judge(
+        scaler.mean_,
+        scaler.scale_,
+        best.coef_.T,
+        best.intercept_,
+        thresholds(positive[val], answer[val], balanced=True),
+    )
+    return judge, score(
+        database.attributes, positive[test], answer[test], thresholds(positive[val], answer[val])
+    )
 
 
 def _features(database: FaceDatabase, rows: np.ndarray, machine: Machine) -> np.ndarray:
     """`features` of some rows of a database: (n, d) float32."""
-    tasks, chunks = [(database.folder, rows[first : first + CHUNK]) for first in range(0, len(rows), CHUNK)], []
+    tasks, chunks = (
+        [(database.folder, rows[first : first + CHUNK]) for first in range(0, len(rows), CHUNK)],
+        [],
+    )
     with tqdm(total=len(rows), desc="HOG and colours", unit=" images") as bar:
         for chunk in map_in_order(machine.without_caffe, _features_of, tasks):
             chunks.append(chunk)
@@ -155,10 +176,14 @@ def write_judge(database: FaceDatabase, out: Path, machine: Machine) -> None:
 
 
 def write_accuracy(judge: Path, database: FaceDatabase, out: Path) -> None:
-    """Write how often a judge is right about test people, with the thresholds by which it sees, as `accuracy.csv` into `out`."""
+    """Write how often a judge is right about test people, with the thresholds by which it sees, as
+    `accuracy.csv` into `out`.
+    """
     rows, judge = _judged(database, "test"), load_judge(judge)
     answer = judge.outputs(each_photograph(database, rows))
-    score(database.attributes, database.positive[rows], answer, judge.threshold).to_csv(out / "accuracy.csv", index=False)
+    score(database.attributes, database.positive[rows], answer, judge.threshold).to_csv(
+        out / "accuracy.csv", index=False
+    )
 
 
 def load_judge(path: Path) -> Judge:

@@ -11,7 +11,9 @@ import numpy as np
 from sklearn.linear_model import LogisticRegression
 
 
-def draw_pairs(people: np.ndarray, rng: np.random.Generator, most: int = 2000) -> tuple[np.ndarray, np.ndarray]:
+def draw_pairs(
+    people: np.ndarray, rng: np.random.Generator, most: int = 2000
+) -> tuple[np.ndarray, np.ndarray]:
     """Pairs of pictures of the same person and, as many, of different people: two arrays (n, 2) of indices."""
     order = rng.permutation(len(people))
     order = order[np.argsort(people[order], kind="stable")]
@@ -35,7 +37,9 @@ class Likeness:
 
 
 def fit_likeness(phi: np.ndarray, people: np.ndarray, rng: np.random.Generator) -> Likeness:
-    """Calibrate it on pictures (n, units) of people, some of whom have several. Without such pairs, likeness is NaN."""
+    """Calibrate it on pictures (n, units) of people, some of whom have several. Without such pairs, likeness
+    is NaN.
+    """
     same, different = draw_pairs(people, rng)
     if len(same) == 0 or len(different) == 0:
         return Likeness(np.nan, np.nan)

@@ -1,8 +1,9 @@
 """What the judges see in a set of pictures, and features that sets are compared by.
 
-A file of measures (.npz) holds, for n pictures: `ridge` and `net` (n, J), whether each judge sees each attribute; `faces` (n,), found by
-OpenCV; `fine` (n,), the share of fine detail; `distance` (n,) from the mean face in grey levels; `hog` (n, 64), principal components of HOG
-and colours; `deep` (n, 64), those of the net judge's last layer; `identity` (n, d), what tells people apart.
+A file of measures (.npz) holds, for n pictures: `ridge` and `net` (n, J), whether each judge sees each
+attribute; `faces` (n,), found by OpenCV; `fine` (n,), the share of fine detail; `distance` (n,) from the mean
+face in grey levels; `hog` (n, 64), principal components of HOG and colours; `deep` (n, 64), those of the net
+judge's last layer; `identity` (n, d), what tells people apart.
 """
 
 from collections.abc import Sequence
@@ -77,17 +78,27 @@ def fit_projection(features: np.ndarray, seed: int) -> Projection:
     return Projection(pca.mean_, components, ((features - pca.mean_) @ components.T).astype(np.float32))
 
 
-def write_projections(ridge: Path, net: Path, database: FaceDatabase, seed: int, out: Path, machine: Machine) -> None:
-    """Fit `hog` and `deep` to what two judges see in pictures of training people; write `projections.npz` into the folder `out`."""
+def write_projections(
+    ridge: Path, net: Path, database: FaceDatabase, seed: int, out: Path, machine: Machine
+) -> None:
+    """Fit `hog` and `deep` to what two judges see in pictures of training people; write `projections.npz`
+    into the folder `out`.
+    """
     rows = np.random.default_rng(seed).permutation(database.rows("train"))[:KNOWN]
     looks = map_in_order(
-        machine, _features, [(ridge, net, database.folder, rows[first : first + CHUNK]) for first in range(0, len(rows), CHUNK)]
+        machine,
+        _features,
+        [(ridge, net, database.folder, rows[first : first + CHUNK]) for first in range(0, len(rows), CHUNK)],
     )
     hog, deep = (np.concatenate(features) for features in zip(*looks, strict=True))
     stored = {}
     for name, features in (("hog", hog), ("deep", deep)):
         fitted = fit_projection(features, seed)
-        stored |= {f"{name}_mean": fitted.mean, f"{name}_components": fitted.components, f"{name}_known": fitted.known}
+        stored |= {
+            f"{name}_mean": fitted.mean,
+            f"{name}_components": fitted.components,
+            f"{name}_known": fitted.known,
+        }
     np.savez(out / "projections.npz", **stored)
 
 

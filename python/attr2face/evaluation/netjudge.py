@@ -1,6 +1,8 @@
-"""The second judge of faces: a small Caffe net of another kind than those that faces are made with, trained on the judges' people.
+"""The second judge of faces: a small Caffe net of another kind than those that faces are made with, trained
+on the judges' people.
 
-Its folder holds `weights.caffemodel`, `judge.npz` (mean image and thresholds), `scores.csv` and what `network.training` writes.
+Its folder holds `weights.caffemodel`, `judge.npz` (mean image and thresholds), `scores.csv` and what
+`network.training` writes.
 """
 
 from collections.abc import Iterable
@@ -35,7 +37,9 @@ class NetJudge:
     threshold: np.ndarray
 
     def look(self, pictures: Iterable[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
-        """The probability of each attribute in pictures (height, width, 3) uint8, (n, J), and the net's last features, (n, 128)."""
+        """The probability of each attribute in pictures (height, width, 3) uint8, (n, J), and the net's last
+        features, (n, 128).
+        """
         net = load(prototxt.deploy(self.model, BATCH), self.weights)
         inputs = (self.preprocessing.to_blob(resized(picture, self.model.crop)) for picture in pictures)
         probability, features = [], []
@@ -46,21 +50,34 @@ class NetJudge:
         return np.concatenate(probability), np.concatenate(features)
 
 
-def write_net_judge(database: FaceDatabase, start: Path | None, epochs: float, seed: int, out: Path, machine: Machine) -> None:
-    """Train a judge on a database's training people, from the weights `start` if they are given, into the folder `out`."""
+def write_net_judge(
+    database: FaceDatabase, start: Path | None, epochs: float, seed: int, out: Path, machine: Machine
+) -> None:
+    """Train a judge on a database's training people, from the weights `start` if they are given, into the
+    folder `out`.
+    """
     check_people(database)
     model = replace(JUDGE, crop=database.model.crop, attributes=database.attributes)
     train_net_judge(database, model, start, epochs, seed, out, machine)
-    judge = NetJudge(out / "weights.caffemodel", model, replace(database.preprocessing, scale=model.scale), np.zeros(0))
+    judge = NetJudge(
+        out / "weights.caffemodel", model, replace(database.preprocessing, scale=model.scale), np.zeros(0)
+    )
     val, test = database.rows("val"), database.rows("test")
     # As it will see pictures: enlarged, and reduced again.
-    seen = {name: judge.look(each_photograph(database, rows))[0] for name, rows in (("val", val), ("test", test))}
+    seen = {
+        name: judge.look(each_photograph(database, rows))[0] for name, rows in (("val", val), ("test", test))
+    }
     np.savez(
         out / "judge.npz",
         mean=database.preprocessing.mean,
         threshold=thresholds(database.positive[val], seen["val"], balanced=True),
     )
-    table = score(database.attributes, database.positive[test], seen["test"], thresholds(database.positive[val], seen["val"]))
+    table = score(
+        database.attributes,
+        database.positive[test],
+        seen["test"],
+        thresholds(database.positive[val], seen["val"]),
+    )
     table.to_csv(out / "scores.csv", index=False)
 
 

@@ -1,4 +1,5 @@
-"""Whether pictures are like pictures of faces: sharpness, distances between sets of pictures, diversity, memorising, a face detector.
+"""Whether pictures are like pictures of faces: sharpness, distances between sets of pictures, diversity,
+memorising, a face detector.
 
 Sets of pictures are compared by features (n, d) that no method of generation optimises.
 """
@@ -27,13 +28,16 @@ def _cascade() -> cv2.CascadeClassifier:
 
 
 def count_faces(picture: np.ndarray) -> int:
-    """How many faces OpenCV's frontal Haar cascade (Viola and Jones 2001) finds in a picture (256, 256, 3) uint8."""
+    """How many faces OpenCV's frontal Haar cascade (Viola and Jones 2001) finds in a picture (256, 256, 3)
+    uint8.
+    """
     grey = cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY)
     return len(_cascade().detectMultiScale(grey, minSize=(SMALLEST_FACE, SMALLEST_FACE)))
 
 
 def spectrum(picture: np.ndarray, side: int) -> np.ndarray:
-    """Power of the brightness at each spatial frequency, at `side` pixels: (side, side), the zero frequency first.
+    """Power of the brightness at each spatial frequency, at `side` pixels: (side, side), the zero frequency
+    first.
 
     The picture (height, width, 3) is faded out towards its edges, which are no edges in it.
     """
@@ -43,7 +47,9 @@ def spectrum(picture: np.ndarray, side: int) -> np.ndarray:
 
 
 def fine_share(picture: np.ndarray, side: int) -> float:
-    """Share of a picture's spectral power at more than a quarter of the highest frequency that `side` pixels can hold."""
+    """Share of a picture's spectral power at more than a quarter of the highest frequency that `side` pixels
+    can hold.
+    """
     power, along = spectrum(picture, side), np.fft.fftfreq(side) / 0.5
     fine = np.hypot(along[:, None], along) > FINE
     return float(power[fine].sum() / max(power.sum(), 1e-12))
@@ -61,9 +67,11 @@ def nearest(features: np.ndarray, known: np.ndarray) -> np.ndarray:
 
 
 def kernel_distance(x: np.ndarray, y: np.ndarray) -> float:
-    """Squared maximum mean discrepancy of two sets of features, kernel (x y / d + 1)^3; unbiased, so that it may be below 0.
+    """Squared maximum mean discrepancy of two sets of features, kernel (x y / d + 1)^3; unbiased, so that it
+    may be below 0.
 
-    The kernel inception distance of Binkowski et al. (2018), on other features. Of fewer than two pictures it is NaN.
+    The kernel inception distance of Binkowski et al. (2018), on other features. Of fewer than two pictures it
+    is NaN.
     """
     if min(len(x), len(y)) < 2:
         return np.nan
@@ -75,7 +83,9 @@ def kernel_distance(x: np.ndarray, y: np.ndarray) -> float:
 
 
 def frechet_distance(x: np.ndarray, y: np.ndarray) -> float:
-    """|m_x - m_y|^2 + tr(S_x + S_y - 2 (S_x S_y)^(1/2)), the distance of the Gaussians of two sets of features (Heusel et al. 2017)."""
+    """|m_x - m_y|^2 + tr(S_x + S_y - 2 (S_x S_y)^(1/2)), the distance of the Gaussians of two sets of
+    features (Heusel et al. 2017).
+    """
     mean = np.square(x.mean(axis=0) - y.mean(axis=0)).sum()
     one, other = np.cov(x, rowvar=False), np.cov(y, rowvar=False)
     root = np.sqrt(linalg.eigvals(one @ other).real.clip(0)).sum()
@@ -83,9 +93,11 @@ def frechet_distance(x: np.ndarray, y: np.ndarray) -> float:
 
 
 def unbiased_frechet(x: np.ndarray, y: np.ndarray) -> float:
-    """Fréchet distance as of infinitely many pictures: the bias of few falls with 1 / n (Chong and Forsyth 2020).
+    """Fréchet distance as of infinitely many pictures: the bias of few falls with 1 / n (Chong and Forsyth
+    2020).
 
-    Two points determine that line: all pictures, and halves of them. It may be below 0; of fewer than four pictures it is NaN.
+    Two points determine that line: all pictures, and halves of them. It may be below 0; of fewer than four
+    pictures it is NaN.
     """
     if min(len(x), len(y)) < 4:
         return np.nan

@@ -1,16 +1,18 @@
 """Training of the learned generator by two of Caffe's solvers in turn. The discriminator's joins later.
 
-The generator's linear part is fitted first. Then three quarters of a batch are codes of training pictures, which the generator turns back
-into the pictures: activations, or what the cGMM knows of them. The others are drawn from the cGMM for the attributes of training people, as
-targets of requests will be. These have no pictures, and are held to the linear part's where they are coarse. The discriminator sees
-pictures of all codes beside real ones. What faces are made with is a running mean of the generator's weights.
+The generator's linear part is fitted first. Then three quarters of a batch are codes of training pictures,
+which the generator turns back into the pictures: activations, or what the cGMM knows of them. The others are
+drawn from the cGMM for the attributes of training people, as targets of requests will be. These have no
+pictures, and are held to the linear part's where they are coarse. The discriminator sees pictures of all
+codes beside real ones. What faces are made with is a running mean of the generator's weights.
 
-A generator that follows a discriminator draws the same wrong detail into all faces, another one every few hundred iterations: an eye that
-is too dark, a line along the nose. So what pictures have too much, pixel by pixel, is remembered over some iterations and taken away
-(`generation.shared`): its product with the pictures is a loss, `shared`. Those of images have originals, those of drawn codes the linear
-part's pictures.
+A generator that follows a discriminator draws the same wrong detail into all faces, another one every few
+hundred iterations: an eye that is too dark, a line along the nose. So what pictures have too much, pixel by
+pixel, is remembered over some iterations and taken away (`generation.shared`): its product with the pictures
+is a loss, `shared`. Those of images have originals, those of drawn codes the linear part's pictures.
 
-All that is random in an iteration depends on its number, so that a resumed training ends as an uninterrupted one.
+All that is random in an iteration depends on its number, so that a resumed training ends as an uninterrupted
+one.
 """
 
 import json
@@ -34,20 +36,33 @@ from attr2face.network.weights import load, unfilled, write_weights
 from attr2face.pycaffe import caffe
 from attr2face.settings import LearnedGenerator
 
-RATE, DISCRIMINATOR_RATE = 1e-3, 3e-4  # the generator's falls to zero, so that the discriminator has the last word on what all faces share
+# The generator's falls to zero, so that the discriminator has the last word on what all faces share.
+RATE, DISCRIMINATOR_RATE = 1e-3, 3e-4
 # Of the losses, those of activations relative to the activations' squared norm.
-WEIGHTS = {"pixels": 1.0, "conv3_3": 0.15, "conv5_3": 0.02, "code": 0.02, "anchor": 0.5, "shared": 5.0, "d_conv2": 0.25, "d_conv3": 0.25}
+WEIGHTS = {
+    "pixels": 1.0,
+    "conv3_3": 0.15,
+    "conv5_3": 0.02,
+    "code": 0.02,
+    "anchor": 0.5,
+    "shared": 5.0,
+    "d_conv2": 0.25,
+    "d_conv3": 0.25,
+}
 ALONE = 0.15  # share of the iterations before the discriminator joins
 REMEMBERED = 0.999  # of the running mean of the weights, in an iteration
 SHARED = 8  # first coordinates of the linear part that shared errors may depend on
 LINEAR_IMAGES = 6000  # that the linear part is fitted to, or twice the training images
 MEASURED = 10 * IMAGES  # pictures that norms of activations are averaged over
-CALIBRATING = 8  # batches that the statistics of batch normalisation are taken from, for the running mean of the weights
+# Batches that the statistics of batch normalisation are taken from, for the running mean of the weights.
+CALIBRATING = 8
 DISPLAY, SNAPSHOT, SHEET_SECONDS = 20, 500, 60
 OUTPUTS = {"weights.caffemodel", "losses.csv", "sheet.png"}
 
 
-def train_generator(material: Material, settings: LearnedGenerator, seed: int, card: int | None, out: Path) -> None:
+def train_generator(
+    material: Material, settings: LearnedGenerator, seed: int, card: int | None, out: Path
+) -> None:
     """Train to the end; write `weights.caffemodel`, `losses.csv` and `sheet.png` into the folder `out`.
 
     An interrupted training continues from its newest snapshot.
@@ -58,7 +73,11 @@ def train_generator(material: Material, settings: LearnedGenerator, seed: int, c
         If a loss is not finite, the discriminator wins, the faces collapse into one, or the disk is full.
     """
     if not (out / "weights.caffemodel").exists():
-        _train(Training(material, settings, seed, card, out), settings.generator_iterations, Monitor(material, seed, out))
+        _train(
+            Training(material, settings, seed, card, out),
+            settings.generator_iterations,
+            Monitor(material, seed, out),
+        )
     (out / "snapshot.json").unlink(missing_ok=True)
     for path in out.iterdir():
         if path.name not in OUTPUTS:
@@ -68,7 +87,13 @@ def train_generator(material: Material, settings: LearnedGenerator, seed: int, c
 def _train(training: "Training", total: int, monitor: Monitor) -> None:
     print(f"faces on the way: {training.out / 'sheet.png'}")
     shown = time.monotonic()
-    with tqdm(total=total * BATCH, initial=training.iteration * BATCH, desc="generator", unit=" images", smoothing=0.1) as bar:
+    with tqdm(
+        total=total * BATCH,
+        initial=training.iteration * BATCH,
+        desc="generator",
+        unit=" images",
+        smoothing=0.1,
+    ) as bar:
         while training.iteration < total:
             steps = min(DISPLAY, SNAPSHOT - training.iteration % SNAPSHOT, total - training.iteration)
             losses = training.display(steps)
@@ -95,26 +120,38 @@ class Training:
         How many are done.
     """
 
-    def __init__(self, material: Material, settings: LearnedGenerator, seed: int, card: int | None, out: Path) -> None:
+    def __init__(
+        self, material: Material, settings: LearnedGenerator, seed: int, card: int | None, out: Path
+    ) -> None:
         self.material, self.settings = material, settings
         self.seed, self.card, self.out = seed, card, out
         self.layer, self.model = material.mixture.layer, material.database.model
         self.batches = Batches(material, seed)
         self.iteration, self.won, self.history = 0, 0, []
-        self.generator = self._solver("generator", nets.generator_losses(self.model, self.layer, BATCH), RATE, "poly")
-        self.discriminator = self._solver("discriminator", nets.discriminator(self.model, 2 * BATCH), DISCRIMINATOR_RATE, "fixed")
+        self.generator = self._solver(
+            "generator", nets.generator_losses(self.model, self.layer, BATCH), RATE, "poly"
+        )
+        self.discriminator = self._solver(
+            "discriminator", nets.discriminator(self.model, 2 * BATCH), DISCRIMINATOR_RATE, "fixed"
+        )
         net, judged = self.generator.net, self.discriminator.net
         net.copy_from(str(material.weights))
         nets.fill_constants(net)
         net.share_with(judged)
         net.blobs["real"].data[...] = 1
         judged.blobs["d_real"].data[:BATCH], judged.blobs["d_real"].data[BATCH:] = 1, 0
-        self.features = load(prototxt.generation(self.model, nets.deepest_feature(self.model, self.layer), IMAGES), material.weights)
+        self.features = load(
+            prototxt.generation(self.model, nets.deepest_feature(self.model, self.layer), IMAGES),
+            material.weights,
+        )
         self._fit_linear()
         self.names = list(unfilled(nets.generator(self.model, self.layer)).params)
         self.mean = {name: [blob.data.copy() for blob in net.params[name]] for name in self.names}
         self.power, deviations = self._measure()
-        self.shared_errors = {group: SharedErrors(deviations, net.blobs["pictures"].data.shape[1:]) for group in ("images", "drawn")}
+        self.shared_errors = {
+            group: SharedErrors(deviations, net.blobs["pictures"].data.shape[1:])
+            for group in ("images", "drawn")
+        }
         self._restore()
 
     def _solver(self, name: str, net: str, rate: float, policy: str) -> Solver:
@@ -125,7 +162,9 @@ class Training:
         return caffe.get_solver(str(path))
 
     def _measure(self) -> tuple[dict[str, float], np.ndarray]:
-        """Mean squared norms of activations, which their losses are divided by, and standard deviations of coordinates (SHARED,)."""
+        """Mean squared norms of activations, which their losses are divided by, and standard deviations of
+        coordinates (SHARED,).
+        """
         database, compared = self.material.database, nets.compared_features(self.model, self.layer)
         rows = np.random.default_rng(self.seed).choice(self.batches.rows, MEASURED)
         pictures = database.preprocessing.to_blob(np.stack(list(database.crops(rows))))
@@ -138,7 +177,9 @@ class Training:
         return power, np.maximum(np.concatenate(coordinates).std(axis=0), 1e-12)
 
     def _coordinates(self, codes: np.ndarray) -> np.ndarray:
-        """The first coordinates of the linear part of codes (n, ...): (n, SHARED), or (n, 0) where there is none."""
+        """The first coordinates of the linear part of codes (n, ...): (n, SHARED), or (n, 0) where there is
+        none.
+        """
         if not nets.linear_shape(self.model, self.layer):
             return np.zeros((len(codes), 0), np.float32)
         weights, biases = (blob.data[:SHARED] for blob in self.generator.net.params["g_linear1"])
@@ -158,7 +199,9 @@ class Training:
             codes[i] = self._read(pictures)
             small[i] = halved(pictures) / (nets.UNIT * self.model.scale)
         codes, small = (x.reshape(batches * IMAGES, -1) for x in (codes, small))
-        for name, filled in zip(("g_linear1", "g_linear2"), fit_linear(codes, small, nets.COMPONENTS, rng), strict=True):
+        for name, filled in zip(
+            ("g_linear1", "g_linear2"), fit_linear(codes, small, nets.COMPONENTS, rng), strict=True
+        ):
             for blob, values in zip(self.generator.net.params[name], filled, strict=True):
                 blob.data[...] = values
 
@@ -175,7 +218,10 @@ class Training:
     @property
     def adversarial(self) -> bool:
         """Whether the discriminator has joined."""
-        return self.settings.adversarial_weight > 0 and self.iteration >= ALONE * self.settings.generator_iterations
+        return (
+            self.settings.adversarial_weight > 0
+            and self.iteration >= ALONE * self.settings.generator_iterations
+        )
 
     def display(self, steps: int) -> dict[str, float]:
         """Mean losses of some iterations, which are written down.
@@ -192,7 +238,9 @@ class Training:
         return losses
 
     def step(self) -> dict[str, float]:
-        """One iteration of both solvers, and its losses; those of activations are relative to the activations' squared norm."""
+        """One iteration of both solvers, and its losses; those of activations are relative to the
+        activations' squared norm.
+        """
         batch = self.batches.at(self.iteration)
         caffe.set_random_seed((self.seed * 1_000_003 + self.iteration) % 2**31)
         losses = self._step_of_generator(batch)
@@ -228,13 +276,24 @@ class Training:
     def _weights(self) -> dict[str, float]:
         """Weights of the losses. Those of the discriminator are 0 before it joins."""
         compared = {name: WEIGHTS["conv3_3"] for name in nets.compared_features(self.model, self.layer)}
-        weights = compared | WEIGHTS | {"adversarial": self.settings.adversarial_weight, "code": WEIGHTS.get(self.layer, WEIGHTS["code"])}
+        weights = (
+            compared
+            | WEIGHTS
+            | {
+                "adversarial": self.settings.adversarial_weight,
+                "code": WEIGHTS.get(self.layer, WEIGHTS["code"]),
+            }
+        )
         if not self.adversarial:
             weights |= dict.fromkeys(("adversarial", *nets.COMPARED), 0.0)
-        return {name: weight for name, weight in weights.items() if f"loss_{name}" in self.generator.net.blobs}
+        return {
+            name: weight for name, weight in weights.items() if f"loss_{name}" in self.generator.net.blobs
+        }
 
     def _remember_errors(self, coordinates: np.ndarray) -> None:
-        """Remember what pictures of images have more than the originals, and drawn ones more than the linear part's."""
+        """Remember what pictures of images have more than the originals, and drawn ones more than the linear
+        part's.
+        """
         blobs, unit = self.generator.net.blobs, nets.UNIT * self.model.scale
         errors = (blobs["of_images"].data - blobs["originals"].data) / unit
         self.shared_errors["images"].remember(coordinates[:IMAGES], errors)
@@ -242,7 +301,9 @@ class Training:
             # The linear part is dimmed where it ends.
             inner = np.s_[:, :, 1:-1, 1:-1]
             more = blobs["drawn"].data[inner] / unit - blobs["g_linear_doubled"].data[IMAGES:][inner]
-            self.shared_errors["drawn"].remember(coordinates[IMAGES:], np.pad(more, ((0, 0), (0, 0), (1, 1), (1, 1))))
+            self.shared_errors["drawn"].remember(
+                coordinates[IMAGES:], np.pad(more, ((0, 0), (0, 0), (1, 1), (1, 1)))
+            )
 
     def _step_of_discriminator(self, batch: Batch) -> dict[str, float]:
         blobs = self.discriminator.net.blobs
@@ -260,16 +321,22 @@ class Training:
                 mean += np.float32(1 - share) * (blob.data - mean)
 
     def faces(self, pictures: np.ndarray, codes: np.ndarray) -> np.ndarray:
-        """Pictures by the running mean, from the activations of up to `IMAGES` pictures and from codes: (n, 3, crop, crop) float32."""
+        """Pictures by the running mean, from the activations of up to `IMAGES` pictures and from codes: (n,
+        3, crop, crop) float32.
+        """
         read = self._read(np.resize(pictures, (IMAGES, *pictures.shape[1:])))[: len(pictures)]
         codes = np.concatenate([read, codes])
         net = self.averaged(len(codes))
         net.blobs["code"].data[...] = codes
-        net.blobs["noise"].data[...] = np.random.default_rng(self.seed).standard_normal(net.blobs["noise"].data.shape)
+        net.blobs["noise"].data[...] = np.random.default_rng(self.seed).standard_normal(
+            net.blobs["noise"].data.shape
+        )
         return np.clip(net.forward()["pictures"], *self.material.database.preprocessing.bounds)
 
     def averaged(self, n: int) -> caffe.Net:
-        """The generator for n pictures with the running mean of the weights, and batch statistics that fit them."""
+        """The generator for n pictures with the running mean of the weights, and batch statistics that fit
+        them.
+        """
         net = unfilled(nets.generator(self.model, self.layer, BATCH), caffe.TRAIN)
         for name in self.names:
             for blob, mean in zip(net.params[name], self.mean[name], strict=True):
@@ -284,7 +351,12 @@ class Training:
 
     def snapshot(self) -> None:
         """Write all that the training continues from, and then forget older snapshots."""
-        sizes = [blob.count for net in (self.generator.net, self.discriminator.net) for blobs in net.params.values() for blob in blobs]
+        sizes = [
+            blob.count
+            for net in (self.generator.net, self.discriminator.net)
+            for blobs in net.params.values()
+            for blob in blobs
+        ]
         require_space(self.out, 16 * sum(sizes))
         self.generator.snapshot()
         if self.discriminator.iter:
@@ -293,9 +365,17 @@ class Training:
         for group, shared in self.shared_errors.items():
             arrays |= {f"{name} of {group}": values for name, values in vars(shared).items()}
         np.savez(self.out / f"mean_iter_{self.iteration}.npz", **arrays)
-        state = {"iteration": self.iteration, "discriminator": self.discriminator.iter, "won": self.won, "history": self.history}
+        state = {
+            "iteration": self.iteration,
+            "discriminator": self.discriminator.iter,
+            "won": self.won,
+            "history": self.history,
+        }
         write_json(self.out / "snapshot.json", state)
-        newest = {f"{name}_iter_{solver.iter}" for name, solver in (("generator", self.generator), ("discriminator", self.discriminator))}
+        newest = {
+            f"{name}_iter_{solver.iter}"
+            for name, solver in (("generator", self.generator), ("discriminator", self.discriminator))
+        }
         for path in self.out.glob("*_iter_*"):
             if path.stem not in newest | {f"mean_iter_{self.iteration}"}:
                 path.unlink()
@@ -308,9 +388,13 @@ class Training:
         self.iteration, self.won, self.history = state["iteration"], state["won"], state["history"]
         self.generator.restore(str(self.out / f"generator_iter_{self.iteration}.solverstate"))
         if state["discriminator"]:
-            self.discriminator.restore(str(self.out / f"discriminator_iter_{state['discriminator']}.solverstate"))
+            self.discriminator.restore(
+                str(self.out / f"discriminator_iter_{state['discriminator']}.solverstate")
+            )
         with np.load(self.out / f"mean_iter_{self.iteration}.npz") as stored:
-            self.mean = {name: [stored[f"{name} {k}"] for k in range(len(self.mean[name]))] for name in self.names}
+            self.mean = {
+                name: [stored[f"{name} {k}"] for k in range(len(self.mean[name]))] for name in self.names
+            }
             for group, shared in self.shared_errors.items():
                 for name in vars(shared):
                     setattr(shared, name, stored[f"{name} of {group}"])

@@ -1,8 +1,9 @@
 """The space of codes: activations of a layer, which the learned generator turns into pictures.
 
-A code is h = max(T + z_f F + z_r r, 0), T being a target, F the factors of the cGMM's Gaussian and r what the factors leave, so that
-z ~ N(0, I) for the codes of faces with the same attributes. A descent that moves z moves among the faces that the cGMM expects, and
-its prior is the distance from the cGMM's own Gaussian. Without steps, the picture is the generator's for T.
+A code is h = max(T + z_f F + z_r r, 0), T being a target, F the factors of the cGMM's Gaussian and r what the
+factors leave, so that z ~ N(0, I) for the codes of faces with the same attributes. A descent that moves z
+moves among the faces that the cGMM expects, and its prior is the distance from the cGMM's own Gaussian.
+Without steps, the picture is the generator's for T.
 """
 
 from pathlib import Path
@@ -30,8 +31,14 @@ class Codes:
         Of the cGMM; without them z has no effect.
     """
 
-    def __init__(self, net: caffe.Net, targets: np.ndarray, noise: np.ndarray, factors: np.ndarray | None = None,
-                 rest: np.ndarray | None = None) -> None:  # fmt: skip
+    def __init__(
+        self,
+        net: caffe.Net,
+        targets: np.ndarray,
+        noise: np.ndarray,
+        factors: np.ndarray | None = None,
+        rest: np.ndarray | None = None,
+    ) -> None:
         d = targets[0].size
         self.net, self.targets = net, targets
         self.factors = np.zeros((0, d), np.float32) if factors is None else factors.astype(np.float32)
@@ -40,7 +47,9 @@ class Codes:
 
     def noise(self, deviation: float, rng: np.random.Generator) -> np.ndarray:
         """What is added to where a descent starts: (k + d,)."""
-        return rng.standard_normal(len(self.factors) + len(self.rest)).astype(np.float32) * np.float32(deviation)
+        return rng.standard_normal(len(self.factors) + len(self.rest)).astype(np.float32) * np.float32(
+            deviation
+        )
 
     def constrain(self, z: np.ndarray, sigma: float) -> np.ndarray:
         """Every z is a code."""
@@ -54,7 +63,9 @@ class Codes:
         return self.net.forward()["pictures"].copy()
 
     def pull_back(self, gradient: np.ndarray) -> np.ndarray:
-        """The gradient with respect to z of what has `gradient` (n, 3, crop, crop) with respect to the last canvas: (n, k + d)."""
+        """The gradient with respect to z of what has `gradient` (n, 3, crop, crop) with respect to the last
+        canvas: (n, k + d).
+        """
         self.net.blobs["pictures"].diff[...] = gradient
         self.net.backward()
         code = self.net.blobs["code"]

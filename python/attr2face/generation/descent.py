@@ -1,7 +1,7 @@
 """The descent (paper, section 3.3): from an objective to canvases that are low in it.
 
-One loop serves all presets: the space turns coordinates into canvases, the objective gives their gradient, regularisers are added, the
-optimiser takes a step.
+One loop serves all presets: the space turns coordinates into canvases, the objective gives their gradient,
+regularisers are added, the optimiser takes a step.
 """
 
 from collections.abc import Callable, Sequence
@@ -56,7 +56,9 @@ class Descent:
             return [self.space]
         return [Pixels(self.preprocessing, octave) for octave in self.preset.octaves]
 
-    def run(self, objective: Objective, rng: np.random.Generator, watch: Watch | None = None) -> tuple[np.ndarray, np.ndarray]:
+    def run(
+        self, objective: Objective, rng: np.random.Generator, watch: Watch | None = None
+    ) -> tuple[np.ndarray, np.ndarray]:
         """Canvases (n, 3, crop, crop) of low loss, and the losses (steps, n) on the way.
 
         `watch` is called with the number of every step and its canvases.
@@ -80,23 +82,35 @@ class Descent:
             for k, space in enumerate(spaces):
                 if k:
                     z = space.coordinates(spaces[k - 1].canvas(z))
-                z = self._lbfgs(loss_of, space, z, steps) if preset.optimiser == "lbfgs" else self._steps(loss_of, space, z, steps, rng)
-        return np.clip(spaces[-1].canvas(z), *self.preprocessing.bounds), np.reshape(losses, (-1, objective.n))
+                z = (
+                    self._lbfgs(loss_of, space, z, steps)
+                    if preset.optimiser == "lbfgs"
+                    else self._steps(loss_of, space, z, steps, rng)
+                )
+        return np.clip(spaces[-1].canvas(z), *self.preprocessing.bounds), np.reshape(
+            losses, (-1, objective.n)
+        )
 
     def _centre(self, space: Space) -> np.ndarray | float:
         """Coordinates of the prior."""
         return 0.0 if self.prior is None else space.coordinates(self.prior)
 
-    def _steps(self, loss_of: Callable, space: Space, z: np.ndarray, steps: int, rng: np.random.Generator) -> np.ndarray:
+    def _steps(
+        self, loss_of: Callable, space: Space, z: np.ndarray, steps: int, rng: np.random.Generator
+    ) -> np.ndarray:
         """Steps of a first-order optimiser."""
         preset, centre, weight = self.preset, self._centre(space), self._weight(z)
         kind = {"momentum": Momentum, "adam": Adam}[preset.optimiser]
         sigmas, shrinks = falling(*preset.blur, steps), falling(*preset.shrink, steps)
         stages = [(kind(), rates) for rates in preset.rates(steps)]
-        for step, (optimiser, rate) in enumerate((optimiser, rate) for optimiser, rates in stages for rate in rates):
+        for step, (optimiser, rate) in enumerate(
+            (optimiser, rate) for optimiser, rates in stages for rate in rates
+        ):
             gradient = space.pull_back(loss_of(space.canvas(z), jitter(rng, preset.jitter))[1])
             if preset.normalise:
-                gradient = gradient / np.abs(gradient).mean(axis=tuple(range(1, gradient.ndim)), keepdims=True)
+                gradient = gradient / np.abs(gradient).mean(
+                    axis=tuple(range(1, gradient.ndim)), keepdims=True
+                )
             gradient = weight * gradient + preset.decay * decay(z - centre, preset.power)[1]
             if preset.smoothness:
                 gradient += preset.smoothness * total_variation(z)[1]

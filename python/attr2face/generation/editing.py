@@ -1,4 +1,6 @@
-"""Attributes changed on a photograph: its own code moved along the attributes' directions (Upchurch et al. 2017), the rest kept."""
+"""Attributes changed on a photograph: its own code moved along the attributes' directions (Upchurch et al.
+2017), the rest kept.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -31,7 +33,9 @@ class Edit:
     edited: np.ndarray
 
 
-def edit_photograph(trained: Trained, photo: np.ndarray, changes: Mapping[str, bool], strength: float, seed: int) -> Edit:
+def edit_photograph(
+    trained: Trained, photo: np.ndarray, changes: Mapping[str, bool], strength: float, seed: int
+) -> Edit:
     """Give the face in a photograph some attributes and take others away.
 
     Parameters
@@ -41,7 +45,8 @@ def edit_photograph(trained: Trained, photo: np.ndarray, changes: Mapping[str, b
     changes : mapping
         Attributes by name: True for those to have, False for those to lose.
     strength : float
-        1 moves by as much as regression expects of the difference between what the net reads and what is wanted.
+        1 moves by as much as regression expects of the difference between what the net reads and what is
+        wanted.
     """
     loaded = Loaded(trained)
     database, mixture, preprocessing = loaded.database, loaded.mixture, loaded.database.preprocessing
@@ -52,14 +57,19 @@ def edit_photograph(trained: Trained, photo: np.ndarray, changes: Mapping[str, b
     codes = np.concatenate([phi, np.maximum(phi + away.reshape(mixture.shape), 0)])
     net = loaded.generator(2)
     net.blobs["code"].data[...] = codes
-    net.blobs["noise"].data[...] = np.random.default_rng(seed).standard_normal(net.blobs["noise"].data.shape[1:])
+    net.blobs["noise"].data[...] = np.random.default_rng(seed).standard_normal(
+        net.blobs["noise"].data.shape[1:]
+    )
     inverted, moved = net.forward()["pictures"]
     pictures = np.stack([photograph[0], inverted, moved, photograph[0] + moved - inverted])
     return Edit(*preprocessing.to_images(pictures))
 
 
-def direction(mixture: Mixture, attributes: Attributes, present: np.ndarray, changes: Mapping[str, bool]) -> np.ndarray:
-    """Where activations go if some attributes change and all others stay: (d,), by linear regression of activations on attributes.
+def direction(
+    mixture: Mixture, attributes: Attributes, present: np.ndarray, changes: Mapping[str, bool]
+) -> np.ndarray:
+    """Where activations go if some attributes change and all others stay: (d,), by linear regression of
+    activations on attributes.
 
     Parameters
     ----------

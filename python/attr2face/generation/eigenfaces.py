@@ -1,8 +1,8 @@
 """The space of eigenfaces (Turk and Pentland 1991): principal components of the pictures of training people.
 
-A canvas is x = (z * std) @ basis, and z ~ N(0, I) for an ordinary face. So an inversion that moves z instead of pixels moves along the
-ways in which faces differ, and the more easily the more common they are. Linear regression of z on the attributes gives the start of the
-descent, and the centre of its prior.
+A canvas is x = (z * std) @ basis, and z ~ N(0, I) for an ordinary face. So an inversion that moves z instead
+of pixels moves along the ways in which faces differ, and the more easily the more common they are. Linear
+regression of z on the attributes gives the start of the descent, and the centre of its prior.
 """
 
 from dataclasses import dataclass, fields
@@ -45,7 +45,9 @@ class Eigenfaces:
     mean: np.ndarray | float = 0.0
 
     def of_attributes(self, a: np.ndarray) -> np.ndarray:
-        """The z that linear regression expects of faces with attributes `a` (n, J), a request in each row: (n, k)."""
+        """The z that linear regression expects of faces with attributes `a` (n, J), a request in each row:
+        (n, k).
+        """
         return np.stack([expected(row, self.prevalence, self.covariance, self.cross) for row in a])
 
     def noise(self, deviation: float, rng: np.random.Generator) -> np.ndarray:
@@ -66,7 +68,9 @@ class Eigenfaces:
         return (canvas - self.mean).reshape(len(canvas), -1) @ self.basis.T / self.std
 
     def pull_back(self, gradient: np.ndarray) -> np.ndarray:
-        """The gradient with respect to z of what has `gradient` (n, 3, crop, crop) with respect to the canvas: (n, k)."""
+        """The gradient with respect to z of what has `gradient` (n, 3, crop, crop) with respect to the
+        canvas: (n, k).
+        """
         # The basis first: the other way round, BLAS's threads wait for each other more than they work.
         return (self.basis @ gradient.reshape(len(gradient), -1).astype(np.float32).T).T * self.std
 
@@ -75,15 +79,17 @@ STORED = [f.name for f in fields(Eigenfaces) if f.name != "mean"]
 
 
 def fit_eigenfaces(canvases: np.ndarray, has: np.ndarray, k: int) -> Eigenfaces:
-    """The first `k` components of (n, 3, crop, crop) canvases with attributes `has` (n, J), from the eigenvectors of their n x n Gram
-    matrix.
+    """The first `k` components of (n, 3, crop, crop) canvases with attributes `has` (n, J), from the
+    eigenvectors of their n x n Gram matrix.
 
     There are fewer if the canvases vary in fewer ways, as copies of each other do.
     """
     x = canvases.reshape(len(canvases), -1)
     x = x - x.mean(axis=0)
     n = len(x)
-    variance, vectors = linalg.eigh((x @ x.T).astype(np.float64) / n, subset_by_index=(max(0, n - k), n - 1), driver="evr")
+    variance, vectors = linalg.eigh(
+        (x @ x.T).astype(np.float64) / n, subset_by_index=(max(0, n - k), n - 1), driver="evr"
+    )
     kept = [i for i in np.argsort(-variance) if variance[i] > 1e-6 * variance[-1]]
     variance, vectors = variance[kept], vectors[:, kept]
     basis = vectors.T.astype(np.float32) @ x / np.sqrt(variance * n)[:, None]
@@ -101,7 +107,9 @@ def write_eigenfaces(database: FaceDatabase, settings: EigenfaceBasis, seed: int
     """Compute eigenfaces from random images of training people; write `eigenfaces.h5` into the folder `out`."""
     rows = np.random.default_rng(seed).permutation(database.rows("train"))[: settings.eigenface_images]
     images = np.stack(list(tqdm(database.crops(rows), "eigenfaces", len(rows), unit=" images")))
-    eigenfaces = fit_eigenfaces(database.preprocessing.to_blob(images), database.positive[rows], settings.eigenfaces)
+    eigenfaces = fit_eigenfaces(
+        database.preprocessing.to_blob(images), database.positive[rows], settings.eigenfaces
+    )
     with h5py.File(out / "eigenfaces.h5", "w") as file:
         for name in STORED:
             file[name] = getattr(eigenfaces, name)

@@ -1,4 +1,6 @@
-"""Faces from attributes: for each set of attributes a PNG, its loss curve, and what the net itself reads in the face."""
+"""Faces from attributes: for each set of attributes a PNG, its loss curve, and what the net itself reads in
+the face.
+"""
 
 import functools
 import json
@@ -60,7 +62,8 @@ class Trained:
 
 
 class Loaded:
-    """What faces are made with: each part is read when it is first needed, and kept for the faces that follow.
+    """What faces are made with: each part is read when it is first needed, and kept for the faces that
+    follow.
 
     Parameters
     ----------
@@ -89,16 +92,22 @@ class Loaded:
     def net(self, layer: str, n: int, heads: bool) -> caffe.Net:
         """The net that an objective of n faces runs."""
         return self._kept(
-            ("objective", layer, n, heads), lambda: load(prototxt.generation(self.database.model, layer, n, heads), self.trained.weights)
+            ("objective", layer, n, heads),
+            lambda: load(prototxt.generation(self.database.model, layer, n, heads), self.trained.weights),
         )
 
     def reader(self, n: int) -> caffe.Net:
         """The net that reads attributes in n images."""
-        return self._kept(("reader", n), lambda: load(prototxt.deploy(self.database.model, n), self.trained.weights))
+        return self._kept(
+            ("reader", n), lambda: load(prototxt.deploy(self.database.model, n), self.trained.weights)
+        )
 
     def generator(self, n: int) -> caffe.Net:
         """The learned generator, for n pictures."""
-        return self._kept(("generator", n), lambda: load_generator(self.database.model, self.mixture.layer, n, self.trained.generator))
+        return self._kept(
+            ("generator", n),
+            lambda: load_generator(self.database.model, self.mixture.layer, n, self.trained.generator),
+        )
 
     def _kept(self, name: tuple[object, ...], read: Callable[[], caffe.Net]) -> caffe.Net:
         if name not in self._nets:
@@ -126,23 +135,41 @@ class Batch:
     frames: list[np.ndarray]
 
 
-def write_faces(trained: Trained, sets: Sequence[Sequence[str]], settings: Generation, seed: int, out: Path,
-                machine: Machine) -> None:  # fmt: skip
-    """Write a face for every set of attributes into the folder `out`: 000.png, 000.loss.csv, 000.gif if it is animated, and so on.
+def write_faces(
+    trained: Trained,
+    sets: Sequence[Sequence[str]],
+    settings: Generation,
+    seed: int,
+    out: Path,
+    machine: Machine,
+) -> None:
+    """Write a face for every set of attributes into the folder `out`: 000.png, 000.loss.csv, 000.gif if it is
+    animated, and so on.
 
     A set that is there several times is drawn anew each time.
-    `reading.csv` has the probability of each requested attribute in the face and in the mean face, `sheet.png` all faces. Faces are
-    made in batches of eight; a later call continues with the batches that an interrupted one has not finished.
+    `reading.csv` has the probability of each requested attribute in the face and in the mean face,
+    `sheet.png` all faces. Faces are made in batches of eight; a later call continues with the batches that an
+    interrupted one has not finished.
     """
     firsts = [first for first in range(0, len(sets), BATCH) if not _is_finished(out, first, len(sets))]
     draws = [sets[:i].count(chosen) for i, chosen in enumerate(sets)]
-    tasks = [(trained, sets[first : first + BATCH], settings, seed, draws[first : first + BATCH]) for first in firsts]
+    tasks = [
+        (trained, sets[first : first + BATCH], settings, seed, draws[first : first + BATCH])
+        for first in firsts
+    ]
     names = FaceDatabase.open(trained.database).attributes.names
-    with tqdm(total=len(sets), initial=len(sets) - sum(len(task[1]) for task in tasks), desc="faces", unit=" faces",
-              disable=len(sets) <= BATCH) as bar:  # fmt: skip
+    with tqdm(
+        total=len(sets),
+        initial=len(sets) - sum(len(task[1]) for task in tasks),
+        desc="faces",
+        unit=" faces",
+        disable=len(sets) <= BATCH,
+    ) as bar:
         for first, batch in zip(firsts, map_in_order(machine, make_batch, tasks), strict=True):
             for i in range(len(batch.images)):
-                reading = pd.DataFrame({"probability": batch.probability[i], "in the mean face": batch.probability[-1]}, names)
+                reading = pd.DataFrame(
+                    {"probability": batch.probability[i], "in the mean face": batch.probability[-1]}, names
+                )
                 _write_face(out, first + i, batch, i, reading.loc[[bare(word) for word in sets[first + i]]])
             bar.update(len(batch.images))
             if len(batch.losses):
@@ -164,7 +191,9 @@ def _is_finished(out: Path, first: int, n: int) -> bool:
     return (out / f"{last:03d}.json").exists()
 
 
-def make_batch(trained: Trained, sets: list[list[str]], settings: Generation, seed: int, draws: Sequence[int]) -> Batch:
+def make_batch(
+    trained: Trained, sets: list[list[str]], settings: Generation, seed: int, draws: Sequence[int]
+) -> Batch:
     """Faces for some sets of attributes, side by side, and what is read in them."""
     frames = []
     watch = (lambda done, images: frames.append(images)) if settings.animate else None
@@ -173,12 +202,20 @@ def make_batch(trained: Trained, sets: list[list[str]], settings: Generation, se
     return Batch(images, losses, read_attributes(loaded, images), frames)
 
 
-def generate(loaded: Loaded, sets: Sequence[Sequence[str]], settings: Generation, seed: int, watch: Progress | None = None,
-             draws: Sequence[int] = ()) -> tuple[np.ndarray, np.ndarray]:  # fmt: skip
-    """Faces (n, crop, crop, 3) uint8 for n sets of attributes, in the words of `Attributes.parse`, and the losses (steps, n).
+def generate(
+    loaded: Loaded,
+    sets: Sequence[Sequence[str]],
+    settings: Generation,
+    seed: int,
+    watch: Progress | None = None,
+    draws: Sequence[int] = (),
+) -> tuple[np.ndarray, np.ndarray]:
+    """Faces (n, crop, crop, 3) uint8 for n sets of attributes, in the words of `Attributes.parse`, and the
+    losses (steps, n).
 
-    `watch` is called with the finished share of the descent and the faces at that point, up to 60 times. Another of the `draws` is
-    another face of the same set. A face does not depend on those beside it, but for rounding.
+    `watch` is called with the finished share of the descent and the faces at that point, up to 60 times.
+    Another of the `draws` is another face of the same set. A face does not depend on those beside it, but for
+    rounding.
     """
     database = loaded.database
     requests = np.stack([database.attributes.request(chosen) for chosen in sets])
@@ -191,7 +228,10 @@ def generate(loaded: Loaded, sets: Sequence[Sequence[str]], settings: Generation
         if watch:
             watch(1.0, images)
         return images, np.empty((0, len(sets)))
-    rngs = [np.random.default_rng([seed, draw, *np.flatnonzero(a > 0)]) for a, draw in zip(requests, draws, strict=True)]
+    rngs = [
+        np.random.default_rng([seed, draw, *np.flatnonzero(a > 0)])
+        for a, draw in zip(requests, draws, strict=True)
+    ]
     objective = attribute_objective(loaded, requests, settings, rngs)
     preset = preset_at(settings.preset, objective.layer)
     every = math.ceil(preset.steps / FRAMES)
@@ -200,8 +240,16 @@ def generate(loaded: Loaded, sets: Sequence[Sequence[str]], settings: Generation
         if step % every == 0:
             watch(step / preset.steps, database.preprocessing.to_images(x))
 
-    space = codes_about(loaded, objective.target, rngs) if preset.generator else loaded.eigenfaces if preset.eigenfaces else None
-    descent = Descent(preset, database.preprocessing, space, None if preset.generator else prior, settings.net_weight, draws)
+    space = (
+        codes_about(loaded, objective.target, rngs)
+        if preset.generator
+        else loaded.eigenfaces
+        if preset.eigenfaces
+        else None
+    )
+    descent = Descent(
+        preset, database.preprocessing, space, None if preset.generator else prior, settings.net_weight, draws
+    )
     canvas, losses = descent.run(objective, np.random.default_rng(seed), show if watch else None)
     images = database.preprocessing.to_images(canvas)
     if watch and not preset.steps:
@@ -209,18 +257,29 @@ def generate(loaded: Loaded, sets: Sequence[Sequence[str]], settings: Generation
     return images, losses
 
 
-def attribute_objective(loaded: Loaded, requests: np.ndarray, settings: Generation, rngs: Sequence[np.random.Generator]) -> Objective:
-    """The objective of faces with requested attributes (n, J): distance to a target, scores of classes, or both."""
+def attribute_objective(
+    loaded: Loaded, requests: np.ndarray, settings: Generation, rngs: Sequence[np.random.Generator]
+) -> Objective:
+    """The objective of faces with requested attributes (n, J): distance to a target, scores of classes, or
+    both.
+    """
     inverts = settings.target != "classes"
     score_weight = score_weight_of(settings)
     uses_scores = score_weight > 0 or not inverts
     wanted = loaded.database.attributes.class_weights(requests) if uses_scores else None
     if not inverts:
-        return Objective(loaded.net("", len(requests), heads=True), wanted=wanted, score_weight=score_weight or 1.0)
+        return Objective(
+            loaded.net("", len(requests), heads=True), wanted=wanted, score_weight=score_weight or 1.0
+        )
     mixture, variety = loaded.mixture, variety_of(settings)
-    targets = [target(settings.target, mixture, a, settings.strength, rng, variety) for a, rng in zip(requests, rngs, strict=True)]
+    targets = [
+        target(settings.target, mixture, a, settings.strength, rng, variety)
+        for a, rng in zip(requests, rngs, strict=True)
+    ]
     shaped = np.stack(targets).reshape(len(requests), *mixture.shape).astype(np.float32)
-    return Objective(loaded.net(mixture.layer, len(requests), uses_scores), mixture.layer, shaped, wanted, score_weight)
+    return Objective(
+        loaded.net(mixture.layer, len(requests), uses_scores), mixture.layer, shaped, wanted, score_weight
+    )
 
 
 def codes_about(loaded: Loaded, targets: np.ndarray, rngs: Sequence[np.random.Generator]) -> Codes:
@@ -231,7 +290,9 @@ def codes_about(loaded: Loaded, targets: np.ndarray, rngs: Sequence[np.random.Ge
 
 
 def read_attributes(loaded: Loaded, images: np.ndarray) -> np.ndarray:
-    """The net's own reading of images (n, crop, crop, 3) uint8, and of the mean image in the last row: (n + 1, J) probabilities."""
+    """The net's own reading of images (n, crop, crop, 3) uint8, and of the mean image in the last row: (n +
+    1, J) probabilities.
+    """
     net = loaded.reader(len(images) + 1)
     net.blobs["data"].data[:-1] = loaded.database.preprocessing.to_blob(images)
     net.blobs["data"].data[-1] = loaded.database.preprocessing.mean_canvas
@@ -246,6 +307,8 @@ def _write_face(out: Path, number: int, batch: Batch, i: int, reading: pd.DataFr
     losses = pd.DataFrame({"step": range(len(batch.losses)), "loss": batch.losses[:, i]})
     losses.to_csv(path.with_suffix(".loss.csv"), index=False)
     if batch.frames:
-        write_animation([frame[i] for frame in batch.frames] + [batch.images[i]] * 10, path.with_suffix(".gif"))
+        write_animation(
+            [frame[i] for frame in batch.frames] + [batch.images[i]] * 10, path.with_suffix(".gif")
+        )
     rows = reading.round(3).rename_axis("attribute").reset_index().assign(face=number)
     write_json(path.with_suffix(".json"), rows.to_dict("records"))

@@ -23,16 +23,24 @@ PHOTOGRAPHS = 6
 MOST = 64  # pictures whose activations are inverted side by side
 
 
-def invert_photographs(trained: Trained, photo: np.ndarray | None, layers: Sequence[str], presets: Sequence[str], seed: int,
-                       out: Path) -> None:  # fmt: skip
-    """Invert the activations of a photograph, or of pictures of six test people, at each of some layers by each of some presets.
+def invert_photographs(
+    trained: Trained,
+    photo: np.ndarray | None,
+    layers: Sequence[str],
+    presets: Sequence[str],
+    seed: int,
+    out: Path,
+) -> None:
+    """Invert the activations of a photograph, or of pictures of six test people, at each of some layers by
+    each of some presets.
 
-    The photograph (side, side, 3) uint8 is as large as the database's pictures. Presets of the learned generator are left out at other
-    layers than its own.
+    The photograph (side, side, 3) uint8 is as large as the database's pictures. Presets of the learned
+    generator are left out at other layers than its own.
 
-    Writes into the folder `out`: `table.csv` (a row per layer and preset; `ssim` (Wang et al. 2004), `psnr` in dB and `feature distance`
-    |phi(x) - T|^2 / |T|^2 of the inversions to the photographs, means), `sheet.png` (a row per photograph, by the first descent, and by the
-    generator) and `presets.png` (a row per descent, of the first photograph).
+    Writes into the folder `out`: `table.csv` (a row per layer and preset; `ssim` (Wang et al. 2004), `psnr`
+    in dB and `feature distance` |phi(x) - T|^2 / |T|^2 of the inversions to the photographs, means),
+    `sheet.png` (a row per photograph, by the first descent, and by the generator) and `presets.png` (a row
+    per descent, of the first photograph).
     """
     database = FaceDatabase.open(trained.database)
     photographs = first_crops(database) if photo is None else photo[None]
@@ -49,7 +57,11 @@ def invert_photographs(trained: Trained, photo: np.ndarray | None, layers: Seque
             rows.append({"layer": layer, "preset": preset} | measured)
     descents = [preset for preset in presets if not PRESETS[preset].generator]
     by_layer = {layer: found[descents[0], layer] for layer in layers}
-    by_generator = {f"{layer}, {preset}": pictures for (preset, layer), pictures in found.items() if PRESETS[preset].generator}
+    by_generator = {
+        f"{layer}, {preset}": pictures
+        for (preset, layer), pictures in found.items()
+        if PRESETS[preset].generator
+    }
     _write_sheet(out / "sheet.png", {"photograph": photographs} | by_layer | by_generator)
     by_preset = [photographs[[0] * len(descents)]]
     by_preset += [np.stack([found[preset, layer][0] for preset in descents]) for layer in layers]
@@ -57,11 +69,14 @@ def invert_photographs(trained: Trained, photo: np.ndarray | None, layers: Seque
     pd.DataFrame(rows).to_csv(out / "table.csv", index=False)
 
 
-def invert_activations(trained: Trained, path: Path, layer: str, presets: Sequence[str], seed: int, out: Path) -> None:
+def invert_activations(
+    trained: Trained, path: Path, layer: str, presets: Sequence[str], seed: int, out: Path
+) -> None:
     """Invert the activations of `layer` in a .npy by each of some presets.
 
-    Writes into the folder `out`: `000.png` and so on by the first preset, `sheet.png` (a column for each preset) and `table.csv` (a row for
-    each picture and preset, with its `feature distance` |phi(x) - T|^2 / |T|^2).
+    Writes into the folder `out`: `000.png` and so on by the first preset, `sheet.png` (a column for each
+    preset) and `table.csv` (a row for each picture and preset, with its `feature distance` |phi(x) - T|^2 /
+    |T|^2).
     """
     database = FaceDatabase.open(trained.database)
     phi = read_activations(path, layer, prototxt.feature_shape(database.model, layer))
@@ -70,7 +85,10 @@ def invert_activations(trained: Trained, path: Path, layer: str, presets: Sequen
     rows = []
     for preset, pictures in found.items():
         distances, _ = Objective(net, layer, phi)(database.preprocessing.to_blob(pictures))
-        rows += [{"picture": i, "preset": preset, "feature distance": distance} for i, distance in enumerate(distances)]
+        rows += [
+            {"picture": i, "preset": preset, "feature distance": distance}
+            for i, distance in enumerate(distances)
+        ]
     for i, picture in enumerate(found[presets[0]]):
         write_picture(np.asarray(enlarged(picture)), out / f"{i:03d}.png")
     _write_sheet(out / "sheet.png", found)
@@ -78,12 +96,14 @@ def invert_activations(trained: Trained, path: Path, layer: str, presets: Sequen
 
 
 def read_activations(path: Path, layer: str, shape: tuple[int, ...]) -> np.ndarray:
-    """Activations of one picture, in the `shape` of a layer, or of several, from a .npy: (n, ...) float32. Nothing is unpickled.
+    """Activations of one picture, in the `shape` of a layer, or of several, from a .npy: (n, ...) float32.
+    Nothing is unpickled.
 
     Raises
     ------
     UserError
-        If the file cannot be read, has another shape, more than `MOST` pictures, or a number that is not finite.
+        If the file cannot be read, has another shape, more than `MOST` pictures, or a number that is not
+        finite.
     """
     try:
         with require(path, "set ACTIVATIONS to a .npy").open("rb") as file:
@@ -92,17 +112,26 @@ def read_activations(path: Path, layer: str, shape: tuple[int, ...]) -> np.ndarr
         raise UserError(f"{path} is not a .npy of numbers; write it with numpy.save") from None
     phi = phi[None] if phi.shape == shape else phi
     if phi.shape[1:] != shape or not 1 <= len(phi) <= MOST:
-        raise UserError(f"{path} has shape {phi.shape}, but LAYER={layer} has {shape}; give that, or (n, ...) of up to {MOST} pictures")
+        raise UserError(
+            f"{path} has shape {phi.shape}, but LAYER={layer} has {shape}; give that, or (n, ...) of up to {MOST} pictures"
+        )
     if not np.isfinite(phi).all():
         raise UserError(f"{path} has numbers that are not finite; replace them")
     return phi
 
 
 def _write_sheet(out: Path, columns: dict[str, np.ndarray], names: Sequence[str] = ()) -> None:
-    """A sheet with a column of pictures (n, crop, crop, 3) for each caption; `names` of the rows stand below their first pictures."""
+    """A sheet with a column of pictures (n, crop, crop, 3) for each caption; `names` of the rows stand below
+    their first pictures.
+    """
     n = len(next(iter(columns.values())))
     captions = [name if k or not names else names[i] for i in range(n) for k, name in enumerate(columns)]
-    write_sheet(out, [np.asarray(enlarged(column[i])) for i in range(n) for column in columns.values()], captions, len(columns))
+    write_sheet(
+        out,
+        [np.asarray(enlarged(column[i])) for i in range(n) for column in columns.values()],
+        captions,
+        len(columns),
+    )
 
 
 def first_crops(database: FaceDatabase, n: int = PHOTOGRAPHS) -> np.ndarray:
@@ -112,7 +141,9 @@ def first_crops(database: FaceDatabase, n: int = PHOTOGRAPHS) -> np.ndarray:
     return np.stack(list(database.crops(rows[np.sort(first)][:n])))
 
 
-def invert_images(trained: Trained, layer: str, images: np.ndarray, seed: int) -> tuple[np.ndarray, np.ndarray]:
+def invert_images(
+    trained: Trained, layer: str, images: np.ndarray, seed: int
+) -> tuple[np.ndarray, np.ndarray]:
     """`invert`, from the activations of images (n, crop, crop, 3) uint8."""
     database = FaceDatabase.open(trained.database)
     net = load(prototxt.generation(database.model, layer, len(images)), trained.weights)
@@ -120,8 +151,12 @@ def invert_images(trained: Trained, layer: str, images: np.ndarray, seed: int) -
     return invert(trained, layer, phi, "generator" if trained.generator else "photograph", seed)
 
 
-def invert(trained: Trained, layer: str, phi: np.ndarray, preset: str, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Pictures (n, crop, crop, 3) uint8 whose activations at `layer` are near to `phi` (n, ...), and the losses (steps, n)."""
+def invert(
+    trained: Trained, layer: str, phi: np.ndarray, preset: str, seed: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Pictures (n, crop, crop, 3) uint8 whose activations at `layer` are near to `phi` (n, ...), and the
+    losses (steps, n).
+    """
     loaded, how = Loaded(trained), preset_at(preset, layer)
     preprocessing = loaded.database.preprocessing
     net = loaded.net(layer, len(phi), heads=False)

@@ -1,6 +1,7 @@
 """The generator's linear part: what ridge regression says of pictures at half the side, given codes.
 
-It is fitted in closed form before the training, which then learns what is missing: edges, textures, eyes and mouths.
+It is fitted in closed form before the training, which then learns what is missing: edges, textures, eyes and
+mouths.
 """
 
 import numpy as np
@@ -16,7 +17,9 @@ def halved(pictures: np.ndarray) -> np.ndarray:
     return pictures.reshape(n, channels, side // 2, 2, side // 2, 2).mean(axis=(3, 5))
 
 
-def fit_linear(codes: np.ndarray, pictures: np.ndarray, k: int, rng: np.random.Generator) -> list[tuple[np.ndarray, np.ndarray]]:
+def fit_linear(
+    codes: np.ndarray, pictures: np.ndarray, k: int, rng: np.random.Generator
+) -> list[tuple[np.ndarray, np.ndarray]]:
     """Weights and biases of two linear layers, from codes to coordinates and from these to pictures.
 
     Parameters
@@ -24,7 +27,8 @@ def fit_linear(codes: np.ndarray, pictures: np.ndarray, k: int, rng: np.random.G
     codes : (n, d) float32
     pictures : (n, p) float32
     k : int
-        Coordinates along the pictures' principal components. Weights are zero where there are fewer components.
+        Coordinates along the pictures' principal components. Weights are zero where there are fewer
+        components.
 
     Returns
     -------

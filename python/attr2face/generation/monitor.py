@@ -1,4 +1,6 @@
-"""What is watched while the learned generator is trained: losses, and faces of validation people's attributes."""
+"""What is watched while the learned generator is trained: losses, and faces of validation people's
+attributes.
+"""
 
 import csv
 from collections.abc import Mapping, Sequence
@@ -14,12 +16,14 @@ from attr2face.generation.batches import Material
 
 SHOWN = 6  # people
 STRENGTH = 1.5
-# A discriminator whose loss stays so low for so many iterations has won, and faces that vary so much less than photographs have collapsed.
+# A discriminator whose loss stays so low for so many iterations has won, and faces that vary so much less
+# than photographs have collapsed.
 LOWEST_LOSS, PATIENCE, LEAST_VARIETY = 0.1, 400, 0.1
 
 
 class Monitor:
-    """A few validation people, or training people where there are none: their pictures, and codes for their attributes.
+    """A few validation people, or training people where there are none: their pictures, and codes for their
+    attributes.
 
     Parameters
     ----------
@@ -39,15 +43,23 @@ class Monitor:
         attributes = database.attributes
         requests = [attributes.request(attributes.of_labels(database.labels[row])) for row in rows]
         rng = np.random.default_rng(seed)
-        targets = [target("conditional", mixture, a, STRENGTH, rng, variety) for variety in (0.0, 1.0) for a in requests]
+        targets = [
+            target("conditional", mixture, a, STRENGTH, rng, variety)
+            for variety in (0.0, 1.0)
+            for a in requests
+        ]
         self.codes = np.stack(targets).reshape(-1, *mixture.shape).astype(np.float32)
 
     def write_sheet(self, faces: np.ndarray) -> None:
-        """Write `sheet.png`: the people's pictures, and faces from their activations, for their attributes, and drawn for these."""
+        """Write `sheet.png`: the people's pictures, and faces from their activations, for their attributes,
+        and drawn for these.
+        """
         images = self.preprocessing.to_images(np.concatenate([self.pictures, faces]))
         captions = ("photograph", "from its activations", "from its attributes", "drawn for its attributes")
         shown = [np.asarray(enlarged(image)) for image in images]
-        write_sheet(self.out / "sheet.png", shown, [caption for caption in captions for _ in range(self.n)], self.n)
+        write_sheet(
+            self.out / "sheet.png", shown, [caption for caption in captions for _ in range(self.n)], self.n
+        )
 
     def check_variety(self, faces: np.ndarray, iteration: int) -> None:
         """Raise a UserError if the drawn faces, which come last, hardly differ beside the people's pictures."""
@@ -68,10 +80,14 @@ def check_losses(losses: Mapping[str, float], iteration: int, won: int) -> bool:
     """
     bad = next((name for name, value in losses.items() if not np.isfinite(value)), None)
     if bad:
-        raise UserError(f"the generator's loss of {bad} is {losses[bad]} at iteration {iteration}; try another REPEAT")
+        raise UserError(
+            f"the generator's loss of {bad} is {losses[bad]} at iteration {iteration}; try another REPEAT"
+        )
     wins = losses.get("discriminator", np.inf) < LOWEST_LOSS
     if wins and won >= PATIENCE:
-        raise UserError(f"the discriminator tells all pictures apart at iteration {iteration}; try another REPEAT")
+        raise UserError(
+            f"the discriminator tells all pictures apart at iteration {iteration}; try another REPEAT"
+        )
     return wins
 
 

@@ -1,7 +1,8 @@
 """The space of pixels: coordinates z are pixel values, at the net's resolution or a coarser one.
 
-A space turns coordinates, which generation optimises, into canvases, which the net reads. It has `noise(deviation, rng)`, `canvas(z)`,
-`coordinates(canvas)`, `pull_back(gradient)` and `constrain(z, sigma)`, which keeps z among images. `eigenfaces` has the other space.
+A space turns coordinates, which generation optimises, into canvases, which the net reads. It has
+`noise(deviation, rng)`, `canvas(z)`, `coordinates(canvas)`, `pull_back(gradient)` and `constrain(z, sigma)`,
+which keeps z among images. `eigenfaces` has the other space.
 """
 
 import numpy as np
@@ -11,7 +12,8 @@ from attr2face.generation.regularisers import blur
 
 
 class Pixels:
-    """Deviations from the mean training image in pixel values, z (n, 3, side, side), at the net's resolution or a coarser one (an octave).
+    """Deviations from the mean training image in pixel values, z (n, 3, side, side), at the net's resolution
+    or a coarser one (an octave).
 
     A coarse z is made larger by linear interpolation, x = R z R^T, so that its gradient is R^T g R.
     """
@@ -22,7 +24,9 @@ class Pixels:
         self.r = _interpolation(side, preprocessing.crop)
         self.shrink = np.linalg.pinv(self.r)
         self.mean = preprocessing.mean_canvas
-        self.low, self.high = (self.shrink @ (bound - self.mean) @ self.shrink.T / self.scale for bound in preprocessing.bounds)
+        self.low, self.high = (
+            self.shrink @ (bound - self.mean) @ self.shrink.T / self.scale for bound in preprocessing.bounds
+        )
 
     def noise(self, deviation: float, rng: np.random.Generator) -> np.ndarray:
         """What is added to where a descent starts: (3, side, side)."""

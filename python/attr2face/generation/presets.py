@@ -1,10 +1,11 @@
 """Presets of the descent: `pixels` is the paper's inversion; `eigenfaces` and `people` move along eigenfaces.
 
-`eigenfaces` shows what faces of a request have in common. `people` shows one of them, another one for each seed: what attributes do not
-explain is drawn, and a weaker prior lets it be seen. `photograph` has a still weaker one, for activations of an image. `generator` takes
-the learned generator's picture of the target, and `codes` continues from there, along its codes. `octaves` and `lbfgs` are other ways on
-pixels. `icnn` and `mahendran` are others' published settings, to compare with: icnn's gradient descent (Shen et al. 2019), and Mahendran
-and Vedaldi (2015).
+`eigenfaces` shows what faces of a request have in common. `people` shows one of them, another one for each
+seed: what attributes do not explain is drawn, and a weaker prior lets it be seen. `photograph` has a still
+weaker one, for activations of an image. `generator` takes the learned generator's picture of the target, and
+`codes` continues from there, along its codes. `octaves` and `lbfgs` are other ways on pixels. `icnn` and
+`mahendran` are others' published settings, to compare with: icnn's gradient descent (Shen et al. 2019), and
+Mahendran and Vedaldi (2015).
 """
 
 from dataclasses import asdict, dataclass, fields, replace
@@ -31,10 +32,11 @@ class Preset:
     jitter : int
         Largest shift in pixels.
     normalise : bool
-        Whether gradients are divided by their mean absolute value, so that a step does not depend on the layer.
+        Whether gradients are divided by their mean absolute value, so that a step does not depend on the
+        layer.
     decay : float
-        Weight of |z - z_a|^2 / 2, z_a being where the descent starts (Simonyan et al. 2014, with z_a the mean image); along
-        eigenfaces, the negative log of a Gaussian prior.
+        Weight of |z - z_a|^2 / 2, z_a being where the descent starts (Simonyan et al. 2014, with z_a the mean
+        image); along eigenfaces, the negative log of a Gaussian prior.
     smoothness : float
         Weight of the total variation.
     blur : (float, float)
@@ -42,15 +44,18 @@ class Preset:
     blur_every : int
         Steps from blur to blur; 0 for none.
     octaves : tuple of float
-        Resolutions, coarse to fine, as shares of the net's (Mordvintsev et al. 2015); each gets its share of the steps.
+        Resolutions, coarse to fine, as shares of the net's (Mordvintsev et al. 2015); each gets its share of
+        the steps.
     eigenfaces : bool
         Whether to move along eigenfaces instead of pixels.
     start : float
-        Where the descent starts and what it decays to, along the regression of pixels on attributes: 0 is the mean image.
+        Where the descent starts and what it decays to, along the regression of pixels on attributes: 0 is the
+        mean image.
     stages : tuple of (int, float)
         Steps and rate of stages with a fresh optimiser each, in place of `rate`.
     spread : float
-        If above 0, the objective counts by the squared norm of a picture with this standard deviation (Mahendran and Vedaldi's sigma).
+        If above 0, the objective counts by the squared norm of a picture with this standard deviation
+        (Mahendran and Vedaldi's sigma).
     power : int
         Exponent of the decay, |z - z_a|^power / power.
     shrink : (float, float)
@@ -101,20 +106,72 @@ class Preset:
 
 
 PRESETS = {
-    "eigenfaces": Preset("adam", 100, rate=(0.1, 0.01), noise=0.3, jitter=2, decay=3e-3, eigenfaces=True, start=1.0),
-    "people": Preset("adam", 100, rate=(0.1, 0.01), noise=0.3, jitter=2, decay=1e-3, eigenfaces=True, start=1.0, variety=1.0),
-    "photograph": Preset("adam", 100, rate=(0.1, 0.01), noise=0.3, jitter=2, decay=3e-4, eigenfaces=True, start=1.0),
+    "eigenfaces": Preset(
+        "adam", 100, rate=(0.1, 0.01), noise=0.3, jitter=2, decay=3e-3, eigenfaces=True, start=1.0
+    ),
+    "people": Preset(
+        "adam",
+        100,
+        rate=(0.1, 0.01),
+        noise=0.3,
+        jitter=2,
+        decay=1e-3,
+        eigenfaces=True,
+        start=1.0,
+        variety=1.0,
+    ),
+    "photograph": Preset(
+        "adam", 100, rate=(0.1, 0.01), noise=0.3, jitter=2, decay=3e-4, eigenfaces=True, start=1.0
+    ),
     "generator": Preset("adam", 0, generator=True, variety=1.0),
-    "codes": Preset("adam", 40, rate=(0.1, 0.02), jitter=2, decay=2e-3, generator=True, variety=0.5, score_weight=0.03),
-    "pixels": Preset("momentum", 200, rate=(2.0, 0.1), noise=8.0, jitter=2, normalise=True, decay=1e-3, smoothness=0.01, blur=(1.2, 0.35),
-                    blur_every=4),
-    "octaves": Preset("adam", 300, rate=(4.0, 0.5), noise=4.0, jitter=2, normalise=True, decay=1e-3, smoothness=0.01,
-                      octaves=(0.25, 0.5, 1.0)),
+    "codes": Preset(
+        "adam", 40, rate=(0.1, 0.02), jitter=2, decay=2e-3, generator=True, variety=0.5, score_weight=0.03
+    ),
+    "pixels": Preset(
+        "momentum",
+        200,
+        rate=(2.0, 0.1),
+        noise=8.0,
+        jitter=2,
+        normalise=True,
+        decay=1e-3,
+        smoothness=0.01,
+        blur=(1.2, 0.35),
+        blur_every=4,
+    ),
+    "octaves": Preset(
+        "adam",
+        300,
+        rate=(4.0, 0.5),
+        noise=4.0,
+        jitter=2,
+        normalise=True,
+        decay=1e-3,
+        smoothness=0.01,
+        octaves=(0.25, 0.5, 1.0),
+    ),
     "lbfgs": Preset("lbfgs", 200, smoothness=2e-8, decay=2e-9),
-    "icnn": Preset("momentum", 200, rate=(2.0, 0.0), noise=74.0, normalise=True, shrink=(0.2, 0.0), blur=(2.0, 0.5), blur_every=1),
-    "mahendran": Preset("momentum", 400, stages=((100, 4e-3), (200, 4e-4), (100, 4e-5)), noise=55.0, spread=55.0, decay=2.4e-9, power=6,
-                        smoothness=5.0),
-}  # fmt: skip
+    "icnn": Preset(
+        "momentum",
+        200,
+        rate=(2.0, 0.0),
+        noise=74.0,
+        normalise=True,
+        shrink=(0.2, 0.0),
+        blur=(2.0, 0.5),
+        blur_every=1,
+    ),
+    "mahendran": Preset(
+        "momentum",
+        400,
+        stages=((100, 4e-3), (200, 4e-4), (100, 4e-5)),
+        noise=55.0,
+        spread=55.0,
+        decay=2.4e-9,
+        power=6,
+        smoothness=5.0,
+    ),
+}
 
 
 def preset_at(name: str, layer: str) -> Preset:
@@ -128,7 +185,9 @@ def preset_at(name: str, layer: str) -> Preset:
 
 
 def start_of(settings: Generation) -> float:
-    """Where the descent starts along the regression of pixels on attributes: the user's choice, or the preset's."""
+    """Where the descent starts along the regression of pixels on attributes: the user's choice, or the
+    preset's.
+    """
     return _chosen(settings, "start")
 
 
@@ -157,13 +216,25 @@ def needed(settings: Generation) -> set[str]:
     """
     preset = PRESETS[settings.preset]
     if settings.variety and settings.target in ("classes", "paper", "sampled", "drawn"):
-        raise UserError(f"VARIETY={settings.variety:g} has no effect with TARGET={settings.target}; leave one of the two out")
-    if not preset.steps and (settings.net_weight, score_weight_of(settings), settings.animate) != (1.0, 0.0, False):
-        raise UserError(f"PRESET={settings.preset} has no descent; leave NET_WEIGHT, SCORE_WEIGHT and ANIMATE out, or choose codes")
+        raise UserError(
+            f"VARIETY={settings.variety:g} has no effect with TARGET={settings.target}; leave one of the two out"
+        )
+    if not preset.steps and (settings.net_weight, score_weight_of(settings), settings.animate) != (
+        1.0,
+        0.0,
+        False,
+    ):
+        raise UserError(
+            f"PRESET={settings.preset} has no descent; leave NET_WEIGHT, SCORE_WEIGHT and ANIMATE out, or choose codes"
+        )
     if preset.generator and settings.target == "classes":
-        raise UserError(f"TARGET=classes has no activations that PRESET={settings.preset} could start from; choose another of the two")
+        raise UserError(
+            f"TARGET=classes has no activations that PRESET={settings.preset} could start from; choose another of the two"
+        )
     if preset.generator and start_of(settings) > 0:
-        raise UserError(f"START={settings.start:g} has no effect with PRESET={settings.preset}, which has no prior in pixels; leave it out")
+        raise UserError(
+            f"START={settings.start:g} has no effect with PRESET={settings.preset}, which has no prior in pixels; leave it out"
+        )
     names = preset.needs
     if settings.target != "classes":
         names.add("mixture")

@@ -1,7 +1,8 @@
 """What pictures of a training have wrong in common, remembered over some iterations.
 
-An error that all pictures share, and errors that grow with a coordinate of the code (faces near the mean share a brow, say), are found by
-linear regression of the errors on the first coordinates of the linear part. Its moments are running means.
+An error that all pictures share, and errors that grow with a coordinate of the code (faces near the mean
+share a brow, say), are found by linear regression of the errors on the first coordinates of the linear part.
+Its moments are running means.
 """
 
 import numpy as np
@@ -22,7 +23,8 @@ class SharedErrors:
     Attributes
     ----------
     squares : (1 + m, 1 + m) float32
-        Second moments of one and the coordinates over their deviations. They start as those of an ordinary batch.
+        Second moments of one and the coordinates over their deviations. They start as those of an ordinary
+        batch.
     products : (1 + m, *shape) float32
         Mean products of these with the errors.
     """

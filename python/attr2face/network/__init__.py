@@ -1,1 +1,3 @@
-"""The network: prototxt files, weights, training, extraction. The only place, with `generation.objective`, where Caffe runs."""
+"""The network: prototxt files, weights, training, extraction. The only place, with `generation.objective`,
+where Caffe runs.
+"""

@@ -16,7 +16,8 @@ def parse_cards(text: str) -> tuple[int, ...]:
     Raises
     ------
     UserError
-        If a card does not exist, Caffe was built for the CPU only, or several are named and it was built without NCCL.
+        If a card does not exist, Caffe was built for the CPU only, or several are named and it was built
+        without NCCL.
     """
     if not text:
         return ()
@@ -30,7 +31,11 @@ def parse_cards(text: str) -> tuple[int, ...]:
         )
     if trial.returncode:
         reason = re.search(r"vs\. 0\)\s+(.+)", trial.stderr)
-        raise UserError(f"GPU={text} cannot be used ({reason[1] if reason else 'Caffe ended'}); see nvidia-smi, or leave GPU empty")
+        raise UserError(
+            f"GPU={text} cannot be used ({reason[1] if reason else 'Caffe ended'}); see nvidia-smi, or leave GPU empty"
+        )
     if len(cards) > 1 and "True" not in trial.stdout:
-        raise UserError(f"GPU={text}: this Caffe was built without NCCL, which several cards need; name one card")
+        raise UserError(
+            f"GPU={text}: this Caffe was built without NCCL, which several cards need; name one card"
+        )
     return cards

@@ -22,12 +22,17 @@ BATCH = 32
 SHARD = 8 * BATCH
 
 
-def forward_batches(net: caffe.Net, inputs: Iterable[np.ndarray], until: str = "", linear: bool = False) -> Iterator[slice]:
-    """Run the net on inputs (3, crop, crop), batch by batch; yield the slice of the inputs that its blobs now hold.
+def forward_batches(
+    net: caffe.Net, inputs: Iterable[np.ndarray], until: str = "", linear: bool = False
+) -> Iterator[slice]:
+    """Run the net on inputs (3, crop, crop), batch by batch; yield the slice of the inputs that its blobs now
+    hold.
 
-    Only the layers up to the last that writes blob `until` are run, if one is named; without that one, if `linear` and it is a ReLU.
+    Only the layers up to the last that writes blob `until` are run, if one is named; without that one, if
+    `linear` and it is a ReLU.
 
-    The slice is never longer than the net's batch; rows of a blob beyond its length are left over from before.
+    The slice is never longer than the net's batch; rows of a blob beyond its length are left over from
+    before.
     """
     batch, end = net.blobs["data"].shape[0], _last_writer(net, until) if until else len(net._layer_names) - 1
     if linear and net.layers[end].type == "ReLU":
@@ -78,13 +83,17 @@ def activations(what: Extraction, rows: np.ndarray, machine: Machine) -> Iterato
 def _shard(what: Extraction, rows: np.ndarray) -> np.ndarray:
     database = FaceDatabase.open(what.database)
     net = load(prototxt.deploy(database.model, BATCH), what.weights)
-    inputs = (database.preprocessing.to_blob(image)[..., :: -1 if what.mirror else 1] for image in database.images(rows))
+    inputs = (
+        database.preprocessing.to_blob(image)[..., :: -1 if what.mirror else 1]
+        for image in database.images(rows)
+    )
     batches = forward_batches(net, inputs, what.blob, what.linear)
     return np.concatenate([net.blobs[what.blob].data[: batch.stop - batch.start].copy() for batch in batches])
 
 
 def read_activations(net: caffe.Net, layer: str, phi: np.ndarray) -> np.ndarray:
-    """What the heads see in activations (n, ...) of `layer`, which the rest of the net is run on: the softmaxes, (n, C).
+    """What the heads see in activations (n, ...) of `layer`, which the rest of the net is run on: the
+    softmaxes, (n, C).
 
     Raises
     ------
@@ -118,8 +127,13 @@ def extract(database: FaceDatabase, weights: Path, layer: str, out: Path, machin
         _lay_out(path, database, prototxt.feature_shape(database.model, layer), layer)
         write_json(progress, 0)
     done = json.loads(progress.read_text())
-    with tqdm(total=len(database.split), initial=done, desc=layer, unit=" images") as bar, h5py.File(path, "r+") as file:
-        for phi in activations(Extraction(database.folder, weights, layer), np.arange(done, len(database.split)), machine):
+    with (
+        tqdm(total=len(database.split), initial=done, desc=layer, unit=" images") as bar,
+        h5py.File(path, "r+") as file,
+    ):
+        for phi in activations(
+            Extraction(database.folder, weights, layer), np.arange(done, len(database.split)), machine
+        ):
             file["activations"][done : done + len(phi)] = phi
             file.flush()
             done += len(phi)
@@ -129,7 +143,9 @@ def extract(database: FaceDatabase, weights: Path, layer: str, out: Path, machin
 
 
 def _lay_out(path: Path, database: FaceDatabase, shape: tuple[int, ...], layer: str) -> None:
-    """A file of its final size: what is written later changes numbers only, so that a kill cannot leave it unreadable."""
+    """A file of its final size: what is written later changes numbers only, so that a kill cannot leave it
+    unreadable.
+    """
     with h5py.File(path, "w") as file:
         file["positive"] = database.positive
         file.create_dataset("split", data=database.split.astype(object), dtype=h5py.string_dtype())

@@ -1,7 +1,7 @@
 """Pretraining on identities and finetuning of the heads (paper, section 3.1), by Caffe's own solver.
 
-An output folder holds `weights.caffemodel`, `loss.csv`, and `train_val.prototxt` and `solver.prototxt` as they were used, with paths
-relative to a folder that has the LMDBs beside them.
+An output folder holds `weights.caffemodel`, `loss.csv`, and `train_val.prototxt` and `solver.prototxt` as
+they were used, with paths relative to a folder that has the LMDBs beside them.
 """
 
 from dataclasses import dataclass, replace
@@ -22,7 +22,9 @@ JUDGE_DROPOUT = 0.3
 
 @dataclass(frozen=True)
 class Start:
-    """What finetuning starts from: weights, and the cache of the frozen layers' output if there is one (`frozen.build_cache`)."""
+    """What finetuning starts from: weights, and the cache of the frozen layers' output if there is one
+    (`frozen.build_cache`).
+    """
 
     weights: Path
     cache: Path | None = None
@@ -49,14 +51,23 @@ def pretrain(database: FaceDatabase, settings: Pretraining, seed: int, out: Path
     _finish(out, out / "trained.caffemodel")
 
 
-def finetune(database: FaceDatabase, start: Start, settings: Finetuning, seed: int, out: Path, machine: Machine) -> None:
+def finetune(
+    database: FaceDatabase, start: Start, settings: Finetuning, seed: int, out: Path, machine: Machine
+) -> None:
     """Train the heads and the layers from `settings.freeze` upwards."""
     model, training = database.model, database.rows("train")
     class_weights = out / "class_weights" if settings.class_weights else None
     if class_weights:
         prototxt.write_class_weights(database.labels[training], database.attributes, class_weights)
-    data = TrainingData(start.cache or database.folder, model.batch, cached=start.cache is not None, class_weights=class_weights)
-    learning = Learning(settings.freeze, settings.rate_decay, settings.dropout, settings.dropout_after == "all")
+    data = TrainingData(
+        start.cache or database.folder,
+        model.batch,
+        cached=start.cache is not None,
+        class_weights=class_weights,
+    )
+    learning = Learning(
+        settings.freeze, settings.rate_decay, settings.dropout, settings.dropout_after == "all"
+    )
     plan = Plan(settings.epochs, settings.rate, seed, len(training))
     _Trainer(model, data, learning, out).run(plan, start.weights, machine)
     trained = out / "trained.caffemodel"
@@ -67,9 +78,18 @@ def finetune(database: FaceDatabase, start: Start, settings: Finetuning, seed: i
     _finish(out, trained)
 
 
-def train_net_judge(database: FaceDatabase, model: Model, start: Path | None, epochs: float, seed: int, out: Path,
-                machine: Machine) -> None:  # fmt: skip
-    """Train the net among the judges, of which `model` tells the layers, on the heads, from weights if they are given."""
+def train_net_judge(
+    database: FaceDatabase,
+    model: Model,
+    start: Path | None,
+    epochs: float,
+    seed: int,
+    out: Path,
+    machine: Machine,
+) -> None:
+    """Train the net among the judges, of which `model` tells the layers, on the heads, from weights if they
+    are given.
+    """
     data = TrainingData(database.folder, model.batch)
     plan = Plan(epochs, JUDGE_RATE, seed, len(database.rows("train")))
     _Trainer(model, data, Learning(dropout=JUDGE_DROPOUT), out).run(plan, start, machine)
@@ -77,7 +97,9 @@ def train_net_judge(database: FaceDatabase, model: Model, start: Path | None, ep
 
 
 def _finish(out: Path, trained: Path) -> None:
-    """Write the weights without the training net's paths, so that they do not depend on where they were trained."""
+    """Write the weights without the training net's paths, so that they do not depend on where they were
+    trained.
+    """
     write_weights(trained, out / "weights.caffemodel")
     for path in (trained, out / "run.train_val.prototxt", out / "run.solver.prototxt"):
         path.unlink()
@@ -102,13 +124,22 @@ class _Trainer:
         net.write_text(prototxt.train_val(self.model, replace(self.data, batch=share), self.learning))
 
         def solver_at(rate: float, iterations: int = 1_000_000) -> Path:
-            solver.write_text(prototxt.solver(self.model, net, self.out / "snapshot", Schedule(rate, iterations, plan.seed, card)))
+            solver.write_text(
+                prototxt.solver(
+                    self.model, net, self.out / "snapshot", Schedule(rate, iterations, plan.seed, card)
+                )
+            )
             return solver
 
         rate = plan.rate or search_rate(solver_at, weights)
         self._record(Schedule(rate, iterations, plan.seed, card))
         snapshot = max(1, min(500, iterations // 4))
-        train(TrainingRun(solver_at(rate, iterations), self.out, weights, iterations, share * ranks, snapshot, plan.seed), machine)
+        train(
+            TrainingRun(
+                solver_at(rate, iterations), self.out, weights, iterations, share * ranks, snapshot, plan.seed
+            ),
+            machine,
+        )
 
     def _record(self, schedule: Schedule) -> None:
         data = replace(

@@ -1,7 +1,9 @@
-"""The frozen layers' output, computed once: for each depth a folder of LMDBs like the images', to train the layers above from.
+"""The frozen layers' output, computed once: for each depth a folder of LMDBs like the images', to train the
+layers above from.
 
-Each training image is there several times, with the random crops and mirror images that training draws, validation images once, at the
-centre. One pass over the images serves all depths. Caffe's Data layer reads the activations as it reads pixels.
+Each training image is there several times, with the random crops and mirror images that training draws,
+validation images once, at the centre. One pass over the images serves all depths. Caffe's Data layer reads
+the activations as it reads pixels.
 """
 
 from collections.abc import Sequence
@@ -52,11 +54,14 @@ class Frozen:
 
     def blobs(self, model: Model) -> dict[str, str]:
         """The blob that the stage above reads, by depth, from the first layers to the last."""
-        return {depth: prototxt.blob_below(model, depth) for depth in sorted(self.depths, key=model.stages.index)}
+        return {
+            depth: prototxt.blob_below(model, depth) for depth in sorted(self.depths, key=model.stages.index)
+        }
 
 
 def build_cache(what: Frozen, out: Path, machine: Machine) -> None:
-    """Fill a folder of `out` for each depth with its blob for training and validation images, and their labels.
+    """Fill a folder of `out` for each depth with its blob for training and validation images, and their
+    labels.
 
     What an interrupted call has stored is kept.
 
@@ -78,7 +83,9 @@ def build_cache(what: Frozen, out: Path, machine: Machine) -> None:
         require_space(out, 5 * sum(sizes.values()) * len(rows))
         with ExitStack() as stack:
             open_folder = {
-                depth: stack.enter_context(open_for_writing(out / depth / f"{split}_images", (8 * size + PAGES) * (len(rows) + 64)))
+                depth: stack.enter_context(
+                    open_for_writing(out / depth / f"{split}_images", (8 * size + PAGES) * (len(rows) + 64))
+                )
                 for depth, size in sizes.items()
             }
             _fill(what, split == "train", rows, open_folder, machine)
@@ -86,7 +93,9 @@ def build_cache(what: Frozen, out: Path, machine: Machine) -> None:
             _copy_labels(database.folder / f"{split}_labels", out / depth / f"{split}_labels", passes)
 
 
-def _fill(what: Frozen, at_random: bool, rows: np.ndarray, folders: dict[str, lmdb.Environment], machine: Machine) -> None:
+def _fill(
+    what: Frozen, at_random: bool, rows: np.ndarray, folders: dict[str, lmdb.Environment], machine: Machine
+) -> None:
     """Store the blobs of some rows, from the first that a folder lacks."""
     done = min(environment.stat()["entries"] for environment in folders.values())
     shards = [np.arange(first, min(first + SHARD, len(rows))) for first in range(done, len(rows), SHARD)]
@@ -101,7 +110,9 @@ def _fill(what: Frozen, at_random: bool, rows: np.ndarray, folders: dict[str, lm
 
 
 def _shard(what: Frozen, at_random: bool, rows: np.ndarray, numbers: np.ndarray) -> dict[str, np.ndarray]:
-    """The blobs (n, ...) of some rows by depth; the same record draws the same crop, whatever is computed beside it."""
+    """The blobs (n, ...) of some rows by depth; the same record draws the same crop, whatever is computed
+    beside it.
+    """
     database = FaceDatabase.open(what.database)
     net = load(prototxt.deploy(database.model, BATCH), what.weights)
 

@@ -1,7 +1,8 @@
 """The learned generator and its discriminator, written with NetSpec like the nets of `prototxt`.
 
-The generator turns activations of one layer, the code, back into a picture (Dosovitskiy and Brox 2016), by convolutions at each of the
-VGG's resolutions. Between them the side doubles by linear interpolation, as a deconvolution that learns leaves a grid.
+The generator turns activations of one layer, the code, back into a picture (Dosovitskiy and Brox 2016), by
+convolutions at each of the VGG's resolutions. Between them the side doubles by linear interpolation, as a
+deconvolution that learns leaves a grid.
 """
 
 from pathlib import Path
@@ -24,20 +25,27 @@ FEATURES = ("conv3_3", "conv5_3")  # layers in whose activations a picture shoul
 UNIT = 64  # grey levels: what generator and discriminator count in, whatever the model's scale
 MOVED = ("images", "judged")  # pictures that are moved
 SHIFT = 4  # pixels; moves of -4 to 3 reach every place in the 8 x 8 pixels that three poolings join
-PICTURE_NOISE = 0.1  # standard deviation of what is added to the pictures that the discriminator reads, in those units
+# Standard deviation of what is added to the pictures that the discriminator reads, in those units.
+PICTURE_NOISE = 0.1
 PER_LOGIT = {"normalization": params.Loss.VALID}
-ANCHORED = 2  # by how much pictures of drawn codes are reduced before they are compared with the linear part's
-COMPARED = ("d_conv2", "d_conv3")  # layers of the discriminator in which a picture should be like the original
+# By how much pictures of drawn codes are reduced before they are compared with the linear part's.
+ANCHORED = 2
+# Layers of the discriminator in which a picture should be like the original.
+COMPARED = ("d_conv2", "d_conv3")
 LEARNS, FROZEN = [{"lr_mult": 1, "decay_mult": 0}] * 2, [{"lr_mult": 0, "decay_mult": 0}] * 2
 
 
 def first_depth(model: Model, layer: str) -> int:
-    """How many times the picture is halved down to the resolution at which the generator starts for codes of `layer`."""
+    """How many times the picture is halved down to the resolution at which the generator starts for codes of
+    `layer`.
+    """
     return _sides(model).index(_side_of(model, layer)) if is_map(model, layer) else len(CONVOLUTIONS) - 1
 
 
 def is_map(model: Model, layer: str) -> bool:
-    """Whether codes of `layer` are maps of one of the generator's resolutions, and need not be unfolded into some."""
+    """Whether codes of `layer` are maps of one of the generator's resolutions, and need not be unfolded into
+    some.
+    """
     return _side_of(model, layer) in _sides(model)
 
 
@@ -48,12 +56,17 @@ def _side_of(model: Model, layer: str) -> int:
 
 
 def linear_shape(model: Model, layer: str) -> tuple[int, int, int] | None:
-    """Shape of the linear part's picture. Codes of layers before conv5 have none: they are many numbers, and near the pixels.
+    """Shape of the linear part's picture. Codes of layers before conv5 have none: they are many numbers, and
+    near the pixels.
 
     Pictures with an odd side have none, either, as they cannot be halved.
     """
     side = _sides(model)[LINEAR]
-    return (3, side, side) if first_depth(model, layer) == len(CONVOLUTIONS) - 1 and model.crop % 2 == 0 else None
+    return (
+        (3, side, side)
+        if first_depth(model, layer) == len(CONVOLUTIONS) - 1 and model.crop % 2 == 0
+        else None
+    )
 
 
 def images_of(batch: int) -> int:
@@ -84,19 +97,34 @@ def _leaky(n: caffe.NetSpec, top: caffe.net_spec.Top, name: str) -> caffe.net_sp
 
 def _normalised(n: caffe.NetSpec, top: caffe.net_spec.Top, name: str) -> caffe.net_spec.Top:
     constant = [{"lr_mult": 0, "decay_mult": 0}] * 3
-    top = n[f"{name}_bn"] = L.BatchNorm(top, in_place=True, param=constant, batch_norm_param={"moving_average_fraction": 0.99})
+    top = n[f"{name}_bn"] = L.BatchNorm(
+        top, in_place=True, param=constant, batch_norm_param={"moving_average_fraction": 0.99}
+    )
     top = n[f"{name}_scale"] = L.Scale(top, in_place=True, param=LEARNS, scale_param={"bias_term": True})
     return _leaky(n, top, name)
 
 
-def _doubled(n: caffe.NetSpec, top: caffe.net_spec.Top, name: str, channels: int, odd: bool) -> caffe.net_spec.Top:
-    """Twice the side, less one where it is `odd`, by linear interpolation. The layer's weights have to be filled (`fill_constants`)."""
-    convolution = {"num_output": channels, "group": channels, "kernel_size": 3 if odd else 4, "stride": 2, "pad": 1, "bias_term": False}
+def _doubled(
+    n: caffe.NetSpec, top: caffe.net_spec.Top, name: str, channels: int, odd: bool
+) -> caffe.net_spec.Top:
+    """Twice the side, less one where it is `odd`, by linear interpolation. The layer's weights have to be
+    filled (`fill_constants`).
+    """
+    convolution = {
+        "num_output": channels,
+        "group": channels,
+        "kernel_size": 3 if odd else 4,
+        "stride": 2,
+        "pad": 1,
+        "bias_term": False,
+    }
     n[name] = L.Deconvolution(top, param=FROZEN[:1], convolution_param=convolution)
     return n[name]
 
 
-def generator_body(n: caffe.NetSpec, code: caffe.net_spec.Top, noise: caffe.net_spec.Top, model: Model, layer: str) -> caffe.net_spec.Top:
+def generator_body(
+    n: caffe.NetSpec, code: caffe.net_spec.Top, noise: caffe.net_spec.Top, model: Model, layer: str
+) -> caffe.net_spec.Top:
     """Add the layers from code and noise to pictures, in the units of the net's input; return the pictures.
 
     What the linear part says (`generation.linear`) is read by the convolutions, and added to what they say.
@@ -114,16 +142,32 @@ def generator_body(n: caffe.NetSpec, code: caffe.net_spec.Top, noise: caffe.net_
         if linear and d == LINEAR:
             top = n.g_with_linear = L.Concat(top, linear, axis=1)
         for name in (f"g{d}_1", f"g{d}_2")[: 2 if d == TWICE else 1]:
-            n[name] = L.Convolution(top, num_output=widths[d], kernel_size=3, pad=1, bias_term=False, param=LEARNS[:1],
-                                    weight_filler=FILLERS["weight_filler"])  # fmt: skip
+            n[name] = L.Convolution(
+                top,
+                num_output=widths[d],
+                kernel_size=3,
+                pad=1,
+                bias_term=False,
+                param=LEARNS[:1],
+                weight_filler=FILLERS["weight_filler"],
+            )
             top = _normalised(n, n[name], name)
         if d:
             top = _doubled(n, top, f"g{d}_doubled", widths[d], odd=sides[d - 1] % 2 == 1)
-    n.g_pictures = L.Convolution(top, num_output=3, kernel_size=3, pad=1, param=LEARNS, weight_filler={"type": "gaussian", "std": 0.02},
-                                 bias_filler={"type": "constant"})  # fmt: skip
+    n.g_pictures = L.Convolution(
+        top,
+        num_output=3,
+        kernel_size=3,
+        pad=1,
+        param=LEARNS,
+        weight_filler={"type": "gaussian", "std": 0.02},
+        bias_filler={"type": "constant"},
+    )
     top = n.g_pictures
     if linear:
-        top = n.g_sum = L.Eltwise(top, _doubled(n, linear, "g_linear_doubled", 3, odd=False), operation=params.Eltwise.SUM)
+        top = n.g_sum = L.Eltwise(
+            top, _doubled(n, linear, "g_linear_doubled", 3, odd=False), operation=params.Eltwise.SUM
+        )
     n.pictures = L.Power(top, scale=UNIT * model.scale)
     return n.pictures
 
@@ -136,22 +180,30 @@ def _linear(n: caffe.NetSpec, code: caffe.net_spec.Top, shape: tuple[int, int, i
     return n.g_linear
 
 
-def discriminator_body(n: caffe.NetSpec, pictures: caffe.net_spec.Top, batch: int, model: Model, learns: bool) -> caffe.net_spec.Top:
-    """Add the layers from noisy pictures to a map of logits, positive where a picture looks real; return the map."""
+def discriminator_body(
+    n: caffe.NetSpec, pictures: caffe.net_spec.Top, batch: int, model: Model, learns: bool
+) -> caffe.net_spec.Top:
+    """Add the layers from noisy pictures to a map of logits, positive where a picture looks real; return the
+    map.
+    """
     param = LEARNS if learns else FROZEN
     filler = {"type": "gaussian", "std": PICTURE_NOISE}
     n.d_noise = L.DummyData(shape={"dim": [batch, 3, model.crop, model.crop]}, data_filler=filler)
     n.d_scaled = L.Power(pictures, scale=1 / (UNIT * model.scale))
     top = n.d_pictures = L.Eltwise(n.d_scaled, n.d_noise, operation=params.Eltwise.SUM)
     for i, width in enumerate(DISCRIMINATOR, 1):
-        n[f"d_conv{i}"] = L.Convolution(top, num_output=width, kernel_size=4, stride=2, pad=1, param=param, **FILLERS)
+        n[f"d_conv{i}"] = L.Convolution(
+            top, num_output=width, kernel_size=4, stride=2, pad=1, param=param, **FILLERS
+        )
         top = _leaky(n, n[f"d_conv{i}"], f"d_conv{i}")
     n.d_logits = L.Convolution(top, num_output=1, kernel_size=3, pad=1, param=param, **FILLERS)
     return n.d_logits
 
 
 def generator(model: Model, layer: str, batch: int = 1) -> str:
-    """The generator as prototxt text: inputs `code` and `noise`, output `pictures`. Backward gives the gradient of the code."""
+    """The generator as prototxt text: inputs `code` and `noise`, output `pictures`. Backward gives the
+    gradient of the code.
+    """
     n = caffe.NetSpec()
     n.code = L.Input(shape={"dim": [batch, *feature_shape(model, layer)]})
     n.noise = L.Input(shape={"dim": [batch, *noise_shape(model, layer)]})
@@ -160,13 +212,16 @@ def generator(model: Model, layer: str, batch: int = 1) -> str:
 
 
 def generator_losses(model: Model, layer: str, batch: int) -> str:
-    """The net that trains the generator, as prototxt text. The layers of `model` and of the discriminator are frozen in it.
+    """The net that trains the generator, as prototxt text. The layers of `model` and of the discriminator are
+    frozen in it.
 
-    The first codes are of images, `originals`, of which `loss_pixels` is the mean absolute difference and `loss_<layer>` the squared one
-    of activations; the others are drawn from the cGMM. The activations of all pictures at `layer` should be `wanted_code`
-    (`loss_code`), and all should look real (`loss_adversarial`). `loss_anchor` holds pictures of drawn codes to the linear part,
-    `loss_shared` takes away the `shared_error` of each picture. Pictures are moved by some pixels before activations are compared and
-    before the discriminator reads them (`shift`): pooling and strides prefer some pixels to others, and would draw a grid.
+    The first codes are of images, `originals`, of which `loss_pixels` is the mean absolute difference and
+    `loss_<layer>` the squared one of activations; the others are drawn from the cGMM. The activations of all
+    pictures at `layer` should be `wanted_code` (`loss_code`), and all should look real (`loss_adversarial`).
+    `loss_anchor` holds pictures of drawn codes to the linear part, `loss_shared` takes away the
+    `shared_error` of each picture. Pictures are moved by some pixels before activations are compared and
+    before the discriminator reads them (`shift`): pooling and strides prefer some pixels to others, and would
+    draw a grid.
     """
     n, images = caffe.NetSpec(), images_of(batch)
     n.code = L.Input(shape={"dim": [batch, *feature_shape(model, layer)]})
@@ -180,7 +235,9 @@ def generator_losses(model: Model, layer: str, batch: int) -> str:
     _mean_distance(n, "pixels", n.of_images, n.originals, 1 / (UNIT * model.scale))
     n.shared_error = L.Input(shape={"dim": [batch, 3, model.crop, model.crop]})
     n.shared = L.Eltwise(pictures, n.shared_error, operation=params.Eltwise.PROD)
-    n.loss_shared = L.Reduction(n.shared, operation=params.Reduction.MEAN, coeff=1 / (UNIT * model.scale), loss_weight=1)
+    n.loss_shared = L.Reduction(
+        n.shared, operation=params.Reduction.MEAN, coeff=1 / (UNIT * model.scale), loss_weight=1
+    )
     for name in compared_features(model, layer):
         n[f"original_{name}"] = L.Input(shape={"dim": [images, *feature_shape(model, name)]})
         n[f"{name}_of_images"], n[f"{name}_drawn"] = L.Slice(n[name], ntop=2, axis=0, slice_point=images)
@@ -205,9 +262,11 @@ def _moved(n: caffe.NetSpec, pictures: caffe.net_spec.Top, name: str) -> caffe.n
 
 
 def _anchor_loss(n: caffe.NetSpec, model: Model, images: int) -> None:
-    """Add `loss_anchor`, the mean absolute difference between pictures of drawn codes and the linear part's, both reduced to `ANCHORED`.
+    """Add `loss_anchor`, the mean absolute difference between pictures of drawn codes and the linear part's,
+    both reduced to `ANCHORED`.
 
-    No original holds them, and what the discriminator does not see would drift: colours, and eyes that all faces share.
+    No original holds them, and what the discriminator does not see would drift: colours, and eyes that all
+    faces share.
     """
     n.linear_of_images, n.linear_of_drawn = L.Slice(n.g_linear, ntop=2, axis=0, slice_point=images)
     n.linear_silence = L.Silence(n.linear_of_images, ntop=0)
@@ -240,11 +299,15 @@ def _adversarial_losses(n: caffe.NetSpec, pictures: caffe.net_spec.Top, model: M
         _mean_distance(n, name, n[f"{name}_of_images"], n[f"{name}_of_originals"])
 
 
-def _mean_distance(n: caffe.NetSpec, name: str, one: caffe.net_spec.Top, other: caffe.net_spec.Top, scale: float = 1) -> None:
+def _mean_distance(
+    n: caffe.NetSpec, name: str, one: caffe.net_spec.Top, other: caffe.net_spec.Top, scale: float = 1
+) -> None:
     """Add `loss_<name>`, the mean absolute difference of two blobs, times `scale`."""
     n[f"{name}_difference"] = L.Eltwise(one, other, coeff=[1, -1])
     n[f"{name}_distance"] = L.AbsVal(n[f"{name}_difference"])
-    n[f"loss_{name}"] = L.Reduction(n[f"{name}_distance"], operation=params.Reduction.MEAN, coeff=scale, loss_weight=1)
+    n[f"loss_{name}"] = L.Reduction(
+        n[f"{name}_distance"], operation=params.Reduction.MEAN, coeff=scale, loss_weight=1
+    )
 
 
 def deepest_feature(model: Model, layer: str) -> str:
@@ -253,8 +316,12 @@ def deepest_feature(model: Model, layer: str) -> str:
 
 
 def shift(net: caffe.Net, down: int, right: int) -> None:
-    """Let the net of `generator_losses` move pictures by up to `SHIFT` pixels before it or the discriminator reads them."""
-    for name in (name for name in net.params if name.startswith(MOVED) and name.endswith(("_down", "_right"))):
+    """Let the net of `generator_losses` move pictures by up to `SHIFT` pixels before it or the discriminator
+    reads them.
+    """
+    for name in (
+        name for name in net.params if name.startswith(MOVED) and name.endswith(("_down", "_right"))
+    ):
         weights = net.params[name][0].data.reshape(3, -1)
         weights[...] = 0
         weights[:, SHIFT - (down if name.endswith("_down") else right)] = 1
@@ -268,7 +335,9 @@ def shifted(pictures: np.ndarray, down: int, right: int) -> np.ndarray:
 
 
 def compared_features(model: Model, layer: str) -> tuple[str, ...]:
-    """Layers at which images are compared beside the code's own: of a user's net, the last one below it with the resolution of conv3_3."""
+    """Layers at which images are compared beside the code's own: of a user's net, the last one below it with
+    the resolution of conv3_3.
+    """
     if isinstance(model, VGG):
         return tuple(name for name in FEATURES if name != layer)
     below = model.layers[: model.layers.index(layer)]
@@ -284,7 +353,9 @@ def _logits_shape(model: Model, batch: int) -> tuple[int, int, int, int]:
 
 
 def discriminator(model: Model, batch: int = 1) -> str:
-    """The net that trains the discriminator, as prototxt text: `d_input` are pictures, `real` is 1 for real ones and 0 for others."""
+    """The net that trains the discriminator, as prototxt text: `d_input` are pictures, `real` is 1 for real
+    ones and 0 for others.
+    """
     n = caffe.NetSpec()
     n.d_input = L.Input(shape={"dim": [batch, 3, model.crop, model.crop]})
     n.d_real = L.Input(shape={"dim": list(_logits_shape(model, batch))})
@@ -294,7 +365,9 @@ def discriminator(model: Model, batch: int = 1) -> str:
 
 
 def solver(net: Path, prefix: Path, schedule: Schedule, policy: str) -> str:
-    """A solver's prototxt text: Adam, with little memory, as adversaries move; `policy` "poly" is a rate that falls linearly to zero."""
+    """A solver's prototxt text: Adam, with little memory, as adversaries move; `policy` "poly" is a rate that
+    falls linearly to zero.
+    """
     mode = "CPU" if schedule.card is None else f"GPU\ndevice_id: {schedule.card}"
     return (
         f'net: "{net}"\nbase_lr: {schedule.rate}\ntype: "Adam"\nlr_policy: "{policy}"\npower: 1\nmomentum: 0.5\nmomentum2: 0.99\n'

@@ -1,7 +1,8 @@
 """A face and its five landmarks, found by MTCNN (Zhang et al. 2016) with its authors' nets in Caffe.
 
-Three nets in turn look at smaller and smaller sets of squares: P, convolved over a pyramid of the picture, proposes them; R refuses most; O
-refuses more and places the landmarks. Each net moves the squares, too. The nets were trained in Matlab, on pictures whose x runs down.
+Three nets in turn look at smaller and smaller sets of squares: P, convolved over a pyramid of the picture,
+proposes them; R refuses most; O refuses more and places the landmarks. Each net moves the squares, too. The
+nets were trained in Matlab, on pictures whose x runs down.
 """
 
 import functools
@@ -19,7 +20,8 @@ from attr2face.network.weights import load
 from attr2face.pycaffe import caffe, caffe_pb2
 
 SIDES = (12, 24, 48)  # of the nets' inputs in pixels
-BLOBS = ({"prob1", "conv4-2"}, {"prob1", "conv5-2"}, {"prob1", "conv6-2", "conv6-3"})  # probability, motion, landmarks
+# Probability, motion, landmarks.
+BLOBS = ({"prob1", "conv4-2"}, {"prob1", "conv5-2"}, {"prob1", "conv6-2", "conv6-3"})
 CERTAIN = (0.6, 0.7, 0.7)  # least probability of a face
 OVERLAP = 0.7
 STRIDE = 2  # of the first net's output
@@ -53,12 +55,17 @@ class Squares:
         return Squares(np.hstack([middle - half, middle + half]), self.probability)
 
     def best(self, overlap: float, of_smaller: bool = False) -> np.ndarray:
-        """Rows that overlap none of a higher probability by more than a share of their union, or of the smaller one."""
+        """Rows that overlap none of a higher probability by more than a share of their union, or of the
+        smaller one.
+        """
         rows, kept, area = np.argsort(-self.probability, kind="stable"), [], self.size.prod(axis=1)
         while len(rows):
             one, others = rows[0], rows[1:]
             kept.append(one)
-            low, high = np.maximum(self.box[one, :2], self.box[others, :2]), np.minimum(self.box[one, 2:], self.box[others, 2:])
+            low, high = (
+                np.maximum(self.box[one, :2], self.box[others, :2]),
+                np.minimum(self.box[one, 2:], self.box[others, 2:]),
+            )
             common = (high - low).clip(0).prod(axis=1)
             whole = np.minimum(area[one], area[others]) if of_smaller else area[one] + area[others] - common
             rows = others[common <= overlap * whole]
@@ -66,22 +73,31 @@ class Squares:
 
 
 def find_face(folder: Path, picture: np.ndarray) -> np.ndarray:
-    """The landmarks (5, 2) of the largest face near the middle of a picture (height, width, 3) uint8; NaN if there is none."""
+    """The landmarks (5, 2) of the largest face near the middle of a picture (height, width, 3) uint8; NaN if
+    there is none.
+    """
     shorter = min(picture.shape[:2])
     scale = np.clip(shorter, LEAST, MOST) / shorter
     shown = picture if scale == 1 else _scaled(picture, scale)
     faces, landmarks = find_faces(folder, shown)
     if not len(landmarks):
         return np.full((5, 2), np.nan)
-    nearness = [size_near_middle(x, y, *size, shown.shape) for (x, y), size in zip(faces.box[:, :2], faces.size, strict=True)]
+    nearness = [
+        size_near_middle(x, y, *size, shown.shape)
+        for (x, y), size in zip(faces.box[:, :2], faces.size, strict=True)
+    ]
     return (landmarks[int(np.argmax(nearness))] + 0.5) / scale - 0.5
 
 
 def find_faces(folder: Path, picture: np.ndarray) -> tuple[Squares, np.ndarray]:
-    """All faces in a picture (height, width, 3) uint8, and their landmarks (n, 5, 2), by the nets in `folder`."""
+    """All faces in a picture (height, width, 3) uint8, and their landmarks (n, 5, 2), by the nets in
+    `folder`.
+    """
     propose, refine, place = checked_nets(folder)
     proposed = [_proposed(propose, smaller, scale) for smaller, scale in _pyramid(picture)]
-    squares = Squares(*(np.concatenate(parts) for parts in zip(*((s.box, s.probability) for s in proposed), strict=True)))
+    squares = Squares(
+        *(np.concatenate(parts) for parts in zip(*((s.box, s.probability) for s in proposed), strict=True))
+    )
     squares = squares.at(squares.best(OVERLAP)).squared()
     squares, found = _looked_at(refine, 1, picture, squares)
     squares = squares.moved(found["conv5-2"])
@@ -115,14 +131,24 @@ def _proposed(net: caffe.Net, picture: np.ndarray, scale: float) -> Squares:
     return squares.at(best).moved(found["conv4-2"][0][:, x[best], y[best]].T)
 
 
-def _looked_at(net: caffe.Net, k: int, picture: np.ndarray, squares: Squares) -> tuple[Squares, dict[str, np.ndarray]]:
+def _looked_at(
+    net: caffe.Net, k: int, picture: np.ndarray, squares: Squares
+) -> tuple[Squares, dict[str, np.ndarray]]:
     """The squares in which net `k` sees faces, and what it says of them."""
     if not len(squares.box):
-        return squares, {"conv5-2": np.zeros((0, 4)), "conv6-2": np.zeros((0, 4)), "conv6-3": np.zeros((0, 10))}
-    found = _forward(net, np.stack([_cut(picture, box, SIDES[k]) for box in np.rint(squares.box).astype(int)]))
+        return squares, {
+            "conv5-2": np.zeros((0, 4)),
+            "conv6-2": np.zeros((0, 4)),
+            "conv6-3": np.zeros((0, 10)),
+        }
+    found = _forward(
+        net, np.stack([_cut(picture, box, SIDES[k]) for box in np.rint(squares.box).astype(int)])
+    )
     probability = found["prob1"][:, 1]
     seen = probability >= CERTAIN[k]
-    return Squares(squares.box[seen], probability[seen]), {name: values[seen] for name, values in found.items()}
+    return Squares(squares.box[seen], probability[seen]), {
+        name: values[seen] for name, values in found.items()
+    }
 
 
 def _cut(picture: np.ndarray, box: np.ndarray, side: int) -> np.ndarray:
@@ -140,7 +166,9 @@ def _scaled(picture: np.ndarray, scale: float) -> np.ndarray:
 
 
 def _resized(picture: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    return cv2.resize(picture, size, interpolation=cv2.INTER_LINEAR if size[0] > picture.shape[1] else cv2.INTER_AREA)
+    return cv2.resize(
+        picture, size, interpolation=cv2.INTER_LINEAR if size[0] > picture.shape[1] else cv2.INTER_AREA
+    )
 
 
 def _forward(net: caffe.Net, pictures: np.ndarray) -> dict[str, np.ndarray]:

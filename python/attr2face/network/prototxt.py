@@ -1,4 +1,6 @@
-"""VGG-Face, or a user's net, with the heads of some attributes, written with NetSpec: every prototxt of the project comes from here."""
+"""VGG-Face, or a user's net, with the heads of some attributes, written with NetSpec: every prototxt of the
+project comes from here.
+"""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,7 +28,8 @@ def _rates(rate: float) -> list[dict]:
 def _activate(n: caffe.NetSpec, name: str, model: Model, rate: float) -> caffe.net_spec.Top:
     """The ReLU on top of layer `name`, in place, after batch normalisation where the model has it.
 
-    Caffe normalises by the batch in training and by running means elsewhere; a frozen layer keeps the means it has.
+    Caffe normalises by the batch in training and by running means elsewhere; a frozen layer keeps the means
+    it has.
     """
     top, number = n[name], name.removeprefix("conv").removeprefix("fc")
     if model.batch_norm:
@@ -34,7 +37,9 @@ def _activate(n: caffe.NetSpec, name: str, model: Model, rate: float) -> caffe.n
         constant = [{"lr_mult": 0, "decay_mult": 0}] * 3
         learning = [{"lr_mult": rate, "decay_mult": 0}] * 2
         top = n[f"bn{number}"] = L.BatchNorm(top, in_place=True, param=constant, batch_norm_param=statistics)
-        top = n[f"scale{number}"] = L.Scale(top, in_place=True, param=learning, scale_param={"bias_term": True})
+        top = n[f"scale{number}"] = L.Scale(
+            top, in_place=True, param=learning, scale_param={"bias_term": True}
+        )
     n[f"relu{number}"] = L.ReLU(top, in_place=True)
     return n[f"relu{number}"]
 
@@ -69,24 +74,36 @@ class Learning:
 ALL_LEARN = Learning()
 
 
-def trunk(n: caffe.NetSpec, bottom: caffe.net_spec.Top, model: Model, learning: Learning = ALL_LEARN, start: str = "",
-          until: str = "heads") -> caffe.net_spec.Top:  # fmt: skip
-    """Add the layers from stage `start`, the first one without it, to layer `until` on top of `bottom`; return the last top."""
+def trunk(
+    n: caffe.NetSpec,
+    bottom: caffe.net_spec.Top,
+    model: Model,
+    learning: Learning = ALL_LEARN,
+    start: str = "",
+    until: str = "heads",
+) -> caffe.net_spec.Top:
+    """Add the layers from stage `start`, the first one without it, to layer `until` on top of `bottom`;
+    return the last top.
+    """
     if isinstance(model, UserNet):
         return _user_trunk(n, bottom, model, learning, start, "" if until == "heads" else until)
     return _vgg_trunk(n, bottom, model, learning, start or "conv1", until)
 
 
-def _user_trunk(n: caffe.NetSpec, bottom: caffe.net_spec.Top, model: UserNet, learning: Learning, start: str,
-                until: str) -> caffe.net_spec.Top:  # fmt: skip
-    top = user_layers.add_layers(n, bottom, model, lambda name: learning.rate(name, model.stages), start, until)
+def _user_trunk(
+    n: caffe.NetSpec, bottom: caffe.net_spec.Top, model: UserNet, learning: Learning, start: str, until: str
+) -> caffe.net_spec.Top:
+    top = user_layers.add_layers(
+        n, bottom, model, lambda name: learning.rate(name, model.stages), start, until
+    )
     if learning.dropout and not until:
         top = n.dropped = L.Dropout(top, dropout_ratio=learning.dropout)
     return top
 
 
-def _vgg_trunk(n: caffe.NetSpec, bottom: caffe.net_spec.Top, model: VGG, learning: Learning, start: str,
-               until: str) -> caffe.net_spec.Top:  # fmt: skip
+def _vgg_trunk(
+    n: caffe.NetSpec, bottom: caffe.net_spec.Top, model: VGG, learning: Learning, start: str, until: str
+) -> caffe.net_spec.Top:
     top = bottom
     widths = dict(zip(CONVOLUTIONS, model.widths, strict=False))
     for i in range(STAGES.index(start), len(STAGES)):
@@ -96,7 +113,9 @@ def _vgg_trunk(n: caffe.NetSpec, bottom: caffe.net_spec.Top, model: VGG, learnin
             top = n[f"drop{below[2:]}"] = L.Dropout(top, in_place=True, dropout_ratio=learning.dropout)
         for k in range(1, CONVOLUTIONS.get(stage, 0) + 1):
             name = f"{stage}_{k}"
-            n[name] = L.Convolution(top, num_output=widths[stage], kernel_size=3, pad=1, param=_rates(rate), **FILLERS)
+            n[name] = L.Convolution(
+                top, num_output=widths[stage], kernel_size=3, pad=1, param=_rates(rate), **FILLERS
+            )
             top = _activate(n, name, model, rate)
             if name == until:
                 return top
@@ -113,7 +132,9 @@ def _vgg_trunk(n: caffe.NetSpec, bottom: caffe.net_spec.Top, model: VGG, learnin
 
 
 def judge_body(n: caffe.NetSpec, bottom: caffe.net_spec.Top, model: Model) -> caffe.net_spec.Top:
-    """Layers of the net among the judges, unlike a VGG's: wide convolutions of stride 2 without pooling, and one hidden layer, fc5."""
+    """Layers of the net among the judges, unlike a VGG's: wide convolutions of stride 2 without pooling, and
+    one hidden layer, fc5.
+    """
     top = bottom
     for i, width in enumerate(model.widths[:-1], 1):
         convolution = {"num_output": width, "kernel_size": 5, "pad": 2, "stride": 2}
@@ -131,9 +152,16 @@ def blob_below(model: Model, stage: str) -> str:
     return below.replace("conv", "pool")
 
 
-def _head(n: caffe.NetSpec, bottom: caffe.net_spec.Top, name: str, classes: int, rate: float = 1) -> caffe.net_spec.Top:
-    top = L.InnerProduct(bottom, num_output=classes, param=_rates(rate), weight_filler={"type": "gaussian", "std": 0.01},
-                         bias_filler={"type": "constant"})  # fmt: skip
+def _head(
+    n: caffe.NetSpec, bottom: caffe.net_spec.Top, name: str, classes: int, rate: float = 1
+) -> caffe.net_spec.Top:
+    top = L.InnerProduct(
+        bottom,
+        num_output=classes,
+        param=_rates(rate),
+        weight_filler={"type": "gaussian", "std": 0.01},
+        bias_filler={"type": "constant"},
+    )
     n[f"fc8_{name}"] = top
     return top
 
@@ -165,15 +193,25 @@ class TrainingData:
 def _data(n: caffe.NetSpec, data: TrainingData, split: str, transform: dict) -> None:
     phase = {"phase": caffe.TRAIN if split == "train" else caffe.TEST}
     for top, source in (("data", "images"), ("labels", "labels")):
-        db = {"source": str(data.folder / f"{split}_{source}"), "batch_size": data.batch, "backend": params.Data.LMDB}
+        db = {
+            "source": str(data.folder / f"{split}_{source}"),
+            "batch_size": data.batch,
+            "backend": params.Data.LMDB,
+        }
         extra = {"transform_param": transform} if top == "data" and transform else {}
         n[top] = L.Data(data_param=db, include=phase, **extra)
 
 
 def train_val(model: Model, data: TrainingData, learning: Learning = ALL_LEARN) -> str:
-    """The training net as prototxt text: the model's heads, or one over people. On a cache it begins at the first stage that learns."""
+    """The training net as prototxt text: the model's heads, or one over people. On a cache it begins at the
+    first stage that learns.
+    """
     n, test = caffe.NetSpec(), caffe.NetSpec()
-    transform = {"crop_size": model.crop, "scale": model.scale, "mean_file": str(data.folder / "mean.binaryproto")}
+    transform = {
+        "crop_size": model.crop,
+        "scale": model.scale,
+        "mean_file": str(data.folder / "mean.binaryproto"),
+    }
     _data(test, data, "val", {} if data.cached else transform | {"mirror": False})
     _data(n, data, "train", {} if data.cached else transform | {"mirror": model.mirror})
     heads = model.attributes.heads
@@ -184,7 +222,9 @@ def train_val(model: Model, data: TrainingData, learning: Learning = ALL_LEARN) 
         features = n.drop5 = L.Dropout(judge_body(n, n.data, model), dropout_ratio=learning.dropout)
     else:
         features = trunk(n, n.data, model, learning, learning.freeze if data.cached else "")
-    classes = {"person": data.identities} if data.identities else {head.name: head.n_classes for head in heads}
+    classes = (
+        {"person": data.identities} if data.identities else {head.name: head.n_classes for head in heads}
+    )
     for name, count in classes.items():
         score = _head(n, features, name, count)
         if data.class_weights:
@@ -204,18 +244,23 @@ def train_val(model: Model, data: TrainingData, learning: Learning = ALL_LEARN) 
 def write_class_weights(labels: np.ndarray, attributes: Attributes, folder: Path) -> None:
     """Write a diagonal gain matrix per head for Caffe's InfogainLoss, which makes rare classes count more.
 
-    A class's weight falls with the square root of its frequency; over `labels` (n_images, H) the weights average 1.
+    A class's weight falls with the square root of its frequency; over `labels` (n_images, H) the weights
+    average 1.
     """
     folder.mkdir(parents=True, exist_ok=True)
     for k, head in enumerate(attributes.heads):
         weight = np.bincount(labels[:, k], minlength=head.n_classes).clip(1) ** -0.5
         gain = np.diag(weight / weight[labels[:, k]].mean())
-        blob = caffe_pb2.BlobProto(num=1, channels=1, height=head.n_classes, width=head.n_classes, data=gain.ravel())
+        blob = caffe_pb2.BlobProto(
+            num=1, channels=1, height=head.n_classes, width=head.n_classes, data=gain.ravel()
+        )
         (folder / f"{head.name}.binaryproto").write_bytes(blob.SerializeToString())
 
 
 def deploy(model: Model, batch: int = 1) -> str:
-    """The trained net as prototxt text: input `data`, output `prob`, the softmaxes of all heads side by side, (batch, C)."""
+    """The trained net as prototxt text: input `data`, output `prob`, the softmaxes of all heads side by side,
+    (batch, C).
+    """
     n = caffe.NetSpec()
     n.data = L.Input(shape={"dim": [batch, 3, model.crop, model.crop]})
     features = judge_body(n, n.data, model) if model.name == JUDGE.name else trunk(n, n.data, model)
@@ -230,18 +275,23 @@ def deploy(model: Model, batch: int = 1) -> str:
 def generation(model: Model, layer: str = "", batch: int = 1, heads: bool = False) -> str:
     """The net that generation descends in: `canvas` is a parameter, so that its diff is the image's gradient.
 
-    With a `layer`, the blob `distance` is |phi - target|^2 / (2 batch) (Caffe's EuclideanLoss), and the net is cut there unless it has
-    heads. With `heads`, `class_score` is the sum of `wanted` (batch, C) times the scores before the softmax, to be raised (paper,
-    section 3.3.1). All weights are frozen, so Caffe computes no gradient for them, and there is no dropout.
+    With a `layer`, the blob `distance` is |phi - target|^2 / (2 batch) (Caffe's EuclideanLoss), and the net
+    is cut there unless it has heads. With `heads`, `class_score` is the sum of `wanted` (batch, C) times the
+    scores before the softmax, to be raised (paper, section 3.3.1). All weights are frozen, so Caffe computes
+    no gradient for them, and there is no dropout.
     """
     n = caffe.NetSpec()
-    n.canvas = L.Parameter(parameter_param={"shape": {"dim": [batch, 3, model.crop, model.crop]}}, param=[{"lr_mult": 1}])
+    n.canvas = L.Parameter(
+        parameter_param={"shape": {"dim": [batch, 3, model.crop, model.crop]}}, param=[{"lr_mult": 1}]
+    )
     top = trunk(n, n.canvas, model, Learning(freeze="heads"), until="heads" if heads else layer)
     if layer:
         n.target = L.Input(shape={"dim": [batch, *feature_shape(model, layer)]})
         n.distance = L.EuclideanLoss(n[layer], n.target)
     if heads:
-        n.scores = L.Concat(*[_head(n, top, head.name, head.n_classes, 0) for head in model.attributes.heads], axis=1)
+        n.scores = L.Concat(
+            *[_head(n, top, head.name, head.n_classes, 0) for head in model.attributes.heads], axis=1
+        )
         n.wanted = L.Input(shape={"dim": [batch, model.attributes.n_classes]})
         n.product = L.Eltwise(n.scores, n.wanted, operation=params.Eltwise.PROD)
         n.class_score = L.Reduction(n.product, loss_weight=-1)
@@ -272,8 +322,8 @@ class Schedule:
 
 
 def solver(model: Model, net: Path, prefix: Path, schedule: Schedule) -> str:
-    """A solver's prototxt text. The rate of VGG-Face is fixed, as the paper's; that of mini falls linearly to 0, which a short training
-    needs.
+    """A solver's prototxt text. The rate of VGG-Face is fixed, as the paper's; that of mini falls linearly to
+    0, which a short training needs.
     """
     mode = "CPU" if schedule.card is None else f"GPU\ndevice_id: {schedule.card}"
     return (
@@ -283,7 +333,9 @@ def solver(model: Model, net: Path, prefix: Path, schedule: Schedule) -> str:
 
 
 def write_prototxts(folder: Path) -> None:
-    """Write the committed prototxt files of all models: train_val and solver with the defaults for rendered faces, and deploy."""
+    """Write the committed prototxt files of all models: train_val and solver with the defaults for rendered
+    faces, and deploy.
+    """
     for model in MODELS.values():
         settings = defaults("synthetic", model.name)
         learned = settings.finetuning
@@ -291,7 +343,11 @@ def write_prototxts(folder: Path) -> None:
         card = None if model.single_thread else 0  # VGG-Face is trained on a card, as the paper's was
         schedule = Schedule(learned.rate, round(learned.epochs * images / model.batch), settings.seed, card)
         files = {
-            "train_val": train_val(model, TrainingData(Path("lmdb"), model.batch), Learning(learned.freeze, dropout=learned.dropout)),
+            "train_val": train_val(
+                model,
+                TrainingData(Path("lmdb"), model.batch),
+                Learning(learned.freeze, dropout=learned.dropout),
+            ),
             "solver": solver(model, Path("train_val.prototxt"), Path("snapshot"), schedule),
             "deploy": deploy(model),
         }

@@ -1,11 +1,12 @@
 """Caffe's solver with a progress bar, a loss history, snapshots, Ctrl-C and exact resumption.
 
-A snapshot of Caffe holds weights, solver history and iteration, but neither the Data layer's place in the LMDB nor the
-random state. `train` restores those too: it draws the batches that were already used through the data layers alone, and
-reseeds dropout at every snapshot, resumed or not. So a resumed run ends with the weights of an uninterrupted one.
+A snapshot of Caffe holds weights, solver history and iteration, but neither the Data layer's place in the
+LMDB nor the random state. `train` restores those too: it draws the batches that were already used through the
+data layers alone, and reseeds dropout at every snapshot, resumed or not. So a resumed run ends with the
+weights of an uninterrupted one.
 
-Each of several cards is a rank with a process and a solver of its own, which reads every n-th image; NCCL averages the gradients.
-The first rank writes.
+Each of several cards is a rank with a process and a solver of its own, which reads every n-th image; NCCL
+averages the gradients. The first rank writes.
 """
 
 import csv
@@ -33,7 +34,8 @@ class TrainingRun:
     Attributes
     ----------
     solver : Path
-        Written by `prototxt.solver`, with `max_iter` equal to `iterations` and snapshots named `folder`/snapshot.
+        Written by `prototxt.solver`, with `max_iter` equal to `iterations` and snapshots named
+        `folder`/snapshot.
     folder : Path
         Where `trained.caffemodel`, `loss.csv` and snapshots go.
     weights : Path or None
@@ -70,7 +72,8 @@ def train(run: TrainingRun, machine: Machine) -> None:
     Raises
     ------
     UserError
-        If the loss stops being finite or the disk is full. An interrupt loses what came after the newest snapshot.
+        If the loss stops being finite or the disk is full. An interrupt loses what came after the newest
+        snapshot.
     """
     ranks = len(machine.cards)
     if ranks <= 1:
@@ -99,7 +102,9 @@ def train_rank(run: TrainingRun, rank: int, ranks: int, session: bytes | None) -
                 solver.step(1)  # one at a time, as Caffe keeps all other threads of Python waiting
             loss = total_loss(solver)
             if not np.isfinite(loss):
-                raise UserError(f"the loss is {loss} at iteration {solver.iter}; lower the learning rate (RATE)")
+                raise UserError(
+                    f"the loss is {loss} at iteration {solver.iter}; lower the learning rate (RATE)"
+                )
             losses.append((solver.iter, loss))
             bar.update(steps * run.batch)
             bar.set_postfix(loss=f"{loss:.2f}")
@@ -116,7 +121,8 @@ def train_rank(run: TrainingRun, rank: int, ranks: int, session: bytes | None) -
 
 
 def search_rate(solver_at: Callable[[float], Path], weights: Path | None, highest: float = 0.1) -> float:
-    """The highest learning rate at which the loss falls, as the paper looked for it: start high, and lower by half a decade.
+    """The highest learning rate at which the loss falls, as the paper looked for it: start high, and lower by
+    half a decade.
 
     Parameters
     ----------
@@ -136,11 +142,15 @@ def search_rate(solver_at: Callable[[float], Path], weights: Path | None, highes
             solver.step(1)
             losses.append(total_loss(solver))
         falls = len(losses) == SEARCH and np.mean(losses[-10:]) < 0.98 * np.mean(losses[:3])
-        print(f"rate {rate:.2g}: the loss went from {losses[0]:.2f} to {losses[-1]:.2f} in {len(losses)} iterations")
+        print(
+            f"rate {rate:.2g}: the loss went from {losses[0]:.2f} to {losses[-1]:.2f} in {len(losses)} iterations"
+        )
         if falls:
             return rate
         rate /= 10**0.5
-    raise UserError(f"the loss falls at no learning rate from {highest:g} down; check the weights and the data")
+    raise UserError(
+        f"the loss falls at no learning rate from {highest:g} down; check the weights and the data"
+    )
 
 
 def start_solver(solver_file: Path, weights: Path | None) -> Solver:
@@ -158,7 +168,9 @@ def total_loss(solver: Solver) -> float:
 
 
 def _snapshot(solver: Solver, run: TrainingRun, losses: list) -> None:
-    """Let Caffe write weights and state, and give the state its final name once both and the history are written."""
+    """Let Caffe write weights and state, and give the state its final name once both and the history are
+    written.
+    """
     require_space(run.folder, 4 * _size(solver))  # weights, up to two moments of each, and some room
     solver.snapshot()
     _write_history(run.history, losses)
@@ -179,7 +191,9 @@ def _remove_snapshots(run: TrainingRun, keep: str = "") -> None:
 
 
 def _restore(solver: Solver, run: TrainingRun, rank: int) -> list[tuple[int, float]]:
-    """Continue from a snapshot: weights and solver history by Caffe, data layers by drawing what was drawn, dropout by its seed."""
+    """Continue from a snapshot: weights and solver history by Caffe, data layers by drawing what was drawn,
+    dropout by its seed.
+    """
     solver.restore(str(run.state))
     last_data_layer = list(solver.net._layer_names).index("labels")
     for _ in tqdm(range(solver.iter), "skipping to where it was", unit=" batches"):

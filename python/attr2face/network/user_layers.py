@@ -20,7 +20,9 @@ Top = caffe.net_spec.Top
 
 
 class Given(caffe.net_spec.Function):
-    """A layer as its prototxt has it, names included. The layers before it are written before it, as layers in place need it."""
+    """A layer as its prototxt has it, names included. The layers before it are written before it, as layers
+    in place need it.
+    """
 
     def __init__(self, layer: caffe_pb2.LayerParameter, inputs: list[Top], before: "Given | None") -> None:
         super().__init__(layer.type, inputs, {"ntop": len(layer.top)})
@@ -41,8 +43,16 @@ def layers_of(model: UserNet) -> list[caffe_pb2.LayerParameter]:
     return list(text_format.Parse(model.net, caffe_pb2.NetParameter()).layer)
 
 
-def add_layers(n: caffe.NetSpec, bottom: Top, model: UserNet, rate_of: Callable[[str], float], start: str = "", until: str = "") -> Top:
-    """Add the layers from layer `start` to blob `until`, or all of them, on top of `bottom`; return the last top.
+def add_layers(
+    n: caffe.NetSpec,
+    bottom: Top,
+    model: UserNet,
+    rate_of: Callable[[str], float],
+    start: str = "",
+    until: str = "",
+) -> Top:
+    """Add the layers from layer `start` to blob `until`, or all of them, on top of `bottom`; return the last
+    top.
 
     `rate_of` gives a layer's learning rate over the solver's by its name; with 0 it is frozen.
     """
@@ -70,7 +80,9 @@ def _red_first(n: caffe.NetSpec, bottom: Top) -> Top:
 
 
 def _set_rate(layer: caffe_pb2.LayerParameter, rate: float, blobs: int) -> None:
-    """Multiply the learning rates that the prototxt states, or Caffe's, with `rate`. A frozen BatchNorm keeps the means it has."""
+    """Multiply the learning rates that the prototxt states, or Caffe's, with `rate`. A frozen BatchNorm keeps
+    the means it has.
+    """
     while len(layer.param) < blobs:
         layer.param.add()
     for param in layer.param:
@@ -116,11 +128,14 @@ def _bare(model: UserNet) -> str:
 def shapes_of(model: UserNet) -> tuple[Mapping[str, tuple[int, ...]], Mapping[str, int]]:
     """Shapes of one picture's blobs, and how many blobs of weights each layer has."""
     net = unfilled(_bare(model))
-    return {name: tuple(blob.data.shape[1:]) for name, blob in net.blobs.items()}, {name: len(p) for name, p in net.params.items()}
+    return {name: tuple(blob.data.shape[1:]) for name, blob in net.blobs.items()}, {
+        name: len(p) for name, p in net.params.items()
+    }
 
 
 def run_apart(prototxt: Path, side: int, batch: int, name: str) -> None:
-    """Let another process run a net of the user's for one picture and for a batch, as Caffe ends a process on what it cannot do.
+    """Let another process run a net of the user's for one picture and for a batch, as Caffe ends a process on
+    what it cannot do.
 
     Raises
     ------
@@ -132,7 +147,9 @@ def run_apart(prototxt: Path, side: int, batch: int, name: str) -> None:
     if done.returncode:
         reasons = [line.partition("] ")[2] for line in done.stderr.splitlines() if re.match(r"F\d+ ", line)]
         reason = reasons[0].strip() if reasons else f"status {done.returncode}"
-        raise UserError(f"Caffe cannot run the net {name}, with pictures of {side} x {side} pixels: {reason}; mend it")
+        raise UserError(
+            f"Caffe cannot run the net {name}, with pictures of {side} x {side} pixels: {reason}; mend it"
+        )
 
 
 def run(prototxt: str, side: int, batch: int) -> None:
@@ -152,7 +169,8 @@ def check_net(model: UserNet, weights: Path) -> None:
     Raises
     ------
     UserError
-        If Caffe cannot run it, with Caffe's reason, its output does not have a row for each picture, or the weights are of another net.
+        If Caffe cannot run it, with Caffe's reason, its output does not have a row for each picture, or the
+        weights are of another net.
     """
     with tempfile.NamedTemporaryFile("w", suffix=".prototxt") as file:
         file.write(f"{_bare(model)}\nforce_backward: true")
@@ -163,8 +181,17 @@ def check_net(model: UserNet, weights: Path) -> None:
     net.reshape()
     shape = tuple(net.blobs[model.output].data.shape)
     if shape[0] != 2:
-        raise UserError(f"blob {model.output} of the net {model.name} has shape {shape} for two pictures, not a row for each; mend it")
+        raise UserError(
+            f"blob {model.output} of the net {model.name} has shape {shape} for two pictures, not a row for each; mend it"
+        )
     check_weights(weights, net)
     order = "blue, green, red" if model.bgr else "red, green, blue"
-    stated = "a mean image" if model.mean.ndim > 1 else f"({', '.join(f'{value:g}' for value in model.mean)}) of red, green, blue"
-    print(f"{model.name} reads {order}: pixels of 0 to 255 less {stated}, times {model.scale:g}", file=sys.stderr)
+    stated = (
+        "a mean image"
+        if model.mean.ndim > 1
+        else f"({', '.join(f'{value:g}' for value in model.mean)}) of red, green, blue"
+    )
+    print(
+        f"{model.name} reads {order}: pixels of 0 to 255 less {stated}, times {model.scale:g}",
+        file=sys.stderr,
+    )

@@ -1,6 +1,7 @@
 """The paper's figures, drawn by matplotlib from numbers and pictures; nothing is calculated here.
 
-Colours are Okabe and Ito's (2008), which colour-blind people tell apart; sizes are a column's of a printed page.
+Colours are Okabe and Ito's (2008), which colour-blind people tell apart; sizes are a column's of a printed
+page.
 """
 
 from collections.abc import Sequence
@@ -18,17 +19,29 @@ from attr2face.files import atomic_write
 from attr2face.models import CONVOLUTIONS, VGG, Model
 
 BLACK, ORANGE, SKY, GREEN, YELLOW, BLUE, VERMILION, PURPLE = (
-    "#000000", "#E69F00", "#56B4E9", "#009E73", "#F0E442", "#0072B2", "#D55E00", "#CC79A7",
-)  # fmt: skip
+    "#000000",
+    "#E69F00",
+    "#56B4E9",
+    "#009E73",
+    "#F0E442",
+    "#0072B2",
+    "#D55E00",
+    "#CC79A7",
+)
 LINES = (BLUE, VERMILION, GREEN, ORANGE, PURPLE, SKY, BLACK, "0.5")
 STYLES = ("-", "--")
 COLUMN = 7.0
 
 
 def save(figure: Figure, out: Path) -> None:
-    """Write a figure as `out`.png and `out`.svg, whole; the names of an SVG's parts are drawn from a fixed word, not at random."""
+    """Write a figure as `out`.png and `out`.svg, whole; the names of an SVG's parts are drawn from a fixed
+    word, not at random.
+    """
     for kind in ("png", "svg"):
-        with atomic_write(out.with_suffix(f".{kind}")) as temporary, rc_context({"svg.hashsalt": "attr2face"}):
+        with (
+            atomic_write(out.with_suffix(f".{kind}")) as temporary,
+            rc_context({"svg.hashsalt": "attr2face"}),
+        ):
             figure.savefig(temporary, format=kind, dpi=150, metadata={"Date": None} if kind == "svg" else {})
 
 
@@ -45,16 +58,26 @@ def network(model: Model) -> Figure:
         blocks += [(model.name, f"{len(model.stages) - 2} layers\nto {model.output}")]
     for i, (name, text) in enumerate(blocks):
         tall = 34 - 3.4 * i if i < 6 else 20
-        axes.add_patch(_box(i * 1.25, 21 - tall / 2, 1.0, tall, SKY if name.startswith("fc") else ORANGE if i else "0.9"))
+        axes.add_patch(
+            _box(i * 1.25, 21 - tall / 2, 1.0, tall, SKY if name.startswith("fc") else ORANGE if i else "0.9")
+        )
         axes.text(i * 1.25 + 0.5, 21, f"{name}\n{text}", ha="center", va="center", fontsize=5.8)
-        axes.annotate("", ((i + 1) * 1.25, 21), (i * 1.25 + 1.0, 21), arrowprops={"arrowstyle": "->", "linewidth": 0.8})
+        axes.annotate(
+            "", ((i + 1) * 1.25, 21), (i * 1.25 + 1.0, 21), arrowprops={"arrowstyle": "->", "linewidth": 0.8}
+        )
     x = len(blocks) * 1.25 + 0.8
     heads = model.attributes.heads
     for k, head in enumerate(heads):
         y = 42 * (1 - (k + 0.5) / len(heads))
         axes.plot([x - 0.8, x], [21, y], color="0.7", linewidth=0.4, zorder=0)
         names = ", ".join(head.attributes)
-        axes.text(x + 0.05, y, f"{names[:44]}{'…' if len(names) > 44 else ''} ({head.n_classes})", va="center", fontsize=4.6)
+        axes.text(
+            x + 0.05,
+            y,
+            f"{names[:44]}{'…' if len(names) > 44 else ''} ({head.n_classes})",
+            va="center",
+            fontsize=4.6,
+        )
     axes.set(xlim=(-0.1, x + 4.2), ylim=(-1, 43))
     axes.axis("off")
     axes.set_title("softmax heads, with their numbers of classes", loc="right", fontsize="x-small")
@@ -62,11 +85,23 @@ def network(model: Model) -> Figure:
 
 
 def _box(x: float, y: float, width: float, height: float, colour: str) -> FancyBboxPatch:
-    return FancyBboxPatch((x, y), width, height, boxstyle="round,pad=0.02", facecolor=colour, edgecolor="0.3", linewidth=0.8, alpha=0.7)
+    return FancyBboxPatch(
+        (x, y),
+        width,
+        height,
+        boxstyle="round,pad=0.02",
+        facecolor=colour,
+        edgecolor="0.3",
+        linewidth=0.8,
+        alpha=0.7,
+    )
 
 
-def embeddings(points: dict[str, np.ndarray], has: np.ndarray, attribute: str, agreement: dict[str, float], chance: float) -> Figure:
-    """Figure 3: t-SNE of fc7, a panel for each net, an image with the attribute in one colour and without it in another.
+def embeddings(
+    points: dict[str, np.ndarray], has: np.ndarray, attribute: str, agreement: dict[str, float], chance: float
+) -> Figure:
+    """Figure 3: t-SNE of fc7, a panel for each net, an image with the attribute in one colour and without it
+    in another.
 
     Parameters
     ----------
@@ -77,7 +112,10 @@ def embeddings(points: dict[str, np.ndarray], has: np.ndarray, attribute: str, a
     """
     figure = Figure(figsize=(COLUMN, COLUMN / 2 + 0.3), layout="constrained")
     for axes, (name, xy) in zip(np.atleast_1d(figure.subplots(1, len(points))), points.items(), strict=True):
-        for mask, colour, marker, label in ((~has, SKY, "o", f"not {attribute}"), (has, VERMILION, "^", attribute)):
+        for mask, colour, marker, label in (
+            (~has, SKY, "o", f"not {attribute}"),
+            (has, VERMILION, "^", attribute),
+        ):
             axes.scatter(*xy[mask].T, s=7, c=colour, marker=marker, label=label, linewidths=0)
         axes.set_title(f"{name}: neighbours agree in {agreement[name]:.0%}", fontsize="small")
         axes.set(xlabel="t-SNE, first dimension", ylabel="t-SNE, second dimension", xticks=[], yticks=[])
@@ -119,11 +157,14 @@ def activations(kinds: dict[str, np.ndarray], attributes: Attributes, has: np.nd
     return histograms(kinds, common, np.random.default_rng(seed))
 
 
-def histograms(activations: dict[str, np.ndarray], having: dict[str, np.ndarray], rng: np.random.Generator) -> Figure:
+def histograms(
+    activations: dict[str, np.ndarray], having: dict[str, np.ndarray], rng: np.random.Generator
+) -> Figure:
     """Figure 6: histograms of single elements over the images with an attribute, and the fitted Gaussian.
 
-    A row per kind of activations (n, d), and a column per attribute, of which `having` tells the images (n,) that have it. The elements are
-    drawn from those that are above their least value in more than three images in ten: the others are one bar.
+    A row per kind of activations (n, d), and a column per attribute, of which `having` tells the images (n,)
+    that have it. The elements are drawn from those that are above their least value in more than three images
+    in ten: the others are one bar.
     """
     figure = Figure(figsize=(COLUMN, 2.0 * len(activations) + 0.3), layout="constrained")
     axes = figure.subplots(len(activations), len(having), squeeze=False)
@@ -150,7 +191,15 @@ def distribution(prevalence: pd.Series, paper: dict[str, float]) -> Figure:
     axes = figure.subplots()
     axes.barh(prevalence.index, 100 * prevalence, color=BLUE, height=0.75, label="here")
     known = [name for name in prevalence.index if name in paper]
-    axes.scatter([100 * paper[name] for name in known], known, color=VERMILION, marker="D", s=16, zorder=3, label="paper, PubFig")
+    axes.scatter(
+        [100 * paper[name] for name in known],
+        known,
+        color=VERMILION,
+        marker="D",
+        s=16,
+        zorder=3,
+        label="paper, PubFig",
+    )
     axes.set(xlabel="images with the attribute, %", xlim=(0, 100), ylim=(-0.8, len(prevalence) - 0.2))
     axes.tick_params(axis="y", labelsize=5.5)
     axes.legend(loc="center right")
@@ -158,14 +207,18 @@ def distribution(prevalence: pd.Series, paper: dict[str, float]) -> Figure:
 
 
 def write_intervals(table: Path, factors: dict[str, list[str]], out: Path) -> None:
-    """A plot for each measure of a comparison (`intervals.csv`): every method's mean and interval, a panel for each factor.
+    """A plot for each measure of a comparison (`intervals.csv`): every method's mean and interval, a panel
+    for each factor.
 
     The dotted lines are photographs and the mean face.
     """
     intervals = pd.read_csv(table)
     for measure, of_measure in intervals.groupby("measure", sort=False):
         found = of_measure.set_index("method")
-        figure = Figure(figsize=(COLUMN, 0.6 + 0.19 * sum(len(names) + 1 for names in factors.values())), layout="constrained")
+        figure = Figure(
+            figsize=(COLUMN, 0.6 + 0.19 * sum(len(names) + 1 for names in factors.values())),
+            layout="constrained",
+        )
         heights = [len(names) for names in factors.values()]
         panels = figure.subplots(len(factors), 1, sharex=True, squeeze=False, height_ratios=heights).ravel()
         for axes, (factor, names) in zip(panels, factors.items(), strict=True):

@@ -1,4 +1,6 @@
-"""The notebooks, executed: as pages, and with outputs that are small enough to be committed, beside a hash of the code that made them."""
+"""The notebooks, executed: as pages, and with outputs that are small enough to be committed, beside a hash of
+the code that made them.
+"""
 
 import base64
 import hashlib
@@ -23,7 +25,8 @@ WIDGET = "application/vnd.jupyter.widget-view+json"
 def executed(path: Path, environment: Mapping[str, str]) -> NotebookNode:
     """A notebook with its outputs; its kernel is of this Python, and sees `environment`.
 
-    Widgets are for people: their cells are tagged "skip-execution", as without a browser nbclient may wait for them for ever.
+    Widgets are for people: their cells are tagged "skip-execution", as without a browser nbclient may wait
+    for them for ever.
 
     Raises
     ------
@@ -31,7 +34,9 @@ def executed(path: Path, environment: Mapping[str, str]) -> NotebookNode:
         If a cell fails.
     """
     notebook = nbformat.read(path, as_version=4)
-    client = NotebookClient(notebook, timeout=1200, kernel_name="python3", resources={"metadata": {"path": str(path.parent)}})
+    client = NotebookClient(
+        notebook, timeout=1200, kernel_name="python3", resources={"metadata": {"path": str(path.parent)}}
+    )
     try:
         client.execute(env=dict(environment))
     except CellExecutionError as error:
@@ -54,7 +59,9 @@ def write_light(notebook: NotebookNode, out: Path) -> None:
 
 
 def light(notebook: NotebookNode) -> NotebookNode:
-    """A notebook whose pictures are small JPEGs, without widgets, times and messages, and with the hash of its code."""
+    """A notebook whose pictures are small JPEGs, without widgets, times and messages, and with the hash of
+    its code.
+    """
     notebook = nbformat.from_dict(notebook)
     notebook.metadata = {
         "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},

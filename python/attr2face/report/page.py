@@ -28,7 +28,9 @@ def write_page(out: Path, title: str, sections: list[Section]) -> None:
     jinja.filters["embedded"] = lambda path: base64.b64encode(path.read_bytes()).decode()
     jinja.filters["html"] = lambda table: table.to_html(index=False, border=0, na_rep="")
     machine = environment()
-    versions = ", ".join(f"{name} {version}" for name, version in {"python": machine["python"], **machine["versions"]}.items())
+    versions = ", ".join(
+        f"{name} {version}" for name, version in {"python": machine["python"], **machine["versions"]}.items()
+    )
     page = jinja.from_string(TEMPLATE.read_text())
     values = {"title": title, "sections": sections, "machine": machine, "versions": versions}
     out.write_text(page.render(**values))

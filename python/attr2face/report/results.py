@@ -1,4 +1,5 @@
-"""The numbers of docs/results.md and of the report: collected from what the stages wrote, kept in docs/results.json, and shown as tables.
+"""The numbers of docs/results.md and of the report: collected from what the stages wrote, kept in
+docs/results.json, and shown as tables.
 
 The file has a part for each dataset, model and preset of generation. A table of docs/results.md
 stands between `<!-- results: NAME -->` and `<!-- end -->`.
@@ -20,12 +21,37 @@ from attr2face.files import atomic_write, write_json
 
 MARKED = re.compile(r"(<!-- results: (.+?) -->\n).*?(<!-- end -->)", re.DOTALL)
 NAMES = {"synthetic-mini": "rendered", "lfw-mini": "LFW"}
-# Rows of methods in the tables of docs/results.md. The others are in the sheets, and in the table `methods` of the report.
-SHOWN = ("mean face", "photographs of others", "class visualisation", "paper", "strength 1", "prior alone", "eigenfaces", "one pass",
-         "drawn", "generator", "codes", "photographs")  # fmt: skip
-SEEN = ("requested seen, ridge", "requested seen, net", "not there, but seen, ridge", "not there, but seen, net")
-LIKE = ("one face", "fine detail", "Fréchet distance, HOG", "kernel distance, net", "diversity", "diversity of one request",
-        "nearest training picture")  # fmt: skip
+# Rows of methods in the tables of docs/results.md. The others are in the sheets, and in the table `methods`
+# of the report.
+SHOWN = (
+    "mean face",
+    "photographs of others",
+    "class visualisation",
+    "paper",
+    "strength 1",
+    "prior alone",
+    "eigenfaces",
+    "one pass",
+    "drawn",
+    "generator",
+    "codes",
+    "photographs",
+)
+SEEN = (
+    "requested seen, ridge",
+    "requested seen, net",
+    "not there, but seen, ridge",
+    "not there, but seen, net",
+)
+LIKE = (
+    "one face",
+    "fine detail",
+    "Fréchet distance, HOG",
+    "kernel distance, net",
+    "diversity",
+    "diversity of one request",
+    "nearest training picture",
+)
 WHO = ("cosine to own", "cosine to others", "rank of own", "likeness, %")
 PARTS = {
     "all: {own} less the mean face": "mean face",
@@ -55,7 +81,9 @@ class Stages:
 
 
 def collect(stages: Stages) -> dict[str, list[dict]]:
-    """All numbers that docs/results.md and the report show of one dataset and model: rows by the name of their table."""
+    """All numbers that docs/results.md and the report show of one dataset and model: rows by the name of
+    their table.
+    """
     floor = json.loads((stages.evaluation / "floor.json").read_text())
     tables = {
         "reading": pd.DataFrame([_read_by_net(stages.scores), _read_by_baseline(stages.baseline)]),
@@ -83,7 +111,8 @@ def _read_by_baseline(folder: Path) -> dict[str, object]:
 
 
 def write_results(docs: Path, part: str, numbers: Path, evaluation: Path) -> dict[str, dict[str, list[dict]]]:
-    """Put the numbers of one dataset, model and preset into results.json in the folder `docs`, and the sheets beside it, half as large.
+    """Put the numbers of one dataset, model and preset into results.json in the folder `docs`, and the sheets
+    beside it, half as large.
 
     Returns what the file holds now.
     """
@@ -108,9 +137,15 @@ def tables(results: Mapping[str, Mapping[str, list[dict]]]) -> dict[str, pd.Data
     for part, numbers in results.items():
         floor = [{"method": "halves of photographs", **row} for row in numbers["floor"]]
         intervals = pd.DataFrame([*numbers["intervals"], *floor])
-        for name, measures, rows in (("seen", SEEN, SHOWN), ("like", LIKE, (*SHOWN, "halves of photographs")), ("who", WHO, SHOWN)):
+        for name, measures, rows in (
+            ("seen", SEEN, SHOWN),
+            ("like", LIKE, (*SHOWN, "halves of photographs")),
+            ("who", WHO, SHOWN),
+        ):
             found[f"{name}, {part}"] = columns_of(intervals[intervals["method"].isin(rows)], measures)
-        found[f"methods, {part}"] = columns_of(pd.DataFrame(numbers["intervals"]), (*SEEN[:2], "one face", "Fréchet distance, HOG"))
+        found[f"methods, {part}"] = columns_of(
+            pd.DataFrame(numbers["intervals"]), (*SEEN[:2], "one face", "Fréchet distance, HOG")
+        )
         found[f"parts, {part}"] = _parts(pd.DataFrame(numbers["differences"]), part.rpartition("-")[2])
     return found
 
@@ -124,7 +159,12 @@ def _of_all(results: Mapping, table: str, last: bool = False) -> pd.DataFrame:
     """A table of all datasets, one below another: of the first part of each, or the last."""
     of_group = {_group(part): part for part in (results if last else reversed(results))}
     groups = dict.fromkeys(map(_group, results))
-    whole = pd.concat([pd.DataFrame(results[of_group[group]][table]).assign(data=NAMES.get(group, group)) for group in groups])
+    whole = pd.concat(
+        [
+            pd.DataFrame(results[of_group[group]][table]).assign(data=NAMES.get(group, group))
+            for group in groups
+        ]
+    )
     return whole[["data", *(column for column in whole if column != "data")]]
 
 
@@ -133,7 +173,10 @@ def rounded(table: pd.DataFrame) -> pd.DataFrame:
     shown = {}
     for column in (name for name in table if not name.endswith(" ±")):
         numeric = pd.api.types.is_numeric_dtype(table[column])
-        shown[column] = [f"{value:.3f}" if numeric and value == value else "" if value != value else str(value) for value in table[column]]
+        shown[column] = [
+            f"{value:.3f}" if numeric and value == value else "" if value != value else str(value)
+            for value in table[column]
+        ]
         for i, half in enumerate(table.get(f"{column} ±", [])):
             shown[column][i] += f" ± {half:.3f}" if half == half and half is not None else ""
     return pd.DataFrame(shown).rename(columns={"balanced_accuracy": "balanced accuracy", "auc": "AUC"})
@@ -143,7 +186,9 @@ def _inversions(table: pd.DataFrame) -> pd.DataFrame:
     """SSIM, PSNR in dB and feature distance in one cell: a row per layer, a column per preset."""
     columns = zip(table["ssim"], table["psnr"], table["feature distance"], strict=True)
     cells = [f"{ssim:.2f} / {psnr:.1f} / {distance:.3f}" for ssim, psnr, distance in columns]
-    wide = table.assign(cell=cells).pivot_table("cell", ["data", "layer"], "preset", aggfunc="first", sort=False)
+    wide = table.assign(cell=cells).pivot_table(
+        "cell", ["data", "layer"], "preset", aggfunc="first", sort=False
+    )
     return wide.fillna("").reset_index().rename_axis(columns=None)
 
 
@@ -151,7 +196,9 @@ def _parts(differences: pd.DataFrame, own: str) -> pd.DataFrame:
     """What the method `own` gains in attributes seen over some other methods, of those that were compared."""
     table = columns_of(differences, SEEN[:2]).set_index("method")
     parts = PARTS | (PARTS_OF_EIGENFACES if own == "eigenfaces" else {})
-    rows = {about.format(own=own): table.loc[method] for about, method in parts.items() if method in table.index}
+    rows = {
+        about.format(own=own): table.loc[method] for about, method in parts.items() if method in table.index
+    }
     return pd.DataFrame(rows, index=list(SEEN[:2])).T.rename_axis("difference").reset_index()
 
 

@@ -1,6 +1,8 @@
-"""The sections of the report: the paper's figures and tables from what the other stages wrote, each beside the paper's own numbers.
+"""The sections of the report: the paper's figures and tables from what the other stages wrote, each beside
+the paper's own numbers.
 
-Each section writes its figures (PNG, SVG) and tables (CSV, Markdown) into the report's folder and returns a `Section` of the page.
+Each section writes its figures (PNG, SVG) and tables (CSV, Markdown) into the report's folder and returns a
+`Section` of the page.
 """
 
 import functools
@@ -28,8 +30,17 @@ from attr2face.report.results import tables
 # Cate, Dalvi and Hussain (2016): section 3.1, Figures 3 and 7, Table 2.
 FREQUENCY = {"White": 0.76, "Black": 0.03, "No Eyewear": 0.90}
 CLUSTERED = ("Youth", "Soft Lighting")
-LIKENESS = {"Barack Obama": 35, "Clive Owen": 27, "Cristiano Ronaldo": 45, "Jared Leto": 52, "Julia Roberts": 42, "Mickey Rourke": 22,
-            "Miley Cyrus": 42, "Nicole Richie": 30, "Ryan Seacrest": 30}  # fmt: skip
+LIKENESS = {
+    "Barack Obama": 35,
+    "Clive Owen": 27,
+    "Cristiano Ronaldo": 45,
+    "Jared Leto": 52,
+    "Julia Roberts": 42,
+    "Mickey Rourke": 22,
+    "Miley Cyrus": 42,
+    "Nicole Richie": 30,
+    "Ryan Seacrest": 30,
+}
 PLOTS = ("requested-seen-ridge", "Fréchet-distance-HOG")
 JUDGES = (
     "Two judges of people whom nets and priors never saw: ridge regression on HOG and colours, and a small Caffe net. On pictures of "
@@ -50,7 +61,9 @@ WHO = (
     "Cosine, of features of a net that tells people apart, to the requested person's own photograph and to those of others, and the "
     "median rank of the own photograph among all. Of the row of photographs it is another picture of that person, where there is one."
 )
-METHODS = "Every method that was compared. The sheets show the same requests, a row per method, factor by factor."
+METHODS = (
+    "Every method that was compared. The sheets show the same requests, a row per method, factor by factor."
+)
 ATTRIBUTE = (
     "How often each judge sees a requested attribute in faces of the default, and in the photographs that have it, which is the judge's "
     "own ceiling. Where faces are above it, they exaggerate."
@@ -98,7 +111,10 @@ class Results:
     def tables(self) -> dict[str, pd.DataFrame]:
         """The tables of docs/results.md, of this dataset and model, by the first word of their names."""
         shown = tables({f"-{self.own}": json.loads((self.numbers / "numbers.json").read_text())})
-        return {name.partition(",")[0]: table.drop(columns="data", errors="ignore") for name, table in shown.items()}
+        return {
+            name.partition(",")[0]: table.drop(columns="data", errors="ignore")
+            for name, table in shown.items()
+        }
 
     def shown(self, method: str) -> list[np.ndarray]:
         """The first faces of a method, or the first photographs."""
@@ -166,18 +182,30 @@ def _clusters(results: Results, seed: int, out: Path, machine: Machine) -> list[
     weights = {"before finetuning": results.pretrained, "after": results.trained.weights}
     phi = {}
     for name, path in weights.items():
-        phi[name] = np.concatenate(list(activations(Extraction(database.folder, path, database.model.output), rows, machine)))
-    agreement = {name: [clusters.agreement(x, has[:, j], people) for j in range(len(names))] for name, x in phi.items()}
-    table = pd.DataFrame({"attribute": names, **agreement, "by chance": [clusters.by_chance(column) for column in has.T]})
+        phi[name] = np.concatenate(
+            list(activations(Extraction(database.folder, path, database.model.output), rows, machine))
+        )
+    agreement = {
+        name: [clusters.agreement(x, has[:, j], people) for j in range(len(names))] for name, x in phi.items()
+    }
+    table = pd.DataFrame(
+        {"attribute": names, **agreement, "by chance": [clusters.by_chance(column) for column in has.T]}
+    )
     points = {name: clusters.embed(x, seed) for name, x in phi.items()}
     drawn = []
     common = [names[j] for j in np.argsort(-has.sum(axis=0))[:2]]
     for letter, attribute in zip("ab", CLUSTERED if set(CLUSTERED) <= set(names) else common, strict=False):
         j = names.index(attribute)
-        figure = figures.embeddings(points, has[:, j], attribute, {name: agreement[name][j] for name in phi}, table["by chance"][j])
+        figure = figures.embeddings(
+            points, has[:, j], attribute, {name: agreement[name][j] for name in phi}, table["by chance"][j]
+        )
         drawn.append(_figure(figure, out, f"3{letter}"))
     means = (
-        table.drop(columns="attribute").mean().to_frame(f"mean over the {len(names)} attributes").T.rename_axis("agreement").reset_index()
+        table.drop(columns="attribute")
+        .mean()
+        .to_frame(f"mean over the {len(names)} attributes")
+        .T.rename_axis("agreement")
+        .reset_index()
     )
     _table(table, out, "clusters")
     text = (
@@ -190,7 +218,12 @@ def _clusters(results: Results, seed: int, out: Path, machine: Machine) -> list[
 def _freezing(results: Results, out: Path) -> Section:
     table = _table(results.tables["freezing"], out, "table1")
     text = "Accuracy of the heads, averaged over all, with the layers below fc6 or conv5 frozen, and the loss by what is frozen."
-    return Section("Table 1 and Figure 4: what to freeze", text, [_copied(results.experiments / "loss.png", out, "4")], table)
+    return Section(
+        "Table 1 and Figure 4: what to freeze",
+        text,
+        [_copied(results.experiments / "loss.png", out, "4")],
+        table,
+    )
 
 
 def _inversions(results: Results, layer: str, seed: int, out: Path) -> Section:
@@ -220,20 +253,33 @@ def _histograms(results: Results, out: Path) -> Section:
         "Histograms of single elements over images with an attribute, and the fitted Gaussian. The paper shows two "
         "elements of fc6 and takes all for Gaussian; behind a ReLU they are not."
     )
-    return Section("Figure 6: are activations Gaussian?", text, [_copied(results.diagnosis / "histograms.png", out, "6")], numbers)
+    return Section(
+        "Figure 6: are activations Gaussian?",
+        text,
+        [_copied(results.diagnosis / "histograms.png", out, "6")],
+        numbers,
+    )
 
 
 def _distribution(results: Results, out: Path) -> Section:
     prevalence = pd.Series(results.database.positive.mean(axis=0), results.database.attributes.names)
     _table(prevalence.rename_axis("attribute").reset_index(name="prevalence"), out, "distribution")
-    return Section("Figure 7: how common attributes are", "", [_figure(figures.distribution(prevalence, FREQUENCY), out, "7")])
+    return Section(
+        "Figure 7: how common attributes are",
+        "",
+        [_figure(figures.distribution(prevalence, FREQUENCY), out, "7")],
+    )
 
 
 def _generated(results: Results, out: Path) -> Section:
     likeness = pd.read_csv(results.evaluation / "likeness.csv")
     pairs = zip(likeness["person"], results.shown("photographs"), results.shown(results.own), strict=False)
     figure = figures.pictures({str(person): pair for person, *pair in pairs}, ["photograph", "generated"])
-    text = "Unseen people, and faces generated from their attributes: " + "; ".join(likeness["attributes"][:SHOWN]) + "."
+    text = (
+        "Unseen people, and faces generated from their attributes: "
+        + "; ".join(likeness["attributes"][:SHOWN])
+        + "."
+    )
     return Section("Figure 8: generated beside true", text, [_figure(figure, out, "8")])
 
 
@@ -259,7 +305,8 @@ def _likeness(results: Results, out: Path) -> Section:
 def _comparison(results: Results, out: Path) -> list[Section]:
     folder = results.evaluation
     judges, seen, like, who, parts, methods = (
-        _table(results.tables[name], out, name) for name in ("judges", "seen", "like", "who", "parts", "methods")
+        _table(results.tables[name], out, name)
+        for name in ("judges", "seen", "like", "who", "parts", "methods")
     )
     attributes = _table(pd.read_csv(folder / "attributes.csv"), out, "attributes")
     plots = [shutil.copy(folder / f"plot-{name}.png", out) for name in PLOTS]
@@ -287,4 +334,6 @@ def _targets(results: Results, out: Path) -> Section:
 
 def _scores(results: Results, out: Path) -> Section:
     text = "The finetuned net that faces are generated with, means over the attributes and over the heads."
-    return Section("Attributes read", text, [], _table(mean_scores(results.scores).reset_index(), out, "scores"))
+    return Section(
+        "Attributes read", text, [], _table(mean_scores(results.scores).reset_index(), out, "scores")
+    )

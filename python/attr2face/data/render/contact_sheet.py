@@ -1,4 +1,6 @@
-"""A picture of what each attribute does to a rendered face: the same person without it and with it, for all 73."""
+"""A picture of what each attribute does to a rendered face: the same person without it and with it, for all
+73.
+"""
 
 from pathlib import Path
 
@@ -31,14 +33,20 @@ INSTEAD = {
 
 
 def pair(attribute: str, seed: int) -> tuple[Picture, Picture]:
-    """A plain person without and with `attribute`, otherwise the same; of the sex that has it clearly more often."""
+    """A plain person without and with `attribute`, otherwise the same; of the sex that has it clearly more
+    often.
+    """
     prevalence = tables().prevalence
     male = attribute != "Male" and 1.5 * prevalence["male"][attribute] >= prevalence["female"][attribute]
     plain = [*PLAIN, *(["Male"] if male else [])]
     features = 0.5 * np.random.default_rng((seed, 2 - male)).standard_normal(N_FEATURES)
 
     def picture(shown: list[str]) -> Picture:
-        return Picture(scores_of(dict.fromkeys(shown, 1.0), np.full(len(pubfig().names), -0.8)), features, (seed, 2 - male))
+        return Picture(
+            scores_of(dict.fromkeys(shown, 1.0), np.full(len(pubfig().names), -0.8)),
+            features,
+            (seed, 2 - male),
+        )
 
     without = [INSTEAD.get(other, "") if other == attribute else other for other in plain]
     with_it = [attribute, *(other for other in plain if not _excludes(attribute, other))]
@@ -57,4 +65,9 @@ def contact_sheet(out: Path, size: int, columns: int, seed: int) -> None:
     """Write all pairs, captioned, to `out`, whose name gives the format."""
     names = pubfig().names
     pairs = tqdm(names, "contact sheet", unit=" attributes")
-    write_sheet(out, [np.hstack([render(picture, size) for picture in pair(attribute, seed)]) for attribute in pairs], names, columns)
+    write_sheet(
+        out,
+        [np.hstack([render(picture, size) for picture in pair(attribute, seed)]) for attribute in pairs],
+        names,
+        columns,
+    )

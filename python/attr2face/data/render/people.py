@@ -1,8 +1,9 @@
 """Who is in the rendered dataset: people with their lasting attributes and features, and pictures of them.
 
-A person's attributes and features are drawn once; those of a picture (expression, eyewear, light) each time. How often is the
-table data/frequencies.csv, in the order of drawing. data/correlations.csv multiplies a frequency where another attribute is present
-or absent; 0 forbids, or hides what was drawn before (sunglasses hide the colour of eyes).
+A person's attributes and features are drawn once; those of a picture (expression, eyewear, light) each time.
+How often is the table data/frequencies.csv, in the order of drawing. data/correlations.csv multiplies a
+frequency where another attribute is present or absent; 0 forbids, or hides what was drawn before (sunglasses
+hide the colour of eyes).
 """
 
 import csv
@@ -21,7 +22,9 @@ WEAKEST, STRONGEST = 0.6, 1.2
 
 @dataclass(frozen=True)
 class Picture:
-    """What one picture shows: `scores` (73,), `features` (24,) standard normal, and the `seed` of its pose and noise."""
+    """What one picture shows: `scores` (73,), `features` (24,) standard normal, and the `seed` of its pose
+    and noise.
+    """
 
     scores: np.ndarray
     features: np.ndarray
@@ -42,7 +45,8 @@ class Rule:
 
 @dataclass(frozen=True)
 class Tables:
-    """The two tables: heads in the order of drawing, by what they are drawn for, and the rules of an attribute.
+    """The two tables: heads in the order of drawing, by what they are drawn for, and the rules of an
+    attribute.
 
     A rule changes a frequency where its given is drawn first, and hides where it is drawn afterwards.
     """
@@ -62,7 +66,9 @@ def tables() -> Tables:
     order = {"person": [], "picture": []}
     for head in sorted(pubfig().heads, key=lambda head: place[head.attributes[0]]):
         order[rows[head.attributes[0]]["drawn_per"]].append(head.attributes)
-    prevalence = {sex: {attribute: float(row[sex]) for attribute, row in rows.items()} for sex in ("male", "female")}
+    prevalence = {
+        sex: {attribute: float(row[sex]) for attribute, row in rows.items()} for sex in ("male", "female")
+    }
     changes, hides = ({attribute: [] for attribute in rows} for _ in range(2))
     with (TABLES / "correlations.csv").open(newline="") as file:
         for row in csv.DictReader(file):
@@ -76,7 +82,12 @@ def _draw(rng: np.random.Generator, drawn_per: str, male: bool, shown: dict[str,
     shown = dict(shown)
     prevalence = tables().prevalence["male" if male else "female"]
     for attributes in tables().order[drawn_per]:
-        shares = np.array([prevalence[a] * np.prod([r.factor for r in tables().changes[a] if r.holds(shown)]) for a in attributes])
+        shares = np.array(
+            [
+                prevalence[a] * np.prod([r.factor for r in tables().changes[a] if r.holds(shown)])
+                for a in attributes
+            ]
+        )
         drawn = np.searchsorted(np.cumsum(shares / max(1.0, shares.sum())), rng.random(), side="right")
         strength = rng.uniform(WEAKEST, STRONGEST)
         if drawn < len(attributes):
@@ -86,7 +97,9 @@ def _draw(rng: np.random.Generator, drawn_per: str, male: bool, shown: dict[str,
 
 def visible(shown: dict[str, float]) -> dict[str, float]:
     """What is left of `shown` when others of it hide some."""
-    return {a: score for a, score in shown.items() if not any(rule.holds(shown) for rule in tables().hides[a])}
+    return {
+        a: score for a, score in shown.items() if not any(rule.holds(shown) for rule in tables().hides[a])
+    }
 
 
 def picture_of(seed: int, person: int, number: int) -> Picture:
@@ -108,6 +121,8 @@ def scores_of(shown: dict[str, float], lacking: np.ndarray) -> np.ndarray:
 
 
 def mislabelled(picture: Picture, noise: float) -> Picture:
-    """The picture with Gaussian noise of that standard deviation on its scores, as labels of crowds and machines have."""
+    """The picture with Gaussian noise of that standard deviation on its scores, as labels of crowds and
+    machines have.
+    """
     rng = np.random.default_rng((*picture.seed, 3))
     return replace(picture, scores=picture.scores + noise * rng.standard_normal(len(picture.scores)))

@@ -38,7 +38,11 @@ def light(c: Canvas, face: Face, rng: np.random.Generator) -> None:
     """Light the relief: ambient and directed light, cast shadows, highlights (Blinn), hollows darker."""
     has, side = face.has, rng.choice((-1.0, 1.0))
     if has("Harsh Lighting"):
-        strength, ambient, towards = 0.9 + 0.15 * has("Harsh Lighting"), 0.4 - 0.08 * has("Harsh Lighting"), (0.9 * side, -0.3, 0.5)
+        strength, ambient, towards = (
+            0.9 + 0.15 * has("Harsh Lighting"),
+            0.4 - 0.08 * has("Harsh Lighting"),
+            (0.9 * side, -0.3, 0.5),
+        )
     elif has("Flash"):
         strength, ambient, towards = 0.92, 0.28, (0.08 * side, -0.12, 1.0)
     elif has("Soft Lighting"):
@@ -60,8 +64,12 @@ def light(c: Canvas, face: Face, rng: np.random.Generator) -> None:
     c.image[:] *= (around + strength * lit * shadow)[..., None]
     c.image[:] += np.float32(95) * shine[..., None]
     if has("Flash"):
-        c.image[:] *= (1 + 0.12 * has("Flash") * c.subject - 0.62 * min(1.0, has("Flash")) * (1 - c.subject))[..., None]
-        c.image[:] += (24 * has("Flash") * c.subject * np.exp(-((c.x**2 + (c.y - 0.05) ** 2) / 0.22)))[..., None]
+        c.image[:] *= (1 + 0.12 * has("Flash") * c.subject - 0.62 * min(1.0, has("Flash")) * (1 - c.subject))[
+            ..., None
+        ]
+        c.image[:] += (24 * has("Flash") * c.subject * np.exp(-((c.x**2 + (c.y - 0.05) ** 2) / 0.22)))[
+            ..., None
+        ]
     if has("Soft Lighting"):
         bloom = gaussian_filter(c.image, (0.03 / c.pixel, 0.03 / c.pixel, 0), truncate=2)
         c.image[:] += 0.26 * has("Soft Lighting") * (bloom + 30 - c.image)
@@ -74,7 +82,11 @@ def _shadow(c: Canvas, towards: np.ndarray) -> np.ndarray:
     beyond = np.pad(c.relief, margin)
     for distance in (0.05, 0.1, 0.16, 0.24, 0.34):
         column, row = (margin + round(float(distance * t / flat / c.pixel)) for t in towards[:2])
-        over = beyond[row : row + size, column : column + size] - c.relief - np.float32(distance * towards[2] / flat)
+        over = (
+            beyond[row : row + size, column : column + size]
+            - c.relief
+            - np.float32(distance * towards[2] / flat)
+        )
         np.maximum(blocked, over, out=blocked)
     return gaussian_filter(np.clip(blocked / 0.06, 0, 1), 0.016 / c.pixel, truncate=2)
 
@@ -86,7 +98,9 @@ def develop(c: Canvas, face: Face, rng: np.random.Generator) -> np.ndarray:
         if has(name):
             glow = gaussian_filter(image, (0.02 / c.pixel, 0.02 / c.pixel, 0), truncate=2)
             image += (0.35 * c.subject)[..., None] * (glow - image)
-            image *= 1 + (has(name) * c.subject * np.exp(-(c.x**2 + c.y**2) / 0.5))[..., None] * (np.array(tone, np.float32) - 1)
+            image *= 1 + (has(name) * c.subject * np.exp(-(c.x**2 + c.y**2) / 0.5))[..., None] * (
+                np.array(tone, np.float32) - 1
+            )
     image *= (1 + rng.normal(0, 0.04)) * (1 + rng.normal(0, 0.02, 3)).astype(np.float32)
     if not has("Color Photo"):
         image = np.repeat((image @ np.array((0.299, 0.587, 0.114), np.float32))[..., None], 3, axis=2)
