@@ -9,13 +9,15 @@ from attr2face.errors import UserError
 from attr2face.files import require
 
 
-def read_grid(path: Path, group: type, setting: str, also: Sequence[str] = ()) -> dict[str, dict[str, str]]:
-    """Settings of one group by the name of the run. An empty cell leaves a setting at its default.
+def read_grid(
+    path: Path, groups: Sequence[type], setting: str, also: Sequence[str] = ()
+) -> dict[str, dict[str, str]]:
+    """Settings of some groups by the name of the run. An empty cell leaves a setting at its default.
 
     Parameters
     ----------
-    group : type
-        The dataclass of settings, such as settings.Finetuning.
+    groups : sequence of type
+        Dataclasses of settings, such as settings.Finetuning.
     setting : str
         What names the file, such as GRID; for messages.
     also : sequence of str
@@ -38,13 +40,13 @@ def read_grid(path: Path, group: type, setting: str, also: Sequence[str] = ()) -
     names = [row.get("name") for row in rows]
     if not names or not all(names) or len(set(names)) < len(names):
         raise UserError(f"{path} needs rows, and a column name with another name in each")
-    known = [f.name for f in fields(group)]
+    known = [f.name for group in groups for f in fields(group)]
     for line, row in enumerate(rows, start=2):
         if "" in row or None in row.values():
             raise UserError(f"{path}, line {line}, has not as many cells as the first line; mend it")
         unknown = [column for column in row if column not in ("name", *also, *known)]
         if unknown:
-            what = group.__name__.lower()
+            what = groups[0].__name__.lower()
             raise UserError(
                 f"{path} has a column {unknown[0]}, which is no setting of {what}; choose {', '.join(known)}"
             )

@@ -12,7 +12,6 @@ import pandas as pd
 from attr2face.data.database import FaceDatabase
 from attr2face.errors import UserError
 from attr2face.files import write_json
-from attr2face.settings import Evaluation
 
 REPEATED, DRAWS = 8, 4
 
@@ -40,7 +39,7 @@ class Requests:
         return np.concatenate([values[None, :repeated], again]).swapaxes(0, 1)
 
 
-def write_requests(database: FaceDatabase, settings: Evaluation, seed: int, out: Path) -> None:
+def write_requests(database: FaceDatabase, images: int, split: str, seed: int, out: Path) -> None:
     """Draw images of unseen people, whose attributes are requested; write `requests.json` into the folder
     `out`.
 
@@ -49,11 +48,11 @@ def write_requests(database: FaceDatabase, settings: Evaluation, seed: int, out:
     UserError
         If nobody is in the split.
     """
-    within = database.rows(settings.split)
+    within = database.rows(split)
     if len(within) == 0:
-        raise UserError(f"{database.folder} has nobody in the split {settings.split}; use more people")
+        raise UserError(f"{database.folder} has nobody in the split {split}; use more people")
     chosen = draw_people(
-        database.people[within], database.labels[within], settings.images, np.random.default_rng(seed)
+        database.people[within], database.labels[within], images, np.random.default_rng(seed)
     )
     rows = within[chosen]
     of_labels = database.attributes.of_labels

@@ -1,0 +1,128 @@
+"""Commands that make pictures and judge them."""
+
+from attr2face.cli.run import Run, check_vgg, place, places_of_faces, print_table, results_folder
+from attr2face.errors import UserError
+from attr2face.steps import Steps
+from attr2face.steps.data import check_own_net
+from attr2face.steps.photographs import read_photograph
+from attr2face.steps.places import CHECKOUT
+
+
+def generate(run: Run) -> None:
+    """make a face with some attributes"""
+    faces = run.faces
+    print_table(faces.made() / "reading.csv")
+    print(faces.path)
+    for name, target in places_of_faces(run).items():
+        print(faces.store.export(faces.path / name, target))
+
+
+def edit(run: Run) -> None:
+    """give the face in a photograph attributes, or take some away, such as Smiling,!Eyeglasses"""
+    import json
+
+    if not run.steps.settings.photo:
+        raise UserError("no photograph to edit; name one with PHOTO=me.jpg")
+    _check_photograph(run.steps)
+    edited = run.steps.varied(changes=run.changes)["edited"]
+    print_table(edited.made() / "reading.csv")
+    others = json.loads((edited.path / "others.json").read_text())
+    print(f"the judge reads {others['others']} other attributes, {others['as before']} of them as before")
+    print(edited.path / "sheet.png")
+    target = place(run.options.out, f"{edited.path.name}.png", results_folder() / edited.group)
+    print(edited.store.export(edited.path / "edited.png", target))
+
+
+def invert(run: Run) -> None:
+    """make photographs from their activations, layer by layer, or a picture from activations of your own"""
+    settings = run.steps.settings
+    if settings.activations:
+        step = run.steps["inverted_activations"]
+        _check_activations(run.steps)
+    else:
+        step = run.steps["inverted"]
+    if settings.photo:
+        _check_photograph(run.steps)
+    print_table(step.made() / "table.csv")
+    print(step.path)
+
+
+def evaluate(run: Run) -> None:
+    """compare methods of generation for unseen people's attributes, before two judges"""
+    import pandas as pd
+
+    from attr2face.evaluation.summary import columns_of
+
+    folder = run.steps.made("evaluation")
+    intervals = pd.read_csv(folder / "intervals.csv")
+    shown = (
+        "requested seen, ridge",
+        "requested seen, net",
+        "not there, but seen, ridge",
+        "one face",
+        "rank of own",
+    )
+    print(columns_of(intervals, shown).to_markdown(index=False, disable_numparse=True))
+    print(folder)
+
+
+def report(run: Run) -> None:
+    """make every figure and table of the paper, in one page"""
+    check_vgg(run.steps, "paper")
+    step = run.steps["report"]
+    page = step.made() / "report.html"
+    name = f"{step.group}-{step.path.name}.html"
+    print(run.steps.store.export(page, place(run.options.out, name, results_folder())))
+
+
+def results(run: Run) -> None:
+    """write the numbers of one dataset into docs/results.json, and the tables of docs/results.md from it"""
+    from attr2face.files import atomic_write
+    from attr2face.report.results import filled, tables, write_results
+    from attr2face.steps.comparing import own_method
+
+    steps, document = run.steps, CHECKOUT / "docs" / "results.md"
+    _check_documented(run)
+    numbers = steps.made("numbers")
+    own = own_method(steps.view("compared"))
+    name = f"{steps['numbers'].group}-{own}"
+    shown = write_results(document.parent, name, numbers, steps["evaluation"].path)
+    text = filled(document.read_text(), tables(shown))
+    with atomic_write(document) as temporary:
+        temporary.write_text(text)
+    print(numbers / "numbers.json")
+
+
+def _check_documented(run: Run) -> None:
+    """Refuse settings whose numbers docs/results.md has no place for."""
+    check_vgg(run.steps, "results")
+    taken = ("dataset", "model", "seeds", "root", "identity", "preset", "methods")
+    other = [name.upper() for name in run.steps.given if name not in taken]
+    if run.steps.dataset.root:
+        raise UserError(
+            "make results writes the project's documents, and takes no folder of your own; "
+            "make paper shows the same of it"
+        )
+    if other:
+        raise UserError(
+            f"make results shows the defaults in docs/results.md, and takes no {other[0]}; "
+            "make paper takes all settings"
+        )
+    document = CHECKOUT / "docs" / "results.md"
+    if not document.exists():
+        raise UserError(f"{document} does not exist; make results works in a clone of the project")
+
+
+def _check_photograph(steps: Steps) -> None:
+    """Refuse a photograph that cannot be read, before anything is made for it."""
+    read_photograph(steps["photo"].made(), steps.view("edited"))
+
+
+def _check_activations(steps: Steps) -> None:
+    """Refuse ACTIVATIONS that are not of LAYER, before anything is made for them."""
+    from attr2face.generation.inversion import read_given_activations
+    from attr2face.network.prototxt import feature_shape
+
+    check_own_net(steps)
+    layer = steps.settings.layer
+    read_given_activations(steps.settings.activations, layer, feature_shape(steps.model, layer))

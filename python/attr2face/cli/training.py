@@ -1,0 +1,128 @@
+"""Commands from faces to activations and the cGMM. Each makes a step and prints what a user wants to know."""
+
+from attr2face.cli.run import Run, check_vgg
+from attr2face.errors import UserError
+
+
+def data(run: Run) -> None:
+    """render or download the faces"""
+    print(run.steps.made("faces"))
+
+
+def align(run: Run) -> None:
+    """find the eyes in photographs, and show some of them aligned"""
+    import csv
+
+    if run.steps.dataset.rendered:
+        raise UserError(
+            "rendered faces are drawn in place; choose photographs, such as DATASET=lfw, to align them"
+        )
+    if not run.steps.settings.alignment.align:
+        raise UserError("ALIGN=no aligns nothing; set ALIGN=1 with this command and with those that follow")
+    folder = run.steps.made("found_landmarks")
+    with (folder / "not_found.csv").open(newline="") as file:
+        missing = len(list(csv.reader(file))) - 1
+    print(f"{missing} pictures without eyes: {folder / 'not_found.csv'}")
+    print(folder / "sheet.png")
+
+
+def lmdb(run: Run) -> None:
+    """build LMDBs of images and labels, split by person"""
+    print(run.steps.made("lmdb"))
+
+
+def weights(run: Run) -> None:
+    """download VGG-Face's published weights"""
+    from attr2face.data.sources import fetch_vgg_face
+    from attr2face.models import MODELS
+    from attr2face.network import prototxt
+    from attr2face.network.weights import load
+    from attr2face.steps.places import vgg_face
+
+    path = vgg_face(run.steps.store.root)
+    if not path.exists():
+        fetch_vgg_face(path)
+        load(prototxt.deploy(MODELS["vgg_face"]), path)
+    print(path)
+
+
+def pretrain(run: Run) -> None:
+    """train mini on the identities of other rendered people"""
+    check_vgg(run.steps, "pretrain")
+    print(run.steps.made("pretrained"))
+
+
+def finetune(run: Run) -> None:
+    """train the heads, and score them on unseen people"""
+    from attr2face.evaluation.scores import mean_scores
+
+    print(mean_scores(run.steps.made("scores")).round(3).to_string())
+    print(run.steps["finetuned"].path)
+
+
+def activations(run: Run) -> None:
+    """store one layer's activations for all images"""
+    print(run.steps.made("activations"))
+
+
+def cgmm(run: Run) -> None:
+    """fit a Gaussian per attribute, and the weights"""
+    folder = run.steps.made("mixture")
+    print((folder / "report.txt").read_text(), end="")
+    print(folder)
+
+
+def gradcheck(run: Run) -> None:
+    """compare the cGMM's gradient with central differences"""
+    from attr2face.cgmm.fitting import check_gradient
+
+    error = check_gradient(run.steps.made("activations") / "activations.h5", run.steps.settings.seed)
+    print(f"relative error of the gradient: {error:.2e}")
+
+
+def diagnose(run: Run) -> None:
+    """describe activations and attributes, and what the heads see in each target"""
+    import pandas as pd
+
+    from attr2face.evaluation.diagnosis import best_targets
+
+    folder = run.steps.made("diagnosis")
+    print(pd.read_csv(folder / "numbers.csv").round(3).to_string(index=False, header=False), end="\n\n")
+    print(best_targets(pd.read_csv(folder / "targets.csv")).round(3).to_string())
+    print(folder)
+
+
+def baseline(run: Run) -> None:
+    """score ridge regression on HOG and mean colours on the same unseen people"""
+    import pandas as pd
+
+    from attr2face.evaluation.scores import MEANS
+
+    folder = run.steps.made("baseline")
+    print(pd.read_csv(folder / "scores.csv")[MEANS].mean().round(3).to_string())
+    print(folder)
+
+
+def experiments(run: Run) -> None:
+    """finetune and score every row of a grid of settings"""
+    from attr2face.cli.run import print_table
+
+    folder = run.steps.made("experiments")
+    for name in ("table.csv", "table1.csv"):
+        print_table(folder / name)
+    print(folder)
+
+
+def retrain(run: Run) -> None:
+    """make nets for rendered faces in one small file, and compare it with models/mini/default.h5"""
+    from attr2face.generation.bundle import compare_bundles
+    from attr2face.steps.places import COMMITTED
+
+    check_vgg(run.steps, "retrain")
+    bundle = run.steps.made("bundle") / "default.h5"
+    print(bundle)
+    if not COMMITTED.exists():
+        print("no nets are committed to compare them with")
+        return
+    for name, difference in compare_bundles(COMMITTED, bundle).items():
+        print(f"{name}: relative difference {difference:.2g}")

@@ -1,0 +1,143 @@
+"""Steps that compare: methods of generation before judges, and finetuning experiments."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from attr2face.errors import UserError
+from attr2face.evaluation.grids import read_grid
+from attr2face.generation.presets import needed
+from attr2face.settings import Cache, Finetuning, Generation, parse
+from attr2face.steps.apart import make_apart
+from attr2face.steps.data import database_in
+from attr2face.steps.registry import Run, Use, View, choice, step
+
+if TYPE_CHECKING:
+    from attr2face.steps.graph import Steps
+
+# The paper's own methods.
+PAPERS = {
+    "class visualisation": Generation(target="classes", preset="pixels"),
+    "paper": Generation(target="paper", preset="pixels"),
+}
+RESERVED = {"mean face", "photographs", "photographs of others"}  # rows of the comparison that are no methods
+
+
+def repeats(settings: View) -> range:
+    """The numbers of as many repetitions of training, fitting and generation as SEEDS says."""
+    return range(settings.repeat, settings.repeat + settings.seeds)
+
+
+@choice("methods", Generation)
+def compared(settings: View) -> dict[str, dict]:
+    """Methods of generation to compare: the paper's, those of the table METHODS, and the settings' own."""
+    table, factors = read_methods(settings.methods)
+    own = own_method(settings)
+    methods = PAPERS | table | {own: dataclasses.replace(settings[Generation], animate=False)}
+    return {
+        "methods": {name: dataclasses.asdict(method) for name, method in methods.items()},
+        "factors": {factor: [*names, own] for factor, names in factors.items()},
+    }
+
+
+def own_method(settings: View) -> str:
+    """The name of the settings' own method: that of its preset, if no method of the table has it."""
+    table, _ = read_methods(settings.methods)
+    return settings.preset if settings.preset not in table else f"{settings.preset} own"
+
+
+def read_methods(path: Path) -> tuple[dict[str, Generation], dict[str, list[str]]]:
+    """The methods of a table by name, and the names of those that differ in one factor, by the factor."""
+    table, factors = {}, {}
+    for name, row in read_grid(path, (Generation,), "METHODS", also=("factor",)).items():
+        if name in RESERVED or not re.fullmatch(r"[\w .+-]+", name):
+            raise UserError(
+                f"{path} names a method {name!r}; choose another name, of letters, digits, spaces and .+-"
+            )
+        factors.setdefault(row.pop("factor", "method"), []).append(name)
+        table[name] = Generation(**parse(row))
+    return table, factors
+
+
+@choice("seeds", "repeat", "methods", Generation)
+def runs(settings: View) -> dict[str, list[dict[str, Use]]]:
+    """Faces of each method and their measures, in each repetition."""
+    found = {}
+    for name, method in compared(settings)["methods"].items():
+        changes = [{**method, "repeat": k} for k in repeats(settings)]
+        found[name] = [
+            {"faces": Use("requested_faces", change), "measures": Use("measures", change)}
+            for change in changes
+        ]
+    return found
+
+
+def make_repeats_apart(steps: Steps) -> None:
+    """Make what each repetition trains and fits side by side, where a cluster can."""
+    methods = steps["compared"]["methods"].values()
+    names = set().union(*(needed(Generation(**method)) for method in methods))
+    numbers = repeats(steps.view("runs"))
+    make_apart(steps, [steps.varied(repeat=k) for k in numbers], sorted(names))
+
+
+@step(before=make_repeats_apart)
+def evaluation(
+    run: Run, lmdb: Path, requests: Path, projections: Path, real: Path, compared: dict, runs: dict
+) -> None:
+    """The methods of generation, compared by judges."""
+    from attr2face.evaluation.summary import Runs, write_comparison
+    from attr2face.report import figures
+
+    measures = {name: [made["measures"] / "measures.npz" for made in of] for name, of in runs.items()}
+    faces = {name: of[0]["faces"] for name, of in runs.items()}
+    all_runs = Runs(measures, faces, compared["factors"])
+    database = database_in(lmdb)
+    write_comparison(database, requests, all_runs, real, projections / "projections.npz", run.out)
+    figures.write_intervals(run.out / "intervals.csv", all_runs.factors, run.out)
+
+
+# Finetuning experiments.
+
+
+@choice("grid", "seeds", "repeat", Finetuning, Cache)
+def trainings(settings: View) -> dict[str, list[dict[str, Use]]]:
+    """The net and its scores for each row of a grid of finetuning settings, as often as SEEDS says."""
+    return {
+        name: [{"net": Use("finetuned", changes), "scores": Use("scores", changes)} for changes in repeated]
+        for name, repeated in grid_of(settings).items()
+    }
+
+
+def grid_of(settings: View) -> dict[str, list[dict[str, object]]]:
+    """The changed settings of each row of a grid, for each repetition. Equal caches are made together."""
+    rows = {name: parse(row) for name, row in read_grid(settings.grid, (Finetuning, Cache), "GRID").items()}
+    depths: dict[int, set[str]] = {}
+    for row in rows.values():
+        if row.get("cache", settings.cache):
+            crops = row.get("cache_crops", settings.cache_crops)
+            depths.setdefault(crops, set()).add(row.get("freeze", settings.freeze))
+    found = {}
+    for name, row in rows.items():
+        together = sorted(depths.get(row.get("cache_crops", settings.cache_crops), ()))
+        found[name] = [{**row, "repeat": k, "cached_together": together} for k in repeats(settings)]
+    return found
+
+
+def make_trainings_apart(steps: Steps) -> None:
+    """Make the trainings of a grid side by side, where a cluster can."""
+    grid = grid_of(steps.view("trainings")).values()
+    make_apart(steps, [steps.varied(**changes) for repeated in grid for changes in repeated], ["scores"])
+
+
+@step(before=make_trainings_apart)
+def experiments(run: Run, trainings: dict) -> None:
+    """Each row of a grid of finetuning settings, trained and scored."""
+    from attr2face.evaluation.experiments import write_tables
+    from attr2face.report import figures
+
+    write_tables({name: [one["scores"] for one in repeated] for name, repeated in trainings.items()}, run.out)
+    losses = {name: repeated[0]["net"] / "loss.csv" for name, repeated in trainings.items()}
+    figures.save(figures.losses(losses), run.out / "loss")

@@ -1,0 +1,150 @@
+"""Steps from pictures to LMDBs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from attr2face.datasets import TABLES
+from attr2face.errors import UserError
+from attr2face.settings import Database, Judging, Pretraining, Rendering
+from attr2face.steps.registry import File, Run, Use, View, choice, step
+
+if TYPE_CHECKING:
+    from attr2face.data.database import FaceDatabase
+    from attr2face.steps.graph import Steps
+
+OTHER_SEEDS = {"nets": 0, "pretraining": 1000, "judges": 2000}  # added to SEED, for people of their own
+
+
+@choice("dataset", "root")
+def faces(settings: View) -> Use | File:
+    """Pictures of faces and the scores of their attributes: rendered, downloaded or the user's own."""
+    dataset = settings.dataset
+    if dataset.rendered:
+        return Use("rendered_faces")
+    if dataset.root:
+        from attr2face.data.folder import files_of
+
+        remedy = "the table of the folder lists it; restore it or remove its row"
+        return File(dataset.root, remedy, files_of(dataset))
+    if settings.root and not dataset.index:
+        return File(
+            settings.root, f"set ROOT to the folder with {dataset.files}", dataset.parts(settings.root)
+        )
+    if not dataset.download:
+        raise UserError(
+            f"there is no download for DATASET={dataset.name}; set ROOT to the folder with {dataset.files}"
+        )
+    return Use("downloaded_faces")
+
+
+@choice("of", "seed", Rendering, Pretraining, Judging)
+def people(settings: View) -> dict[str, object]:
+    """The people to render: those whom nets learn from, others for judges, and others for pretraining."""
+    drawn = {"people": settings.people, "pictures": settings.pictures, "label_noise": settings.label_noise}
+    if settings.of == "judges":
+        drawn = {"people": settings.judge_people, "pictures": settings.judge_pictures}
+    elif settings.of == "pretraining":
+        drawn = {"people": settings.pretrain_people, "pictures": settings.pretrain_pictures}
+    return {**drawn, "size": settings.size, "seed": settings.seed + OTHER_SEEDS[settings.of]}
+
+
+@choice()
+def tables(settings: View) -> dict[str, File]:
+    """The tables that rendered people are drawn by."""
+    return {
+        name: File(TABLES / f"{name}.csv", "restore it") for name in ("heads", "frequencies", "correlations")
+    }
+
+
+@step()
+def rendered_faces(run: Run, people: dict[str, object], tables: dict[str, Path]) -> None:
+    """Rendered faces, and the scores of their attributes."""
+    from attr2face.data.render.dataset import render_dataset
+
+    given = dict(people)
+    seed = given.pop("seed")
+    render_dataset(Rendering(**given), seed, run.out, run.machine)
+
+
+@choice("dataset", "root")
+def index(settings: View) -> File | None:
+    """The user's own index of pictures to download."""
+    if not settings.root:
+        return None
+    wanted = f"set ROOT to the folder with {settings.dataset.files}"
+    return File(settings.root, wanted, settings.dataset.index)
+
+
+@step("dataset", resumable=True)
+def downloaded_faces(run: Run, index: Path | None) -> None:
+    """A published dataset, downloaded."""
+    from attr2face.data.sources import fetch_dataset
+
+    fetch_dataset(run.settings.dataset.name, index, run.out)
+
+
+# LMDBs.
+
+
+@choice("dataset", "of", "judge_share", "seed")
+def division(settings: View) -> dict[str, object] | None:
+    """Which people of photographs these are: those whom nets learn from, or those who are kept for judges."""
+    if settings.dataset.rendered:
+        return None
+    return {"share": settings.judge_share, "seed": settings.seed, "of": settings.of}
+
+
+@choice("dataset")
+def heads(settings: View) -> File | None:
+    """The table of heads. A folder of the user's own has its table, if any, among its files."""
+    return None if settings.dataset.root else File(settings.dataset.table, "restore it")
+
+
+def check_own_net(steps: Steps) -> None:
+    """Raise a UserError for a net of the user's that Caffe cannot run, or whose weights are of another."""
+    from attr2face.user_nets import UserNet
+
+    if isinstance(steps.model, UserNet) and steps.arguments.get("of", "nets") == "nets":
+        from attr2face.network.user_layers import check_net
+        from attr2face.steps.nets import weights_in
+
+        check_net(steps.model, weights_in(steps["start"].path))
+
+
+@step("dataset", "model", "seed", Database, resumable=True, before=check_own_net)
+def lmdb(run: Run, faces: Path, heads: Path | None, alignment: dict | None, division: dict | None) -> None:
+    """Images and labels of each split for Caffe, cut to the size of the model."""
+    from attr2face.data.faces import divided_by_person
+    from attr2face.data.landmarks import with_landmarks
+    from attr2face.data.lmdbs import build_lmdbs
+    from attr2face.data.readers import read_faces
+
+    s = run.settings
+    found = read_faces(faces, s.dataset)
+    if alignment:
+        found = with_landmarks(found, alignment["landmarks"] / "landmarks.csv", alignment["unaligned"])
+    if division:
+        of_nets, of_judges = divided_by_person(found, division["share"], division["seed"])
+        found = of_judges if division["of"] == "judges" else of_nets
+    build_lmdbs(found, s.dataset.name, s.model, s[Database], s.seed, run.out, run.machine)
+
+
+@choice()
+def judge_lmdb(settings: View) -> Use:
+    """Images and labels for the judges: of other rendered people, or of people who are kept for them."""
+    return Use("lmdb", {"of": "judges"})
+
+
+@choice("dataset")
+def pretraining_lmdb(settings: View) -> Use:
+    """Images of rendered people to be told apart, of whom there are more pictures each."""
+    return Use("lmdb", {"of": "pretraining", "dataset": "synthetic"})
+
+
+def database_in(lmdb: Path) -> FaceDatabase:
+    """The database of a finished step `lmdb`."""
+    from attr2face.data.database import FaceDatabase
+
+    return FaceDatabase.open(lmdb)

@@ -1,0 +1,124 @@
+"""Steps from activations to what faces are made from: the cGMM, eigenfaces, and the committed nets."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from attr2face.generation.presets import needed
+from attr2face.settings import (
+    Cache,
+    Database,
+    EigenfaceBasis,
+    Finetuning,
+    Generation,
+    MixtureFit,
+    Pretraining,
+    Rendering,
+    Settings,
+    as_dict,
+    as_text,
+)
+from attr2face.steps.data import database_in
+from attr2face.steps.nets import DRAWN
+from attr2face.steps.places import COMMITTED
+from attr2face.steps.registry import File, Run, Use, View, choice, names_of, step
+
+if TYPE_CHECKING:
+    from attr2face.generation.faces import Trained
+    from attr2face.steps.graph import Steps
+
+# What nets, cGMM and eigenfaces of rendered faces depend on; SEED aside, which may be any for committed nets.
+TRAINING = names_of(Rendering, Database, Pretraining, Finetuning, Cache, MixtureFit, EigenfaceBasis)
+TRAINING += ("layer", "repeat")
+
+
+@step(MixtureFit, *DRAWN, resumable=True)
+def mixture(run: Run, activations: Path) -> None:
+    """A Gaussian per attribute, and their weights: the cGMM."""
+    from attr2face.cgmm.fitting import write_fit
+
+    settings = run.settings[MixtureFit]
+    write_fit(activations / "activations.h5", settings, run.training_seed, run.out, run.machine)
+
+
+@step(EigenfaceBasis, *DRAWN)
+def eigenfaces(run: Run, lmdb: Path) -> None:
+    """Principal components of the training people's pictures."""
+    from attr2face.generation.eigenfaces import write_eigenfaces
+
+    write_eigenfaces(database_in(lmdb), run.settings[EigenfaceBasis], run.training_seed, run.out)
+
+
+# What faces are made from.
+
+
+@choice(Generation)
+def own_nets(settings: View) -> dict[str, Use]:
+    """What faces of these settings are made from, trained and fitted here."""
+    return parts_of(needed(settings[Generation]))
+
+
+def parts_of(names: set[str]) -> dict[str, Use]:
+    """LMDBs and the net, and some of "mixture" and "eigenfaces"."""
+    return {"lmdb": Use("lmdb"), "net": Use("finetuned")} | {name: Use(name) for name in sorted(names)}
+
+
+@choice("dataset", "model", "mean", "train", "weights", *TRAINING, Generation)
+def face_nets(settings: View) -> Use | dict[str, Use]:
+    """The same, or the committed nets, if the settings of training are the defaults."""
+    usual = as_dict(Settings())
+    alike = all(getattr(settings, name) == usual[name] for name in ("mean", "weights", *TRAINING))
+    named = settings.dataset.name == usual["dataset"] and settings.model.name == usual["model"]
+    if not (alike and named and COMMITTED.exists()) or settings.train:
+        return Use("own_nets")
+    names = ("lmdb", "net", *sorted(needed(settings[Generation])))
+    return {name: Use("committed_nets", part=name) for name in names}
+
+
+@choice()
+def bundle_file(settings: View) -> File:
+    """The committed nets, in one file."""
+    return File(COMMITTED, "restore it, or set TRAIN=yes")
+
+
+@step()
+def committed_nets(run: Run, bundle_file: Path) -> None:
+    """The committed nets, unpacked."""
+    from attr2face.generation.bundle import unpack
+
+    unpack(bundle_file, run.out)
+
+
+def trained_in(nets: Mapping[str, Path]) -> Trained:
+    """Paths of what faces are made from, by the name of the step that made each."""
+    from attr2face.generation.faces import Trained
+
+    files = {"mixture": "cgmm.h5", "eigenfaces": "eigenfaces.h5"}
+    others = {name: nets[name] / file for name, file in files.items() if name in nets}
+    return Trained(nets["lmdb"], nets["net"] / "weights.caffemodel", **others)
+
+
+@choice()
+def bundled_nets(settings: View) -> dict[str, Use]:
+    """What goes into the file of committed nets."""
+    return parts_of({"mixture", "eigenfaces"})
+
+
+@step("dataset", "seed", *TRAINING)
+def bundle(run: Run, bundled_nets: dict[str, Path]) -> None:
+    """All that faces are made from in one small file, and what made it."""
+    from attr2face.generation.bundle import write_bundle
+
+    s = run.settings
+    values = {name: getattr(s, name) for name in ("seed", *TRAINING)}
+    told = {name: as_text(value) for name, value in values.items() if value is not None}
+    told |= {"dataset": s.dataset.name}
+    write_bundle(trained_in(bundled_nets), told, run.out / "default.h5")
+
+
+def nets_for_faces(steps: Steps, *names: str) -> Trained:
+    """The net that the settings train, and some of "mixture" and "eigenfaces", once they are made."""
+    made = {name: steps.made("finetuned" if name == "net" else name) for name in ("lmdb", "net", *names)}
+    return trained_in(made)

@@ -1,0 +1,190 @@
+"""The steps for one set of settings: each is planned when it is asked for, and made when its folder is."""
+
+from __future__ import annotations
+
+import functools
+import json
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+
+from attr2face.datasets import Dataset, dataset_of
+from attr2face.models import Model
+from attr2face.parallel import Machine
+from attr2face.settings import FIELDS, Settings, as_dict, as_text
+from attr2face.steps.places import default_store, vgg_face
+from attr2face.steps.registry import STEPS, Choice, File, Run, Step, Use, View, training_seed
+from attr2face.steps.resolve import defaults_of, resolve
+from attr2face.store import Artefact, Part, Source, Store, made_paths
+from attr2face.user_nets import model_of
+
+# What one call asks of the steps, beside settings, and what it is if nothing is asked.
+ARGUMENTS = {
+    "of": "nets",  # whose pictures: those of nets, judges or pretraining
+    "sets": (),  # sets of attributes to generate faces of
+    "changes": {},  # attributes to give to a photograph, or to take away
+    "cached_together": (),  # depths that are cached in the same pass over the images
+}
+ALWAYS = ("dataset", "model", "mean")  # settings that decide what the defaults of the others are
+
+
+class Steps:
+    """All steps for one set of settings.
+
+    Parameters
+    ----------
+    given : mapping
+        Settings by name, as text or as values; the others have their defaults.
+    store : Path, optional
+        Where artefacts are kept.
+    machine : Machine, optional
+        What computes.
+    arguments : mapping, optional
+        Some of `ARGUMENTS`.
+    """
+
+    def __init__(
+        self,
+        given: Mapping[str, object],
+        store: Path | None = None,
+        machine: Machine | None = None,
+        arguments: Mapping[str, object] | None = None,
+    ) -> None:
+        self.settings: Settings = resolve(given)
+        own = as_dict(self.settings)
+        self.given = {name: as_text(own[name]) for name in given}
+        self.arguments = dict(arguments or {})
+        self.dataset: Dataset = dataset_of(self.settings.dataset)
+        self.model: Model = model_of(self.settings.model, self.settings.mean)
+        self.store = Store(store or default_store())
+        self.machine = replace(machine or Machine(), single_thread=self.model.single_thread)
+        self._planned: dict[str, tuple[object, set[str]]] = {}
+        self._related: dict[str, Steps] = {}
+        self._files: dict[File, Source] = {}
+
+    def __getitem__(self, name: str) -> object:
+        """A step as an artefact, or what a choice says in its place."""
+        return self._plan(name)[0]
+
+    @property
+    def training_seed(self) -> int:
+        """Seed of training, fitting and generation."""
+        return training_seed(self.settings.seed, self.settings.repeat)
+
+    def made(self, name: str) -> Path:
+        """The folder of a step, once it is made."""
+        return self[name].made()
+
+    def view(self, name: str) -> View:
+        """What the step or the choice of a name may read."""
+        return View(name, STEPS[name].reads, self._values)
+
+    def varied(self, **changes: object) -> Steps:
+        """The steps of the same store with some other settings or arguments."""
+        return self.at(Use("", changes))
+
+    def at(self, use: Use) -> Steps:
+        """The steps that have the settings of a `Use`. They share what is known of files."""
+        kept = {name: value for name, value in self.given.items() if name in ("model", "mean")}
+        given = kept if use.anew else dict(self.given)
+        arguments = {} if use.anew else dict(self.arguments)
+        for name, value in use.changes.items():
+            if name in ARGUMENTS:
+                arguments[name] = value
+            else:
+                given[name] = as_text(value)
+        key = json.dumps([given, arguments], sort_keys=True, default=str)
+        if key not in self._related:
+            other = Steps(given, self.store.root, self.machine, arguments)
+            other._related = self._related
+            other._files = self._files
+            self._related[key] = other
+        return self._related[key]
+
+    @functools.cached_property
+    def usual(self) -> Settings:
+        """What the settings would be if nothing else was given."""
+        named = replace(defaults_of(self.dataset, self.model), dataset=self.settings.dataset)
+        return replace(named, model=self.settings.model, mean=self.settings.mean)
+
+    @functools.cached_property
+    def _values(self) -> dict[str, object]:
+        """All that steps may read: the dataset and the model as descriptions, the rest as it is."""
+        described = {"dataset": self.dataset, "model": self.model, "vgg_face": vgg_face(self.store.root)}
+        return as_dict(self.settings) | described | ARGUMENTS | self.arguments
+
+    def _plan(self, name: str) -> tuple[object, set[str]]:
+        """What is in the place of a name, and the names of all settings that it depends on."""
+        if name not in self._planned:
+            plan = self._chosen if isinstance(STEPS[name], Choice) else self._artefact
+            self._planned[name] = plan(name, STEPS[name], self.view(name))
+        return self._planned[name]
+
+    def _chosen(self, name: str, choice: Choice, view: View) -> tuple[object, set[str]]:
+        names = set(choice.reads)
+        return self._resolved(choice.choose(view), names), names
+
+    def _resolved(self, chosen: object, names: set[str]) -> object:
+        """The same with artefacts and files in it; `names` gets the settings that these depend on."""
+        if isinstance(chosen, Use):
+            planned, read = self.at(chosen)._plan(chosen.name)
+            names |= read
+            return self._part(chosen, planned) if chosen.part else planned
+        if isinstance(chosen, File):
+            if chosen not in self._files:
+                self._files[chosen] = Source(self.store, chosen.path, chosen.remedy, chosen.parts)
+            return self._files[chosen]
+        if isinstance(chosen, Mapping):
+            return {name: self._resolved(value, names) for name, value in chosen.items()}
+        if isinstance(chosen, list | tuple):
+            return [self._resolved(value, names) for value in chosen]
+        return chosen
+
+    def _part(self, use: Use, whole: Artefact) -> Part:
+        told_by = self.at(use.as_of)[use.as_of.name] if use.as_of else whole
+        return Part(whole, use.part, f"{told_by.key}/{use.part}")
+
+    def _artefact(self, name: str, step: Step, view: View) -> tuple[Artefact, set[str]]:
+        inputs, names = {}, set(step.reads)
+        for input_name in step.inputs:
+            inputs[input_name], read = self._plan(input_name)
+            names |= read
+
+        def work(out: Path) -> None:
+            step.work(Run(view, out, self.machine), **made_paths(inputs))
+
+        artefact = Artefact(
+            store=self.store,
+            group=f"{self.dataset.name}-{self.model.name}",
+            stage=step.label(view) if step.label else name,
+            work=work,
+            settings={read: _keyed(getattr(view, read)) for read in step.reads},
+            inputs=inputs,
+            differences=self._differences(names),
+            origin=self._origin(name, names),
+            version=step.version,
+            resumable=step.resumable,
+            before=functools.partial(step.before, self) if step.before else None,
+        )
+        return artefact, names
+
+    def _differences(self, names: set[str]) -> dict[str, object]:
+        """Those of some settings that were given and are not the defaults, for the name of a folder."""
+        own, usual = as_dict(self.settings), as_dict(self.usual)
+        given = [name for name in FIELDS if name in names and name in self.given]
+        return {name: own[name] for name in given if own[name] != usual[name]}
+
+    def _origin(self, name: str, names: set[str]) -> dict[str, object]:
+        """What leads to a step again: its name, and those settings and arguments that it depends on."""
+        given = {key: value for key, value in self.given.items() if key in names or key in ALWAYS}
+        arguments = {key: value for key, value in self.arguments.items() if key in names}
+        return {"step": name, "given": given, "arguments": arguments}
+
+
+def _keyed(value: object) -> object:
+    """What a setting is in a key: descriptions of nets and datasets without paths."""
+    if isinstance(value, Model):
+        return value.body
+    if isinstance(value, Dataset):
+        return value.name
+    return value

@@ -1,0 +1,47 @@
+"""The graph of all steps, as a table of Markdown."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from attr2face.errors import UserError
+from attr2face.steps.graph import Steps
+from attr2face.steps.registry import STEPS, File, Step, Use
+
+
+def listed_steps(steps: Steps) -> str:
+    """Each step with what it is made from and the settings that it may see, and what stands for each choice
+    with these settings.
+    """
+    lines = ["| step | made from | settings |", "|---|---|---|"]
+    for name, found in STEPS.items():
+        if isinstance(found, Step):
+            lines.append(f"| {name} | {', '.join(found.inputs)} | {', '.join(found.reads)} |")
+    lines += ["", "| choice | stands for | settings |", "|---|---|---|"]
+    for name, found in STEPS.items():
+        if not isinstance(found, Step):
+            lines.append(f"| {name} | {_stands_for(steps, name)} | {', '.join(found.reads)} |")
+    return "\n".join(lines)
+
+
+def _stands_for(steps: Steps, name: str) -> str:
+    try:
+        chosen = STEPS[name].choose(steps.view(name))
+    except UserError:
+        return "what these settings lack"
+    return ", ".join(dict.fromkeys(_names_in(chosen))) or "values"
+
+
+def _names_in(chosen: object) -> list[str]:
+    """The names of steps in what a choice says, and of files and nothing."""
+    if isinstance(chosen, Use):
+        return [chosen.name]
+    if isinstance(chosen, File):
+        return [f"file {chosen.path.name}"]
+    if chosen is None:
+        return ["nothing"]
+    if isinstance(chosen, Mapping):
+        return [name for value in chosen.values() for name in _names_in(value)]
+    if isinstance(chosen, list | tuple):
+        return [name for value in chosen for name in _names_in(value)]
+    return []

@@ -1,0 +1,70 @@
+"""Steps that show: the numbers of the documents, and the report with every figure and table of the paper."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from attr2face.datasets import TABLES
+from attr2face.settings import Generation
+from attr2face.steps.comparing import PAPERS, compared, own_method, repeats
+from attr2face.steps.fitting import parts_of, trained_in
+from attr2face.steps.nets import weights_in
+from attr2face.steps.registry import Run, Use, View, choice, step
+
+
+@choice()
+def paper_experiments(settings: View) -> Use:
+    """The experiments of the paper's Table 1."""
+    return Use("experiments", {"grid": TABLES / "table1.csv"})
+
+
+@choice("seeds", "repeat")
+def documented(settings: View) -> dict[str, object]:
+    """All steps that docs/results.md shows numbers of; scores of each repetition."""
+    return {
+        "scores": [Use("scores", {"repeat": k}) for k in repeats(settings)],
+        "baseline": Use("baseline"),
+        "experiments": Use("paper_experiments"),
+        "evaluation": Use("evaluation"),
+        "inversion": Use("inverted"),
+    }
+
+
+@step()
+def numbers(run: Run, documented: dict) -> None:
+    """The numbers that docs/results.md and the report show, in one file."""
+    from attr2face.files import write_json
+    from attr2face.report.results import Stages, collect
+
+    write_json(run.out / "numbers.json", collect(Stages(**documented)))
+
+
+@choice("methods", Generation)
+def shown_faces(settings: View) -> dict[str, Use]:
+    """Faces of the paper's methods and of the settings' own."""
+    methods = compared(settings)["methods"]
+    return {name: Use("requested_faces", methods[name]) for name in (*PAPERS, own_method(settings))}
+
+
+@choice()
+def reported(settings: View) -> dict[str, Use]:
+    """All steps that the report shows."""
+    names = ("scores", "diagnosis", "evaluation", "real", "numbers")
+    others = {"experiments": Use("paper_experiments"), "inversion": Use("inverted")}
+    return {name: Use(name) for name in names} | others
+
+
+@choice()
+def reported_nets(settings: View) -> dict[str, Use]:
+    """What the report's figures are computed with."""
+    return parts_of({"mixture", "eigenfaces"})
+
+
+@step("layer", "seed")
+def report(run: Run, reported_nets: dict[str, Path], start: Path, shown_faces: dict, reported: dict) -> None:
+    """Every figure and table of the paper, in one page."""
+    from attr2face.report.sections import Results, write_report
+
+    s = run.settings
+    results = Results(trained_in(reported_nets), weights_in(start), methods=shown_faces, **reported)
+    write_report(results, s.layer, s.seed, run.out, run.machine)

@@ -1,0 +1,19 @@
+"""Where things are: the checkout, the committed nets, the store, VGG-Face's weights."""
+
+from pathlib import Path
+
+CHECKOUT = Path(__file__).parents[3]
+COMMITTED = Path(__file__).parents[1] / "zoo" / "mini" / "default.h5"  # the nets for rendered faces
+
+
+def default_store() -> Path:
+    """The store of the checkout that the package is used from, or a folder where the command is run."""
+    if (CHECKOUT / "Makefile").exists():
+        return CHECKOUT / "data" / "store"
+    return Path("attr2face-store").absolute()
+
+
+def vgg_face(store: Path) -> Path:
+    """Where `make weights` writes VGG-Face's published weights."""
+    folder = CHECKOUT / "models" / "vgg_face"
+    return (folder if folder.exists() else store / "vgg_face") / "VGG_FACE.caffemodel"

@@ -1,0 +1,174 @@
+"""What a step is: a plain function that says what it reads, and is found by its name.
+
+A step makes a folder. Its parameters name what it is made from, each a step, too; `reads` names the settings
+that it may see, all of which are part of its key::
+
+    @step(Finetuning, "seed", "repeat", resumable=True)
+    def finetuned(run: Run, lmdb: Path, start: Path) -> None:
+        ...
+
+A choice makes nothing. It reads settings and says what stands in its place: another step (`Use`), a file of
+the user's (`File`), a plain value, which becomes part of the keys of those that name it, nothing (None), or
+lists and dictionaries of these::
+
+    @choice("weights")
+    def start(settings: View) -> Use | File:
+        return File(settings.weights, "set WEIGHTS") if settings.weights else Use("pretrained")
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from attr2face.parallel import Machine
+
+STEPS: dict[str, Step | Choice] = {}
+
+
+@dataclass(frozen=True)
+class Step:
+    """A step: how a folder is made.
+
+    Attributes
+    ----------
+    work : callable
+        Takes a `Run`, and for each input its path, or what a choice says in its place. Writes into
+        `run.out`.
+    reads : tuple of str
+        The settings that it may see.
+    version : int
+        To be raised when the code gives another output for the same settings.
+    resumable : bool
+        Whether `work` goes on with what an interrupted run has left in its folder.
+    before : callable, optional
+        Called with the steps before the inputs are made.
+    label : callable, optional
+        Gives the name of the folder from the settings; without it, that of the step.
+    """
+
+    work: Callable[..., None]
+    reads: tuple[str, ...]
+    version: int = 1
+    resumable: bool = False
+    before: Callable[..., None] | None = None
+    label: Callable[[View], str] | None = None
+
+    @property
+    def inputs(self) -> list[str]:
+        """The steps that it is made from."""
+        return list(inspect.signature(self.work).parameters)[1:]
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What stands in the place of a name, as settings say."""
+
+    choose: Callable[[View], object]
+    reads: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Use:
+    """Another step, perhaps with other settings.
+
+    Attributes
+    ----------
+    name : str
+    changes : mapping
+        Settings that differ from those here.
+    part : str
+        The folder in it that is used, if not all of it.
+    as_of : Use, optional
+        What tells the key of that part, whatever is made beside it.
+    anew : bool
+        Whether all settings but `changes` and the model have their defaults.
+    """
+
+    name: str
+    changes: Mapping[str, object] = field(default_factory=dict)
+    part: str = ""
+    as_of: Use | None = None
+    anew: bool = False
+
+
+@dataclass(frozen=True)
+class File:
+    """A file of the user's, or parts of a folder, known by content; `remedy` says what to do without it."""
+
+    path: Path
+    remedy: str
+    parts: tuple[str, ...] = ()
+
+
+class View:
+    """The settings that a step declares; reading another one is a mistake in the step."""
+
+    def __init__(self, of: str, reads: tuple[str, ...], values: Mapping[str, object]) -> None:
+        self._of = of
+        self._values = {name: values[name] for name in reads}
+
+    def __getattr__(self, name: str) -> object:
+        if name not in self._values:
+            raise AttributeError(f"step {self._of} reads the setting {name}, which it does not declare")
+        return self._values[name]
+
+    def __getitem__(self, group: type) -> object:
+        """A whole group of settings, such as settings[Finetuning]."""
+        return group(**{f.name: getattr(self, f.name) for f in dataclasses.fields(group)})
+
+
+@dataclass(frozen=True)
+class Run:
+    """What a step is given to work with: its settings, the folder to write into, and what computes."""
+
+    settings: View
+    out: Path
+    machine: Machine
+
+    @property
+    def training_seed(self) -> int:
+        """As `training_seed` makes it of SEED and REPEAT."""
+        return training_seed(self.settings.seed, self.settings.repeat)
+
+
+def training_seed(seed: int, repeat: int) -> int:
+    """Seed of training, fitting and generation; that of faces, splits, requests and judges is `seed`."""
+    return seed + 1_000_000 * repeat
+
+
+def step(*reads: str | type, **more: object) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Register a function as the step of its name; `more` is what `Step` has beside."""
+
+    def register(work: Callable[..., None]) -> Callable[..., None]:
+        _add(work.__name__, Step(work, names_of(*reads), **more))
+        return work
+
+    return register
+
+
+def choice(*reads: str | type) -> Callable[[Callable[[View], object]], Callable[[View], object]]:
+    """Register a function as the choice of its name."""
+
+    def register(choose: Callable[[View], object]) -> Callable[[View], object]:
+        _add(choose.__name__, Choice(choose, names_of(*reads)))
+        return choose
+
+    return register
+
+
+def _add(name: str, what: Step | Choice) -> None:
+    if name in STEPS:
+        raise ValueError(f"there are two steps {name}")
+    STEPS[name] = what
+
+
+def names_of(*reads: str | type) -> tuple[str, ...]:
+    """Names of single settings, and those of whole groups."""
+    names = []
+    for read in reads:
+        names += [read] if isinstance(read, str) else [f.name for f in dataclasses.fields(read)]
+    return tuple(names)

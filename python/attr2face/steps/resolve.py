@@ -1,0 +1,104 @@
+"""From what a user gives to all settings: the defaults of the dataset and the model are filled in, and names
+of layers, targets and presets are checked against what there is.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+
+from attr2face.cgmm.targets import TARGETS
+from attr2face.datasets import DATASETS, Dataset, dataset_of
+from attr2face.errors import UserError
+from attr2face.generation.presets import PRESETS
+from attr2face.models import MODELS, Model
+from attr2face.settings.groups import Alignment, Settings
+from attr2face.settings.values import absolute, either, parse, replaced
+from attr2face.user_nets import UserNet, is_file, model_of
+
+
+def resolve(given: Mapping[str, object]) -> Settings:
+    """Check what a user gives, text or values, and fill in the defaults of its dataset and model.
+
+    Raises
+    ------
+    UserError
+        If a name is unknown, or a value is not of its kind, not among the choices, out of range or without
+        effect.
+    """
+    values = parse(given)
+    usual = Settings()
+    named = {name: values.get(name, getattr(usual, name)) for name in ("dataset", "model", "mean")}
+    named["dataset"] = _dataset(named["dataset"])
+    named["model"] = _model(named["model"])
+    named["mean"] = _absolute_file(named["mean"])
+    dataset = dataset_of(named["dataset"])
+    model = model_of(named["model"], named["mean"])
+    _check_words(values, model)
+    settings = replaced(defaults_of(dataset, model), values | named)
+    _check_alignment(settings.alignment)
+    return settings
+
+
+def defaults_of(dataset: Dataset, model: Model) -> Settings:
+    """The settings of a dataset and a model where a user gives nothing else. Where the two differ, the
+    dataset has precedence.
+    """
+    of_both = {} if isinstance(model, UserNet) else dataset.defaults.get(model.name, {})
+    return replaced(Settings(), parse({**model.defaults, **dataset.defaults.get("any", {}), **of_both}))
+
+
+def choices_of(name: str, model: Model) -> tuple[str, ...]:
+    """What a setting may be that names something of the package or of a net; empty for the others."""
+    known = {
+        "dataset": DATASETS,
+        "model": tuple(MODELS),
+        "layer": model.layers,
+        "freeze": model.stages,
+        "target": (*TARGETS, "classes"),
+        "preset": tuple(PRESETS),
+    }
+    return known.get(name, ())
+
+
+def _check_words(values: Mapping[str, object], model: Model) -> None:
+    """Refuse a layer, a target or a preset that does not exist."""
+    for name in ("layer", "freeze", "target", "preset"):
+        choices = choices_of(name, model)
+        if name in values and values[name] not in choices:
+            raise UserError(f"{name.upper()}={values[name]} is unknown; choose {either(choices)}")
+
+
+def _dataset(name: str) -> str:
+    """The name of a dataset, or the path of a folder."""
+    if name in DATASETS:
+        return name
+    if os.sep in name or name.startswith((".", "~")):
+        return str(absolute(name))
+    raise UserError(f"DATASET={name} is unknown; choose {either(DATASETS)}, or a folder, such as ./{name}")
+
+
+def _model(name: str) -> str:
+    """The name of a model, or the path of a net of the user's."""
+    if name in MODELS or is_file(name):
+        return _absolute_file(name)
+    raise UserError(
+        f"MODEL={name} is unknown; choose {either(tuple(MODELS))}, or the path of a deploy.prototxt"
+    )
+
+
+def _absolute_file(value: str | None) -> str | None:
+    return str(absolute(value)) if value and is_file(value) else value
+
+
+def _check_alignment(given: Alignment) -> None:
+    """Refuse a detector or a table that nothing would be done with."""
+    for name in ("landmarks", "detector"):
+        if getattr(given, name) and not given.align:
+            raise UserError(
+                f"{name.upper()}={getattr(given, name)} has no effect without ALIGN=1; set that, too"
+            )
+    if given.landmarks and given.detector:
+        raise UserError(
+            f"DETECTOR={given.detector} has no effect beside LANDMARKS={given.landmarks}; leave one out"
+        )
