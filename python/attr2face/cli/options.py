@@ -8,7 +8,7 @@ OPTIONS = {
     "store": "folder of artefacts; data/store without it",
     "workers": "processes on the CPU; 0 for one per processor",
     "gpu": "cards to run Caffe on, such as 0 or 0,1; the CPU without it",
-    "scheduler": "of Dask, whose workers compute, such as tcp://host:8786; local:4 starts four on this machine",
+    "scheduler": "of Dask, whose workers compute, such as tcp://host:8786; local:4 starts four here",
     "ship": "yes sends files to workers that do not share the store's folder",
     "port": "port of the demo's page",
     "torch": "a Python that has PyTorch, for bench to compare with",

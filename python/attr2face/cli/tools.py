@@ -57,7 +57,7 @@ def bench(run: Run) -> None:
 
 
 def notebooks(run: Run) -> None:
-    """execute the notebooks, as pages in results/; with the default settings, notebooks/ keeps small outputs"""
+    """execute the notebooks, as pages in results/; notebooks/ keeps small outputs of the default settings"""
     from attr2face.report.notebooks import executed, write_light, write_page
 
     _prepare(run)

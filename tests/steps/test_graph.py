@@ -133,7 +133,7 @@ def test_other_weights_of_the_same_name_make_another_net(tmp_path):
         path = tmp_path / name / "VGG_FACE.caffemodel"
         path.parent.mkdir()
         path.write_text(name)
-        nets.append(Steps({"weights": path}, tmp_path / "store").finetuned)
+        nets.append(Steps({"weights": path}, tmp_path / "store")["finetuned"])
     assert nets[0].key != nets[1].key
     assert nets[0].path.name.startswith("finetuned-weights=VGG_FACE-")
 
@@ -153,7 +153,7 @@ def test_another_folder_of_lfw_is_another_dataset_and_a_copy_is_the_same(tmp_pat
     one, other = lfw(tmp_path / "one"), lfw(tmp_path / "other", score=-1.0)
     copy = shutil.copytree(one, tmp_path / "copy")
     of_one, of_copy, of_other = (
-        Steps({"dataset": "lfw", "lfw_root": folder}, tmp_path / "store").lmdb.key
+        Steps({"dataset": "lfw", "lfw_root": folder}, tmp_path / "store")["lmdb"].key
         for folder in (one, copy, other)
     )
     assert of_one == of_copy
@@ -165,11 +165,11 @@ def test_corrected_labels_and_other_pictures_are_seen_in_all_that_is_made_from_t
     folder = lfw(tmp_path / "faces")
     given = {"dataset": "lfw", "lfw_root": folder, "freeze": "fc6", "cache": "1"}
     before = Steps(given, tmp_path / "store")
-    old = [before.lmdb.key, before.frozen_cache.key, before.finetuned.key]
+    old = [before["lmdb"].key, before["frozen_cache"].key, before["finetuned"].key]
     stat = (folder / file).stat()
     (folder / file).write_bytes(b"x" * stat.st_size)
     after = Steps(given, tmp_path / "store")
-    assert not set(old) & {after.lmdb.key, after.frozen_cache.key, after.finetuned.key}
+    assert not set(old) & {after["lmdb"].key, after["frozen_cache"].key, after["finetuned"].key}
 
 
 def test_pubfigs_index_is_an_input(tmp_path):
@@ -179,30 +179,30 @@ def test_pubfigs_index_is_an_input(tmp_path):
         folder.mkdir()
         for name in ("dev_urls.txt", "eval_urls.txt", "pubfig_attributes.txt"):
             (folder / name).write_text(text)
-        found.append(Steps({"dataset": "pubfig", "pubfig_root": folder}, tmp_path / "store").faces.key)
+        found.append(Steps({"dataset": "pubfig", "pubfig_root": folder}, tmp_path / "store")["faces"].key)
     assert found[0] != found[1]
 
 
 def test_a_photograph_is_an_input_of_its_inversion(tmp_path):
     (tmp_path / "me.png").write_text("me")
-    mine = Steps({"photo": tmp_path / "me.png"}, tmp_path / "store").inverted
-    assert mine.key != Steps({}, tmp_path / "store").inverted.key
+    mine = Steps({"photo": tmp_path / "me.png"}, tmp_path / "store")["inverted"]
+    assert mine.key != Steps({}, tmp_path / "store")["inverted"].key
     assert mine.inputs["photo"].path == tmp_path / "me.png"
 
 
 @pytest.mark.parametrize(("dataset", "told"), [("synthetic", {}), ("lfw", {}), ("pubfig", {"sample": True})])
 def test_judges_of_large_datasets_are_told_from_those_that_learned_from_all_pictures(tmp_path, dataset, told):
     steps = Steps({"dataset": dataset}, tmp_path)
-    assert steps.judge.settings == steps.baseline.settings == told
+    assert steps["judge"].settings == steps["baseline"].settings == told
 
 
 def test_a_changed_default_makes_another_net(tmp_path, monkeypatch):
-    before = Steps({"dataset": "lfw", "lfw_root": lfw(tmp_path / "faces")}, tmp_path / "store").finetuned.key
+    before = Steps({"dataset": "lfw", "lfw_root": lfw(tmp_path / "faces")}, tmp_path / "store")["finetuned"].key
     monkeypatch.setattr(
         conf, "dataset_of", lambda name: replace(dataset_of(name), defaults={"mini": {"epochs": 21}})
     )
     after = Steps({"dataset": "lfw", "lfw_root": tmp_path / "faces"}, tmp_path / "store")
-    assert after.finetuned.key != before
+    assert after["finetuned"].key != before
     assert after.settings.finetuning.epochs == 21
 
 
@@ -219,7 +219,7 @@ def test_an_edited_row_of_a_grid_is_another_run_and_the_others_are_kept(tmp_path
 
 
 def test_the_report_is_of_the_frozen_layers_and_the_layer_that_are_asked_for(tmp_path):
-    report = Steps({"freeze": "fc6", "layer": "fc6"}, tmp_path).report
+    report = Steps({"freeze": "fc6", "layer": "fc6"}, tmp_path)["report"]
     assert report.inputs["net"].settings["freeze"] == "fc6"
     assert report.inputs["mixture"].inputs["activations"].settings["layer"] == "fc6"
     assert report.settings["layer"] == "fc6"
@@ -230,9 +230,9 @@ def test_photographs_start_from_the_net_of_rendered_faces_with_its_own_defaults(
         {"dataset": "lfw", "lfw_root": lfw(tmp_path / "faces"), "epochs": 3, "dropout": 0.4, "seed": 5},
         tmp_path / "store",
     )
-    rendered = Steps({"seed": 5}, tmp_path / "store").finetuned
-    assert steps.start.key == rendered.key
-    assert steps.start.settings["epochs"] == 6
+    rendered = Steps({"seed": 5}, tmp_path / "store")["finetuned"]
+    assert steps["start"].key == rendered.key
+    assert steps["start"].settings["epochs"] == 6
 
 
 def test_nothing_is_made_by_asking_for_keys(tmp_path):
@@ -241,15 +241,15 @@ def test_nothing_is_made_by_asking_for_keys(tmp_path):
 
 
 def test_what_no_settings_lead_to_is_not_reachable(steps, monkeypatch):
-    steps.mixture.made()
+    steps.made("mixture")
     face = steps.generated(SETS)
     face.made()
-    assert {steps.mixture.key, face.key} <= reachable(steps.store)
+    assert {steps["mixture"].key, face.key} <= reachable(steps.store)
     monkeypatch.setitem(MODELS, "mini", replace(MODELS["mini"], defaults={"margin": 5}))
     left = reachable(steps.store)
-    assert steps.lmdb.key not in left
+    assert steps["lmdb"].key not in left
     assert face.key not in left
-    assert steps.faces.key in left
+    assert steps["faces"].key in left
 
 
 def test_what_was_made_from_a_file_that_is_gone_is_not_called_unreachable(tmp_path):
@@ -257,7 +257,7 @@ def test_what_was_made_from_a_file_that_is_gone_is_not_called_unreachable(tmp_pa
 
     folder = lfw(tmp_path / "faces")
     steps = Steps({"dataset": "lfw", "lfw_root": folder}, tmp_path / "store")
-    real = steps.lmdb
+    real = steps["lmdb"]
     stored = Artefact(
         steps.store, real.group, real.stage, lambda out: None, real.settings, real.inputs, {}, steps.given
     )
@@ -267,7 +267,7 @@ def test_what_was_made_from_a_file_that_is_gone_is_not_called_unreachable(tmp_pa
 
 
 def test_keys_lead_to_all_inputs(steps):
-    assert {steps.faces.key, steps.lmdb.key, steps.pretrained.key} <= keys_of(steps.finetuned)
+    assert {steps["faces"].key, steps["lmdb"].key, steps["pretrained"].key} <= keys_of(steps["finetuned"])
 
 
 def test_the_committed_prototxt_is_the_net_that_finetuning_trains(steps, tmp_path):
@@ -275,7 +275,7 @@ def test_the_committed_prototxt_is_the_net_that_finetuning_trains(steps, tmp_pat
     given = {name: value for name, value in SMALL.items() if name not in ("freeze", "epochs")} | {
         "epochs": 0.5
     }
-    net = Steps(given, steps.store.root).finetuned.made()
+    net = Steps(given, steps.store.root)["finetuned"].made()
     committed = Path(__file__).parents[1] / "prototxt" / "mini" / "train_val.prototxt"
     files = (net / "train_val.prototxt", committed)  # releases of protobuf write fields in another order
     trained, expected = (text_format.Parse(path.read_text(), caffe_pb2.NetParameter()) for path in files)
@@ -284,7 +284,7 @@ def test_the_committed_prototxt_is_the_net_that_finetuning_trains(steps, tmp_pat
 
 def test_a_net_does_not_say_where_it_was_trained(steps):
     content = b"".join(
-        path.read_bytes() for path in steps.finetuned.made().iterdir() if path.name != "manifest.json"
+        path.read_bytes() for path in steps.made("finetuned").iterdir() if path.name != "manifest.json"
     )
     assert str(steps.store.root).encode() not in content
 
@@ -320,5 +320,5 @@ def test_other_numbers_of_presets_and_models_make_other_faces(tmp_path, monkeypa
 
 def test_eigenfaces_and_mixture_know_nobody_of_the_judges(tmp_path):
     steps = Steps({"dataset": "lfw", "lfw_root": lfw(tmp_path / "faces")}, tmp_path / "store")
-    assert steps.judge_lmdb.key not in keys_of(steps.eigenfaces, steps.mixture)
-    assert steps.lmdb.key not in keys_of(steps.judge, steps.net_judge)
+    assert steps["judge_lmdb"].key not in keys_of(steps["eigenfaces"], steps["mixture"])
+    assert steps["lmdb"].key not in keys_of(steps["judge"], steps["net_judge"])
