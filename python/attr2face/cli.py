@@ -18,6 +18,7 @@ from attr2face.attributes import file_name
 from attr2face.errors import UserError
 from attr2face.pipeline import BUNDLE, CHECKOUT, Steps, cluster_of, machine, reachable
 from attr2face.store import MANIFEST, Artefact
+from attr2face.store.export import check_place, export
 
 
 @dataclass(frozen=True)
@@ -69,7 +70,7 @@ def status(run: Run) -> None:
 def clean(run: Run) -> None:
     """remove from the store what no settings lead to any more, or everything with --all"""
     store = run.steps.store
-    with store.in_use(alone=True):
+    with store.locks.in_use(alone=True):
         keep = set() if run.options.all else reachable(store)
         doomed = {
             folder: manifest["key"]
@@ -79,12 +80,13 @@ def clean(run: Run) -> None:
         unfinished = {
             folder: record["name"] for folder, record in store.unfinished().items() if folder.name not in keep
         }
+        outdated = store.outdated()
+        notes = {folder: f", an unfinished {name}" for folder, name in unfinished.items()}
+        notes |= {folder: ", made by an earlier version" for folder in outdated}
         doomed |= {folder: folder.name for folder in unfinished}
+        doomed |= {folder: manifest["key"] for folder, manifest in outdated.items()}
         for folder in doomed:
-            print(
-                f"to be removed: {folder}"
-                + (f", an unfinished {unfinished[folder]}" if folder in unfinished else "")
-            )
+            print(f"to be removed: {folder}{notes.get(folder, '')}")
         if doomed and not run.options.yes and not _agreed():
             print("nothing was removed")
             return
@@ -199,7 +201,7 @@ def generate(run: Run) -> None:
     _print_table(faces.made() / "reading.csv")
     print(faces.path)
     for name, place in places(faces, run.sets, run.options.out).items():
-        print(faces.store.export(faces.path / name, place))
+        print(export(faces.store, faces.path / name, place))
 
 
 def generator(run: Run) -> None:
@@ -218,7 +220,7 @@ def edit(run: Run) -> None:
     print(f"the judge sees {others['as before']} of the {others['others']} other attributes as before")
     print(edited.path / "sheet.png")
     place = _place(run.options.out, f"{edited.path.name}.png", results_folder() / edited.group)
-    print(edited.store.export(edited.path / "edited.png", place))
+    print(export(edited.store, edited.path / "edited.png", place))
 
 
 def retrain(run: Run) -> None:
@@ -286,7 +288,7 @@ def report(run: Run) -> None:
     step = run.steps.report
     name = f"{step.group}-{step.path.name}.html"
     page = step.made() / "report.html"
-    print(run.steps.store.export(page, _place(run.options.out, name, results_folder())))
+    print(export(run.steps.store, page, _place(run.options.out, name, results_folder())))
 
 
 def results(run: Run) -> None:
@@ -459,12 +461,12 @@ def _check_out(run: Run) -> None:
     if file and not Path(out).is_dir() and Path(out).suffix.lower() != wanted:
         raise UserError(f"OUT={out} does not end with {wanted}; change its name, or name a folder")
     if command in (edit, report):
-        run.steps.store.check_place(_place(out, f"{command.__name__}{wanted}", Path()))
+        check_place(run.steps.store, _place(out, f"{command.__name__}{wanted}", Path()))
         return
     if file and not Path(out).is_dir() and len(run.sets) > 1:
         raise UserError(f"OUT={out} is one picture, but {len(run.sets)} faces are requested; name a folder")
     for place in places(run.steps.generated(run.sets), run.sets, out).values():
-        run.steps.store.check_place(place)
+        check_place(run.steps.store, place)
 
 
 def _place(out: str, name: str, usual: Path) -> Path:
