@@ -43,11 +43,21 @@ def test_files_behind_links_are_known_by_their_content(store, tmp_path):
 
 
 def test_the_content_of_a_large_folder_is_read_once(store, tmp_path, monkeypatch):
+    monkeypatch.setattr("attr2face.store.contents.RECENT", 0)
     (tmp_path / "old").write_text("x")
-    os.utime(tmp_path / "old", (1, 1))
     key = Source(store, tmp_path / "old", "").key
     monkeypatch.setattr("attr2face.store.contents.sha256", lambda path: pytest.fail("it was read again"))
     assert Source(store, tmp_path / "old", "").key == key
+
+
+def test_a_new_file_is_read_again_whatever_its_date(store, tmp_path, monkeypatch):
+    """The clock of its changes may not have ticked between two of them."""
+    (tmp_path / "new").write_text("x")
+    os.utime(tmp_path / "new", (1, 1))
+    read = [Source(store, tmp_path / "new", "").key]
+    monkeypatch.setattr("attr2face.store.contents.sha256", lambda path: read.append(path) or "0")
+    assert Source(store, tmp_path / "new", "").key != read[0]
+    assert read[1:] == [tmp_path / "new"]
 
 
 def test_a_change_that_keeps_size_and_time_is_seen(store, tmp_path):

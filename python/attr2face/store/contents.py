@@ -80,7 +80,7 @@ def content_hash(known: Path, path: Path, parts: tuple[str, ...] = ()) -> str:
             return content
     lines = [name + b"\0" + sha256(file).encode() + b"\n" for name, file in files.items()]
     content = hashlib.sha256(b"".join(lines)).hexdigest()
-    if all(stat.st_mtime < time.time() - RECENT for stat in stats.values()):
+    if all(max(stat.st_mtime, stat.st_ctime) < time.time() - RECENT for stat in stats.values()):
         with atomic_write(record) as temporary:
             temporary.write_text(f"{state} {content}")
     return content
