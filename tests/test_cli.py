@@ -1,6 +1,7 @@
 """The command line and the Makefile: what a user gives is what counts, and nothing of the user's is lost."""
 
 import os
+import json
 import re
 import shutil
 import subprocess
@@ -275,6 +276,17 @@ def test_clean_removes_what_no_settings_lead_to_after_saying_so(steps, face, tmp
     succeed("clean", store=store, yes=1)
     assert {path for path in store.glob("synthetic-mini/*")} == before - {stale}
     assert not list(store.glob(".resumable/*"))
+
+
+def test_clean_removes_what_an_earlier_version_made_after_saying_so(steps, face, tmp_path):
+    store = tmp_path / "store"
+    shutil.copytree(steps.store.root, store)
+    old = store / "synthetic-mini" / face.path.name
+    manifest = json.loads((old / "manifest.json").read_text())
+    del manifest["store"]
+    (old / "manifest.json").write_text(json.dumps(manifest))
+    assert f"to be removed: {old}, made by an earlier version" in succeed("clean", store=store, yes=1)
+    assert not old.exists()
 
 
 def test_clean_of_all_keeps_what_is_not_the_stores(steps, tmp_path):
