@@ -19,7 +19,8 @@ from typing import TYPE_CHECKING
 
 from attr2face import settings as conf
 from attr2face.attributes import Attributes, bare, file_name, pubfig
-from attr2face.cluster import Cluster, cards_here
+from attr2face.cluster.description import Cluster
+from attr2face.cluster.worker import cards_here
 from attr2face.datasets import Dataset, dataset_of
 from attr2face.descriptions import read_description
 from attr2face.errors import UserError
