@@ -8,7 +8,7 @@ import pytest
 from attr2face import provenance
 
 
-@pytest.mark.parametrize("name", ["tables/frequencies.csv", "tables/datasets/lfw.toml", "cluster.py"])
+@pytest.mark.parametrize("name", ["tables/frequencies.csv", "tables/datasets/lfw.toml", "cluster/worker.py"])
 def test_other_code_and_tables_are_other_software(name, monkeypatch, tmp_path):
     mine, package = Path(provenance.__file__).parent, tmp_path / "attr2face"
     shutil.copytree(mine, package, ignore=shutil.ignore_patterns("tables", "zoo"))

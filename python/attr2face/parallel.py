@@ -19,12 +19,15 @@ from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, replace
 from multiprocessing import connection
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from threadpoolctl import threadpool_limits
 
-from attr2face.cluster import Cluster, workers_for
 from attr2face.errors import WorkersError
 from attr2face.provenance import usable_cpus
+
+if TYPE_CHECKING:
+    from attr2face.cluster.description import Cluster
 
 AHEAD = 2  # tasks that wait for a worker of a cluster, so that it need not wait for them
 
@@ -51,7 +54,7 @@ class Machine:
     workers: int = 0
     cards: tuple[int, ...] = ()
     single_thread: bool = True
-    cluster: Cluster | None = None
+    cluster: "Cluster | None" = None
     caffe: bool = True
 
     @property
@@ -103,7 +106,9 @@ def map_in_order(
 
 
 def _map_on_cluster(machine: Machine, work: Callable, tasks: Sequence[tuple], most: float) -> Iterator:
-    with workers_for(tasks, machine.cluster, machine.caffe) as pool:
+    from attr2face.cluster.tasks import workers_for
+
+    with workers_for(machine.cluster, machine.caffe) as pool:
         yield from _in_order(
             (pool.submit(work, *task) for task in tasks), pool.result, lambda: min(pool.number + AHEAD, most)
         )
@@ -154,14 +159,13 @@ def executor(machine: Machine, workers: int) -> Iterator[Executor]:
             process.terminate()
         pool.shutdown(cancel_futures=True)
         if isinstance(error, BrokenProcessPool):
-            raise WorkersError(
-                "a worker process ended early; run the command again (a script of your own needs if __name__ == '__main__':)"
-            ) from error
+            remedy = "run the command again (a script of your own needs if __name__ == '__main__':)"
+            raise WorkersError(f"a worker process ended early; {remedy}") from error
         raise
 
 
 def _start(cards: object) -> None:
-    """Prepare a worker: the parent ends it and shows its progress; it ends by itself if the parent is killed."""
+    """Prepare a worker. The parent ends it and shows its progress; if that is killed, it ends by itself."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     parent = multiprocessing.parent_process()

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from attr2face.bench.timing import compare
-from attr2face.cluster import connected
+from attr2face.cluster.client import client_of
 from attr2face.generation.faces import write_faces
 from attr2face.generation.presets import needed
 from attr2face.network.extraction import Extraction, activations
@@ -23,7 +23,7 @@ FACES = [["Male", "Smiling", "Eyeglasses"]] * 64
 def spreading(steps: Steps, rounds: int) -> Iterator[dict]:
     """Extraction and faces by the workers, and by as many processes of this machine."""
     cluster = steps.machine
-    processes = replace(cluster, cluster=None, workers=len(connected(cluster.cluster).nthreads()))
+    processes = replace(cluster, cluster=None, workers=len(client_of(cluster.cluster).nthreads()))
     what = Extraction(steps.lmdb.path, weights_of(steps.finetuned), steps.settings.layer)
     generation = steps.settings.generation
     trained = steps.trained(*needed(generation))
