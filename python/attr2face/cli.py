@@ -215,7 +215,7 @@ def edit(run: Run) -> None:
     run.steps.read_photograph()  # before anything is made for one that cannot be read
     _print_table(edited.made() / "reading.csv")
     others = json.loads((edited.path / "others.json").read_text())
-    print(f"the judge sees {others['as before']} of the {others['others']} other attributes as before")
+    print(f"the judge reads {others['others']} other attributes, {others['as before']} of them as before")
     print(edited.path / "sheet.png")
     place = _place(run.options.out, f"{edited.path.name}.png", results_folder() / edited.group)
     print(edited.store.export(edited.path / "edited.png", place))

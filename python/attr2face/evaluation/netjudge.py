@@ -29,7 +29,9 @@ BATCH = 32
 
 @dataclass(frozen=True)
 class NetJudge:
-    """The net, and the probability of each attribute above which it is seen, `threshold` (J,)."""
+    """The net, and the probability of each attribute above which it is seen, `threshold` (J,), NaN where it
+    cannot be read.
+    """
 
     weights: Path
     model: Model
