@@ -21,7 +21,7 @@ from attr2face.pipeline import Steps
 from attr2face.pycaffe import Solver, caffe
 from attr2face.settings import Database
 
-# Eight people, and nets that were trained for a moment.
+# Eight people, and nets that were trained for a moment. The judges have five people to set thresholds by.
 SMALL = {
     "people": 8,
     "pictures": 6,
@@ -31,7 +31,7 @@ SMALL = {
     "epochs": 4,
     "freeze": "conv3",
     "images_per_attribute": 10,
-    "judge_people": 8,
+    "judge_people": 40,
     "judge_pictures": 6,
     "judge_epochs": 2,
     "generator_iterations": 30,

@@ -1,5 +1,8 @@
 """The 73 attributes, what a user may type, and class labels."""
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -7,6 +10,7 @@ from hypothesis import strategies as st
 
 from attr2face.attributes import file_name, pubfig
 from attr2face.errors import UserError
+from tests.conftest import says
 
 
 def test_there_are_73_different_attributes_in_42_heads():
@@ -150,3 +154,16 @@ def test_labels_of_classes_are_the_attributes_with_the_highest_scores():
         highest = scores[:, block] == scores[:, block].max(axis=1, keepdims=True)
         assert (shown[:, block] == highest & (scores[:, block] > 0)).all()
         start = block.stop
+
+
+def test_the_table_of_heads_is_read_when_it_is_asked_for_and_missed_in_a_sentence(tmp_path):
+    """A package without its table is imported; the command that needs it names the file."""
+    command = (
+        "import sys, attr2face.cli as cli, attr2face.attributes as attributes;"
+        "print(attributes.pubfig.cache_info().misses);"
+        "attributes.PUBFIG = attributes.PUBFIG.with_name('gone.csv');"
+        f"sys.argv[1:] = ['generate', 'ATTRS=Male', 'STORE={tmp_path}']; sys.exit(cli.main())"
+    )
+    done = subprocess.run([sys.executable, "-c", command], capture_output=True, text=True)
+    assert done.stdout == "0\n"
+    says(done, "gone.csv does not exist", "restore it")

@@ -1,5 +1,6 @@
 """The page of `make demo`: its queries, its server, and what a user meets in a browser, on a small pipeline."""
 
+import asyncio
 import base64
 import io
 import json
@@ -8,10 +9,12 @@ import shutil
 import socket
 import subprocess
 import sys
+import threading
 import time
 import urllib.error
 import urllib.parse
 import urllib.request
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
@@ -22,15 +25,21 @@ from selenium import webdriver
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.ui import WebDriverWait
+from tornado.httpclient import AsyncHTTPClient
+from tornado.httpserver import HTTPServer
+from tornado.netutil import bind_sockets
 
 from attr2face.attributes import pubfig
 from attr2face.cli import parse
-from attr2face.demo.server import sentence
+from attr2face.demo.server import MOST_WAITING, application, sentence
 from attr2face.demo.studio import Query, Studio
 from attr2face.errors import UserError
 from attr2face.generation.faces import Loaded, generate
 from attr2face.pipeline import Steps
 from tests.conftest import SMALL, attr2face, says
+
+# What the page's script sends.
+OWN = {"X-Requested-With": "attr2face"}
 
 
 @pytest.fixture(scope="module")
@@ -155,7 +164,8 @@ def test_the_reading_has_the_judges_own_accuracy(studio):
     for row in made(studio)["reading"]:
         known = studio.accuracy[row["attribute"]]
         assert row["accuracy"] == (None if np.isnan(known) else round(known, 3))
-        assert isinstance(row["seen"], bool)
+        unread = np.isnan(studio.judge.threshold[pubfig().index[row["attribute"]]])
+        assert row["seen"] is None if unread else isinstance(row["seen"], bool)
         assert 0 <= row["net"] <= 1
 
 
@@ -219,7 +229,8 @@ def address(steps, tmp_path_factory) -> str:
 
 
 def lines_of(address: str, **query: object) -> list[dict[str, object]]:
-    with urllib.request.urlopen(f"{address}/face?{urllib.parse.urlencode(query)}", timeout=120) as answer:
+    asked = urllib.request.Request(f"{address}/face?{urllib.parse.urlencode(query)}", headers=OWN)
+    with urllib.request.urlopen(asked, timeout=120) as answer:
         return [json.loads(line) for line in answer]
 
 
@@ -250,7 +261,9 @@ def test_a_wrong_request_is_answered_with_a_sentence(address):
 def test_a_face_that_nobody_waits_for_is_abandoned(address):
     host, port = address.removeprefix("http://").split(":")
     with socket.create_connection((host, int(port))) as gone:
-        gone.sendall(b"GET /face?attributes=Male HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
+        gone.sendall(
+            b"GET /face?attributes=Male HTTP/1.1\r\nHost: 127.0.0.1\r\nX-Requested-With: attr2face\r\n\r\n"
+        )
         gone.recv(100)
     assert lines_of(address, attributes="Male")[-1]["recipe"]
 
@@ -259,6 +272,76 @@ def test_a_page_of_the_web_cannot_lead_its_own_name_to_the_server(address):
     asked = urllib.request.Request(address, headers={"Host": "evil.example"})
     with pytest.raises(urllib.error.HTTPError, match="404"):
         urllib.request.urlopen(asked, timeout=20)
+
+
+class Slow:
+    """In place of a studio: no face is finished before `ready`."""
+
+    def __init__(self) -> None:
+        self.ready = threading.Event()
+        self.made = 0
+
+    def parse(self, arguments: dict[str, str]) -> dict[str, str]:
+        return arguments
+
+    def make(self, query: dict[str, str], tell: object) -> dict[str, object]:
+        self.ready.wait(timeout=20)
+        self.made += 1
+        return {"recipe": query}
+
+
+def ask_slow(studio: Slow, talk: Callable) -> object:
+    """What `talk` returns, which gets a function that asks a server of `studio` with some headers."""
+
+    async def served() -> object:
+        (listening,) = bind_sockets(0, "127.0.0.1")
+        with ThreadPoolExecutor(1) as worker:
+            HTTPServer(application(studio, worker)).add_sockets([listening])
+            client = AsyncHTTPClient(force_instance=True, max_clients=2 * MOST_WAITING)
+            url = f"http://127.0.0.1:{listening.getsockname()[1]}/face?attributes=Male"
+            return await talk(lambda headers: client.fetch(url, headers=headers, raise_error=False))
+
+    return asyncio.run(served())
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({"Sec-Fetch-Site": "cross-site"}, 403),
+        ({"Sec-Fetch-Site": "same-site"}, 403),
+        ({"Sec-Fetch-Site": "cross-site", **OWN}, 403),
+        ({}, 403),
+        ({"Sec-Fetch-Site": "same-origin"}, 200),
+        ({"Sec-Fetch-Site": "none"}, 200),
+        (OWN, 200),
+    ],
+)
+def test_a_page_of_another_site_gets_no_face(headers, status):
+    studio = Slow()
+    studio.ready.set()
+    answer = ask_slow(studio, lambda ask: ask(headers))
+    assert (answer.code, studio.made) == (status, status == 200)
+    if status == 403:
+        assert "another site" in json.loads(answer.body)["error"]
+
+
+def test_only_so_many_faces_wait():
+    studio = Slow()
+
+    async def ask_for_one_too_many(ask: Callable) -> None:
+        asked = [asyncio.ensure_future(ask(OWN)) for _ in range(MOST_WAITING + 1)]
+        refused = await next(asyncio.as_completed(asked))
+        assert refused.code == 503
+        assert (
+            json.loads(refused.body)["error"]
+            == "8 faces are being made; make this one when some are finished."
+        )
+        studio.ready.set()
+        assert sorted(answer.code for answer in await asyncio.gather(*asked)) == [200] * MOST_WAITING + [503]
+        assert (await ask(OWN)).code == 200
+
+    ask_slow(studio, ask_for_one_too_many)
+    assert studio.made == MOST_WAITING + 1
 
 
 # In a browser.
@@ -411,8 +494,10 @@ def test_what_the_judge_sees_is_marked_where_it_is_not_what_was_asked_for(browse
     marked = {
         row.find_element(By.TAG_NAME, "th").text: row.find_elements(By.CLASS_NAME, "no") != [] for row in rows
     }
-    seen = {row.find_element(By.TAG_NAME, "th").text: "does not" not in row.text for row in rows}
-    assert marked == {"Male": not seen["Male"], "Bald": seen["Bald"]}
+    said = {
+        row.find_element(By.TAG_NAME, "th").text: row.find_element(By.TAG_NAME, "td").text for row in rows
+    }
+    assert marked == {"Male": said["Male"] == "does not see it", "Bald": said["Bald"] == "sees it"}
 
 
 @pytest.mark.parametrize("width", [1280, 400])

@@ -34,7 +34,12 @@ def atomic_write(path: Path) -> Iterator[Path]:
 
 def sha256(path: Path) -> str:
     """Hexadecimal SHA-256 of a file."""
-    digest = hashlib.sha256()
+    return digest(path, "sha256")
+
+
+def digest(path: Path, kind: str) -> str:
+    """Hexadecimal digest of a file, of a kind that hashlib knows."""
+    digest = hashlib.new(kind)
     with path.open("rb") as file:
         while block := file.read(1 << 20):
             digest.update(block)
@@ -54,7 +59,8 @@ def require_space(folder: Path, size: int) -> None:
     free = shutil.disk_usage(folder).free
     if free < size:
         raise UserError(
-            f"cannot write to {folder}: {size / 1e6:.1f} MB are needed and {free / 1e6:.1f} MB are free; free some space"
+            f"cannot write to {folder}: {size / 1e6:.1f} MB are needed and {free / 1e6:.1f} MB are free; "
+            "free some space"
         )
 
 

@@ -41,7 +41,8 @@ class Model:
     single_thread : bool
         Whether a process computes with one thread. A small net runs faster as one process per core; a large
         net keeps all threads busy, and its memory is needed only once.
-    attributes : Attributes
+    given_attributes : Attributes, optional
+        None for PubFig's.
     """
 
     name: str
@@ -51,7 +52,12 @@ class Model:
     solver: str
     mirror: bool = True
     single_thread: bool = False
-    attributes: Attributes = field(default_factory=pubfig)
+    given_attributes: Attributes | None = None
+
+    @property
+    def attributes(self) -> Attributes:
+        """The attributes of its heads. PubFig's are read when they are first asked for."""
+        return self.given_attributes or pubfig()
 
     def input_mean(self, side: int) -> np.ndarray | None:
         """What the net subtracts from images of some side, (3, side, side) in blob order; None for the mean
@@ -82,7 +88,11 @@ class VGG(Model):
     @property
     def body(self) -> dict[str, object]:
         """All that its LMDBs and weights depend on, but the attributes, as plain data."""
-        return {name: value for name, value in asdict(self).items() if name not in ("attributes", "defaults")}
+        return {
+            name: value
+            for name, value in asdict(self).items()
+            if name not in ("given_attributes", "defaults")
+        }
 
     @property
     def layers(self) -> tuple[str, ...]:

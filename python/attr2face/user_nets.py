@@ -121,7 +121,7 @@ class UserNet(Model):
         return {
             f.name: getattr(self, f.name)
             for f in fields(self)
-            if f.name not in ("attributes", "mean", "weights")
+            if f.name not in ("given_attributes", "mean", "weights")
         }
 
     @classmethod

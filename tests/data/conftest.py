@@ -1,8 +1,14 @@
 """A server on 127.0.0.1 that behaves as the web does."""
 
+import contextlib
+import shutil
+import ssl
+import subprocess
 import threading
 import time
+from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -11,6 +17,35 @@ import pytest
 @pytest.fixture
 def web():
     """A server; `web.pages` maps paths to (status, headers, body), `web.asked` lists what was asked for."""
+    with served() as w:
+        yield w
+
+
+@pytest.fixture(scope="session")
+def certificate(tmp_path_factory) -> Path:
+    """A folder with `cert`, for 127.0.0.1 and example.org, and its `key`."""
+    if not shutil.which("openssl"):
+        pytest.skip("needs openssl, which makes a certificate")
+    folder = tmp_path_factory.mktemp("certificate")
+    names = "subjectAltName=IP:127.0.0.1,DNS:example.org"
+    make = f"openssl req -x509 -newkey rsa:2048 -nodes -subj /CN=a -addext {names} -keyout key -out cert"
+    subprocess.run(make.split(), cwd=folder, check=True, capture_output=True)
+    return folder
+
+
+@pytest.fixture
+def secure_web(certificate, monkeypatch):
+    """The same by https, with a certificate that is trusted."""
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(certificate / "cert"))
+    tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    tls.load_cert_chain(certificate / "cert", certificate / "key")
+    with served(tls) as w:
+        yield w
+
+
+@contextlib.contextmanager
+def served(tls: ssl.SSLContext | None = None) -> Iterator[SimpleNamespace]:
+    """What `web` gives."""
     w = SimpleNamespace(pages={}, asked=[])
 
     class Handler(BaseHTTPRequestHandler):
@@ -36,9 +71,11 @@ def web():
             pass
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    if tls:
+        server.socket = tls.wrap_socket(server.socket, server_side=True)
     server.daemon_threads = True
     server.handle_error = lambda *_: None
     threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
-    w.url = f"http://127.0.0.1:{server.server_port}"
+    w.url = f"{'https' if tls else 'http'}://127.0.0.1:{server.server_port}"
     yield w
     server.shutdown()

@@ -4,13 +4,12 @@ import contextlib
 import gzip
 import hashlib
 import io
-import shutil
 import socketserver
 import ssl
-import subprocess
 import tarfile
 import threading
 import time
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -49,6 +48,11 @@ def drip():
         yield serve
 
 
+def fetch(url: str, out: Path, body: bytes, kind: str = "sha256", limit: int = 10**6) -> Path:
+    """Download a file whose checksum is that of `body`, from this machine."""
+    return download(url, out, limit, f"{kind}:{hashlib.new(kind, body).hexdigest()}", private=True)
+
+
 def test_a_private_address_is_refused(web):
     web.pages = {"/1": (200, {}, b"here")}
     with pytest.raises(Refused, match="private"):
@@ -84,12 +88,9 @@ def test_a_socks_proxy_is_asked(monkeypatch):
             assert get(s, "http://example.org/1").content == b"here"
 
 
-@pytest.mark.skipif(not shutil.which("openssl"), reason="needs openssl, which makes a certificate")
-def test_tls_within_a_proxys_tls_is_read_and_cut_where_it_drips(tmp_path, monkeypatch):
-    make = "openssl req -x509 -newkey rsa:2048 -nodes -subj /CN=a -addext subjectAltName=IP:127.0.0.1,DNS:example.org -keyout key -out cert"
-    subprocess.run(make.split(), cwd=tmp_path, check=True, capture_output=True)
+def test_tls_within_a_proxys_tls_is_read_and_cut_where_it_drips(certificate, monkeypatch):
     server = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    server.load_cert_chain(tmp_path / "cert", tmp_path / "key")
+    server.load_cert_chain(certificate / "cert", certificate / "key")
     inner = SimpleNamespace(
         wrap_bio=lambda incoming, outgoing, **_: server.wrap_bio(incoming, outgoing, server_side=True)
     )
@@ -109,7 +110,7 @@ def test_tls_within_a_proxys_tls_is_read_and_cut_where_it_drips(tmp_path, monkey
     with proxy(handle) as address, session() as s:
         monkeypatch.setenv("https_proxy", f"https://{address}")
         monkeypatch.setenv("no_proxy", "")
-        monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(tmp_path / "cert"))
+        monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(certificate / "cert"))
         assert get(s, "https://example.org/1").content == b"here"
         with pytest.raises(Refused, match="too slow"):
             list(blocks(get(s, "https://example.org/drip"), 10**6, 0.3))
@@ -165,7 +166,7 @@ def test_a_header_or_body_that_drips_is_cut(drip, monkeypatch):
 def test_a_download_that_drips_is_cut(drip, tmp_path, monkeypatch):
     monkeypatch.setattr(downloads, "DOWNLOAD_SECONDS", 0.3)
     with pytest.raises(UserError, match="too slow"):
-        download(drip(b"HTTP/1.0 200 OK\r\n\r\n", b"x"), tmp_path / "file", 1000, private=True)
+        fetch(drip(b"HTTP/1.0 200 OK\r\n\r\n", b"x"), tmp_path / "file", b"whole")
     assert (tmp_path / "file.part").exists()
 
 
@@ -187,7 +188,7 @@ def test_a_download_goes_on_from_where_it_was(web, tmp_path):
     body = bytes(range(256)) * 100
     web.pages = {"/file": (200, {}, body)}
     (tmp_path / "file.part").write_bytes(body[:1000])
-    download(f"{web.url}/file", tmp_path / "file", 10**6, private=True)
+    fetch(f"{web.url}/file", tmp_path / "file", body)
     assert (tmp_path / "file").read_bytes() == body
     assert web.asked == [("/file", "bytes=1000-")]
 
@@ -196,7 +197,7 @@ def test_a_gzip_file_that_is_sent_as_an_encoding_is_kept_as_it_is(web, tmp_path)
     body = gzip.compress(b"whole" * 99)
     web.pages = {"/a.tgz": (200, {"Content-Encoding": "x-gzip"}, body)}
     (tmp_path / "a.tgz.part").write_bytes(body[:9])
-    download(f"{web.url}/a.tgz", tmp_path / "a.tgz", 10**6, private=True)
+    fetch(f"{web.url}/a.tgz", tmp_path / "a.tgz", body)
     assert (tmp_path / "a.tgz").read_bytes() == body
     assert web.asked == [("/a.tgz", "bytes=9-")]
 
@@ -204,14 +205,14 @@ def test_a_gzip_file_that_is_sent_as_an_encoding_is_kept_as_it_is(web, tmp_path)
 def test_a_download_begins_again_where_the_server_cannot_go_on(web, tmp_path):
     web.pages = {"/file": (200, {"no-range": "1"}, b"whole")}
     (tmp_path / "file.part").write_bytes(b"who")
-    download(f"{web.url}/file", tmp_path / "file", 10**6, private=True)
+    fetch(f"{web.url}/file", tmp_path / "file", b"whole")
     assert (tmp_path / "file").read_bytes() == b"whole"
 
 
 def test_a_part_that_is_complete_is_finished(web, tmp_path):
     web.pages = {"/file": (200, {}, b"whole")}
     (tmp_path / "file.part").write_bytes(b"whole")
-    download(f"{web.url}/file", tmp_path / "file", 10**6, private=True)
+    fetch(f"{web.url}/file", tmp_path / "file", b"whole")
     assert (tmp_path / "file").read_bytes() == b"whole"
     assert web.asked == [("/file", "bytes=5-")]
 
@@ -228,7 +229,7 @@ def test_a_part_that_is_complete_is_finished(web, tmp_path):
 def test_a_part_that_does_not_fit_the_answer_is_begun_again(web, tmp_path, part, headers):
     web.pages = {"/file": (200, headers, b"whole")}
     (tmp_path / "file.part").write_bytes(part)
-    download(f"{web.url}/file", tmp_path / "file", 100, private=True)
+    fetch(f"{web.url}/file", tmp_path / "file", b"whole")
     assert (tmp_path / "file").read_bytes() == b"whole"
     assert [start for _, start in web.asked] == [f"bytes={len(part)}-", None]
 
@@ -240,34 +241,40 @@ def test_a_part_that_does_not_fit_the_answer_is_begun_again(web, tmp_path, part,
         *(("a.tgz", body) for body in (b"no gzip", gzip.compress(b"a" * 99)[:-9])),
     ],
 )
-def test_what_cannot_be_the_file_is_not_held_to_its_checksum_later(web, tmp_path, name, body):
-    web.pages = {"/file": (200, {}, body)}
+def test_what_cannot_be_the_file_is_refused_whoever_sends_it(secure_web, tmp_path, name, body):
+    secure_web.pages = {"/file": (200, {}, body)}
     with pytest.raises(UserError, match="could not be downloaded"):
-        download(f"{web.url}/file", tmp_path / name, 100, private=True)
+        download(f"{secure_web.url}/file", tmp_path / name, 100, private=True)
     assert not list(tmp_path.iterdir())
-    web.pages["/file"] = (200, {}, gzip.compress(b"right") if name == "a.tgz" else b"right")
-    download(f"{web.url}/file", tmp_path / name, 100, private=True)
-    assert (tmp_path / name).exists()
+    secure_web.pages["/file"] = (200, {}, gzip.compress(b"right") if name == "a.tgz" else b"right")
+    download(f"{secure_web.url}/file", tmp_path / name, 100, private=True)
+    assert [path.name for path in tmp_path.iterdir()] == [name]
 
 
-@pytest.mark.parametrize("known", ["given", "recorded"])
-def test_a_changed_file_is_refused_and_removed(web, tmp_path, known):
-    web.pages = {"/file": (200, {}, b"first")}
-    checksum = hashlib.sha256(b"first").hexdigest()
-    if known == "recorded":
-        download(f"{web.url}/file", tmp_path / "file", 100, private=True).unlink()
-    web.pages["/file"] = (200, {}, b"other")
-    with pytest.raises(UserError, match="another file" if known == "given" else "file.sha256 has the first"):
-        download(
-            f"{web.url}/file", tmp_path / "file", 100, checksum if known == "given" else None, private=True
-        )
-    assert not [path for path in tmp_path.iterdir() if path.suffix != ".sha256"]
+def test_a_file_without_a_checksum_is_taken_by_https_alone(web, secure_web, tmp_path):
+    web.pages = {"/file": (200, {}, b"whose?")}
+    secure_web.pages = {"/moved": (302, {"Location": f"{web.url}/file"}, b"")}
+    for url in (f"{web.url}/file", f"{secure_web.url}/moved"):
+        with pytest.raises(UserError, match="not by https"):
+            download(url, tmp_path / "file", 100, private=True)
+    assert not web.asked
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("kind", ["md5", "sha256"])
+def test_another_file_than_the_published_one_is_refused_and_removed(web, tmp_path, kind):
+    web.pages = {"/file": (200, {}, b"other")}
+    with pytest.raises(UserError, match=f"has {kind.upper()} .* another file"):
+        fetch(f"{web.url}/file", tmp_path / "file", b"published", kind)
+    assert not list(tmp_path.iterdir())
+    web.pages["/file"] = (200, {}, b"published")
+    assert fetch(f"{web.url}/file", tmp_path / "file", b"published", kind).exists()
 
 
 def test_a_file_larger_than_expected_is_refused(web, tmp_path):
     web.pages = {"/file": (200, {}, bytes(2000))}
     with pytest.raises(UserError, match="too large"):
-        download(f"{web.url}/file", tmp_path / "file", 1000, private=True)
+        fetch(f"{web.url}/file", tmp_path / "file", bytes(2000), limit=1000)
     assert not (tmp_path / "file").exists()
 
 

@@ -61,6 +61,21 @@ def test_what_was_requested_and_what_is_not_there_are_counted_for_each_face(real
     assert values["not there, but seen, net"] == pytest.approx(np.ones(N))
 
 
+def test_what_a_judge_cannot_read_is_not_counted(real):
+    """It is neither seen nor missed; where nothing that was requested can be read, there is no share."""
+    unread = np.arange(73) < 40
+    real.requested[0] = unread
+    said = np.where(unread, np.nan, real.requested)
+    values = of_people(
+        measures(ridge=said, net=np.where(unread, np.nan, ~real.positive)), real, real.own["identity"]
+    )
+    assert values["requested seen, ridge"][1:] == pytest.approx(np.ones(N - 1))
+    assert np.isnan(values["requested seen, ridge"][0])
+    assert values["not there, but seen, net"] == pytest.approx(np.ones(N))
+    table = by_attribute(pubfig(), [measures(ridge=said)], real)
+    assert table.loc[unread, "in faces, ridge"].isna().all()
+
+
 def test_detail_and_nearness_to_training_pictures_are_relative_to_photographs(real):
     values = of_people(real.own | {"fine": real.own["fine"] / 2}, real, real.own["identity"])
     assert values["fine detail"] == pytest.approx(np.full(N, 0.5))
@@ -141,6 +156,20 @@ def test_judges_that_agree_about_everything_have_a_kappa_of_1(real, database):
     assert table.loc[~both, "kappa"].isna().all()
 
 
+def test_nothing_is_told_of_a_judge_that_cannot_read_an_attribute(real, database):
+    rows = np.arange(40)
+    real.others["rows"] = rows
+    real.others["net"] = database.positive[rows]
+    real.others["ridge"] = np.where(np.arange(73) == 7, np.nan, database.positive[rows])
+    table = of_judges(real, database)
+    assert table.columns[table.loc[7].isna()].tolist() == [
+        "accuracy, ridge",
+        "balanced accuracy, ridge",
+        "kappa",
+    ]
+    assert table["accuracy, ridge"].drop(7).notna().all()
+
+
 # The small pipeline's own comparison.
 
 
@@ -168,12 +197,13 @@ def test_photographs_are_measured_on_the_requested_peoples_own(steps, database):
     for i in range(4):
         assert (read_picture(steps.real.made() / "photographs" / f"{i:03d}.png") == own[i]).all()
     seen = load_judge(steps.judge.path / "judge.h5").sees(own)
-    assert (read_measures(steps.real.path / "own.npz")["ridge"] == seen).all()
+    assert np.array_equal(read_measures(steps.real.path / "own.npz")["ridge"], seen, equal_nan=True)
     shares = [
-        np.mean([seen[i, pubfig().index[name]] for name in chosen]) for i, chosen in enumerate(requests.sets)
+        np.nanmean([seen[i, pubfig().index[name]] for name in chosen])
+        for i, chosen in enumerate(requests.sets)
     ]
     row = pd.read_csv(steps.evaluation.made() / "table.csv").set_index("method").loc["photographs"]
-    assert row["requested seen, ridge"] == pytest.approx(np.mean(shares))
+    assert row["requested seen, ridge"] == pytest.approx(np.nanmean(shares))
 
 
 def test_repetitions_train_again_and_keep_faces_requests_and_judges(steps):

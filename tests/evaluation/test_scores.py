@@ -7,7 +7,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from attr2face.attributes import pubfig
-from attr2face.evaluation.scores import mean_scores, predict, score, score_heads, thresholds
+from attr2face.evaluation.scores import (
+    LEAST,
+    mean_scores,
+    predict,
+    score,
+    score_heads,
+    seen,
+    thresholds,
+)
 from attr2face.network.extraction import Extraction, activations
 from attr2face.parallel import Machine
 
@@ -84,22 +92,54 @@ def test_thresholds_fit_scores_that_are_no_probabilities():
     assert (table[["accuracy", "auc"]] == 1).all(axis=None)
 
 
-@settings(max_examples=50, deadline=None)
-@given(st.integers(0, 10_000), st.integers(1, 12), st.booleans())
-def test_no_other_threshold_is_better(seed, n, balanced):
-    rng = np.random.default_rng(seed)
-    positive, probability = rng.random((n, 1)) < 0.4, rng.permutation(n)[:, None] / n
+@settings(max_examples=200, deadline=None)
+@given(st.lists(st.tuples(st.booleans(), st.integers(0, 6)), min_size=1, max_size=40), st.booleans())
+def test_no_other_threshold_is_better(images, balanced):
+    """Answers are often the same: a threshold cannot divide them."""
+    positive = np.array([has for has, _ in images])[:, None]
+    answer = np.array([value / 7 for _, value in images])[:, None]
+    weights = np.where(positive, (~positive).sum(), positive.sum()) if balanced else 1
 
-    def quality(threshold: float) -> float:
-        right = (probability >= threshold) == positive
-        if balanced and 0 < positive.sum() < n:
-            return (right[positive].mean() + right[~positive].mean()) / 2
-        return right.mean()
+    def right(threshold: float) -> int:
+        return (((answer >= threshold) == positive) * weights).sum()
 
-    if balanced and not 0 < positive.sum() < n:
-        return
-    best = max(quality(threshold) for threshold in (-1, *(probability[:, 0] + 1e-9), 2))
-    assert quality(thresholds(positive, probability, balanced)[0]) == pytest.approx(best)
+    best = max(right(threshold) for threshold in (-np.inf, *np.unique(answer), np.inf))
+    (threshold,) = thresholds(positive, answer, balanced)
+    too_few = min(positive.sum(), (~positive).sum()) < LEAST
+    by_chance = positive.sum() * (~positive).sum()
+    assert np.isnan(threshold) == (balanced and (too_few or best == by_chance))
+    if not np.isnan(threshold):
+        assert right(threshold) == best
+        assert threshold not in answer
+        assert np.isfinite(threshold) or not balanced
+
+
+def test_a_threshold_between_neighbouring_numbers_divides_them():
+    positive = np.repeat([False, True], LEAST)[:, None]
+    for low in (0.1, 0.5, 1.0):
+        answer = np.repeat([low, np.nextafter(low, 2)], LEAST)[:, None]
+        assert ((answer >= thresholds(positive, answer, balanced=True)) == positive).all()
+
+
+def test_an_attribute_that_too_few_images_have_or_lack_is_not_read():
+    positive = np.zeros((30, 4), bool)
+    positive[:LEAST, 1] = positive[: LEAST - 1, 2] = positive[LEAST - 1 :, 3] = True
+    answer = positive + np.linspace(0, 0.5, 30)[:, None]
+    threshold = thresholds(positive, answer, balanced=True)
+    assert np.isnan(threshold).tolist() == [True, False, True, True]
+    told = seen(answer, threshold)
+    assert np.isnan(told).all(axis=0).tolist() == [True, False, True, True]
+    assert (told[:, 1] == positive[:, 1]).all()
+
+
+def test_an_attribute_that_cannot_be_read_has_no_accuracy_but_its_ranking():
+    positive, probability = columns([True, True, False, False, False]), columns([0.9, 0.4, 0.6, 0.3, 0.1])
+    threshold = np.full(73, 0.5)
+    threshold[7] = np.nan
+    table = score(pubfig(), positive, probability, threshold)
+    assert table.loc[7, ["majority", "accuracy", "balanced_accuracy"]].isna().all()
+    assert table.loc[7, "auc"] == pytest.approx(5 / 6)
+    assert table.drop(index=7).notna().all(axis=None)
 
 
 def test_balanced_thresholds_see_rare_attributes():

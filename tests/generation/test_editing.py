@@ -1,5 +1,7 @@
 """Attributes changed on a photograph."""
 
+import re
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -98,7 +100,7 @@ def test_the_command_writes_the_edited_photograph_and_what_is_read_in_it(steps, 
         **steps.given,
     )
     assert "Smiling" in printed
-    assert "of the 71 other attributes as before" in printed
+    assert re.search(r"the judge reads \d+ other attributes, \d+ of them as before", printed)
     with Image.open(tmp_path / "edited.png") as picture:
         assert picture.size == (256, 256)
 

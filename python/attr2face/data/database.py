@@ -77,7 +77,7 @@ class FaceDatabase:
         attributes = Attributes.read(table) if table.exists() else pubfig()
         known = UserNet.of(info["net"], mean) if "net" in info else MODELS[info["model"]]
         average = np.load(folder / "average.npy") if (folder / "average.npy").exists() else None
-        model = replace(known, attributes=attributes)
+        model = replace(known, given_attributes=attributes)
         return cls(
             folder,
             info["dataset"],

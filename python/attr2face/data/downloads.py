@@ -1,5 +1,5 @@
-"""Files from the web, taken on no trust: bounded size, time and redirects, no private addresses, checksums
-before use.
+"""Files from the web, taken on no trust: bounded size, time and redirects, no private addresses, and a known
+checksum, or a server that proves by https who it is.
 
 Behind a proxy, which looks names up itself, hosts that are written as addresses are checked, and the proxy is
 trusted with names.
@@ -28,7 +28,7 @@ from urllib3.exceptions import DecodeError, HTTPError, ProtocolError
 from urllib3.poolmanager import PoolManager
 
 from attr2face.errors import UserError
-from attr2face.files import atomic_write, sha256
+from attr2face.files import atomic_write, digest
 
 CONNECT_SECONDS = 5
 # Until the headers are there, and between two pieces of the body.
@@ -126,8 +126,9 @@ def _guard(manager: PoolManager, private: bool) -> None:
 class _Adapter(HTTPAdapter):
     """Notes in `host` which host was asked last, or None after its redirect."""
 
-    def __init__(self, private: bool) -> None:
+    def __init__(self, private: bool, https: bool) -> None:
         self.private = private
+        self.https = https
         self.host = None
         super().__init__()
 
@@ -143,6 +144,8 @@ class _Adapter(HTTPAdapter):
 
     def send(self, request: requests.PreparedRequest, **kwargs: object) -> requests.Response:
         self.host = urlsplit(request.url).hostname
+        if self.https and urlsplit(request.url).scheme != "https":
+            raise Refused("not by https")
         if not self.private and select_proxy(request.url, kwargs.get("proxies")):
             _refuse_private_host(self.host or "")
         response = super().send(request, **kwargs)
@@ -153,9 +156,9 @@ class _Adapter(HTTPAdapter):
         return response
 
 
-def session(private: bool = False) -> requests.Session:
+def session(private: bool = False, https: bool = False) -> requests.Session:
     """A session that follows few redirects, has no cookies or passwords and, unless `private`, connects to
-    public addresses only.
+    public addresses only; with `https`, by nothing else.
     """
     s = requests.Session()
     s.max_redirects = REDIRECTS
@@ -164,7 +167,7 @@ def session(private: bool = False) -> requests.Session:
     # Otherwise passwords of ~/.netrc are sent, after redirects, too.
     s.auth = lambda request: request
     s.rebuild_auth = lambda request, response: None
-    adapter = _Adapter(private)
+    adapter = _Adapter(private, https)
     for scheme in ("http://", "https://"):
         s.mount(scheme, adapter)
     return s
@@ -231,12 +234,11 @@ def get(s: requests.Session, url: str, start: int = 0) -> requests.Response:
     return response
 
 
-def download(url: str, out: Path, limit: int, checksum: str | None = None, private: bool = False) -> Path:
+def download(url: str, out: Path, limit: int, checksum: str = "", private: bool = False) -> Path:
     """Fetch `url` to `out`, going on from where an interrupted download stopped.
 
-    The file takes its name only when its SHA-256 is `checksum`. Where none is known, that of the first
-    download which is no web page and, if its name says gzip, is whole, is kept in `<out>.sha256`, and later
-    ones are held to it.
+    The file takes its name only if it has the `checksum`, such as md5:ee70... or sha256:b47c... Where nobody
+    published one, the server must prove who it is: every address on the way must be one of https.
 
     Raises
     ------
@@ -247,27 +249,24 @@ def download(url: str, out: Path, limit: int, checksum: str | None = None, priva
     if out.exists():
         return out
     out.parent.mkdir(parents=True, exist_ok=True)
-    part, record = out.with_name(out.name + ".part"), out.with_name(out.name + ".sha256")
-    recorded = next(iter(record.read_text().split()), None) if record.exists() else None
+    part = out.with_name(out.name + ".part")
     try:
-        with session(private) as s:
+        with session(private, https=not checksum) as s:
             _complete(s, url, part, limit, part.stat().st_size if part.exists() else 0)
-        if not (checksum or recorded):
+        if not checksum:
             _validate(part, out.suffix in (".gz", ".tgz"))
     except Refused as refused:
         raise UserError(
-            f"{url} could not be downloaded ({refused}); run the same command again, or fetch it yourself to {out}"
+            f"{url} could not be downloaded ({refused}); run the same command again, "
+            f"or fetch it yourself to {out}"
         ) from None
-    found, expected = sha256(part), checksum or recorded
-    if expected and found != expected:
+    kind, _, expected = checksum.partition(":")
+    found = digest(part, kind) if checksum else ""
+    if found != expected:
         part.unlink()
-        remedy = "it is another file and was removed"
-        if not checksum:
-            remedy += f"; {record} has the first download's, remove that file if it is rightly another by now"
-        raise UserError(f"{url} has SHA-256 {found}, not {expected}; {remedy}")
-    if not expected:
-        with atomic_write(record) as temporary:
-            temporary.write_text(f"{found}  {out.name}\n")
+        raise UserError(
+            f"{url} has {kind.upper()} {found}, not {expected}; it is another file and was removed"
+        )
     return part.replace(out)
 
 
@@ -328,9 +327,8 @@ def unpack_file(archive: Path, name: str, out: Path, limit: int) -> Path:
                             target.write(block)
                     break
             else:
-                raise UserError(
-                    f"{archive} holds no {name} of at most {limit / 1e6:.0f} MB; remove it and download again"
-                )
+                at_most = f"{name} of at most {limit / 1e6:.0f} MB"
+                raise UserError(f"{archive} holds no {at_most}; remove it and download again")
     except (tarfile.TarError, EOFError):
         raise UserError(f"{archive} is not a whole tar archive; remove it and download again") from None
     return out

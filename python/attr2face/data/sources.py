@@ -14,9 +14,9 @@ from attr2face.data.downloads import download, unpack_file
 from attr2face.errors import UserError
 
 ZOO = Path(__file__).parents[1] / "zoo"
-KUMAR = "http://www.cs.columbia.edu/CAVE/databases/pubfig/download/"
+KUMAR = "https://www.cs.columbia.edu/CAVE/databases/pubfig/download/"
 LFW = "https://ndownloader.figshare.com/files/5976015"
-LFW_SHA256 = "b47c8422c8cded889dc5a13418c4bc2abbda121092b3533a83306f90d900100a"
+LFW_CHECKSUM = "sha256:b47c8422c8cded889dc5a13418c4bc2abbda121092b3533a83306f90d900100a"
 LFW_CROP = 150
 
 
@@ -30,7 +30,7 @@ def fetch_vgg_face(out: Path) -> None:
     """
     about = front_matter(ZOO / "vgg_face" / "readme.md")
     archive = out.with_name(about["caffemodel_url"].rpartition("/")[2])
-    download(about["caffemodel_url"], archive, about["archive_bytes_at_most"], about.get("archive_sha256"))
+    download(about["caffemodel_url"], archive, about["archive_bytes_at_most"], about["archive_checksum"])
     unpack_file(archive, about["caffemodel"], out, about["caffemodel_bytes_at_most"])
     archive.unlink()
 
@@ -45,7 +45,7 @@ def fetch_lfw(out: Path) -> None:
     into the folder `out`.
     """
     download(KUMAR + "lfw_attributes.txt", out / "lfw_attributes.txt", limit=100_000_000)
-    archive = download(LFW, out / "lfw-funneled.tgz", limit=400_000_000, checksum=LFW_SHA256)
+    archive = download(LFW, out / "lfw-funneled.tgz", limit=400_000_000, checksum=LFW_CHECKSUM)
     unpack_lfw(archive, out / "lfw")
     archive.unlink()
 
@@ -72,7 +72,9 @@ def unpack_lfw(archive: Path, images: Path) -> None:
 
 
 def fetch_pubfig(index: Path | None, out: Path) -> None:
-    """Download PubFig's images by the index files in `index`, or by its own, and print a table of outcomes."""
+    """Download PubFig's images by the index files in `index`, or by its own, and print a table of
+    outcomes.
+    """
     names = ("dev_urls.txt", "eval_urls.txt", "pubfig_attributes.txt")
     if index is None:
         index = out

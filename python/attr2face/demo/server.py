@@ -6,6 +6,7 @@ import asyncio
 import json
 import sys
 import traceback
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -20,12 +21,17 @@ from attr2face.parallel import Machine
 from attr2face.pipeline import Steps
 
 FOLDER = Path(__file__).parent
-POLICY = "default-src 'self'; img-src 'self' data:; style-src 'self' 'unsafe-inline'; form-action 'self'; frame-ancestors 'none'"
+POLICY = (
+    "default-src 'self'; img-src 'self' data:; style-src 'self' 'unsafe-inline'; "
+    "form-action 'self'; frame-ancestors 'none'"
+)
 HEADERS = {
     "Content-Security-Policy": POLICY,
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "same-origin",
 }
+# Faces that are being made or wait for it. The page asks for one after another.
+MOST_WAITING = 8
 
 
 class Abandoned(Exception):
@@ -35,9 +41,12 @@ class Abandoned(Exception):
 class Handler(RequestHandler):
     """What all answers share."""
 
-    def initialize(self, studio: Studio, worker: ThreadPoolExecutor) -> None:
-        """Tornado calls this for each request."""
-        self.studio, self.worker, self.closed = studio, worker, False
+    def initialize(self, studio: Studio, worker: ThreadPoolExecutor, waiting: set[asyncio.Future]) -> None:
+        """Tornado calls this for each request; `waiting` are the faces of all that are not finished."""
+        self.studio = studio
+        self.worker = worker
+        self.waiting = waiting
+        self.closed = False
 
     def set_default_headers(self) -> None:
         """The page runs no script but its own."""
@@ -82,25 +91,9 @@ class FaceHandler(Handler):
         {"error"}, a sentence.
         """
         self.set_header("Content-Type", "application/x-ndjson")
-        loop, lines = asyncio.get_running_loop(), asyncio.Queue()
-
-        def tell(done: float, picture: str) -> None:
-            if self.closed:
-                raise Abandoned
-            loop.call_soon_threadsafe(lines.put_nowait, {"done": done, "picture": picture})
-
-        def ended(made: asyncio.Future) -> None:
-            if not made.cancelled():
-                # Asyncio complains of an exception that nobody asks for, as when the browser has gone.
-                made.exception()
-            lines.put_nowait(None)
-
         try:
-            making = loop.run_in_executor(self.worker, self.studio.make, self.query(), tell)
-            making.add_done_callback(ended)
-            while line := await lines.get():
-                await self._send(line)
-            await self._send(await making)
+            self._check()
+            await self._make(self.query())
         except HTTPError:
             raise
         except UserError as error:
@@ -113,9 +106,56 @@ class FaceHandler(Handler):
                 {"error": "The face could not be made; the terminal in which make demo runs says why."}
             )
 
+    def _check(self) -> None:
+        """Refuse with a status and a UserError what a page of another site asks for, and what would wait for
+        long.
+        """
+        if not asked_here(self.request.headers):
+            self.set_status(403)
+            raise UserError("the face was asked for by another site; open the page of make demo itself")
+        if len(self.waiting) >= MOST_WAITING:
+            self.set_status(503)
+            raise UserError(f"{MOST_WAITING} faces are being made; make this one when some are finished")
+
+    async def _make(self, query: Query) -> None:
+        loop = asyncio.get_running_loop()
+        lines = asyncio.Queue()
+
+        def tell(done: float, picture: str) -> None:
+            if self.closed:
+                raise Abandoned
+            loop.call_soon_threadsafe(lines.put_nowait, {"done": done, "picture": picture})
+
+        def ended(made: asyncio.Future) -> None:
+            self.waiting.discard(made)
+            if not made.cancelled():
+                # Asyncio complains of an exception that nobody asks for, as when the browser has gone.
+                made.exception()
+            lines.put_nowait(None)
+
+        making = loop.run_in_executor(self.worker, self.studio.make, query, tell)
+        self.waiting.add(making)
+        making.add_done_callback(ended)
+        while line := await lines.get():
+            await self._send(line)
+        await self._send(await making)
+
     async def _send(self, line: dict[str, object]) -> None:
         self.write(json.dumps(line) + "\n")
         await self.flush()
+
+
+def asked_here(headers: Mapping[str, str]) -> bool:
+    """Whether this server's own page asks, or who typed the address, and no page of another site.
+
+    Browsers tell it in Sec-Fetch-Site. Some leave it out on 127.0.0.1, and so do old ones and curl. Then the
+    header is needed that the page's script sends: an image, a link or a form cannot send it, nor can a script
+    of another site without this server's leave (CORS).
+    """
+    site = headers.get("Sec-Fetch-Site")
+    if site is None:
+        return headers.get("X-Requested-With") == "attr2face"
+    return site in ("same-origin", "none")
 
 
 def sentence(error: UserError) -> str:
@@ -129,10 +169,11 @@ def application(studio: Studio, worker: ThreadPoolExecutor) -> Application:
     here.
     """
     pages = [(r"/", PageHandler), (r"/face", FaceHandler)]
+    shared = {"studio": studio, "worker": worker, "waiting": set()}
     app = Application(static_path=str(FOLDER / "static"))
     app.add_handlers(
         r"(localhost|127\.0\.0\.1)",
-        [(path, handler, {"studio": studio, "worker": worker}) for path, handler in pages],
+        [(path, handler, shared) for path, handler in pages],
     )
     return app
 

@@ -1,4 +1,6 @@
-"""What the page asks for: a face for a query, what the judge sees in it, and the recipe that makes it again."""
+"""What the page asks for: a face for a query, what the judge sees in it, and the recipe that makes it
+again.
+"""
 
 import base64
 import io
@@ -19,7 +21,10 @@ from attr2face.generation.faces import Loaded, generate, read_attributes
 from attr2face.generation.presets import needed, variety_of
 from attr2face.pipeline import Steps
 
-MOST_WEIGHT, MOST_STRENGTH, MOST_VARIETY, MOST_FACE = 3.0, 4.0, 2.0, 999
+MOST_WEIGHT = 3.0
+MOST_STRENGTH = 4.0
+MOST_VARIETY = 2.0
+MOST_FACE = 999
 RARE = 0.1  # pairs of attributes that occur together less than a tenth as often as by chance are named
 Tell = Callable[[float, str], None]
 
@@ -150,15 +155,17 @@ class Studio:
 
     def read(self, images: np.ndarray, names: list[str]) -> list[dict[str, object]]:
         """What the judge and the net see of some attributes in a face, and how often the judge is right about
-        real pictures.
+        real pictures; None where it cannot read an attribute, or was not tested.
         """
+        index = self.attributes.index
         seen = self.judge.sees([np.asarray(enlarged(images[0]))])[0]
+        readable = ~np.isnan(seen)
         probability = read_attributes(self.loaded, images)[0]
-        known, index = self.accuracy.notna(), self.attributes.index
+        known = self.accuracy.notna()
         return [
             {
                 "attribute": name,
-                "seen": bool(seen[index[name]]),
+                "seen": bool(seen[index[name]]) if readable[index[name]] else None,
                 "accuracy": round(float(self.accuracy[name]), 3) if known[name] else None,
                 "net": round(float(probability[index[name]]), 3),
             }

@@ -51,7 +51,8 @@ def write_real(
     unseen = np.setdiff1d(database.rows("val", "test"), requests.rows)
     if len(unseen) == 0:
         raise UserError(
-            f"all pictures of unseen people are requested; lower IMAGES below {len(requests.rows)}, or use more people"
+            "all pictures of unseen people are requested; "
+            f"lower IMAGES below {len(requests.rows)}, or use more people"
         )
     rows = np.sort(np.random.default_rng(seed).permutation(unseen)[:OTHERS])
     np.savez(out / "others.npz", rows=rows, **measure(photographs(database, rows), judges, machine))
@@ -150,8 +151,12 @@ def of_people(m: Measures, real: Real, query: np.ndarray) -> dict[str, np.ndarra
 
 
 def _share(seen: np.ndarray, counted: np.ndarray) -> np.ndarray:
-    """The share of each picture's counted attributes that are seen: (n, J) twice to (n,)."""
-    return (seen & counted).sum(axis=1) / np.maximum(counted.sum(axis=1), 1)
+    """The share of each picture's counted attributes that are seen: (n, J) twice to (n,). What a judge cannot
+    read (NaN) is not counted; a picture of which nothing is counted has no share, NaN.
+    """
+    counted = counted & ~np.isnan(seen)
+    n = counted.sum(axis=1)
+    return np.where(n > 0, np.where(counted, seen, 0).sum(axis=1) / np.maximum(n, 1), np.nan)
 
 
 def of_sets(m: Measures, draws: np.ndarray | None, real: Real) -> dict[str, float]:
@@ -304,6 +309,7 @@ def by_attribute(attributes: Attributes, m: Sequence[Measures], real: Real) -> p
     the own photographs.
 
     Where a judge sees an attribute in more faces than in photographs that have it, the face exaggerates it.
+    Of an attribute that a judge cannot read, nothing is told.
     """
     rows = []
     for j, attribute in enumerate(attributes.names):
@@ -322,18 +328,25 @@ def by_attribute(attributes: Attributes, m: Sequence[Measures], real: Real) -> p
 
 def of_judges(real: Real, database: FaceDatabase) -> pd.DataFrame:
     """How right the judges are on unseen people's pictures, and how far they agree (Cohen's kappa): a row per
-    attribute.
+    attribute. Numbers of a judge that cannot read it are NaN.
     """
-    truth, rows = database.positive[real.others["rows"]], []
-    for j, attribute in enumerate(database.attributes.names):
-        row = {"attribute": attribute, "prevalence": truth[:, j].mean()}
-        for judge in ("ridge", "net"):
-            seen, both = real.others[judge][:, j], 0 < truth[:, j].mean() < 1
-            row[f"accuracy, {judge}"] = (seen == truth[:, j]).mean()
-            row[f"balanced accuracy, {judge}"] = (
-                balanced_accuracy_score(truth[:, j], seen) if both else np.nan
-            )
-        one, other = real.others["ridge"][:, j], real.others["net"][:, j]
-        row["kappa"] = cohen_kappa_score(one, other) if len(np.unique([one, other])) > 1 else np.nan
+    truth = database.positive[real.others["rows"]]
+    rows = []
+    for has, attribute, one, other in zip(
+        truth.T, database.attributes.names, real.others["ridge"].T, real.others["net"].T, strict=True
+    ):
+        row = {"attribute": attribute, "prevalence": has.mean()}
+        for judge, seen in (("ridge", one), ("net", other)):
+            readable = not np.isnan(seen).any()
+            both = readable and 0 < has.mean() < 1
+            row[f"accuracy, {judge}"] = (seen == has).mean() if readable else np.nan
+            row[f"balanced accuracy, {judge}"] = balanced_accuracy_score(has, seen == 1) if both else np.nan
+        row["kappa"] = _kappa(one, other)
         rows.append(row)
     return pd.DataFrame(rows)
+
+
+def _kappa(one: np.ndarray, other: np.ndarray) -> float:
+    """NaN where a judge cannot read the attribute, or both always say the same."""
+    said = np.unique([one, other])
+    return cohen_kappa_score(one, other) if len(said) > 1 and not np.isnan(said).any() else np.nan

@@ -17,8 +17,8 @@ def write_edit(edit: Edit, changes: Mapping[str, bool], trained: Trained, judge:
     """Write `edited.png`, `sheet.png`, `reading.csv` and `others.json` into the folder `out`.
 
     `reading.csv` has a row for each changed attribute: the net's probability, and whether the judge sees it,
-    before and after. `others.json` has the number of the other attributes, and of those that the judge sees
-    as before.
+    before and after: True or False, and nothing where it cannot read the attribute. `others.json` has the number of
+    the other attributes that it can read, and of those that it sees as before.
     """
     shown = [
         np.asarray(enlarged(picture)) for picture in (edit.photograph, edit.inverted, edit.moved, edit.edited)
@@ -32,11 +32,11 @@ def write_edit(edit: Edit, changes: Mapping[str, bool], trained: Trained, judge:
     columns = {
         "before": probability[0],
         "after": probability[1],
-        "judge, before": seen[0],
-        "judge, after": seen[1],
+        "judge, before": pd.array(seen[0], "boolean"),
+        "judge, after": pd.array(seen[1], "boolean"),
     }
     table = pd.DataFrame(columns, index=pd.Index(loaded.database.attributes.names, name="attribute")).round(3)
-    others = table.drop(index=list(changes))
+    others = table.drop(index=list(changes)).dropna()
     table.loc[list(changes)].reset_index().to_csv(out / "reading.csv", index=False)
     same = int((others["judge, before"] == others["judge, after"]).sum())
     write_json(out / "others.json", {"others": len(others), "as before": same})

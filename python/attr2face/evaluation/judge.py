@@ -22,11 +22,13 @@ from attr2face.data.database import FaceDatabase
 from attr2face.data.faces import SPLITS
 from attr2face.data.pictures import enlarged
 from attr2face.errors import UserError
-from attr2face.evaluation.scores import aucs, score, thresholds
+from attr2face.evaluation.scores import aucs, score, seen, thresholds
 from attr2face.files import require
 from attr2face.parallel import Machine, map_in_order
 
-SIDE, CELL, COLOUR_CELL = 112, 8, 4
+SIDE = 112
+CELL = 8
+COLOUR_CELL = 4
 PENALTIES = (1e3, 3e3, 1e4, 3e4)
 CHUNK = 64
 # Pictures that a judge learns from and is tested on: more would fill the memory.
@@ -59,7 +61,8 @@ def features(picture: np.ndarray) -> np.ndarray:
 @dataclass(frozen=True)
 class Judge:
     """A regression on `features`, which are scaled by `centre` and `std` (d,) and clipped, with
-    `coefficients` (d, J) and `intercept` (J,). An attribute is seen above its `threshold`.
+    `coefficients` (d, J) and `intercept` (J,). An attribute is seen above its `threshold`, which is NaN where
+    it cannot be read.
     """
 
     centre: np.ndarray
@@ -83,8 +86,10 @@ class Judge:
         return x @ self.coefficients + self.intercept
 
     def sees(self, pictures: Iterable[np.ndarray]) -> np.ndarray:
-        """Whether pictures show each attribute: (n, J) bool."""
-        return self.outputs(pictures) >= self.threshold
+        """Whether pictures show each attribute, as `scores.seen`: (n, J) of 1, 0 and, where the judge cannot
+        read it, NaN.
+        """
+        return seen(self.outputs(pictures), self.threshold)
 
 
 def _scaled(x: np.ndarray, centre: np.ndarray, std: np.ndarray) -> np.ndarray:
@@ -107,7 +112,7 @@ def train_judge(database: FaceDatabase, machine: Machine) -> tuple[Judge, pd.Dat
     validation people.
 
     Its thresholds give misses and false alarms the same weight (the best balanced accuracy), so that it sees
-    rare attributes, too.
+    rare attributes, too; those of which validation has too few pictures it cannot read (`scores.LEAST`).
 
     Returns
     -------

@@ -1,7 +1,7 @@
 """What the judges see in a set of pictures, and features that sets are compared by.
 
 A file of measures (.npz) holds, for n pictures: `ridge` and `net` (n, J), whether each judge sees each
-attribute; `faces` (n,), found by OpenCV; `fine` (n,), the share of fine detail; `distance` (n,) from the mean
+attribute, 1 or 0, and NaN where it cannot read it; `faces` (n,), found by OpenCV; `fine` (n,), the share of fine detail; `distance` (n,) from the mean
 face in grey levels; `hog` (n, 64), principal components of HOG and colours; `deep` (n, 64), those of the net
 judge's last layer; `identity` (n, d), what tells people apart.
 """
@@ -19,6 +19,7 @@ from attr2face.evaluation.identity import IdentityNet
 from attr2face.evaluation.judge import load_judge, photographs
 from attr2face.evaluation.netjudge import load_net_judge
 from attr2face.evaluation.quality import count_faces, fine_share
+from attr2face.evaluation.scores import seen
 from attr2face.parallel import Machine, map_in_order
 
 COMPONENTS = 64
@@ -122,13 +123,15 @@ def measure(pictures: Sequence[np.ndarray], judges: Judges, machine: Machine) ->
 
 
 def _measure(pictures: np.ndarray, judges: Judges) -> dict[str, np.ndarray]:
-    database, ridge = FaceDatabase.open(judges.database), load_judge(judges.ridge)
+    database = FaceDatabase.open(judges.database)
+    ridge = load_judge(judges.ridge)
     net = load_net_judge(judges.net, database.attributes)
     mean_face = np.asarray(enlarged(database.preprocessing.mean_image), np.float32)
-    scaled, (probability, deep) = ridge.scaled(pictures), net.look(pictures)
+    scaled = ridge.scaled(pictures)
+    probability, deep = net.look(pictures)
     return {
-        "ridge": ridge.outputs_of(scaled) >= ridge.threshold,
-        "net": probability >= net.threshold,
+        "ridge": seen(ridge.outputs_of(scaled), ridge.threshold),
+        "net": seen(probability, net.threshold),
         "faces": np.array([count_faces(picture) for picture in pictures]),
         "fine": np.array([fine_share(picture, database.model.crop) for picture in pictures]),
         "distance": np.sqrt(np.square(pictures - mean_face).mean(axis=(1, 2, 3))),

@@ -29,7 +29,9 @@ BATCH = 32
 
 @dataclass(frozen=True)
 class NetJudge:
-    """The net, and the probability of each attribute above which it is seen, `threshold` (J,)."""
+    """The net, and the probability of each attribute above which it is seen, `threshold` (J,), NaN where it
+    cannot be read.
+    """
 
     weights: Path
     model: Model
@@ -57,7 +59,7 @@ def write_net_judge(
     folder `out`.
     """
     check_people(database)
-    model = replace(JUDGE, crop=database.model.crop, attributes=database.attributes)
+    model = replace(JUDGE, crop=database.model.crop, given_attributes=database.attributes)
     train_net_judge(database, model, start, epochs, seed, out, machine)
     judge = NetJudge(
         out / "weights.caffemodel", model, replace(database.preprocessing, scale=model.scale), np.zeros(0)
@@ -85,5 +87,5 @@ def load_net_judge(folder: Path, attributes: Attributes) -> NetJudge:
     """Read what `write_net_judge` wrote for these attributes."""
     with np.load(folder / "judge.npz") as stored:
         mean, threshold = stored["mean"], stored["threshold"]
-    model = replace(JUDGE, crop=mean.shape[-1], attributes=attributes)
+    model = replace(JUDGE, crop=mean.shape[-1], given_attributes=attributes)
     return NetJudge(folder / "weights.caffemodel", model, Preprocessing(mean, model.scale), threshold)

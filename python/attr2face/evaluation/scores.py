@@ -16,6 +16,9 @@ from attr2face.network.extraction import Extraction, activations
 from attr2face.parallel import Machine
 
 MEANS = ["majority", "accuracy", "balanced_accuracy", "auc"]
+# Images with an attribute, and without it, that a balanced threshold is learned from at least: of fewer, a
+# single image moves the share of hits or of false alarms by more than a fifth.
+LEAST = 5
 
 
 def predict(database: FaceDatabase, weights: Path, machine: Machine) -> np.ndarray:
@@ -64,26 +67,46 @@ def mean_scores(folder: Path) -> pd.DataFrame:
     return means.join(of_heads.add_prefix("heads_"))
 
 
-def thresholds(positive: np.ndarray, probability: np.ndarray, balanced: bool = False) -> np.ndarray:
-    """Per attribute, the probability above which calling it present is most accurate, learned from these
-    images: (J,).
+def thresholds(positive: np.ndarray, answer: np.ndarray, balanced: bool = False) -> np.ndarray:
+    """Per attribute, the answer from which on calling it present is most accurate, learned from these images:
+    (n, J) twice to (J,).
 
-    Heads make attributes of one head compete, so that the best threshold is rarely one half. If `balanced`,
-    images with and without the attribute count the same, however many they are.
+    Heads make attributes of one head compete, so that the best threshold is rarely one half. It lies between
+    two different answers; it is infinite where all images are best given the same answer.
+
+    If `balanced`, images with and without the attribute count the same, however many they are. An attribute
+    that fewer than `LEAST` images have or lack, or that no threshold tells better than chance, cannot be read
+    by such a threshold: NaN.
     """
-    best = np.full(positive.shape[1], 0.5)
-    for j in range(positive.shape[1]):
-        order = np.argsort(probability[:, j])
-        prevalence = positive[:, j].mean()
-        present, absent = (1 - prevalence, prevalence) if balanced else (1, 1)
-        # Correct answers when everything from rank k upwards is called positive.
-        correct = absent * np.append(0, np.cumsum(~positive[order, j])) + present * np.append(
-            np.cumsum(positive[order[::-1], j])[::-1], 0
-        )
-        k = int(correct.argmax())
-        ranked = np.concatenate([[-np.inf], probability[order, j], [np.inf]])
-        best[j] = (ranked[k] + ranked[k + 1]) / 2
-    return best
+    return np.array(
+        [_threshold(has, values, balanced) for has, values in zip(positive.T, answer.T, strict=True)]
+    )
+
+
+def _threshold(has: np.ndarray, answer: np.ndarray, balanced: bool) -> float:
+    n_present = int(has.sum())
+    n_absent = len(has) - n_present
+    if balanced and min(n_present, n_absent) < LEAST:
+        return np.nan
+    values, rank = np.unique(answer, return_inverse=True)
+    # Right answers when the k lowest of the different values are called absent, and the others present.
+    found = n_present - np.append(0, np.cumsum(np.bincount(rank[has], minlength=len(values))))
+    refused = np.append(0, np.cumsum(np.bincount(rank[~has], minlength=len(values))))
+    right = n_absent * found + n_present * refused if balanced else found + refused
+    k = int(right.argmax())
+    if k in (0, len(values)):
+        return np.nan if balanced else (-np.inf if k == 0 else np.inf)
+    below, above = float(values[k - 1]), float(values[k])
+    middle = (below + above) / 2
+    # Of two neighbouring numbers, the middle may be rounded to the lower one.
+    return middle if middle > below else above
+
+
+def seen(answer: np.ndarray, threshold: np.ndarray) -> np.ndarray:
+    """Whether answers (n, J) are at or above the thresholds (J,): 1 or 0, and NaN for attributes without a
+    threshold.
+    """
+    return np.where(np.isnan(threshold), np.nan, answer >= threshold)
 
 
 def score(
@@ -96,24 +119,28 @@ def score(
     positive : (n_images, J) bool
     probability : (n_images, J) float
     threshold : (J,) float
+        NaN for attributes that cannot be read.
 
     Returns
     -------
     DataFrame
         Columns `positives` (prevalence), `majority`, `accuracy`, `balanced_accuracy`, `auc` (NaN where a
-        class is absent).
+        class is absent). All but the first and the last are NaN for an attribute that cannot be read.
     """
-    rows, auc = [], aucs(positive, probability)
+    rows = []
+    auc = aucs(positive, probability)
     for j, attribute in enumerate(attributes.names):
-        truth, predicted = positive[:, j], probability[:, j] >= threshold[j]
+        truth = positive[:, j]
+        predicted = probability[:, j] >= threshold[j]
         prevalence = truth.mean()
-        both = 0 < prevalence < 1
+        readable = not np.isnan(threshold[j])
+        both = readable and 0 < prevalence < 1
         rows.append(
             {
                 "attribute": attribute,
                 "positives": prevalence,
-                "majority": max(prevalence, 1 - prevalence),
-                "accuracy": (truth == predicted).mean(),
+                "majority": max(prevalence, 1 - prevalence) if readable else np.nan,
+                "accuracy": (truth == predicted).mean() if readable else np.nan,
                 "balanced_accuracy": balanced_accuracy_score(truth, predicted) if both else np.nan,
                 "auc": auc[j],
             }

@@ -114,7 +114,7 @@ async function makeFaces(first, chosen = first) {
 
 async function ask(parameters, signal, watched) {
   const settings = parameters.toString();
-  const answer = await fetch(`/face?${settings}`, { signal });
+  const answer = await fetch(`/face?${settings}`, { signal, headers: { "X-Requested-With": "attr2face" } });
   let last = {};
   for await (const line of linesOf(answer.body)) {
     last = JSON.parse(line);
@@ -180,7 +180,8 @@ function describe(attributes) {
 }
 
 function readingRow(seen, wanted) {
-  const judge = element("td", { textContent: seen.seen ? "sees it" : "does not see it", className: seen.seen === wanted ? "" : "no" });
+  const says = seen.seen === null ? "cannot tell" : seen.seen ? "sees it" : "does not see it";
+  const judge = element("td", { textContent: says, className: seen.seen === null || seen.seen === wanted ? "" : "no" });
   const accuracy = seen.accuracy === null ? "not measured" : percent(seen.accuracy);
   const cells = [judge, element("td", { textContent: accuracy }), element("td", { textContent: percent(seen.net) })];
   return element("tr", {}, element("th", { scope: "row", textContent: seen.attribute }), ...cells);
