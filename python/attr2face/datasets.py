@@ -20,7 +20,9 @@ else:
     import tomli as tomllib
 
 TABLES = Path(__file__).with_name("tables")
-DATASETS = ("synthetic", "lfw", "pubfig", "celeba")
+# All that are described, the default first, but a folder of the user's own.
+DESCRIBED = {path.stem for path in (TABLES / "datasets").glob("*.toml")}
+DATASETS = ("synthetic", *sorted(DESCRIBED - {"synthetic", "folder"}))
 
 
 @dataclass(frozen=True)
@@ -37,6 +39,12 @@ class Dataset:
         folder; the first that exists is read.
     heads : str
         The table of heads: among the project's tables, or in the user's own folder.
+    files : str
+        What the folder ROOT must hold, in words; empty where ROOT has no effect.
+    download : bool
+        Whether `data.sources` can download it, in place of ROOT.
+    index : tuple of str
+        Of a dataset that is downloaded picture by picture: the files of ROOT that say where these are.
     crop : tuple of int or str
         Left, top, right and bottom of what is used of a picture, in pixels, or "square" for the largest one
         in its middle; all of it if there are none.
@@ -58,6 +66,9 @@ class Dataset:
     heads: str
     people: tuple[str, ...] = ()
     partition: tuple[str, ...] = ()
+    files: str = ""
+    download: bool = False
+    index: tuple[str, ...] = ()
     crop: tuple[int, ...] | str = ()
     landmarks: tuple[str, ...] = ()
     eyes: tuple[float, float] = (0.32, 0.46)
@@ -68,6 +79,11 @@ class Dataset:
     def rendered(self) -> bool:
         """Whether the faces are rendered here, and not photographs."""
         return self.name == "synthetic"
+
+    @property
+    def body(self) -> dict[str, object]:
+        """All that its LMDBs depend on, as plain data."""
+        return {"name": self.name, "layout": self.layout, "crop": self.crop, "eyes": self.eyes}
 
     @property
     def table(self) -> Path:

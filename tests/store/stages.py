@@ -15,5 +15,5 @@ def writing(text: str):
 
 
 def artefact(store: Store, text: str = "a", work=None, **changed) -> Artefact:
-    values = {"settings": {"text": text}, "inputs": {}, "differences": {}, "given": {}} | changed
+    values = {"settings": {"text": text}, "inputs": {}, "differences": {}, "origin": {}} | changed
     return Artefact(store, "group", "stage", work or writing(text), **values)

@@ -50,11 +50,11 @@ def test_names_show_what_is_not_the_default_and_a_part_of_the_key(store):
 def test_the_manifest_says_what_made_an_output_and_with_what(store, tmp_path):
     (tmp_path / "mine").write_text("x")
     source = Source(store, tmp_path / "mine", "")
-    made = artefact(store, inputs={"source": source}, given={"seed": "1"})
+    made = artefact(store, inputs={"source": source}, origin={"step": "faces"})
     made.made()
     manifest = made.manifest()
     assert manifest["settings"] == {"text": "a"}
-    assert manifest["given"] == {"seed": "1"}
+    assert manifest["origin"] == {"step": "faces"}
     assert manifest["inputs"]["source"] == {"path": str(tmp_path / "mine"), "key": source.key}
     assert manifest["bytes"] == 1
     assert manifest["seconds"] >= 0

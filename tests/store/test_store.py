@@ -83,17 +83,17 @@ def test_an_unfinished_training_is_remembered_with_its_settings(store):
         (out / "snapshot").touch()
         raise KeyboardInterrupt
 
-    half = artefact(store, work=work, resumable=True, given={"epochs": "60"}, step="finetuned")
+    half = artefact(store, work=work, resumable=True, origin={"step": "finetuned"})
     with pytest.raises(KeyboardInterrupt):
         half.made()
     assert store.unfinished() == {
         store.root / ".resumable" / half.key: {
             "name": half.path.name,
-            "step": "finetuned",
-            "given": {"epochs": "60"},
+            "key": half.key,
+            "origin": {"step": "finetuned"},
         }
     }
-    artefact(store, resumable=True, given={"epochs": "60"}).made()
+    artefact(store, resumable=True, origin={"step": "finetuned"}).made()
     assert not list(store.root.glob(".resumable/*"))
 
 

@@ -17,6 +17,7 @@ from attr2face.settings import FIELDS
 from attr2face.steps import Steps
 from attr2face.steps.machines import cluster_of, machine_of
 from attr2face.steps.resolve import resolve
+from attr2face.store.export import check_place
 
 MOST = 1000  # faces at once
 
@@ -113,9 +114,9 @@ def _check_out(run: Run) -> None:
     if file and Path(out).suffix.lower() != wanted:
         raise UserError(f"OUT={out} does not end with {wanted}; change its name, or name a folder")
     if command is not pictures.generate:
-        store.check_place(place(out, f"{command.__name__}{wanted}", Path()))
+        check_place(store, place(out, f"{command.__name__}{wanted}", Path()))
         return
     if file and len(run.sets) > 1:
         raise UserError(f"OUT={out} is one picture, but {len(run.sets)} faces are requested; name a folder")
     for target in places_of_faces(run).values():
-        store.check_place(target)
+        check_place(store, target)

@@ -6,6 +6,7 @@ from attr2face.steps import Steps
 from attr2face.steps.data import check_own_net
 from attr2face.steps.photographs import read_photograph
 from attr2face.steps.places import CHECKOUT
+from attr2face.store.export import export
 
 
 def generate(run: Run) -> None:
@@ -14,7 +15,7 @@ def generate(run: Run) -> None:
     print_table(faces.made() / "reading.csv")
     print(faces.path)
     for name, target in places_of_faces(run).items():
-        print(faces.store.export(faces.path / name, target))
+        print(export(faces.store, faces.path / name, target))
 
 
 def edit(run: Run) -> None:
@@ -30,7 +31,7 @@ def edit(run: Run) -> None:
     print(f"the judge reads {others['others']} other attributes, {others['as before']} of them as before")
     print(edited.path / "sheet.png")
     target = place(run.options.out, f"{edited.path.name}.png", results_folder() / edited.group)
-    print(edited.store.export(edited.path / "edited.png", target))
+    print(export(edited.store, edited.path / "edited.png", target))
 
 
 def invert(run: Run) -> None:
@@ -72,7 +73,7 @@ def report(run: Run) -> None:
     step = run.steps["report"]
     page = step.made() / "report.html"
     name = f"{step.group}-{step.path.name}.html"
-    print(run.steps.store.export(page, place(run.options.out, name, results_folder())))
+    print(export(run.steps.store, page, place(run.options.out, name, results_folder())))
 
 
 def results(run: Run) -> None:

@@ -117,6 +117,6 @@ def demo(run: Run) -> None:
 
 def worker(run: Run) -> None:
     """start a worker for the scheduler at SCHEDULER, with one thread, or the card GPU"""
-    from attr2face.cluster import start_worker
+    from attr2face.cluster.worker import start_worker
 
     start_worker(run.options.scheduler, run.steps.machine.cards)

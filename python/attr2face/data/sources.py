@@ -40,6 +40,14 @@ def front_matter(readme: Path) -> dict[str, object]:
     return yaml.safe_load(readme.read_text().split("---")[1])
 
 
+def fetch_dataset(name: str, index: Path | None, out: Path) -> None:
+    """Download a dataset into the folder `out`; `index` is the user's own index of it, if it has one."""
+    if name == "pubfig":
+        fetch_pubfig(index, out)
+    else:
+        fetch_lfw(out)
+
+
 def fetch_lfw(out: Path) -> None:
     """Download LFW (funneled) and its attribute scores; write the centres of its pictures in LFW's layout
     into the folder `out`.

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from attr2face.cluster import cards_here
+from attr2face.cluster.worker import cards_here
 from attr2face.parallel import Machine, map_in_order
 from attr2face.store import artefacts_in
 
@@ -29,7 +29,7 @@ def make_apart(steps: Steps, runs: Sequence[Steps], names: Sequence[str]) -> Non
     starts = {run["start"].key: run for run in missing if not getattr(run["start"], "exists", True)}
     _make_all(steps, [(run, ["start"]) for run in starts.values()])
     for run in missing:
-        for made_from in artefacts_in(run["finetuned"].inputs):
+        for _, made_from in artefacts_in(run["finetuned"].inputs):
             made_from.made()
     _make_all(steps, [(run, list(names)) for run in missing])
 

@@ -183,8 +183,4 @@ class Steps:
 
 def _keyed(value: object) -> object:
     """What a setting is in a key: descriptions of nets and datasets without paths."""
-    if isinstance(value, Model):
-        return value.body
-    if isinstance(value, Dataset):
-        return value.name
-    return value
+    return value.body if isinstance(value, Model | Dataset) else value

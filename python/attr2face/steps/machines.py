@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from attr2face.cluster import Cluster
+from attr2face.cluster.description import Cluster
 from attr2face.errors import UserError
 from attr2face.parallel import Machine
 from attr2face.settings import switch

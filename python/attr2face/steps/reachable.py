@@ -17,7 +17,7 @@ def reachable(store: Store) -> set[str]:
     first = Steps({}, store.root)
     for record in [*store.manifests().values(), *store.unfinished().values()]:
         origin = record["origin"]
-        if origin["step"] not in STEPS or not FIELDS.keys() >= origin["given"].keys():
+        if origin.get("step") not in STEPS or not FIELDS.keys() >= origin["given"].keys():
             continue
         changes = {**origin["given"], **origin["arguments"]}
         try:

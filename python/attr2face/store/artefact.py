@@ -50,16 +50,14 @@ class Artefact(Input):
         Values are an Artefact, Part, Source, plain JSON value, or a list or mapping of these.
     differences : mapping
         Settings of this stage and of its inputs that are not the defaults; for the name.
-    given : mapping
-        What the user gave, as text; recorded so that the same artefact can be asked for again.
+    origin : mapping
+        What leads to it again: its step, and what was given and asked for; recorded.
     version : int
         Of the stage: to be raised when the code gives another output for the same settings.
     resumable : bool
         Whether `work` goes on with what an interrupted run has left in the folder.
     before : callable, optional
         Called before the inputs are made one after another; makes some of them side by side.
-    step : str
-        Name of the step that makes it; recorded.
     """
 
     store: Store
@@ -69,11 +67,10 @@ class Artefact(Input):
     settings: Mapping[str, object]
     inputs: Mapping[str, object]
     differences: Mapping[str, object]
-    given: Mapping[str, str]
+    origin: Mapping[str, object]
     version: int = 1
     resumable: bool = False
     before: Callable[[], None] | None = None
-    step: str = ""
 
     @functools.cached_property
     def key(self) -> str:

@@ -24,12 +24,11 @@ def manifest_of(artefact: Artefact, folder: Path, seconds: float) -> dict[str, o
     inputs = {name: {"path": str(used.path), "key": used.key} for name, used in artefacts_in(artefact.inputs)}
     return {
         "store": VERSION,
-        "step": artefact.step,
         "stage": artefact.stage,
         "version": artefact.version,
         "key": artefact.key,
         "settings": dict(artefact.settings),
-        "given": dict(artefact.given),
+        "origin": dict(artefact.origin),
         "inputs": inputs,
         "bytes": sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()),
         "seconds": round(seconds, 1),

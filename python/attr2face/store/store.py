@@ -47,7 +47,7 @@ class Store:
         folder = self._partial(artefact)
         folder.mkdir(parents=True, exist_ok=True)
         if artefact.resumable:
-            record = {"name": artefact.path.name, "step": artefact.step, "given": dict(artefact.given)}
+            record = {"name": artefact.path.name, "key": artefact.key, "origin": dict(artefact.origin)}
             write_json(self._record(artefact.key), record)
         return folder
 
@@ -102,7 +102,7 @@ class Store:
         """What is known of a half-made folder."""
         record = partial.with_suffix(".json")
         known = json.loads(record.read_text()) if record.exists() else {}
-        return {"name": partial.name, "step": "", "given": {}} | known
+        return {"name": partial.name, "key": partial.name, "origin": {}} | known
 
     def remove(self, folder: Path, key: str) -> bool:
         """Remove an artefact or a half-made folder, unless a process is working on it; return whether it was
