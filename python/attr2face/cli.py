@@ -202,11 +202,6 @@ def generate(run: Run) -> None:
         print(faces.store.export(faces.path / name, place))
 
 
-def generator(run: Run) -> None:
-    """train the network that turns activations into pictures"""
-    print(run.steps.generator.made() / "sheet.png")
-
-
 def edit(run: Run) -> None:
     """give the face in a photograph attributes, or take some away, such as Smiling,!Eyeglasses"""
     import json
@@ -329,10 +324,9 @@ def sheet(run: Run) -> None:
 
 def nets(run: Run) -> None:
     """write the committed prototxt files again"""
-    from attr2face.network import generator, prototxt
+    from attr2face.network.prototxt import write_prototxts
 
-    prototxt.write_prototxts(CHECKOUT / "prototxt")
-    generator.write_prototxts(CHECKOUT / "prototxt")
+    write_prototxts(CHECKOUT / "prototxt")
 
 
 def bench(run: Run) -> None:
@@ -397,7 +391,6 @@ COMMANDS = (
     cgmm,
     gradcheck,
     diagnose,
-    generator,
     generate,
     edit,
     invert,
@@ -582,13 +575,10 @@ def parser() -> argparse.ArgumentParser:
     for holder, f in conf.leaves(conf.Settings()):
         title = "general" if isinstance(holder, conf.Settings) else (holder.__doc__ or "").partition("\n")[0]
         group = groups.get(title) or groups.setdefault(title, options.add_argument_group(title))
-        names = [
-            f"--{name.replace('_', '-')}"
-            for name in (f.name, *(old for old, new in conf.RENAMED.items() if new == f.name))
-        ]
         choices = f": {', '.join(f.metadata['choices'])}" if f.metadata["choices"] else ""
         bare = {"nargs": "?", "const": "yes"} if f.type == "bool" else {}
-        group.add_argument(*names, dest=f.name, help=f.metadata["help"] + choices, metavar="VALUE", **bare)
+        name = f"--{f.name.replace('_', '-')}"
+        group.add_argument(name, dest=f.name, help=f.metadata["help"] + choices, metavar="VALUE", **bare)
     other = options.add_argument_group("Machine and places.")
     for name, about in OPTIONS.items():
         value = {"workers": 0, "n": 1, "attrs": None, "port": "8866", "ship": False}.get(name, "")

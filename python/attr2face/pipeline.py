@@ -1,4 +1,4 @@
-"""The pipeline from top to bottom: faces, LMDBs, nets, activations, mixture, eigenfaces, generator, pictures,
+"""The pipeline from top to bottom: faces, LMDBs, nets, activations, mixture, eigenfaces, pictures,
 judgement.
 
 Each step names its inputs, its settings and the function that does the work. It is an `Artefact` of the
@@ -51,7 +51,7 @@ INVERTED_LAYERS = ("conv3_3", "conv4_3", "conv5_3", "fc6", "fc7")
 # Presets: the project's, the paper's, and others' to compare with.
 INVERTING = ("photograph", "pixels", "icnn", "mahendran")
 # Of a stage whose code gives another output for the same settings than before. To be raised with the code.
-VERSIONS = {"diagnosis": 2, "generator": 5}
+VERSIONS = {"diagnosis": 2}
 
 # Settings that have no influence on what is trained.
 AFTER_TRAINING = {
@@ -119,8 +119,7 @@ class Steps:
     ) -> None:
         self.settings: Settings = conf.resolve(given)
         values = conf.as_dict(self.settings)
-        named = (conf.RENAMED.get(name, name) for name in given)
-        self.given = {name: conf.as_text(values[name]) for name in named}
+        self.given = {name: conf.as_text(values[name]) for name in given}
         self.dataset = dataset_of(self.settings.dataset)
         self.model = model_of(self.settings.model, self.settings.mean)
         self.store = Store(store or default_store())
@@ -490,7 +489,7 @@ class Steps:
 
         return self._step("scores", measure, {}, {"lmdb": self.lmdb, "net": self.finetuned})
 
-    # The cGMM, eigenfaces and the generator.
+    # The cGMM and eigenfaces.
 
     @functools.cached_property
     def activations(self) -> Artefact:
@@ -533,26 +532,6 @@ class Steps:
             "eigenfaces", compute, {**asdict(s.eigenface_basis), **self._drawn}, {"lmdb": self.lmdb}
         )
 
-    @functools.cached_property
-    def generator(self) -> Artefact:
-        """The learned generator, for codes of the cGMM's layer."""
-        s = self.settings
-
-        def train(out: Path) -> None:
-            from attr2face.cgmm.mixture import load_mixture
-            from attr2face.generation.adversarial import train_generator
-            from attr2face.generation.batches import Material
-
-            mixture = load_mixture(self.mixture.path / "cgmm.h5")
-            material = Material(database_of(self.lmdb), weights_of(self.finetuned), mixture)
-            card = self.machine.cards[0] if self.machine.cards else None
-            train_generator(material, s.learned_generator, s.training_seed, card, out)
-
-        inputs = {"lmdb": self.lmdb, "net": self.finetuned, "cgmm": self.mixture}
-        return self._step(
-            "generator", train, {**asdict(s.learned_generator), **self._drawn}, inputs, resumable=True
-        )
-
     # Pictures.
 
     def generated(self, sets: list[list[str]]) -> Artefact:
@@ -584,16 +563,13 @@ class Steps:
             from attr2face.generation.editing import edit_photograph
 
             made_with = trained_of(inputs)
-            made = edit_photograph(
-                made_with, self.read_photograph(), changes, s.generation.strength, s.training_seed
-            )
+            made = edit_photograph(made_with, self.read_photograph(), changes, s.generation.strength)
             write_edit(made, changes, made_with, self.judge.path / "judge.h5", out)
 
-        inputs = {"photo": self.photograph, **self._for_faces("mixture", "generator"), "judge": self.judge}
+        inputs = {"photo": self.photograph, **self._for_faces("eigenfaces"), "judge": self.judge}
         settings = {
             "changes": dict(changes),
             "strength": s.generation.strength,
-            **self._drawn,
             **self._reading,
         }
         name = file_name([*(name if wanted else f"no-{name}" for name, wanted in changes.items())])
@@ -608,20 +584,17 @@ class Steps:
             if isinstance(self.model, VGG)
             else tuple(dict.fromkeys((s.layer, self.model.output)))
         )
-        learned = "generator" in needed(s.generation) and s.layer in layers
-        used = ("eigenfaces", "mixture", "generator") if learned else ("eigenfaces",)
-        presets = ("generator", *INVERTING) if learned else INVERTING
 
         def invert(out: Path) -> None:
             from attr2face.generation.inversion import invert_photographs
 
             photo = self.read_photograph() if s.photo else None
-            invert_photographs(self.trained(*used), photo, layers, presets, s.training_seed, out)
+            invert_photographs(self.trained("eigenfaces"), photo, layers, INVERTING, s.training_seed, out)
 
         inputs = {"photo": self.photograph} if s.photo else {}
-        inputs |= self._trained_from(*used)
-        descents = [preset_at(name, layer).described() for layer in layers for name in presets]
-        settings = {**self._drawn, "layers": layers, "presets": presets, "descents": descents} | (
+        inputs |= self._trained_from("eigenfaces")
+        descents = [preset_at(name, layer).described() for layer in layers for name in INVERTING]
+        settings = {**self._drawn, "layers": layers, "presets": INVERTING, "descents": descents} | (
             self._reading if s.photo else {}
         )
         return self._step("inversion", invert, settings, inputs)
@@ -634,27 +607,24 @@ class Steps:
             raise UserError(
                 f"PHOTO={s.photo} and ACTIVATIONS={s.activations} cannot be inverted at once; leave one of them out"
             )
-        learned = "generator" in needed(s.generation)
-        used = ("eigenfaces", "mixture", "generator") if learned else ("eigenfaces",)
-        presets = (*(["generator"] if learned else []), *INVERTING[:2])
+        presets = INVERTING[:2]
 
         def invert(out: Path) -> None:
             from attr2face.generation.inversion import invert_activations
 
-            invert_activations(self.trained(*used), s.activations, s.layer, presets, s.training_seed, out)
+            made_with = self.trained("eigenfaces")
+            invert_activations(made_with, s.activations, s.layer, presets, s.training_seed, out)
 
         inputs = {
             "given": self._source(s.activations, "set ACTIVATIONS to a .npy"),
-            **self._trained_from(*used),
+            **self._trained_from("eigenfaces"),
         }
         descents = [preset_at(name, s.layer).described() for name in presets]
         settings = {**self._drawn, "layer": s.layer, "presets": presets, "descents": descents}
         return self._step("inverted-activations", invert, settings, inputs)
 
     def trained(self, *names: str) -> Trained:
-        """Paths of the net and of what else faces are made from, "mixture", "eigenfaces" and "generator",
-        once it is made.
-        """
+        """Paths of the net and of what else faces are made from, "mixture" and "eigenfaces", once it is made."""
         return trained_of(self._trained_from(*names))
 
     def for_faces(self, *names: str) -> Trained:
@@ -703,11 +673,10 @@ class Steps:
         def write(out: Path) -> None:
             from attr2face.generation.bundle import write_bundle
 
-            write_bundle(self.trained("mixture", "eigenfaces", "generator"), settings, out / "default.h5")
+            write_bundle(self.trained("mixture", "eigenfaces"), settings, out / "default.h5")
 
-        return self._step(
-            "bundle", write, {"settings": settings}, self._trained_from("mixture", "eigenfaces", "generator")
-        )
+        inputs = self._trained_from("mixture", "eigenfaces")
+        return self._step("bundle", write, {"settings": settings}, inputs)
 
     # Judgement.
 
@@ -1237,7 +1206,6 @@ class Steps:
             self.evaluation,
             self.diagnosis,
             self.inverted,
-            self.generator,
             self.judge_accuracy,
             *steps,
         )
@@ -1264,7 +1232,7 @@ def trained_of(inputs: Inputs) -> Trained:
     """Paths of what faces are made from, once it is made."""
     from attr2face.generation.faces import Trained
 
-    files = {"mixture": "cgmm.h5", "eigenfaces": "eigenfaces.h5", "generator": "weights.caffemodel"}
+    files = {"mixture": "cgmm.h5", "eigenfaces": "eigenfaces.h5"}
     folders = {name: step.made() for name, step in inputs.items()}
     others = {name: folders[name] / file for name, file in files.items() if name in folders}
     return Trained(folders["lmdb"], folders["net"] / "weights.caffemodel", **others)

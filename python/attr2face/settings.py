@@ -25,15 +25,12 @@ PRESETS = (
     "eigenfaces",
     "people",
     "photograph",
-    "generator",
-    "codes",
     "pixels",
     "octaves",
     "lbfgs",
     "icnn",
     "mahendran",
 )
-RENAMED = {"liking": "score_weight", "fall": "rate_decay", "prior": "preset"}
 
 
 def _setting(
@@ -153,23 +150,11 @@ class EigenfaceBasis:
 
 
 @dataclass(frozen=True)
-class LearnedGenerator:
-    """The generator that turns activations into pictures, and its discriminator."""
-
-    generator_iterations: int = _setting(
-        4000, "iterations of the generator's training, of 16 pictures each", within=(5, 1e7)
-    )
-    adversarial_weight: float = _setting(
-        0.02, "weight of looking real beside being like the original", within=(0, 1e3)
-    )
-
-
-@dataclass(frozen=True)
 class Generation:
     """How a face is made from attributes (paper, section 3.3)."""
 
     preset: str = _setting(
-        "eigenfaces", "what faces are made of: eigenfaces, the learned generator or pixels", choices=PRESETS
+        "eigenfaces", "what faces are made of, and how: along eigenfaces or in pixels", choices=PRESETS
     )
     target: str = _setting(
         "conditional", "target activations; classes is class visualisation", choices=(*TARGETS, "classes")
@@ -194,11 +179,8 @@ class Generation:
     net_weight: float = _setting(
         1.0, "weight of the net beside the prior; 0 is the prior's own face, without a net", within=(0, 1e6)
     )
-    score_weight: float | None = _setting(
-        None,
-        "weight of the scores of the requested classes beside the target; the preset's own without it",
-        within=(0, 1e6),
-        none="preset",
+    score_weight: float = _setting(
+        0.0, "weight of the scores of the requested classes beside the target", within=(0, 1e6)
     )
     animate: bool = _setting(False, "write the descent as a GIF, too")
 
@@ -281,7 +263,6 @@ class Settings:
     finetuning: Finetuning = Finetuning()
     mixture: Mixture = Mixture()
     eigenface_basis: EigenfaceBasis = EigenfaceBasis()
-    learned_generator: LearnedGenerator = LearnedGenerator()
     generation: Generation = Generation()
     judging: Judging = Judging()
     evaluation: Evaluation = Evaluation()
@@ -347,18 +328,17 @@ def resolve(given: Mapping[str, object]) -> Settings:
         effect.
     """
     fields = {f.name: f for _, f in leaves(Settings())}
-    named = {RENAMED.get(name, name): value for name, value in given.items()}
-    for name in named:
+    for name in given:
         if name not in fields:
             near = difflib.get_close_matches(name, fields, n=1)
             hint = f"did you mean {near[0].upper()}?" if near else "attr2face config lists all"
             raise UserError(f"unknown setting {name.upper()}; {hint}")
     start = Settings()
     dataset, model, mean = (
-        check(fields[name], named.get(name, getattr(start, name))) for name in ("dataset", "model", "mean")
+        check(fields[name], given.get(name, getattr(start, name))) for name in ("dataset", "model", "mean")
     )
     described = model_of(model, mean)
-    checked = {name: check(fields[name], value, described) for name, value in named.items()}
+    checked = {name: check(fields[name], value, described) for name, value in given.items()}
     settings = replaced(defaults(dataset, model, mean), checked)
     _check_alignment(settings.alignment)
     return settings

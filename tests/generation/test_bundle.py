@@ -27,22 +27,10 @@ def unpacked(trained, tmp_path_factory) -> Trained:
         "weights": "net/weights.caffemodel",
         "mixture": "mixture/cgmm.h5",
         "eigenfaces": "eigenfaces/eigenfaces.h5",
-        "generator": "generator/weights.caffemodel",
     }
     return Trained(
         folder / "unpacked" / "lmdb", **{name: folder / "unpacked" / path for name, path in names.items()}
     )
-
-
-# A descent goes on from what is rounded.
-@pytest.mark.parametrize(("preset", "most"), [("generator", 2), ("codes", 8)])
-def test_faces_from_a_bundle_are_those_of_the_nets_but_for_rounding(trained, unpacked, preset, most):
-    settings = Generation(preset=preset)
-    faces = [
-        generate(Loaded(made_with), [["Male", "Smiling"]], settings, 1)[0].astype(float)
-        for made_with in (trained, unpacked)
-    ]
-    assert np.abs(faces[0] - faces[1]).mean() < most
 
 
 def test_faces_from_the_eigenfaces_of_a_bundle_are_as_near_to_their_targets(trained, unpacked):
@@ -105,8 +93,10 @@ def inputs_of(store: Path, **given: object) -> set[str]:
 @pytest.mark.skipif(not BUNDLE.exists(), reason="no nets are committed")
 def test_the_committed_nets_were_made_with_the_defaults():
     made_with = json.loads(BUNDLE.with_suffix(".json").read_text())["settings"]
-    usual = as_dict(Settings())
-    assert {name: as_text(usual[name]) for name in made_with} == made_with
+    usual = {name: as_text(value) for name, value in as_dict(Settings()).items()}
+    # A part that nothing reads now was made with settings of its own.
+    assert {name: value for name, value in made_with.items() if name in usual}.items() <= usual.items()
+    assert made_with.keys() - usual.keys() == {"generator_iterations", "adversarial_weight"}
 
 
 @pytest.mark.skipif(not BUNDLE.exists(), reason="no nets are committed")
@@ -115,7 +105,7 @@ def test_the_committed_nets_make_faces_unless_a_setting_of_training_is_another(t
         {},
         {"strength": 1.0},
         {"seed": 2},
-        {"preset": "codes"},
+        {"preset": "people"},
         {"preset": "pixels"},
         {"lfw_root": tmp_path},
     ):

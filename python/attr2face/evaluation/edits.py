@@ -20,15 +20,12 @@ def write_edit(edit: Edit, changes: Mapping[str, bool], trained: Trained, judge:
     before and after. `others.json` has the number of the other attributes, and of those that the judge sees
     as before.
     """
-    shown = [
-        np.asarray(enlarged(picture)) for picture in (edit.photograph, edit.inverted, edit.moved, edit.edited)
-    ]
-    captions = ["photograph", "its activations", "moved", "photograph + what the move changes"]
-    write_picture(shown[-1], out / "edited.png")
-    write_sheet(out / "sheet.png", shown, captions, len(shown))
+    before, after = (np.asarray(enlarged(picture)) for picture in (edit.photograph, edit.edited))
+    write_picture(after, out / "edited.png")
+    write_sheet(out / "sheet.png", [before, after], ["photograph", "edited"], 2)
     loaded = Loaded(trained)
     probability = read_attributes(loaded, np.stack([edit.photograph, edit.edited]))
-    seen = load_judge(judge).sees([shown[0], shown[-1]])
+    seen = load_judge(judge).sees([before, after])
     columns = {
         "before": probability[0],
         "after": probability[1],

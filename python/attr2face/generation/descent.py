@@ -12,7 +12,6 @@ from scipy.optimize import minimize
 from tqdm import tqdm
 
 from attr2face.data.preprocessing import Preprocessing
-from attr2face.generation.codes import Codes
 from attr2face.generation.eigenfaces import Eigenfaces
 from attr2face.generation.objective import Objective
 from attr2face.generation.optimisers import Adam, Momentum
@@ -20,7 +19,7 @@ from attr2face.generation.pixels import Pixels
 from attr2face.generation.presets import Preset
 from attr2face.generation.regularisers import decay, falling, jitter, total_variation
 
-Space = Pixels | Eigenfaces | Codes
+Space = Pixels | Eigenfaces
 Watch = Callable[[int, np.ndarray], None]
 
 
@@ -33,7 +32,7 @@ class Descent:
     preset : Preset
     preprocessing : Preprocessing
         Of the net; its mean image is where pixels start.
-    space : Eigenfaces or Codes, optional
+    space : Eigenfaces, optional
         For presets that move along these; the others move pixels.
     prior : (n, 3, crop, crop), optional
         Canvases that the descent starts from and decays to; the mean image without them.
@@ -45,7 +44,7 @@ class Descent:
 
     preset: Preset
     preprocessing: Preprocessing
-    space: Eigenfaces | Codes | None = None
+    space: Eigenfaces | None = None
     prior: np.ndarray | None = None
     weight: float = 1.0
     draws: Sequence[int] = ()
@@ -68,7 +67,7 @@ class Descent:
         draws = self.draws or [0] * objective.n
         noise = [spaces[0].noise(preset.noise, child) for child in rng.spawn(1 + max(draws))]
         z = self._centre(spaces[0]) + np.stack([noise[k] for k in draws])
-        with tqdm(total=steps * len(spaces), desc="generating", unit=" steps", disable=not steps) as bar:
+        with tqdm(total=steps * len(spaces), desc="generating", unit=" steps") as bar:
 
             def loss_of(x: np.ndarray, shift: tuple[int, int] = (0, 0)) -> tuple[float, np.ndarray]:
                 loss, gradient = objective(x, shift)

@@ -19,11 +19,10 @@ from attr2face.cgmm.targets import target
 from attr2face.data.database import FaceDatabase
 from attr2face.data.pictures import enlarged, read_picture, write_animation, write_picture, write_sheet
 from attr2face.files import write_json
-from attr2face.generation.codes import Codes, load_generator
 from attr2face.generation.descent import Descent
 from attr2face.generation.eigenfaces import Eigenfaces, load_eigenfaces
 from attr2face.generation.objective import Objective
-from attr2face.generation.presets import PRESETS, preset_at, score_weight_of, start_of, variety_of
+from attr2face.generation.presets import preset_at, start_of, variety_of
 from attr2face.network import prototxt
 from attr2face.network.weights import load
 from attr2face.parallel import Machine, map_in_order
@@ -50,15 +49,12 @@ class Trained:
         The cGMM; not needed to invert given activations.
     eigenfaces : Path, optional
         Not needed by presets on pixels.
-    generator : Path, optional
-        Of the cGMM's layer; needed by presets of the learned generator.
     """
 
     database: Path
     weights: Path
     mixture: Path | None = None
     eigenfaces: Path | None = None
-    generator: Path | None = None
 
 
 class Loaded:
@@ -100,13 +96,6 @@ class Loaded:
         """The net that reads attributes in n images."""
         return self._kept(
             ("reader", n), lambda: load(prototxt.deploy(self.database.model, n), self.trained.weights)
-        )
-
-    def generator(self, n: int) -> caffe.Net:
-        """The learned generator, for n pictures."""
-        return self._kept(
-            ("generator", n),
-            lambda: load_generator(self.database.model, self.mixture.layer, n, self.trained.generator),
         )
 
     def _kept(self, name: tuple[object, ...], read: Callable[[], caffe.Net]) -> caffe.Net:
@@ -223,7 +212,7 @@ def generate(
     start, prior = start_of(settings), np.stack([database.preprocessing.mean_canvas] * len(sets))
     if start:
         prior = loaded.eigenfaces.canvas(start * loaded.eigenfaces.of_attributes(requests))
-    if settings.net_weight == 0 and not PRESETS[settings.preset].generator:
+    if settings.net_weight == 0:
         images = database.preprocessing.to_images(prior)
         if watch:
             watch(1.0, images)
@@ -240,21 +229,10 @@ def generate(
         if step % every == 0:
             watch(step / preset.steps, database.preprocessing.to_images(x))
 
-    space = (
-        codes_about(loaded, objective.target, rngs)
-        if preset.generator
-        else loaded.eigenfaces
-        if preset.eigenfaces
-        else None
-    )
-    descent = Descent(
-        preset, database.preprocessing, space, None if preset.generator else prior, settings.net_weight, draws
-    )
+    space = loaded.eigenfaces if preset.eigenfaces else None
+    descent = Descent(preset, database.preprocessing, space, prior, settings.net_weight, draws)
     canvas, losses = descent.run(objective, np.random.default_rng(seed), show if watch else None)
-    images = database.preprocessing.to_images(canvas)
-    if watch and not preset.steps:
-        watch(1.0, images)
-    return images, losses
+    return database.preprocessing.to_images(canvas), losses
 
 
 def attribute_objective(
@@ -264,7 +242,7 @@ def attribute_objective(
     both.
     """
     inverts = settings.target != "classes"
-    score_weight = score_weight_of(settings)
+    score_weight = settings.score_weight
     uses_scores = score_weight > 0 or not inverts
     wanted = loaded.database.attributes.class_weights(requests) if uses_scores else None
     if not inverts:
@@ -280,13 +258,6 @@ def attribute_objective(
     return Objective(
         loaded.net(mixture.layer, len(requests), uses_scores), mixture.layer, shaped, wanted, score_weight
     )
-
-
-def codes_about(loaded: Loaded, targets: np.ndarray, rngs: Sequence[np.random.Generator]) -> Codes:
-    """The learned generator's codes about some targets (n, ...), with noise of each face's own."""
-    mixture, net = loaded.mixture, loaded.generator(len(targets))
-    noise = [rng.standard_normal(net.blobs["noise"].data.shape[1:]) for rng in rngs]
-    return Codes(net, targets, np.stack(noise), mixture.factors, mixture.rest)
 
 
 def read_attributes(loaded: Loaded, images: np.ndarray) -> np.ndarray:
