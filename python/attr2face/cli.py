@@ -471,13 +471,13 @@ def _place(out: str, name: str, usual: Path) -> Path:
 
 def _check_activations(steps: Steps) -> None:
     """Refuse ACTIVATIONS that are not of LAYER, before anything is made for them."""
-    from attr2face.generation.inversion import read_activations
+    from attr2face.generation.inversion import read_given_activations
     from attr2face.network.prototxt import feature_shape
 
     path, layer = steps.settings.activations, steps.settings.layer
     if path:
         steps.check_net()
-        read_activations(path, layer, feature_shape(steps.model, layer))
+        read_given_activations(path, layer, feature_shape(steps.model, layer))
 
 
 def _agreed() -> bool:
@@ -640,9 +640,10 @@ def parse(arguments: list[str]) -> Run:
     options.scheduler = getattr(options, "address", "") or options.scheduler
     cluster = cluster_of(options.scheduler, options.ship, store)
     steps = Steps(given, store, machine(options.gpu, options.workers, cluster))
+    if options.n != 1 and options.command is not generate:
+        raise UserError(f"N={options.n} has no effect on {options.command.__name__}; leave it out")
     sets, changes = ([], {}) if options.command is describe else _requested(steps, options)
     run = Run(steps, sets, changes, options)
-    _check_number(run)
     _check_out(run)
     return run
 
@@ -653,10 +654,23 @@ def _requested(steps: Steps, options: argparse.Namespace) -> tuple[list[list[str
         ",".join(steps.attributes.example) if options.attrs is None else options.attrs
     )
     if options.command is not edit:
-        return [chosen for chosen in steps.attributes.parse_sets(options.attrs) for _ in range(options.n)], {}
+        return repeated(steps.attributes.parse_sets(options.attrs), options.n), {}
     if options.attrs.startswith("@"):
         raise UserError(f"{options.attrs} cannot be a list of edits; give one, such as 'Smiling,!Eyeglasses'")
     return [], steps.attributes.parse_changes(options.attrs)
+
+
+def repeated(sets: list[list[str]], n: int) -> list[list[str]]:
+    """Each of some sets `n` times. Too many are refused before a list of that length is made.
+
+    Raises
+    ------
+    UserError
+        If there are none, or more than `MOST`.
+    """
+    if n < 1 or n * len(sets) > MOST:
+        raise UserError(f"N={n} makes {n * len(sets)} faces; choose 1 to {MOST}")
+    return [chosen for chosen in sets for _ in range(n)]
 
 
 def _add_folder(folder: str, given: dict[str, str]) -> None:
@@ -667,15 +681,6 @@ def _add_folder(folder: str, given: dict[str, str]) -> None:
             f"{folder} and DATASET={given['dataset']} cannot be described at once; leave one of them out"
         )
     given["dataset"] = named
-
-
-def _check_number(run: Run) -> None:
-    """Refuse an N that is out of range, or has no effect."""
-    n, command = run.options.n, run.options.command
-    if n != 1 and command is not generate:
-        raise UserError(f"N={n} has no effect on {command.__name__}; leave it out")
-    if not 1 <= n <= MOST or len(run.sets) > MOST:
-        raise UserError(f"N={n} makes {len(run.sets)} faces; choose 1 to {MOST}")
 
 
 def main() -> int:

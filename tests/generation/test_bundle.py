@@ -1,14 +1,20 @@
 """The small file of all that faces are made from."""
 
 import json
+import os
+import shutil
+import subprocess
+import sys
 import time
 from pathlib import Path
 
+import h5py
 import numpy as np
 import pytest
 
 from attr2face.cgmm.mixture import load_mixture
 from attr2face.errors import UserError
+from attr2face.files import sha256
 from attr2face.generation.bundle import compare_bundles, unpack, write_bundle
 from attr2face.generation.eigenfaces import load_eigenfaces
 from attr2face.generation.faces import Loaded, Trained, generate, read_attributes
@@ -55,6 +61,36 @@ def test_the_same_nets_make_the_same_bytes_and_a_copy_is_equal(trained, tmp_path
     write_bundle(trained, {}, tmp_path / "again.h5")
     assert (tmp_path / "one.h5").read_bytes() == (tmp_path / "again.h5").read_bytes()
     assert set(compare_bundles(tmp_path / "one.h5", tmp_path / "again.h5").values()) == {0.0}
+
+
+def test_a_part_that_no_face_is_made_from_is_neither_compared_nor_unpacked(trained, tmp_path):
+    write_bundle(trained, {}, tmp_path / "now.h5")
+    with h5py.File(tmp_path / "now.h5") as file:
+        assert set(file) == {"mean", "net", "mixture", "eigenfaces"}
+    shutil.copy(tmp_path / "now.h5", tmp_path / "before.h5")
+    with h5py.File(tmp_path / "before.h5", "a") as file:
+        file["generator/g_conv1/0"] = np.ones(3)
+    (tmp_path / "before.json").write_text(json.dumps({"sha256": sha256(tmp_path / "before.h5")}))
+    found = compare_bundles(tmp_path / "before.h5", tmp_path / "now.h5")
+    assert found == {"mean": 0, "net": 0, "mixture": 0, "eigenfaces": 0}
+    (tmp_path / "out").mkdir()
+    unpack(tmp_path / "before.h5", tmp_path / "out")
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {"lmdb", "net", "mixture", "eigenfaces"}
+
+
+@pytest.mark.skipif(not BUNDLE.exists(), reason="no nets are committed")
+def test_what_is_unpacked_does_not_depend_on_the_number_of_threads(tmp_path):
+    script = (
+        "import sys; from pathlib import Path; from attr2face.generation.bundle import unpack; "
+        "unpack(Path(sys.argv[1]), Path(sys.argv[2]))"
+    )
+    for threads in "12":
+        (tmp_path / threads).mkdir()
+        environment = os.environ | {"OMP_NUM_THREADS": threads, "OPENBLAS_NUM_THREADS": threads}
+        command = [sys.executable, "-c", script, BUNDLE, tmp_path / threads]
+        subprocess.run(command, env=environment, check=True, timeout=300)
+    for path in (tmp_path / "1").rglob("*.*"):
+        assert path.read_bytes() == (tmp_path / "2" / path.relative_to(tmp_path / "1")).read_bytes(), path
 
 
 def test_eigenfaces_stay_orthonormal_and_nearly_what_they_were(trained, unpacked):

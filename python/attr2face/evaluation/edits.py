@@ -10,7 +10,7 @@ from attr2face.data.pictures import enlarged, write_picture, write_sheet
 from attr2face.evaluation.judge import load_judge
 from attr2face.files import write_json
 from attr2face.generation.editing import Edit
-from attr2face.generation.faces import Loaded, Trained, read_attributes
+from attr2face.generation.faces import Trained, load_trained, read_attributes
 
 
 def write_edit(edit: Edit, changes: Mapping[str, bool], trained: Trained, judge: Path, out: Path) -> None:
@@ -23,7 +23,7 @@ def write_edit(edit: Edit, changes: Mapping[str, bool], trained: Trained, judge:
     before, after = (np.asarray(enlarged(picture)) for picture in (edit.photograph, edit.edited))
     write_picture(after, out / "edited.png")
     write_sheet(out / "sheet.png", [before, after], ["photograph", "edited"], 2)
-    loaded = Loaded(trained)
+    loaded = load_trained(trained)
     probability = read_attributes(loaded, np.stack([edit.photograph, edit.edited]))
     seen = load_judge(judge).sees([before, after])
     columns = {

@@ -1,4 +1,4 @@
-"""All that faces are made from in one small file: net, cGMM, eigenfaces and the mean image, in half precision.
+"""All that faces are made from in one small file: net, cGMM, eigenfaces and mean image, in half precision.
 
 Numbers of which there are few, such as biases and batch statistics, keep single precision. Eigenfaces are
 pictures, and are kept as a JPEG, which is 20 times smaller. `unpack` writes the files that `Trained` names.
@@ -13,6 +13,7 @@ import h5py
 import numpy as np
 from PIL import Image
 from scipy import linalg
+from threadpoolctl import threadpool_limits
 
 from attr2face.attributes import Attributes, Head, pubfig
 from attr2face.data.database import FaceDatabase
@@ -24,7 +25,7 @@ from attr2face.provenance import environment
 from attr2face.pycaffe import caffe_pb2
 
 FEW = 8192  # numbers
-LARGEST = 6e4  # of half precision
+LARGEST_HALF = 6e4  # of half precision
 FOLDERS = ("lmdb", "net", "mixture", "eigenfaces")
 NUMBERS = ("mean", "net", "mixture", "eigenfaces")  # that two bundles are compared by
 COLUMNS, QUALITY = 25, 75  # of the sheet of eigenfaces
@@ -64,7 +65,7 @@ def write_bundle(trained: Trained, settings: Mapping[str, str], out: Path) -> No
 
 
 def _put(file: h5py.File, name: str, values: np.ndarray) -> None:
-    half = np.size(values) > FEW and values.dtype.kind == "f" and np.abs(values).max() < LARGEST
+    half = np.size(values) > FEW and values.dtype.kind == "f" and np.abs(values).max() < LARGEST_HALF
     # HDF5 notes the time at which a dataset is made unless it is told not to; the same content is to be the
     # same bytes.
     file.create_dataset(name, data=np.asarray(values, np.float16 if half else None), track_times=False)
@@ -84,6 +85,7 @@ def _put_basis(group: h5py.Group, basis: np.ndarray) -> None:
     _put(group, "largest", largest)
 
 
+@threadpool_limits.wrap(limits=1)  # sums of several threads are rounded otherwise, and every face with them
 def _basis(group: h5py.Group) -> np.ndarray:
     """The eigenfaces that `_put_basis` wrote, orthonormal as they were."""
     with Image.open(io.BytesIO(group["sheet"][()].tobytes()), formats=["JPEG"]) as sheet:
@@ -121,8 +123,9 @@ def unpack(bundle: Path, out: Path) -> None:
                 mixture[name] = _single(values)
         with h5py.File(out / "eigenfaces" / "eigenfaces.h5", "w") as eigenfaces:
             eigenfaces["basis"] = _basis(file["eigenfaces"])
-            for name in file["eigenfaces"].keys() - {"sheet", "largest"}:
-                eigenfaces[name] = _single(file["eigenfaces"][name])
+            for name, values in file["eigenfaces"].items():
+                if name not in ("sheet", "largest"):
+                    eigenfaces[name] = _single(values)
 
 
 def _single(values: h5py.Dataset) -> np.ndarray:

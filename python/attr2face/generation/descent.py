@@ -64,9 +64,7 @@ class Descent:
         """
         preset, spaces, losses = self.preset, self.spaces(), []
         steps = preset.steps // len(spaces)
-        draws = self.draws or [0] * objective.n
-        noise = [spaces[0].noise(preset.noise, child) for child in rng.spawn(1 + max(draws))]
-        z = self._centre(spaces[0]) + np.stack([noise[k] for k in draws])
+        z = self._centre(spaces[0]) + self._noise(spaces[0], self.draws or [0] * objective.n, rng)
         with tqdm(total=steps * len(spaces), desc="generating", unit=" steps") as bar:
 
             def loss_of(x: np.ndarray, shift: tuple[int, int] = (0, 0)) -> tuple[float, np.ndarray]:
@@ -89,6 +87,15 @@ class Descent:
         return np.clip(spaces[-1].canvas(z), *self.preprocessing.bounds), np.reshape(
             losses, (-1, objective.n)
         )
+
+    def _noise(self, space: Space, draws: Sequence[int], rng: np.random.Generator) -> np.ndarray:
+        """Noise of each draw, from the child of `rng` with its number: those before it are not made."""
+        seed = rng.bit_generator.seed_seq
+        noise = {}
+        for k in set(draws):
+            child = np.random.SeedSequence(seed.entropy, spawn_key=(*seed.spawn_key, k))
+            noise[k] = space.noise(self.preset.noise, np.random.default_rng(child))
+        return np.stack([noise[k] for k in draws])
 
     def _centre(self, space: Space) -> np.ndarray | float:
         """Coordinates of the prior."""

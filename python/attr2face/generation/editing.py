@@ -1,5 +1,5 @@
-"""Attributes changed on a photograph, in closed form: what regression along eigenfaces expects of the change is
-added to the picture, and the rest stays.
+"""Attributes changed on a photograph, in closed form: what regression along eigenfaces expects of the change
+is added to the picture, and the rest stays.
 """
 
 from collections.abc import Mapping
@@ -9,7 +9,7 @@ import numpy as np
 
 from attr2face.attributes import Attributes
 from attr2face.generation.eigenfaces import Eigenfaces
-from attr2face.generation.faces import Loaded, Trained, read_attributes
+from attr2face.generation.faces import Trained, load_trained, read_attributes
 
 RIDGE = 0.01  # added to the attributes' covariance
 
@@ -43,7 +43,7 @@ def edit_photograph(
         1 moves by as much as regression expects of the difference between what the net reads and what is
         wanted.
     """
-    loaded = Loaded(trained)
+    loaded = load_trained(trained)
     preprocessing, eigenfaces = loaded.database.preprocessing, loaded.eigenfaces
     canvas = preprocessing.to_blob(photo[None])
     photograph = preprocessing.to_images(canvas)

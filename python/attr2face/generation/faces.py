@@ -5,6 +5,7 @@ the face.
 import functools
 import json
 import math
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,7 +30,7 @@ from attr2face.parallel import Machine, map_in_order
 from attr2face.pycaffe import caffe
 from attr2face.settings import Generation
 
-BATCH = 8
+ABREAST = 8  # faces that are made side by side
 FRAMES = 60
 # Called with the finished share of a descent and the faces at that point, (n, crop, crop, 3) uint8.
 Progress = Callable[[float, np.ndarray], None]
@@ -59,7 +60,7 @@ class Trained:
 
 class Loaded:
     """What faces are made with: each part is read when it is first needed, and kept for the faces that
-    follow.
+    follow. One net of each kind is kept, the last.
 
     Parameters
     ----------
@@ -68,7 +69,7 @@ class Loaded:
 
     def __init__(self, trained: Trained) -> None:
         self.trained = trained
-        self._nets: dict[tuple[object, ...], caffe.Net] = {}
+        self._nets: dict[str, tuple[tuple[object, ...], caffe.Net]] = {}
 
     @functools.cached_property
     def database(self) -> FaceDatabase:
@@ -87,21 +88,25 @@ class Loaded:
 
     def net(self, layer: str, n: int, heads: bool) -> caffe.Net:
         """The net that an objective of n faces runs."""
-        return self._kept(
-            ("objective", layer, n, heads),
-            lambda: load(prototxt.generation(self.database.model, layer, n, heads), self.trained.weights),
-        )
+        return self._kept("objective", prototxt.generation, layer, n, heads)
 
     def reader(self, n: int) -> caffe.Net:
         """The net that reads attributes in n images."""
-        return self._kept(
-            ("reader", n), lambda: load(prototxt.deploy(self.database.model, n), self.trained.weights)
-        )
+        return self._kept("reader", prototxt.deploy, n)
 
-    def _kept(self, name: tuple[object, ...], read: Callable[[], caffe.Net]) -> caffe.Net:
-        if name not in self._nets:
-            self._nets[name] = read()
-        return self._nets[name]
+    def _kept(self, kind: str, text_of: Callable[..., str], *arguments: object) -> caffe.Net:
+        """The net that `text_of` writes for the model and some `arguments`."""
+        known, net = self._nets.get(kind, (None, None))
+        if known != arguments:
+            net = load(text_of(self.database.model, *arguments), self.trained.weights)
+            self._nets[kind] = arguments, net
+        return net
+
+
+@functools.lru_cache(maxsize=1)
+def load_trained(trained: Trained) -> Loaded:
+    """What faces are made with, the same for all calls of this process: its nets take seconds to load."""
+    return Loaded(trained)
 
 
 @dataclass(frozen=True)
@@ -140,10 +145,10 @@ def write_faces(
     `sheet.png` all faces. Faces are made in batches of eight; a later call continues with the batches that an
     interrupted one has not finished.
     """
-    firsts = [first for first in range(0, len(sets), BATCH) if not _is_finished(out, first, len(sets))]
-    draws = [sets[:i].count(chosen) for i, chosen in enumerate(sets)]
+    firsts = [first for first in range(0, len(sets), ABREAST) if not _is_finished(out, first, len(sets))]
+    draws = number_draws(sets)
     tasks = [
-        (trained, sets[first : first + BATCH], settings, seed, draws[first : first + BATCH])
+        (trained, sets[first : first + ABREAST], settings, seed, draws[first : first + ABREAST])
         for first in firsts
     ]
     names = FaceDatabase.open(trained.database).attributes.names
@@ -152,7 +157,7 @@ def write_faces(
         initial=len(sets) - sum(len(task[1]) for task in tasks),
         desc="faces",
         unit=" faces",
-        disable=len(sets) <= BATCH,
+        disable=len(sets) <= ABREAST,
     ) as bar:
         for first, batch in zip(firsts, map_in_order(machine, make_batch, tasks), strict=True):
             for i in range(len(batch.images)):
@@ -168,7 +173,7 @@ def write_faces(
     pd.DataFrame(rows).to_csv(out / "reading.csv", index=False)
     if len(sets) > 1:
         pictures = [read_picture(out / f"{i:03d}.png") for i in range(len(sets))]
-        columns = min(6 if any(chosen != sets[0] for chosen in sets) else BATCH, len(sets))
+        columns = min(6 if any(chosen != sets[0] for chosen in sets) else ABREAST, len(sets))
         write_sheet(out / "sheet.png", pictures, [", ".join(chosen) for chosen in sets], columns, lines=2)
     for record in records:
         record.unlink()
@@ -176,7 +181,7 @@ def write_faces(
 
 def _is_finished(out: Path, first: int, n: int) -> bool:
     """Whether the last face of a batch, which is written after the others, is there."""
-    last = min(first + BATCH, n) - 1
+    last = min(first + ABREAST, n) - 1
     return (out / f"{last:03d}.json").exists()
 
 
@@ -186,7 +191,7 @@ def make_batch(
     """Faces for some sets of attributes, side by side, and what is read in them."""
     frames = []
     watch = (lambda done, images: frames.append(images)) if settings.animate else None
-    loaded = Loaded(trained)
+    loaded = load_trained(trained)
     images, losses = generate(loaded, sets, settings, seed, watch, draws)
     return Batch(images, losses, read_attributes(loaded, images), frames)
 
@@ -217,10 +222,7 @@ def generate(
         if watch:
             watch(1.0, images)
         return images, np.empty((0, len(sets)))
-    rngs = [
-        np.random.default_rng([seed, draw, *np.flatnonzero(a > 0)])
-        for a, draw in zip(requests, draws, strict=True)
-    ]
+    rngs = [rng_of_face(seed, draw, a) for a, draw in zip(requests, draws, strict=True)]
     objective = attribute_objective(loaded, requests, settings, rngs)
     preset = preset_at(settings.preset, objective.layer)
     every = math.ceil(preset.steps / FRAMES)
@@ -233,6 +235,22 @@ def generate(
     descent = Descent(preset, database.preprocessing, space, prior, settings.net_weight, draws)
     canvas, losses = descent.run(objective, np.random.default_rng(seed), show if watch else None)
     return database.preprocessing.to_images(canvas), losses
+
+
+def rng_of_face(seed: int, draw: int, request: np.ndarray) -> np.random.Generator:
+    """What is drawn at random for a face with the attributes that a request (J,) wants, and for no other."""
+    wanted = np.flatnonzero(request > 0)
+    # To NumPy [1, 0] and [1] are the same seed: so the number of attributes, from 1 on, stands before them.
+    return np.random.default_rng([seed, draw, 1 + len(wanted), *wanted])
+
+
+def number_draws(sets: Sequence[Sequence[str]]) -> list[int]:
+    """How often each set has been there before."""
+    seen, draws = Counter(), []
+    for chosen in map(tuple, sets):
+        draws.append(seen[chosen])
+        seen[chosen] += 1
+    return draws
 
 
 def attribute_objective(
@@ -272,7 +290,7 @@ def read_attributes(loaded: Loaded, images: np.ndarray) -> np.ndarray:
 
 
 def _write_face(out: Path, number: int, batch: Batch, i: int, reading: pd.DataFrame) -> None:
-    """Write face `i` of a batch and what is read in it; its record, which says that it is whole, comes last."""
+    """Write face `i` of a batch and what is read in it; last its record, which says that it is whole."""
     path = out / f"{number:03d}.png"
     write_picture(np.asarray(enlarged(batch.images[i])), path)
     losses = pd.DataFrame({"step": range(len(batch.losses)), "loss": batch.losses[:, i]})

@@ -1,4 +1,4 @@
-"""Inversion of photographs (paper, Figure 5): what a picture's true activations tell of it, layer by layer."""
+"""Inversion of photographs (paper, Figure 5): what a picture's activations tell of it, layer by layer."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,14 +12,14 @@ from attr2face.data.pictures import enlarged, write_picture, write_sheet
 from attr2face.errors import UserError
 from attr2face.files import require
 from attr2face.generation.descent import Descent
-from attr2face.generation.faces import Loaded, Trained
+from attr2face.generation.faces import Trained, load_trained
 from attr2face.generation.objective import Objective, activations_of
 from attr2face.generation.presets import preset_at
 from attr2face.network import prototxt
 from attr2face.network.weights import load
 
 PHOTOGRAPHS = 6
-MOST = 64  # pictures whose activations are inverted side by side
+MOST_PICTURES = 64  # pictures whose activations are inverted side by side
 
 
 def invert_photographs(
@@ -71,7 +71,7 @@ def invert_activations(
     |T|^2).
     """
     database = FaceDatabase.open(trained.database)
-    phi = read_activations(path, layer, prototxt.feature_shape(database.model, layer))
+    phi = read_given_activations(path, layer, prototxt.feature_shape(database.model, layer))
     net = load(prototxt.generation(database.model, layer, len(phi)), trained.weights)
     found = {preset: invert(trained, layer, phi, preset, seed)[0] for preset in presets}
     rows = []
@@ -87,14 +87,14 @@ def invert_activations(
     pd.DataFrame(rows).to_csv(out / "table.csv", index=False)
 
 
-def read_activations(path: Path, layer: str, shape: tuple[int, ...]) -> np.ndarray:
+def read_given_activations(path: Path, layer: str, shape: tuple[int, ...]) -> np.ndarray:
     """Activations of one picture, in the `shape` of a layer, or of several, from a .npy: (n, ...) float32.
     Nothing is unpickled.
 
     Raises
     ------
     UserError
-        If the file cannot be read, has another shape, more than `MOST` pictures, or a number that is not
+        If the file cannot be read, has another shape, more than `MOST_PICTURES`, or a number that is not
         finite.
     """
     try:
@@ -103,10 +103,10 @@ def read_activations(path: Path, layer: str, shape: tuple[int, ...]) -> np.ndarr
     except (ValueError, TypeError, OSError, MemoryError):
         raise UserError(f"{path} is not a .npy of numbers; write it with numpy.save") from None
     phi = phi[None] if phi.shape == shape else phi
-    if phi.shape[1:] != shape or not 1 <= len(phi) <= MOST:
+    if phi.shape[1:] != shape or not 1 <= len(phi) <= MOST_PICTURES:
         raise UserError(
             f"{path} has shape {phi.shape}, but LAYER={layer} has {shape}; "
-            f"give that, or (n, ...) of up to {MOST} pictures"
+            f"give that, or (n, ...) of up to {MOST_PICTURES} pictures"
         )
     if not np.isfinite(phi).all():
         raise UserError(f"{path} has numbers that are not finite; replace them")
@@ -150,7 +150,8 @@ def invert(
     """Pictures (n, crop, crop, 3) uint8 whose activations at `layer` are near to `phi` (n, ...), and the
     losses (steps, n).
     """
-    loaded, how = Loaded(trained), preset_at(preset, layer)
+    loaded = load_trained(trained)
+    how = preset_at(preset, layer)
     preprocessing = loaded.database.preprocessing
     net = loaded.net(layer, len(phi), heads=False)
     space = loaded.eigenfaces if how.eigenfaces else None

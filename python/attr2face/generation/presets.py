@@ -2,9 +2,9 @@
 
 `eigenfaces` shows what faces of a request have in common. `people` shows one of them, another one for each
 seed: what attributes do not explain is drawn, and a weaker prior lets it be seen. `photograph` has a still
-weaker one, for activations of an image. `octaves` and `lbfgs` are other ways on pixels. `icnn` and `mahendran`
-are others' published settings, to compare with: icnn's gradient descent (Shen et al. 2019), and Mahendran and
-Vedaldi (2015).
+weaker one, for activations of an image. `octaves` and `lbfgs` are other ways on pixels. `icnn` and
+`mahendran` are others' published settings, to compare with: icnn's gradient descent (Shen et al. 2019), and
+Mahendran and Vedaldi (2015).
 """
 
 from dataclasses import asdict, dataclass, fields, replace
