@@ -22,7 +22,7 @@ VENV := .venv
 READY := $(VENV)/ready$(subst /,_,$(CAFFE_ROOT))
 ATTR2FACE := $(VENV)/bin/attr2face
 
-.PHONY: help config status setup describe data align lmdb weights pretrain finetune activations cgmm gradcheck diagnose generator generate edit \
+.PHONY: help config status setup describe data align lmdb weights pretrain finetune activations cgmm gradcheck diagnose generate edit \
 	invert retrain baseline evaluate experiments paper results sheet nets bench notebooks jupyter demo worker test lint clean distclean
 
 help:  ## this list
@@ -59,8 +59,6 @@ diagnose: $(READY)  ## what activations, attributes and targets are like
 	@$(ATTR2FACE) diagnose $(GIVEN)
 generate: $(READY)  ## a face with the attributes ATTRS, in results/ or OUT
 	@$(ATTR2FACE) generate $(GIVEN)
-generator: $(READY)  ## the network that turns activations into pictures
-	@$(ATTR2FACE) generator $(GIVEN)
 edit: $(READY)  ## a photograph PHOTO with attributes ATTRS given, or taken away: Smiling,!Eyeglasses
 	@$(ATTR2FACE) edit $(GIVEN)
 retrain: $(READY)  ## nets for rendered faces in one small file, compared with models/mini/default.h5 if that is there
@@ -101,7 +99,7 @@ distclean:  ## remove .venv and the Caffe built in the cache
 	rm -rf $(VENV) "$${XDG_CACHE_HOME:-$$HOME/.cache}"/attr2face/caffe-* "$${XDG_CACHE_HOME:-$$HOME/.cache}"/attr2face/cuda-*
 
 # Dask is among the extras.
-data align lmdb pretrain finetune activations cgmm gradcheck diagnose generator generate edit invert retrain baseline evaluate experiments \
+data align lmdb pretrain finetune activations cgmm gradcheck diagnose generate edit invert retrain baseline evaluate experiments \
 	paper results bench: $(if $(SCHEDULER),$(VENV)/extras)
 
 # What one face needs. The stamp names CAFFE_ROOT, and there is only one: another CAFFE_ROOT, or none, sets Caffe up again.

@@ -34,7 +34,6 @@ SMALL = {
     "judge_people": 40,
     "judge_pictures": 6,
     "judge_epochs": 2,
-    "generator_iterations": 30,
     "images": 4,
     "methods": Path(__file__).with_name("methods.csv"),
 }
@@ -100,7 +99,7 @@ def weights(steps) -> Path:
 @pytest.fixture(scope="session")
 def trained(steps) -> Trained:
     """All that faces are made from."""
-    return steps.trained("mixture", "eigenfaces", "generator")
+    return steps.trained("mixture", "eigenfaces")
 
 
 @pytest.fixture(scope="session")

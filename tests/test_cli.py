@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from attr2face.cli import COMMANDS, parse, parser, places
+from attr2face.cli import COMMANDS, parse, parser, places, repeated
 from attr2face.errors import UserError
 from tests.conftest import SMALL, attr2face, says, succeed
 
@@ -237,9 +237,18 @@ def test_faces_of_other_settings_have_other_names(steps):
 def test_n_asks_for_several_faces_of_each_set():
     run = parse(["generate", "N=3", "ATTRS=Male,Bald"])
     assert run.sets == [["Male", "Bald"]] * 3
-    for words in (["generate", "N=0"], ["generate", "N=1001"], ["lmdb", "N=2"]):
+    for words in (["generate", "N=0"], ["generate", "N=1001"], ["lmdb", "N=2"], ["describe", "N=2"]):
         with pytest.raises(UserError, match=r"^N="):
             parse(words)
+
+
+def test_too_many_faces_are_refused_before_they_are_listed():
+    class Unread(list):
+        def __iter__(self):
+            raise AssertionError("read")
+
+    with pytest.raises(UserError, match=r"^N=1000000000 makes 2000000000 faces; choose 1 to 1000"):
+        repeated(Unread([["Male"], ["Bald"]]), 1_000_000_000)
 
 
 def test_an_edit_is_told_what_to_give_and_what_to_take_away(tmp_path):

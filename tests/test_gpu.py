@@ -8,11 +8,8 @@ import numpy as np
 import pytest
 
 from attr2face.attributes import pubfig
-from attr2face.cgmm.mixture import load_mixture
 from attr2face.data.database import FaceDatabase
 from attr2face.errors import UserError
-from attr2face.generation.adversarial import Training
-from attr2face.generation.batches import Material
 from attr2face.generation.descent import Descent
 from attr2face.generation.eigenfaces import load_eigenfaces
 from attr2face.generation.objective import Objective
@@ -22,13 +19,12 @@ from attr2face.network.devices import parse_cards
 from attr2face.network.prototxt import Learning, TrainingData
 from attr2face.network.weights import load
 from attr2face.pycaffe import use_card
-from attr2face.settings import LearnedGenerator
 from tests.conftest import STILL, solver_of
 
 
 def results(card: int | None, folder: Path, files: dict[str, Path]) -> dict[str, np.ndarray]:
     """On a device: activations and probabilities, the gradient of an image, weights after a solver's step, a
-    face after a step, losses of the learned generator.
+    face after a step.
     """
     if card is not None:
         use_card(card)
@@ -54,13 +50,6 @@ def results(card: int | None, folder: Path, files: dict[str, Path]) -> dict[str,
     solver.step(1)
     head = f"fc8_{pubfig().heads[0].name}"
     found["step"] = solver.net.params[head][0].data - net.params[head][0].data
-
-    (folder / f"generator {card}").mkdir()
-    material = Material(FaceDatabase.open(files["lmdb"]), files["weights"], load_mixture(files["mixture"]))
-    training = Training(
-        material, LearnedGenerator(generator_iterations=10), 1, card, folder / f"generator {card}"
-    )
-    found["generator"] = np.array([loss for _ in range(3) for loss in training.step().values()])
     return found
 
 
@@ -74,12 +63,7 @@ def test_a_card_gives_what_the_cpu_gives(still, trained, tmp_path):
         parse_cards("0")
     except UserError as error:
         pytest.skip(f"no GPU to compare the CPU with: {error}")
-    files = {
-        "lmdb": still.folder,
-        "weights": trained.weights,
-        "eigenfaces": trained.eigenfaces,
-        "mixture": trained.mixture,
-    }
+    files = {"lmdb": still.folder, "weights": trained.weights, "eigenfaces": trained.eigenfaces}
     cpu, card = (in_a_process(device, tmp_path, files) for device in (None, 0))
     for name, value in cpu.items():
         assert np.abs(value - card[name]).max() < 1e-3 * np.abs(value).max(), name

@@ -80,11 +80,6 @@ def test_a_wrong_setting_is_named_with_a_remedy(name, value, part):
         resolve({name: value})
 
 
-def test_earlier_names_are_understood():
-    assert resolve({"liking": "0.5"}) == resolve({"score_weight": "0.5"})
-    assert resolve({"fall": "0.7"}) == resolve({"rate_decay": "0.7"})
-
-
 def test_paths_are_absolute(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert resolve({"lfw_root": "faces"}).lfw_root == tmp_path / "faces"

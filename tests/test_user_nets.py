@@ -7,7 +7,7 @@ import pytest
 
 from attr2face.data.preprocessing import Preprocessing
 from attr2face.errors import UserError
-from attr2face.generation.inversion import read_activations
+from attr2face.generation.inversion import read_given_activations
 from attr2face.network import prototxt, user_layers
 from attr2face.network.weights import unfilled
 from attr2face.settings import defaults, resolve
@@ -223,7 +223,7 @@ def test_a_file_that_claims_more_numbers_than_fit_is_refused(folder):
         )
     assert "cannot be read as a mean image" in refused(folder / "caffenet.prototxt", str(path))
     with pytest.raises(UserError, match=r"not a \.npy of numbers"):
-        read_activations(path, "fc6", (32,))
+        read_given_activations(path, "fc6", (32,))
 
 
 def test_a_mean_is_asked_for_where_it_has_an_effect_and_only_there(folder):

@@ -77,17 +77,6 @@ def test_an_activation_vector_becomes_a_picture_with_nearly_that_vector(caffenet
     assert (done / "sheet.png").exists()
 
 
-@pytest.mark.parametrize("layer", ["sum", "conv2"])
-def test_the_generator_draws_from_maps_of_a_residual_net_whatever_their_side(residual, layer):
-    """Maps of 20 x 20 are half of the pictures; those of 9 x 9 are unfolded."""
-    mine = residual.varied(preset="generator", layer=layer)
-    folder = mine.generated([["Male"], ["Bald", "Male"]]).made()
-    one, other = (read_picture(folder / f"{i:03d}.png") for i in range(2))
-    assert one.std() > 1
-    assert (one != other).any()
-    assert {"pixels", "code"} <= set(pd.read_csv(mine.generator.path / "losses.csv").columns)
-
-
 @pytest.mark.parametrize(
     ("given", "parts"),
     [

@@ -217,10 +217,6 @@ class Pipeline:
 
         if preset not in PRESETS:
             raise UserError(f"unknown preset {preset!r}; choose {', '.join(PRESETS)}")
-        if PRESETS[preset].generator and layer != self.steps.settings.layer:
-            raise UserError(
-                f"there is no generator for {layer}; make a pipeline with layer={layer!r}, or choose another preset"
-            )
         trained = self.steps.trained(*PRESETS[preset].needs)
         return invert(trained, layer, activations, preset, self.steps.settings.seed)[0]
 

@@ -8,6 +8,7 @@ import pytest
 from attr2face.generation.descent import Descent
 from attr2face.generation.eigenfaces import load_eigenfaces
 from attr2face.generation.objective import Objective, activations_of
+from attr2face.generation.pixels import Pixels
 from attr2face.generation.presets import PRESETS, Preset, preset_at
 from attr2face.network import prototxt
 from attr2face.network.weights import load
@@ -51,6 +52,23 @@ class Slope:
 
     def __call__(self, x, shift=(0, 0)):
         return x.sum(axis=(1, 2, 3)), np.full_like(x, -1)
+
+
+def test_the_noise_of_a_draw_is_made_without_that_of_others(monkeypatch):
+    made = []
+
+    def noise(self, deviation, rng):
+        made.append(rng.standard_normal(self.low.shape))
+        return made[-1]
+
+    monkeypatch.setattr(Pixels, "noise", noise)
+    still, flat = Preset("momentum", 1, noise=1.0), Flat(np.zeros((3, 3, 88, 88), np.float32))
+    canvas, _ = Descent(still, GREY, draws=[900, 2, 900]).run(flat, rng())
+    assert len(made) == 2
+    assert (canvas[0] == canvas[2]).all()
+    for i, draw in ((0, 900), (1, 2)):
+        expected = rng().spawn(1 + draw)[draw].standard_normal((3, 88, 88))
+        assert np.allclose(canvas[i], np.clip(expected * GREY.scale, *GREY.bounds), atol=1e-5)
 
 
 def test_every_choice_of_the_user_is_a_preset():

@@ -7,13 +7,13 @@ import pytest
 from PIL import Image
 
 from attr2face.attributes import pubfig
-from attr2face.cgmm.mixture import load_mixture
 from attr2face.data.alignment import Frame
 from attr2face.data.images import read_image
 from attr2face.data.pictures import write_picture
 from attr2face.datasets import dataset_of
 from attr2face.errors import UserError
 from attr2face.generation.editing import direction, edit_photograph
+from attr2face.generation.eigenfaces import Eigenfaces, load_eigenfaces
 from attr2face.pipeline import Steps
 from tests.conftest import attr2face, says, succeed
 from tests.data.rendered import as_landmarks, moved_face
@@ -28,9 +28,14 @@ def photo(database, tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def varying(trained) -> str:
+def eigenfaces(trained) -> Eigenfaces:
+    return load_eigenfaces(trained.eigenfaces)
+
+
+@pytest.fixture(scope="module")
+def varying(eigenfaces) -> str:
     """The attribute that most nearly half of the few pictures have."""
-    return pubfig().names[np.abs(load_mixture(trained.mixture).prevalence - 0.5).argmin()]
+    return pubfig().names[np.abs(eigenfaces.prevalence - 0.5).argmin()]
 
 
 def test_an_exclamation_mark_takes_an_attribute_away():
@@ -47,43 +52,54 @@ def test_changes_that_cannot_be_are_refused(text, says):
         pubfig().parse_changes(text)
 
 
-def test_a_photograph_that_is_as_wanted_stays_as_it_is(trained, varying):
-    mixture, present = load_mixture(trained.mixture), np.zeros(73)
-    away = direction(mixture, pubfig(), present, {varying: False})
-    other = direction(mixture, pubfig(), present, {varying: True})
+def test_a_photograph_that_is_as_wanted_stays_as_it_is(eigenfaces, varying):
+    away, other = (
+        direction(eigenfaces, pubfig(), np.zeros(73), {varying: wanted}) for wanted in (False, True)
+    )
     assert np.abs(away).max() < 1e-6 * np.abs(other).max()
 
 
-def test_an_attribute_to_have_takes_the_place_of_the_others_of_its_head(trained):
-    mixture, present = load_mixture(trained.mixture), np.zeros(73)
+def test_an_attribute_to_have_takes_the_place_of_the_others_of_its_head(eigenfaces):
+    present = np.zeros(73)
     present[pubfig().index["Black Hair"]] = 1
-    both = direction(mixture, pubfig(), present, {"Blond Hair": True, "Black Hair": False})
-    assert np.allclose(direction(mixture, pubfig(), present, {"Blond Hair": True}), both)
+    both = direction(eigenfaces, pubfig(), present, {"Blond Hair": True, "Black Hair": False})
+    assert np.allclose(direction(eigenfaces, pubfig(), present, {"Blond Hair": True}), both)
 
 
-def test_the_opposite_edits_move_a_code_in_opposite_directions(trained, varying):
-    mixture, present = load_mixture(trained.mixture), np.zeros(73)
+def test_the_opposite_edits_move_in_opposite_directions(eigenfaces, varying):
+    present = np.zeros(73)
     present[pubfig().index[varying]] = 0.5
-    given, taken = (direction(mixture, pubfig(), present, {varying: wanted}) for wanted in (True, False))
+    given, taken = (direction(eigenfaces, pubfig(), present, {varying: wanted}) for wanted in (True, False))
     assert np.abs(given).max() > 0
     assert np.allclose(given, -taken)
 
 
-def test_an_edit_keeps_what_the_generator_does_not_show(trained, photo, varying):
-    edit = edit_photograph(trained, read_image(photo, 92), {varying: True}, 1.0, 1)
-    difference = edit.edited.astype(int) - edit.photograph
-    expected = edit.moved.astype(int) - edit.inverted
-    inside = (
-        (edit.edited > 0)
-        & (edit.edited < 255)
-        & (edit.moved > 0)
-        & (edit.moved < 255)
-        & (edit.inverted > 0)
-        & (edit.inverted < 255)
-    )
-    assert np.abs(difference - expected)[inside].max() <= 2
-    same = edit_photograph(trained, read_image(photo, 92), {varying: True}, 0.0, 1)
+def test_a_change_moves_by_what_regression_knows_of_it_alone():
+    """Attribute 3 moves z by 2, attribute 4 goes with it and does nothing by itself."""
+    rng, n = np.random.default_rng(0), 20_000
+    has = rng.random((n, 73)) < 0.4
+    has[:, 4] = np.where(rng.random(n) < 0.6, has[:, 3], has[:, 4])
+    offset, z = has - has.mean(axis=0), 2.0 * has[:, 3:4]
+    regression = {"covariance": offset.T @ offset / n, "cross": offset.T @ (z - z.mean()) / n}
+    faces = Eigenfaces(np.eye(1), np.ones(1), has.mean(axis=0), **regression)
+    names = pubfig().names
+    one, other = (direction(faces, pubfig(), np.zeros(73), {name: True}) for name in names[3:5])
+    assert one == pytest.approx(2, abs=0.3)
+    assert other == pytest.approx(0, abs=0.3)
+
+
+def test_an_edit_adds_what_the_move_changes_and_keeps_the_rest(trained, database, eigenfaces, photo, varying):
+    photograph = read_image(photo, 92)
+    one, two = (edit_photograph(trained, photograph, {varying: True}, s) for s in (1.0, 2.0))
+    same = edit_photograph(trained, photograph, {varying: True}, 0.0)
     assert (same.edited == same.photograph).all()
+    canvas = database.preprocessing.to_blob(np.stack([one.photograph, one.edited, two.edited]))
+    first, second = canvas[1] - canvas[0], canvas[2] - canvas[0]
+    inside = np.abs(canvas).max(axis=0) < 0.9 * np.abs(np.asarray(database.preprocessing.bounds)).max()
+    assert np.abs(first).max() > 0
+    assert np.corrcoef(first[inside], second[inside])[0, 1] > 0.9, "twice as far in the same direction"
+    along = first.ravel() @ eigenfaces.basis.T
+    assert np.square(along).sum() > 0.8 * np.square(first).sum(), "along eigenfaces, but for clipped pixels"
 
 
 def test_an_edit_without_a_photograph_says_what_is_missing(tmp_path):

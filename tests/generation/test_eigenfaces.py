@@ -3,6 +3,7 @@
 from dataclasses import fields
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from attr2face.generation.eigenfaces import Eigenfaces, fit_eigenfaces, load_eigenfaces, write_eigenfaces
 from attr2face.settings import EigenfaceBasis
@@ -56,6 +57,16 @@ def test_the_pulled_back_gradient_is_that_of_the_coordinates():
     gradient = rng.standard_normal((3, 3, 6, 6))
     change = (faces.canvas(z + direction) - faces.canvas(z)) * gradient
     assert np.allclose(change.sum(), (faces.pull_back(gradient) * direction).sum(), rtol=1e-3)
+
+
+def test_eigenfaces_do_not_depend_on_the_number_of_threads():
+    x = np.random.default_rng(2).standard_normal((200, 3, 40, 40)).astype(np.float32)
+    fitted = []
+    for threads in (1, 2):
+        with threadpool_limits(threads):
+            fitted.append(fit_eigenfaces(x, attributes(200), 150))
+    for field in fields(Eigenfaces):
+        assert np.array_equal(*(getattr(faces, field.name) for faces in fitted)), field.name
 
 
 def test_eigenfaces_are_read_as_they_were_written(steps, database):

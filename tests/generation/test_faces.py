@@ -14,7 +14,16 @@ from attr2face.cgmm.targets import target
 from attr2face.data.pictures import enlarged, read_picture
 from attr2face.generation import faces, presets
 from attr2face.generation.eigenfaces import load_eigenfaces
-from attr2face.generation.faces import Loaded, attribute_objective, generate, read_attributes, write_faces
+from attr2face.generation.faces import (
+    Loaded,
+    attribute_objective,
+    generate,
+    load_trained,
+    number_draws,
+    read_attributes,
+    rng_of_face,
+    write_faces,
+)
 from attr2face.generation.presets import PRESETS
 from attr2face.network import prototxt
 from attr2face.network.weights import load
@@ -89,7 +98,7 @@ def test_the_same_seed_gives_the_same_bytes_and_another_seed_others(trained, bri
 
 def rngs(requests: np.ndarray, seed: int) -> list[np.random.Generator]:
     """What is drawn at random for each request."""
-    return [np.random.default_rng([seed, 0, *np.flatnonzero(a == 1)]) for a in requests]
+    return [rng_of_face(seed, 0, a) for a in requests]
 
 
 @pytest.mark.parametrize("name", ["conditional", "paper", "drawn"])
@@ -136,7 +145,7 @@ def test_an_interrupted_call_is_continued_with_the_batches_that_are_missing(
     trained, brief, tmp_path, monkeypatch
 ):
     sets = [["Male"], ["Smiling"], ["Bald"], ["Goatee"], ["Youth"]]
-    monkeypatch.setattr(faces, "BATCH", 2)
+    monkeypatch.setattr(faces, "ABREAST", 2)
     make = faces.make_batch
     write_faces(trained, sets, Generation(), 1, tmp_path / "whole", ALONE)
 
@@ -194,6 +203,31 @@ def test_a_set_that_is_there_twice_is_drawn_twice(trained, brief, tmp_path):
     first, again = (read_picture(tmp_path / "three" / f"{i:03d}.png").astype(int) for i in (0, 2))
     assert np.abs(first - read_picture(tmp_path / "one" / "000.png")).max() <= 1
     assert np.abs(first - again).mean() > 1
+
+
+def test_faces_of_other_attributes_or_draws_have_other_random_numbers():
+    requests = ([], ["Male"], ["Asian"], ["Male", "Asian"])
+    first = {
+        rng_of_face(seed, draw, pubfig().request(chosen)).random()
+        for chosen in requests
+        for seed in (0, 1)
+        for draw in (0, 1, 2)
+    }
+    others = {np.random.default_rng(seed).random() for seed in (0, 1)}
+    others |= {child.random() for seed in (0, 1) for child in np.random.default_rng(seed).spawn(3)}
+    assert len(first | others) == len(requests) * 2 * 3 + 2 + 6, "nor those of the descent"
+
+
+def test_draws_of_a_set_are_numbered():
+    assert number_draws([["Male"], ["Bald"], ["Male"], ["Male", "Bald"], ["Male"]]) == [0, 0, 1, 0, 2]
+
+
+def test_nets_are_loaded_once_for_all_batches_of_a_process(trained, brief, tmp_path, monkeypatch):
+    loaded = []
+    monkeypatch.setattr(faces, "load", lambda *which: loaded.append(which) or load(*which))
+    load_trained.cache_clear()
+    write_faces(trained, [["Male"]] * 24, Generation(), 1, tmp_path, ALONE)
+    assert len(loaded) == 2, "the one that the descent runs in, and the one that reads faces"
 
 
 def test_a_face_does_not_depend_on_those_beside_it(trained, brief):

@@ -42,9 +42,9 @@ def test_numbers_are_those_of_the_stages(steps, numbers):
 
 
 def test_every_table_can_be_shown(numbers):
-    shown = tables({"synthetic-mini-generator": numbers, "other-generator": numbers})
+    shown = tables({"synthetic-mini-people": numbers, "other-people": numbers})
     names = {"reading", "freezing", "judges", "inversion"}
-    parts = ("synthetic-mini-generator", "other-generator")
+    parts = ("synthetic-mini-people", "other-people")
     names |= {f"{name}, {part}" for name in ("seen", "like", "who", "parts", "methods") for part in parts}
     assert set(shown) == names
     for name, table in shown.items():
@@ -52,7 +52,7 @@ def test_every_table_can_be_shown(numbers):
         assert len(text.splitlines()) == len(table) + 2, name
         assert "nan" not in text, name
     assert list(shown["reading"]["data"]) == ["rendered"] * 2 + ["other"] * 2
-    assert shown["parts, other-generator"]["difference"].iloc[0].startswith("all")
+    assert shown["parts, other-people"]["difference"].iloc[0].startswith("all")
 
 
 def test_a_table_between_marks_is_renewed_and_nothing_else():

@@ -85,15 +85,6 @@ def drawn(m: Mixture, a: np.ndarray, strength: float, rng: np.random.Generator) 
     return conditional(m, a, strength, rng) + unexplained(m, rng)
 
 
-def explained(m: Mixture, phi: np.ndarray, a: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Activations `phi` (d,) of an image with attributes `a`, as the mixture knows them: what the attributes
-    explain, what the factors do, and a draw of the rest.
-    """
-    t = conditional(m, a, 1.0, rng)
-    z = m.factors @ (phi - t) / np.maximum(np.square(m.factors).sum(axis=1), 1e-12)
-    return np.maximum(t + z @ m.factors + rng.standard_normal(len(m.rest)) * m.rest, 0)
-
-
 def unexplained(m: Mixture, rng: np.random.Generator) -> np.ndarray:
     """A draw of what attributes do not explain, about zero."""
     return rng.standard_normal(len(m.factors)) @ m.factors + rng.standard_normal(len(m.rest)) * m.rest

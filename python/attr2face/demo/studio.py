@@ -182,7 +182,6 @@ class Studio:
             "net": trained.weights.parent,
             "cGMM": trained.mixture,
             "eigenfaces": trained.eigenfaces,
-            "generator": trained.generator,
         }
         made_with = {
             name: (path if path.is_dir() else path.parent).name for name, path in paths.items() if path

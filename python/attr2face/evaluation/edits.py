@@ -10,7 +10,7 @@ from attr2face.data.pictures import enlarged, write_picture, write_sheet
 from attr2face.evaluation.judge import load_judge
 from attr2face.files import write_json
 from attr2face.generation.editing import Edit
-from attr2face.generation.faces import Loaded, Trained, read_attributes
+from attr2face.generation.faces import Trained, load_trained, read_attributes
 
 
 def write_edit(edit: Edit, changes: Mapping[str, bool], trained: Trained, judge: Path, out: Path) -> None:
@@ -20,15 +20,12 @@ def write_edit(edit: Edit, changes: Mapping[str, bool], trained: Trained, judge:
     before and after: True or False, and nothing where it cannot read the attribute. `others.json` has the number of
     the other attributes that it can read, and of those that it sees as before.
     """
-    shown = [
-        np.asarray(enlarged(picture)) for picture in (edit.photograph, edit.inverted, edit.moved, edit.edited)
-    ]
-    captions = ["photograph", "its activations", "moved", "photograph + what the move changes"]
-    write_picture(shown[-1], out / "edited.png")
-    write_sheet(out / "sheet.png", shown, captions, len(shown))
-    loaded = Loaded(trained)
+    before, after = (np.asarray(enlarged(picture)) for picture in (edit.photograph, edit.edited))
+    write_picture(after, out / "edited.png")
+    write_sheet(out / "sheet.png", [before, after], ["photograph", "edited"], 2)
+    loaded = load_trained(trained)
     probability = read_attributes(loaded, np.stack([edit.photograph, edit.edited]))
-    seen = load_judge(judge).sees([shown[0], shown[-1]])
+    seen = load_judge(judge).sees([before, after])
     columns = {
         "before": probability[0],
         "after": probability[1],

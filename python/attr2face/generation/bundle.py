@@ -1,5 +1,4 @@
-"""All that faces are made from in one small file: net, cGMM, eigenfaces, generator and the mean image, in
-half precision.
+"""All that faces are made from in one small file: net, cGMM, eigenfaces and mean image, in half precision.
 
 Numbers of which there are few, such as biases and batch statistics, keep single precision. Eigenfaces are
 pictures, and are kept as a JPEG, which is 20 times smaller. `unpack` writes the files that `Trained` names.
@@ -14,6 +13,7 @@ import h5py
 import numpy as np
 from PIL import Image
 from scipy import linalg
+from threadpoolctl import threadpool_limits
 
 from attr2face.attributes import Attributes, Head, pubfig
 from attr2face.data.database import FaceDatabase
@@ -25,8 +25,9 @@ from attr2face.provenance import environment
 from attr2face.pycaffe import caffe_pb2
 
 FEW = 8192  # numbers
-LARGEST = 6e4  # of half precision
-PARTS = ("lmdb", "net", "mixture", "eigenfaces", "generator")
+LARGEST_HALF = 6e4  # of half precision
+FOLDERS = ("lmdb", "net", "mixture", "eigenfaces")
+NUMBERS = ("mean", "net", "mixture", "eigenfaces")  # that two bundles are compared by
 COLUMNS, QUALITY = 25, 75  # of the sheet of eigenfaces
 GREY, DEEPEST = 128, 127  # its zero, and how far the largest number of an eigenface is from it
 
@@ -41,15 +42,10 @@ def write_bundle(trained: Trained, settings: Mapping[str, str], out: Path) -> No
                 [[head.name, *head.attributes] for head in database.attributes.heads]
             )
         _put(file, "mean", database.mean)
-        for name, weights in (("net", trained.weights), ("generator", trained.generator)):
-            stored = caffe_pb2.NetParameter.FromString(weights.read_bytes())
-            for layer in stored.layer:
-                for k, blob in enumerate(layer.blobs):
-                    _put(
-                        file,
-                        f"{name}/{layer.name}/{k}",
-                        np.array(blob.data, np.float32).reshape(blob.shape.dim),
-                    )
+        for layer in caffe_pb2.NetParameter.FromString(trained.weights.read_bytes()).layer:
+            for k, blob in enumerate(layer.blobs):
+                values = np.array(blob.data, np.float32).reshape(blob.shape.dim)
+                _put(file, f"net/{layer.name}/{k}", values)
         for part, path in (("mixture", trained.mixture), ("eigenfaces", trained.eigenfaces)):
             with h5py.File(path) as stored:
                 file.create_group(part).attrs.update(stored.attrs)
@@ -69,7 +65,7 @@ def write_bundle(trained: Trained, settings: Mapping[str, str], out: Path) -> No
 
 
 def _put(file: h5py.File, name: str, values: np.ndarray) -> None:
-    half = np.size(values) > FEW and values.dtype.kind == "f" and np.abs(values).max() < LARGEST
+    half = np.size(values) > FEW and values.dtype.kind == "f" and np.abs(values).max() < LARGEST_HALF
     # HDF5 notes the time at which a dataset is made unless it is told not to; the same content is to be the
     # same bytes.
     file.create_dataset(name, data=np.asarray(values, np.float16 if half else None), track_times=False)
@@ -89,6 +85,7 @@ def _put_basis(group: h5py.Group, basis: np.ndarray) -> None:
     _put(group, "largest", largest)
 
 
+@threadpool_limits.wrap(limits=1)  # sums of several threads are rounded otherwise, and every face with them
 def _basis(group: h5py.Group) -> np.ndarray:
     """The eigenfaces that `_put_basis` wrote, orthonormal as they were."""
     with Image.open(io.BytesIO(group["sheet"][()].tobytes()), formats=["JPEG"]) as sheet:
@@ -103,7 +100,7 @@ def _basis(group: h5py.Group) -> np.ndarray:
 
 
 def unpack(bundle: Path, out: Path) -> None:
-    """Write the `PARTS`, in `lmdb` the mean image without pictures, into folders of `out`.
+    """Write the `FOLDERS`, in `lmdb` the mean image without pictures, into folders of `out`.
 
     Raises
     ------
@@ -111,24 +108,24 @@ def unpack(bundle: Path, out: Path) -> None:
         If the file is not the one that the JSON beside it describes.
     """
     with h5py.File(checked(bundle)) as file:
-        for name in PARTS:
+        for name in FOLDERS:
             (out / name).mkdir()
         _write_input(file, out / "lmdb")
-        for name in ("net", "generator"):
-            net = caffe_pb2.NetParameter(name=name)
-            for layer in file[name]:
-                blobs = net.layer.add(name=layer).blobs
-                for values in file[name][layer].values():
-                    blobs.add(shape={"dim": values.shape}, data=values[()].astype(np.float32).ravel())
-            (out / name / "weights.caffemodel").write_bytes(net.SerializeToString())
+        net = caffe_pb2.NetParameter(name="net")
+        for layer, stored in file["net"].items():
+            blobs = net.layer.add(name=layer).blobs
+            for values in stored.values():
+                blobs.add(shape={"dim": values.shape}, data=values[()].astype(np.float32).ravel())
+        (out / "net" / "weights.caffemodel").write_bytes(net.SerializeToString())
         with h5py.File(out / "mixture" / "cgmm.h5", "w") as mixture:
             mixture.attrs.update(file["mixture"].attrs)
             for name, values in file["mixture"].items():
                 mixture[name] = _single(values)
         with h5py.File(out / "eigenfaces" / "eigenfaces.h5", "w") as eigenfaces:
             eigenfaces["basis"] = _basis(file["eigenfaces"])
-            for name in file["eigenfaces"].keys() - {"sheet", "largest"}:
-                eigenfaces[name] = _single(file["eigenfaces"][name])
+            for name, values in file["eigenfaces"].items():
+                if name not in ("sheet", "largest"):
+                    eigenfaces[name] = _single(values)
 
 
 def _single(values: h5py.Dataset) -> np.ndarray:
@@ -169,7 +166,7 @@ def _write_input(file: h5py.File, out: Path) -> None:
 
 
 def compare_bundles(one: Path, other: Path) -> dict[str, float]:
-    """The distance of the numbers of two bundles, relative to those of the first, for each of their parts.
+    """The distance of the numbers of two bundles, relative to those of the first, for each of the `NUMBERS`.
 
     Raises
     ------
@@ -178,7 +175,7 @@ def compare_bundles(one: Path, other: Path) -> dict[str, float]:
     """
     found = {}
     with h5py.File(one) as a, h5py.File(other) as b:
-        for part in a:
+        for part in NUMBERS:
             x, y = _numbers(a[part]), _numbers(b[part])
             if x.shape != y.shape:
                 raise UserError(

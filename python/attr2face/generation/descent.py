@@ -12,7 +12,6 @@ from scipy.optimize import minimize
 from tqdm import tqdm
 
 from attr2face.data.preprocessing import Preprocessing
-from attr2face.generation.codes import Codes
 from attr2face.generation.eigenfaces import Eigenfaces
 from attr2face.generation.objective import Objective
 from attr2face.generation.optimisers import Adam, Momentum
@@ -20,7 +19,7 @@ from attr2face.generation.pixels import Pixels
 from attr2face.generation.presets import Preset
 from attr2face.generation.regularisers import decay, falling, jitter, total_variation
 
-Space = Pixels | Eigenfaces | Codes
+Space = Pixels | Eigenfaces
 Watch = Callable[[int, np.ndarray], None]
 
 
@@ -33,7 +32,7 @@ class Descent:
     preset : Preset
     preprocessing : Preprocessing
         Of the net; its mean image is where pixels start.
-    space : Eigenfaces or Codes, optional
+    space : Eigenfaces, optional
         For presets that move along these; the others move pixels.
     prior : (n, 3, crop, crop), optional
         Canvases that the descent starts from and decays to; the mean image without them.
@@ -45,7 +44,7 @@ class Descent:
 
     preset: Preset
     preprocessing: Preprocessing
-    space: Eigenfaces | Codes | None = None
+    space: Eigenfaces | None = None
     prior: np.ndarray | None = None
     weight: float = 1.0
     draws: Sequence[int] = ()
@@ -65,10 +64,8 @@ class Descent:
         """
         preset, spaces, losses = self.preset, self.spaces(), []
         steps = preset.steps // len(spaces)
-        draws = self.draws or [0] * objective.n
-        noise = [spaces[0].noise(preset.noise, child) for child in rng.spawn(1 + max(draws))]
-        z = self._centre(spaces[0]) + np.stack([noise[k] for k in draws])
-        with tqdm(total=steps * len(spaces), desc="generating", unit=" steps", disable=not steps) as bar:
+        z = self._centre(spaces[0]) + self._noise(spaces[0], self.draws or [0] * objective.n, rng)
+        with tqdm(total=steps * len(spaces), desc="generating", unit=" steps") as bar:
 
             def loss_of(x: np.ndarray, shift: tuple[int, int] = (0, 0)) -> tuple[float, np.ndarray]:
                 loss, gradient = objective(x, shift)
@@ -90,6 +87,15 @@ class Descent:
         return np.clip(spaces[-1].canvas(z), *self.preprocessing.bounds), np.reshape(
             losses, (-1, objective.n)
         )
+
+    def _noise(self, space: Space, draws: Sequence[int], rng: np.random.Generator) -> np.ndarray:
+        """Noise of each draw, from the child of `rng` with its number: those before it are not made."""
+        seed = rng.bit_generator.seed_seq
+        noise = {}
+        for k in set(draws):
+            child = np.random.SeedSequence(seed.entropy, spawn_key=(*seed.spawn_key, k))
+            noise[k] = space.noise(self.preset.noise, np.random.default_rng(child))
+        return np.stack([noise[k] for k in draws])
 
     def _centre(self, space: Space) -> np.ndarray | float:
         """Coordinates of the prior."""

@@ -1,5 +1,5 @@
-"""Attributes changed on a photograph: its own code moved along the attributes' directions (Upchurch et al.
-2017), the rest kept.
+"""Attributes changed on a photograph, in closed form: what regression along eigenfaces expects of the change
+is added to the picture, and the rest stays.
 """
 
 from collections.abc import Mapping
@@ -8,9 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from attr2face.attributes import Attributes
-from attr2face.cgmm.mixture import Mixture
-from attr2face.generation.faces import Loaded, Trained, read_attributes
-from attr2face.generation.objective import activations_of
+from attr2face.generation.eigenfaces import Eigenfaces
+from attr2face.generation.faces import Trained, load_trained, read_attributes
 
 RIDGE = 0.01  # added to the attributes' covariance
 
@@ -22,19 +21,15 @@ class Edit:
     Attributes
     ----------
     photograph : as the net sees it
-    inverted : the generator's picture of its activations
-    moved : the generator's picture of the moved activations
-    edited : the photograph plus what the move has changed
+    edited : the photograph plus what the move along eigenfaces changes
     """
 
     photograph: np.ndarray
-    inverted: np.ndarray
-    moved: np.ndarray
     edited: np.ndarray
 
 
 def edit_photograph(
-    trained: Trained, photo: np.ndarray, changes: Mapping[str, bool], strength: float, seed: int
+    trained: Trained, photo: np.ndarray, changes: Mapping[str, bool], strength: float
 ) -> Edit:
     """Give the face in a photograph some attributes and take others away.
 
@@ -48,28 +43,22 @@ def edit_photograph(
         1 moves by as much as regression expects of the difference between what the net reads and what is
         wanted.
     """
-    loaded = Loaded(trained)
-    database, mixture, preprocessing = loaded.database, loaded.mixture, loaded.database.preprocessing
-    photograph = preprocessing.to_blob(photo[None])
-    image = preprocessing.to_images(photograph)
-    phi = activations_of(photograph, loaded.net(mixture.layer, 1, heads=False), mixture.layer)
-    away = strength * direction(mixture, database.attributes, read_attributes(loaded, image)[0], changes)
-    codes = np.concatenate([phi, np.maximum(phi + away.reshape(mixture.shape), 0)])
-    net = loaded.generator(2)
-    net.blobs["code"].data[...] = codes
-    net.blobs["noise"].data[...] = np.random.default_rng(seed).standard_normal(
-        net.blobs["noise"].data.shape[1:]
-    )
-    inverted, moved = net.forward()["pictures"]
-    pictures = np.stack([photograph[0], inverted, moved, photograph[0] + moved - inverted])
-    return Edit(*preprocessing.to_images(pictures))
+    loaded = load_trained(trained)
+    preprocessing, eigenfaces = loaded.database.preprocessing, loaded.eigenfaces
+    canvas = preprocessing.to_blob(photo[None])
+    photograph = preprocessing.to_images(canvas)
+    present = read_attributes(loaded, photograph)[0]
+    z = eigenfaces.coordinates(canvas)
+    moved = z + strength * direction(eigenfaces, loaded.database.attributes, present, changes)
+    difference = eigenfaces.canvas(moved) - eigenfaces.canvas(z)
+    return Edit(photograph[0], preprocessing.to_images(canvas + difference)[0])
 
 
 def direction(
-    mixture: Mixture, attributes: Attributes, present: np.ndarray, changes: Mapping[str, bool]
+    eigenfaces: Eigenfaces, attributes: Attributes, present: np.ndarray, changes: Mapping[str, bool]
 ) -> np.ndarray:
-    """Where activations go if some attributes change and all others stay: (d,), by linear regression of
-    activations on attributes.
+    """Where z goes if some attributes change and all others stay: (k,), by linear regression of z on
+    attributes.
 
     Parameters
     ----------
@@ -84,5 +73,5 @@ def direction(
             for other in attributes.head_of(name).attributes:
                 change[index[other]] = -present[index[other]]
         change[index[name]] = wanted - present[index[name]]
-    covariance = mixture.covariance + RIDGE * np.eye(len(present))
-    return np.linalg.solve(covariance, change) @ mixture.cross
+    covariance = eigenfaces.covariance + RIDGE * np.eye(len(present))
+    return np.linalg.solve(covariance, change) @ eigenfaces.cross

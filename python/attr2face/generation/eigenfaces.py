@@ -11,6 +11,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 from scipy import linalg
+from threadpoolctl import threadpool_limits
 from tqdm import tqdm
 
 from attr2face.cgmm.targets import expected
@@ -78,6 +79,7 @@ class Eigenfaces:
 STORED = [f.name for f in fields(Eigenfaces) if f.name != "mean"]
 
 
+@threadpool_limits.wrap(limits=1)  # sums of several threads are rounded otherwise
 def fit_eigenfaces(canvases: np.ndarray, has: np.ndarray, k: int) -> Eigenfaces:
     """The first `k` components of (n, 3, crop, crop) canvases with attributes `has` (n, J), from the
     eigenvectors of their n x n Gram matrix.
@@ -104,7 +106,7 @@ def fit_eigenfaces(canvases: np.ndarray, has: np.ndarray, k: int) -> Eigenfaces:
 
 
 def write_eigenfaces(database: FaceDatabase, settings: EigenfaceBasis, seed: int, out: Path) -> None:
-    """Compute eigenfaces from random images of training people; write `eigenfaces.h5` into the folder `out`."""
+    """Compute eigenfaces from random images of training people; write `eigenfaces.h5` into `out`."""
     rows = np.random.default_rng(seed).permutation(database.rows("train"))[: settings.eigenface_images]
     images = np.stack(list(tqdm(database.crops(rows), "eigenfaces", len(rows), unit=" images")))
     eigenfaces = fit_eigenfaces(

@@ -5,6 +5,7 @@ the face.
 import functools
 import json
 import math
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,18 +20,17 @@ from attr2face.cgmm.targets import target
 from attr2face.data.database import FaceDatabase
 from attr2face.data.pictures import enlarged, read_picture, write_animation, write_picture, write_sheet
 from attr2face.files import write_json
-from attr2face.generation.codes import Codes, load_generator
 from attr2face.generation.descent import Descent
 from attr2face.generation.eigenfaces import Eigenfaces, load_eigenfaces
 from attr2face.generation.objective import Objective
-from attr2face.generation.presets import PRESETS, preset_at, score_weight_of, start_of, variety_of
+from attr2face.generation.presets import preset_at, start_of, variety_of
 from attr2face.network import prototxt
 from attr2face.network.weights import load
 from attr2face.parallel import Machine, map_in_order
 from attr2face.pycaffe import caffe
 from attr2face.settings import Generation
 
-BATCH = 8
+ABREAST = 8  # faces that are made side by side
 FRAMES = 60
 # Called with the finished share of a descent and the faces at that point, (n, crop, crop, 3) uint8.
 Progress = Callable[[float, np.ndarray], None]
@@ -50,20 +50,17 @@ class Trained:
         The cGMM; not needed to invert given activations.
     eigenfaces : Path, optional
         Not needed by presets on pixels.
-    generator : Path, optional
-        Of the cGMM's layer; needed by presets of the learned generator.
     """
 
     database: Path
     weights: Path
     mixture: Path | None = None
     eigenfaces: Path | None = None
-    generator: Path | None = None
 
 
 class Loaded:
     """What faces are made with: each part is read when it is first needed, and kept for the faces that
-    follow.
+    follow. One net of each kind is kept, the last.
 
     Parameters
     ----------
@@ -72,7 +69,7 @@ class Loaded:
 
     def __init__(self, trained: Trained) -> None:
         self.trained = trained
-        self._nets: dict[tuple[object, ...], caffe.Net] = {}
+        self._nets: dict[str, tuple[tuple[object, ...], caffe.Net]] = {}
 
     @functools.cached_property
     def database(self) -> FaceDatabase:
@@ -91,28 +88,25 @@ class Loaded:
 
     def net(self, layer: str, n: int, heads: bool) -> caffe.Net:
         """The net that an objective of n faces runs."""
-        return self._kept(
-            ("objective", layer, n, heads),
-            lambda: load(prototxt.generation(self.database.model, layer, n, heads), self.trained.weights),
-        )
+        return self._kept("objective", prototxt.generation, layer, n, heads)
 
     def reader(self, n: int) -> caffe.Net:
         """The net that reads attributes in n images."""
-        return self._kept(
-            ("reader", n), lambda: load(prototxt.deploy(self.database.model, n), self.trained.weights)
-        )
+        return self._kept("reader", prototxt.deploy, n)
 
-    def generator(self, n: int) -> caffe.Net:
-        """The learned generator, for n pictures."""
-        return self._kept(
-            ("generator", n),
-            lambda: load_generator(self.database.model, self.mixture.layer, n, self.trained.generator),
-        )
+    def _kept(self, kind: str, text_of: Callable[..., str], *arguments: object) -> caffe.Net:
+        """The net that `text_of` writes for the model and some `arguments`."""
+        known, net = self._nets.get(kind, (None, None))
+        if known != arguments:
+            net = load(text_of(self.database.model, *arguments), self.trained.weights)
+            self._nets[kind] = arguments, net
+        return net
 
-    def _kept(self, name: tuple[object, ...], read: Callable[[], caffe.Net]) -> caffe.Net:
-        if name not in self._nets:
-            self._nets[name] = read()
-        return self._nets[name]
+
+@functools.lru_cache(maxsize=1)
+def load_trained(trained: Trained) -> Loaded:
+    """What faces are made with, the same for all calls of this process: its nets take seconds to load."""
+    return Loaded(trained)
 
 
 @dataclass(frozen=True)
@@ -151,10 +145,10 @@ def write_faces(
     `sheet.png` all faces. Faces are made in batches of eight; a later call continues with the batches that an
     interrupted one has not finished.
     """
-    firsts = [first for first in range(0, len(sets), BATCH) if not _is_finished(out, first, len(sets))]
-    draws = [sets[:i].count(chosen) for i, chosen in enumerate(sets)]
+    firsts = [first for first in range(0, len(sets), ABREAST) if not _is_finished(out, first, len(sets))]
+    draws = number_draws(sets)
     tasks = [
-        (trained, sets[first : first + BATCH], settings, seed, draws[first : first + BATCH])
+        (trained, sets[first : first + ABREAST], settings, seed, draws[first : first + ABREAST])
         for first in firsts
     ]
     names = FaceDatabase.open(trained.database).attributes.names
@@ -163,7 +157,7 @@ def write_faces(
         initial=len(sets) - sum(len(task[1]) for task in tasks),
         desc="faces",
         unit=" faces",
-        disable=len(sets) <= BATCH,
+        disable=len(sets) <= ABREAST,
     ) as bar:
         for first, batch in zip(firsts, map_in_order(machine, make_batch, tasks), strict=True):
             for i in range(len(batch.images)):
@@ -179,7 +173,7 @@ def write_faces(
     pd.DataFrame(rows).to_csv(out / "reading.csv", index=False)
     if len(sets) > 1:
         pictures = [read_picture(out / f"{i:03d}.png") for i in range(len(sets))]
-        columns = min(6 if any(chosen != sets[0] for chosen in sets) else BATCH, len(sets))
+        columns = min(6 if any(chosen != sets[0] for chosen in sets) else ABREAST, len(sets))
         write_sheet(out / "sheet.png", pictures, [", ".join(chosen) for chosen in sets], columns, lines=2)
     for record in records:
         record.unlink()
@@ -187,7 +181,7 @@ def write_faces(
 
 def _is_finished(out: Path, first: int, n: int) -> bool:
     """Whether the last face of a batch, which is written after the others, is there."""
-    last = min(first + BATCH, n) - 1
+    last = min(first + ABREAST, n) - 1
     return (out / f"{last:03d}.json").exists()
 
 
@@ -197,7 +191,7 @@ def make_batch(
     """Faces for some sets of attributes, side by side, and what is read in them."""
     frames = []
     watch = (lambda done, images: frames.append(images)) if settings.animate else None
-    loaded = Loaded(trained)
+    loaded = load_trained(trained)
     images, losses = generate(loaded, sets, settings, seed, watch, draws)
     return Batch(images, losses, read_attributes(loaded, images), frames)
 
@@ -223,15 +217,12 @@ def generate(
     start, prior = start_of(settings), np.stack([database.preprocessing.mean_canvas] * len(sets))
     if start:
         prior = loaded.eigenfaces.canvas(start * loaded.eigenfaces.of_attributes(requests))
-    if settings.net_weight == 0 and not PRESETS[settings.preset].generator:
+    if settings.net_weight == 0:
         images = database.preprocessing.to_images(prior)
         if watch:
             watch(1.0, images)
         return images, np.empty((0, len(sets)))
-    rngs = [
-        np.random.default_rng([seed, draw, *np.flatnonzero(a > 0)])
-        for a, draw in zip(requests, draws, strict=True)
-    ]
+    rngs = [rng_of_face(seed, draw, a) for a, draw in zip(requests, draws, strict=True)]
     objective = attribute_objective(loaded, requests, settings, rngs)
     preset = preset_at(settings.preset, objective.layer)
     every = math.ceil(preset.steps / FRAMES)
@@ -240,21 +231,26 @@ def generate(
         if step % every == 0:
             watch(step / preset.steps, database.preprocessing.to_images(x))
 
-    space = (
-        codes_about(loaded, objective.target, rngs)
-        if preset.generator
-        else loaded.eigenfaces
-        if preset.eigenfaces
-        else None
-    )
-    descent = Descent(
-        preset, database.preprocessing, space, None if preset.generator else prior, settings.net_weight, draws
-    )
+    space = loaded.eigenfaces if preset.eigenfaces else None
+    descent = Descent(preset, database.preprocessing, space, prior, settings.net_weight, draws)
     canvas, losses = descent.run(objective, np.random.default_rng(seed), show if watch else None)
-    images = database.preprocessing.to_images(canvas)
-    if watch and not preset.steps:
-        watch(1.0, images)
-    return images, losses
+    return database.preprocessing.to_images(canvas), losses
+
+
+def rng_of_face(seed: int, draw: int, request: np.ndarray) -> np.random.Generator:
+    """What is drawn at random for a face with the attributes that a request (J,) wants, and for no other."""
+    wanted = np.flatnonzero(request > 0)
+    # To NumPy [1, 0] and [1] are the same seed: so the number of attributes, from 1 on, stands before them.
+    return np.random.default_rng([seed, draw, 1 + len(wanted), *wanted])
+
+
+def number_draws(sets: Sequence[Sequence[str]]) -> list[int]:
+    """How often each set has been there before."""
+    seen, draws = Counter(), []
+    for chosen in map(tuple, sets):
+        draws.append(seen[chosen])
+        seen[chosen] += 1
+    return draws
 
 
 def attribute_objective(
@@ -264,7 +260,7 @@ def attribute_objective(
     both.
     """
     inverts = settings.target != "classes"
-    score_weight = score_weight_of(settings)
+    score_weight = settings.score_weight
     uses_scores = score_weight > 0 or not inverts
     wanted = loaded.database.attributes.class_weights(requests) if uses_scores else None
     if not inverts:
@@ -282,13 +278,6 @@ def attribute_objective(
     )
 
 
-def codes_about(loaded: Loaded, targets: np.ndarray, rngs: Sequence[np.random.Generator]) -> Codes:
-    """The learned generator's codes about some targets (n, ...), with noise of each face's own."""
-    mixture, net = loaded.mixture, loaded.generator(len(targets))
-    noise = [rng.standard_normal(net.blobs["noise"].data.shape[1:]) for rng in rngs]
-    return Codes(net, targets, np.stack(noise), mixture.factors, mixture.rest)
-
-
 def read_attributes(loaded: Loaded, images: np.ndarray) -> np.ndarray:
     """The net's own reading of images (n, crop, crop, 3) uint8, and of the mean image in the last row: (n +
     1, J) probabilities.
@@ -301,7 +290,7 @@ def read_attributes(loaded: Loaded, images: np.ndarray) -> np.ndarray:
 
 
 def _write_face(out: Path, number: int, batch: Batch, i: int, reading: pd.DataFrame) -> None:
-    """Write face `i` of a batch and what is read in it; its record, which says that it is whole, comes last."""
+    """Write face `i` of a batch and what is read in it; last its record, which says that it is whole."""
     path = out / f"{number:03d}.png"
     write_picture(np.asarray(enlarged(batch.images[i])), path)
     losses = pd.DataFrame({"step": range(len(batch.losses)), "loss": batch.losses[:, i]})

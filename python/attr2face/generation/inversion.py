@@ -1,4 +1,4 @@
-"""Inversion of photographs (paper, Figure 5): what a picture's true activations tell of it, layer by layer."""
+"""Inversion of photographs (paper, Figure 5): what a picture's activations tell of it, layer by layer."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -7,20 +7,19 @@ import numpy as np
 import pandas as pd
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
-from attr2face.cgmm.mixture import load_mixture
 from attr2face.data.database import FaceDatabase
 from attr2face.data.pictures import enlarged, write_picture, write_sheet
 from attr2face.errors import UserError
 from attr2face.files import require
 from attr2face.generation.descent import Descent
-from attr2face.generation.faces import Loaded, Trained, codes_about
+from attr2face.generation.faces import Trained, load_trained
 from attr2face.generation.objective import Objective, activations_of
-from attr2face.generation.presets import PRESETS, preset_at
+from attr2face.generation.presets import preset_at
 from attr2face.network import prototxt
 from attr2face.network.weights import load
 
 PHOTOGRAPHS = 6
-MOST = 64  # pictures whose activations are inverted side by side
+MOST_PICTURES = 64  # pictures whose activations are inverted side by side
 
 
 def invert_photographs(
@@ -34,38 +33,31 @@ def invert_photographs(
     """Invert the activations of a photograph, or of pictures of six test people, at each of some layers by
     each of some presets.
 
-    The photograph (side, side, 3) uint8 is as large as the database's pictures. Presets of the learned
-    generator are left out at other layers than its own.
+    The photograph (side, side, 3) uint8 is as large as the database's pictures.
 
     Writes into the folder `out`: `table.csv` (a row per layer and preset; `ssim` (Wang et al. 2004), `psnr`
     in dB and `feature distance` |phi(x) - T|^2 / |T|^2 of the inversions to the photographs, means),
-    `sheet.png` (a row per photograph, by the first descent, and by the generator) and `presets.png` (a row
-    per descent, of the first photograph).
+    `sheet.png` (a row per photograph, by the first preset) and `presets.png` (a row per preset, of the first
+    photograph).
     """
     database = FaceDatabase.open(trained.database)
     photographs = first_crops(database) if photo is None else photo[None]
     photographs = database.preprocessing.to_images(database.preprocessing.to_blob(photographs))
-    own = load_mixture(trained.mixture).layer if trained.generator else ""
     rows, found = [], {}
     for layer in layers:
         net = load(prototxt.generation(database.model, layer, len(photographs)), trained.weights)
         phi = activations_of(database.preprocessing.to_blob(photographs), net, layer)
-        for preset in (name for name in presets if not PRESETS[name].generator or layer == own):
+        for preset in presets:
             found[preset, layer], _ = invert(trained, layer, phi, preset, seed)
             distance, _ = Objective(net, layer, phi)(database.preprocessing.to_blob(found[preset, layer]))
             measured = _similarity(photographs, found[preset, layer]) | {"feature distance": distance.mean()}
             rows.append({"layer": layer, "preset": preset} | measured)
-    descents = [preset for preset in presets if not PRESETS[preset].generator]
-    by_layer = {layer: found[descents[0], layer] for layer in layers}
-    by_generator = {
-        f"{layer}, {preset}": pictures
-        for (preset, layer), pictures in found.items()
-        if PRESETS[preset].generator
-    }
-    _write_sheet(out / "sheet.png", {"photograph": photographs} | by_layer | by_generator)
-    by_preset = [photographs[[0] * len(descents)]]
-    by_preset += [np.stack([found[preset, layer][0] for preset in descents]) for layer in layers]
-    _write_sheet(out / "presets.png", dict(zip(["photograph", *layers], by_preset, strict=True)), descents)
+    by_layer = {layer: found[presets[0], layer] for layer in layers}
+    _write_sheet(out / "sheet.png", {"photograph": photographs} | by_layer)
+    by_preset = {"photograph": photographs[[0] * len(presets)]}
+    for layer in layers:
+        by_preset[layer] = np.stack([found[preset, layer][0] for preset in presets])
+    _write_sheet(out / "presets.png", by_preset, presets)
     pd.DataFrame(rows).to_csv(out / "table.csv", index=False)
 
 
@@ -79,7 +71,7 @@ def invert_activations(
     |T|^2).
     """
     database = FaceDatabase.open(trained.database)
-    phi = read_activations(path, layer, prototxt.feature_shape(database.model, layer))
+    phi = read_given_activations(path, layer, prototxt.feature_shape(database.model, layer))
     net = load(prototxt.generation(database.model, layer, len(phi)), trained.weights)
     found = {preset: invert(trained, layer, phi, preset, seed)[0] for preset in presets}
     rows = []
@@ -95,14 +87,14 @@ def invert_activations(
     pd.DataFrame(rows).to_csv(out / "table.csv", index=False)
 
 
-def read_activations(path: Path, layer: str, shape: tuple[int, ...]) -> np.ndarray:
+def read_given_activations(path: Path, layer: str, shape: tuple[int, ...]) -> np.ndarray:
     """Activations of one picture, in the `shape` of a layer, or of several, from a .npy: (n, ...) float32.
     Nothing is unpickled.
 
     Raises
     ------
     UserError
-        If the file cannot be read, has another shape, more than `MOST` pictures, or a number that is not
+        If the file cannot be read, has another shape, more than `MOST_PICTURES`, or a number that is not
         finite.
     """
     try:
@@ -111,9 +103,10 @@ def read_activations(path: Path, layer: str, shape: tuple[int, ...]) -> np.ndarr
     except (ValueError, TypeError, OSError, MemoryError):
         raise UserError(f"{path} is not a .npy of numbers; write it with numpy.save") from None
     phi = phi[None] if phi.shape == shape else phi
-    if phi.shape[1:] != shape or not 1 <= len(phi) <= MOST:
+    if phi.shape[1:] != shape or not 1 <= len(phi) <= MOST_PICTURES:
         raise UserError(
-            f"{path} has shape {phi.shape}, but LAYER={layer} has {shape}; give that, or (n, ...) of up to {MOST} pictures"
+            f"{path} has shape {phi.shape}, but LAYER={layer} has {shape}; "
+            f"give that, or (n, ...) of up to {MOST_PICTURES} pictures"
         )
     if not np.isfinite(phi).all():
         raise UserError(f"{path} has numbers that are not finite; replace them")
@@ -148,7 +141,7 @@ def invert_images(
     database = FaceDatabase.open(trained.database)
     net = load(prototxt.generation(database.model, layer, len(images)), trained.weights)
     phi = activations_of(database.preprocessing.to_blob(images), net, layer)
-    return invert(trained, layer, phi, "generator" if trained.generator else "photograph", seed)
+    return invert(trained, layer, phi, "photograph", seed)
 
 
 def invert(
@@ -157,12 +150,11 @@ def invert(
     """Pictures (n, crop, crop, 3) uint8 whose activations at `layer` are near to `phi` (n, ...), and the
     losses (steps, n).
     """
-    loaded, how = Loaded(trained), preset_at(preset, layer)
+    loaded = load_trained(trained)
+    how = preset_at(preset, layer)
     preprocessing = loaded.database.preprocessing
     net = loaded.net(layer, len(phi), heads=False)
     space = loaded.eigenfaces if how.eigenfaces else None
-    if how.generator:
-        space = codes_about(loaded, phi, [np.random.default_rng([seed, i]) for i in range(len(phi))])
     descent = Descent(how, preprocessing, space)
     canvas, losses = descent.run(Objective(net, layer, phi), np.random.default_rng(seed))
     return preprocessing.to_images(canvas), losses

@@ -73,7 +73,8 @@ class Objective:
         losses = self._losses()
         if np.any((np.abs(gradient).max(axis=(1, 2, 3)) == 0) & (losses != 0)):
             raise UserError(
-                f"the gradient at layer {self.layer or 'fc8'} is zero; train the net longer, or choose another LAYER"
+                f"the gradient at layer {self.layer or 'fc8'} is zero; "
+                "train the net longer, or choose another LAYER"
             )
         return losses, np.roll(gradient, (-shift[0], -shift[1]), (2, 3)) if any(shift) else gradient
 

@@ -2,8 +2,7 @@
 
 `eigenfaces` shows what faces of a request have in common. `people` shows one of them, another one for each
 seed: what attributes do not explain is drawn, and a weaker prior lets it be seen. `photograph` has a still
-weaker one, for activations of an image. `generator` takes the learned generator's picture of the target, and
-`codes` continues from there, along its codes. `octaves` and `lbfgs` are other ways on pixels. `icnn` and
+weaker one, for activations of an image. `octaves` and `lbfgs` are other ways on pixels. `icnn` and
 `mahendran` are others' published settings, to compare with: icnn's gradient descent (Shen et al. 2019), and
 Mahendran and Vedaldi (2015).
 """
@@ -60,12 +59,8 @@ class Preset:
         Exponent of the decay, |z - z_a|^power / power.
     shrink : (float, float)
         First and last share of z that is taken away after a step.
-    generator : bool
-        Whether to move along codes of the learned generator instead of pixels.
     variety : float
         Share of what attributes do not explain that is drawn into a target.
-    score_weight : float
-        Of the requested classes beside the target.
     """
 
     optimiser: str
@@ -85,15 +80,11 @@ class Preset:
     spread: float = 0.0
     power: int = 2
     shrink: tuple[float, float] = (0.0, 0.0)
-    generator: bool = False
     variety: float = 0.0
-    score_weight: float = 0.0
 
     @property
     def needs(self) -> set[str]:
-        """What it moves along is made from: "mixture" and "generator", "eigenfaces", or nothing."""
-        if self.generator:
-            return {"mixture", "generator"}
+        """What it moves along is made from: "eigenfaces", or nothing."""
         return {"eigenfaces"} if self.eigenfaces else set()
 
     def rates(self, steps: int) -> list[np.ndarray]:
@@ -122,10 +113,6 @@ PRESETS = {
     ),
     "photograph": Preset(
         "adam", 100, rate=(0.1, 0.01), noise=0.3, jitter=2, decay=3e-4, eigenfaces=True, start=1.0
-    ),
-    "generator": Preset("adam", 0, generator=True, variety=1.0),
-    "codes": Preset(
-        "adam", 40, rate=(0.1, 0.02), jitter=2, decay=2e-3, generator=True, variety=0.5, score_weight=0.03
     ),
     "pixels": Preset(
         "momentum",
@@ -196,46 +183,25 @@ def variety_of(settings: Generation) -> float:
     return _chosen(settings, "variety")
 
 
-def score_weight_of(settings: Generation) -> float:
-    """The weight of the requested classes: the user's choice, or the preset's."""
-    return _chosen(settings, "score_weight")
-
-
 def _chosen(settings: Generation, name: str) -> float:
     value = getattr(settings, name)
     return getattr(PRESETS[settings.preset], name) if value is None else value
 
 
 def needed(settings: Generation) -> set[str]:
-    """What faces are made from beside the net: "mixture", "eigenfaces" and "generator", or some of these.
+    """What faces are made from beside the net: "mixture", "eigenfaces", or both.
 
     Raises
     ------
     UserError
         If the settings do not go together.
     """
-    preset = PRESETS[settings.preset]
     if settings.variety and settings.target in ("classes", "paper", "sampled", "drawn"):
         raise UserError(
-            f"VARIETY={settings.variety:g} has no effect with TARGET={settings.target}; leave one of the two out"
+            f"VARIETY={settings.variety:g} has no effect with TARGET={settings.target}; "
+            "leave one of the two out"
         )
-    if not preset.steps and (settings.net_weight, score_weight_of(settings), settings.animate) != (
-        1.0,
-        0.0,
-        False,
-    ):
-        raise UserError(
-            f"PRESET={settings.preset} has no descent; leave NET_WEIGHT, SCORE_WEIGHT and ANIMATE out, or choose codes"
-        )
-    if preset.generator and settings.target == "classes":
-        raise UserError(
-            f"TARGET=classes has no activations that PRESET={settings.preset} could start from; choose another of the two"
-        )
-    if preset.generator and start_of(settings) > 0:
-        raise UserError(
-            f"START={settings.start:g} has no effect with PRESET={settings.preset}, which has no prior in pixels; leave it out"
-        )
-    names = preset.needs
+    names = PRESETS[settings.preset].needs
     if settings.target != "classes":
         names.add("mixture")
     if start_of(settings) > 0:

@@ -31,10 +31,7 @@ SHOWN = (
     "strength 1",
     "prior alone",
     "eigenfaces",
-    "one pass",
     "drawn",
-    "generator",
-    "codes",
     "photographs",
 )
 SEEN = (
