@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from attr2face.errors import UserError
-from attr2face.pipeline import Steps, cluster_of, machine
+from attr2face.steps import Steps
+from attr2face.steps.machines import cluster_of, machine_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -81,7 +82,8 @@ class Pipeline:
         **given: object,
     ) -> None:
         root = Path(store) if store else None
-        self.steps = Steps(given, root, machine(gpu, int(workers), cluster_of(scheduler, ship, root)))
+        cluster = cluster_of(scheduler, ship, root)
+        self.steps = Steps(given, root, machine_of(gpu, int(workers), cluster))
         self._loaded: tuple[object, object] = (None, None)
 
     @classmethod
@@ -112,14 +114,14 @@ class Pipeline:
         """Images, labels and splits."""
         from attr2face.data.database import FaceDatabase
 
-        return FaceDatabase.open(self.steps.lmdb.made())
+        return FaceDatabase.open(self.steps.made("lmdb"))
 
     @functools.cached_property
     def mixture(self) -> Mixture:
         """The fitted cGMM."""
         from attr2face.cgmm.mixture import load_mixture
 
-        return load_mixture(self.steps.mixture.made() / "cgmm.h5")
+        return load_mixture(self.steps.made("mixture") / "cgmm.h5")
 
     def generate(self, attributes: str) -> Face:
         """A face with some attributes, such as "Male, Smiling"."""
@@ -127,13 +129,17 @@ class Pipeline:
 
         from attr2face.data.pictures import read_picture
 
-        folder = self.steps.generated([self.attributes.parse(attributes)]).made()
+        words = self.attributes.ordered(self.attributes.parse(attributes))
+        folder = self.steps.varied(sets=[words]).made("generated")
         reading = pd.read_csv(folder / "reading.csv", index_col="attribute").drop(columns="face")
         return Face(read_picture(folder / "000.png"), reading, folder)
 
     def target(self, attributes: str) -> np.ndarray:
-        """Target activations for a face with some attributes, in the shape of the layer's blob, float32."""
+        """Target activations for a face with some attributes, in the shape of the layer's blob, float32: those
+        that `generate` descends to.
+        """
         from attr2face.cgmm.targets import target
+        from attr2face.generation.faces import rng_of_face
         from attr2face.generation.presets import variety_of
 
         settings = self.steps.settings
@@ -141,8 +147,8 @@ class Pipeline:
             raise UserError(
                 "TARGET=classes raises scores and has no target activations; choose another target"
             )
-        rng = np.random.default_rng(settings.seed)
         a = self.attributes.request(self.attributes.parse(attributes))
+        rng = rng_of_face(self.steps.training_seed, 0, a)
         t = target(
             settings.generation.target,
             self.mixture,
@@ -175,11 +181,10 @@ class Pipeline:
             Whether to stop before the layer's ReLU.
         """
         from attr2face.network.extraction import Extraction, activations
-        from attr2face.pipeline import weights_of
+        from attr2face.steps.nets import weights_in
 
-        net = self.steps.finetuned if finetuned else self.steps.start
-        net.made()
-        what = Extraction(self.database.folder, weights_of(net), layer, linear=linear)
+        net = self.steps.made("finetuned" if finetuned else "start")
+        what = Extraction(self.database.folder, weights_in(net), layer, linear=linear)
         return np.concatenate(list(activations(what, rows, self.steps.machine)))
 
     def gradient(self, images: np.ndarray, layer: str, target: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -217,8 +222,10 @@ class Pipeline:
 
         if preset not in PRESETS:
             raise UserError(f"unknown preset {preset!r}; choose {', '.join(PRESETS)}")
-        trained = self.steps.trained(*PRESETS[preset].needs)
-        return invert(trained, layer, activations, preset, self.steps.settings.seed)[0]
+        from attr2face.steps.fitting import trained_by
+
+        trained = trained_by(self.steps, *PRESETS[preset].needs)
+        return invert(trained, layer, activations, preset, self.steps.training_seed)[0]
 
     def read(self, images: np.ndarray) -> pd.DataFrame:
         """The reading of images (n, side, side, 3) uint8 by the net that faces are made with: a row per
@@ -228,10 +235,10 @@ class Pipeline:
         """
         import pandas as pd
 
-        from attr2face.generation.faces import Loaded, read_attributes
-        from attr2face.generation.presets import needed
+        from attr2face.generation.faces import load_trained, read_attributes
+        from attr2face.steps.fitting import trained_for_faces
 
-        loaded = Loaded(self.steps.for_faces(*needed(self.steps.settings.generation)))
+        loaded = load_trained(trained_for_faces(self.steps))
         return pd.DataFrame(
             read_attributes(loaded, _crops(images, loaded.database))[:-1],
             columns=loaded.database.attributes.names,
@@ -241,11 +248,11 @@ class Pipeline:
         """The net up to a layer, for n images; the last one is kept."""
         from attr2face.network import prototxt
         from attr2face.network.weights import load
-        from attr2face.pipeline import weights_of
+        from attr2face.steps.nets import weights_in
 
         if self._loaded[0] != (layer, n):
-            self.steps.finetuned.made()
-            net = load(prototxt.generation(self.database.model, layer, n), weights_of(self.steps.finetuned))
+            weights = weights_in(self.steps.made("finetuned"))
+            net = load(prototxt.generation(self.database.model, layer, n), weights)
             self._loaded = ((layer, n), net)
         return self._loaded[1]
 

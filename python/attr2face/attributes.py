@@ -123,6 +123,10 @@ class Attributes:
 
     # What a user types.
 
+    def ordered(self, words: Iterable[str]) -> list[str]:
+        """The words of a request in the order of the table."""
+        return sorted(words, key=lambda word: self.index[bare(word)])
+
     def parse(self, text: str) -> list[str]:
         """Read a comma-separated list of attributes in any case, as words: `Smiling`, `!Smiling` for a face
         without it, and `Smiling:1.5` for more of it.

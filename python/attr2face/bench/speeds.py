@@ -32,10 +32,11 @@ from attr2face.network import prototxt
 from attr2face.network.frozen import Frozen, build_cache
 from attr2face.network.prototxt import Learning, Schedule, TrainingData
 from attr2face.parallel import Machine, executor
-from attr2face.pipeline import Steps, weights_of
 from attr2face.provenance import usable_cpus
 from attr2face.pycaffe import caffe
-from attr2face.settings import Mixture
+from attr2face.settings import MixtureFit
+from attr2face.steps import Steps
+from attr2face.steps.nets import weights_in
 
 ITERATIONS = 200
 RENDERED = 200
@@ -44,7 +45,7 @@ EPOCHS = 100
 VGG_CONV5 = (512, 14, 14)
 # Finetuning as `attr2face finetune` does it, but into a folder outside the store. The rate does not matter to
 # the speed.
-FINETUNE = "import pathlib, sys; from attr2face.cli import parse; parse(sys.argv[2:]).steps.finetuned.work(pathlib.Path(sys.argv[1]))"
+FINETUNE = 'import pathlib, sys; from attr2face.cli.main import parse; parse(sys.argv[2:]).steps["finetuned"].work(pathlib.Path(sys.argv[1]))'
 RATE = 1e-6
 
 
@@ -61,16 +62,19 @@ def bench(steps: Steps, gpu: str, torch: str, rounds: int = 3) -> None:
     torch : str
         A Python that has PyTorch, or empty.
     """
-    activations = steps.activations.made() / "activations.h5"
+    activations = steps.made("activations") / "activations.h5"
     if steps.machine.cluster:
         print(pd.DataFrame(spreading(steps, rounds)).to_string(index=False))
         return
-    database = FaceDatabase.open(steps.lmdb.path)
+    database = FaceDatabase.open(steps["lmdb"].path)
     rows = [*rendering(steps.machine, rounds), summing(rounds), solving(activations, steps.settings.mixture)]
     if b"This tool requires OpenCV" not in tool("convert_imageset").read_bytes():
         rows.append(converting(steps, rounds))
     rows += [caching(steps, freeze, rounds) for freeze in ("conv5", "fc6")]
-    rows += [training(steps, gpu, rounds), *generating(database, weights_of(steps.finetuned), torch, rounds)]
+    rows += [
+        training(steps, gpu, rounds),
+        *generating(database, weights_in(steps.made("finetuned")), torch, rounds),
+    ]
     print(pd.DataFrame(rows).fillna("").to_string(index=False))
 
 
@@ -101,7 +105,7 @@ def converting(steps: Steps, rounds: int) -> dict:
     """
     settings = replace(steps.settings.database, encoded=False)
     side = steps.model.crop + settings.margin
-    faces = read_faces(steps.faces.made(), steps.dataset)
+    faces = read_faces(steps.made("faces"), steps.dataset)
     few = slice(CONVERTED)
     faces = replace(faces, paths=faces.paths[few], people=faces.people[few], scores=faces.scores[few])
     with tempfile.TemporaryDirectory() as folder:
@@ -139,7 +143,7 @@ def summing(rounds: int) -> dict:
         )
 
 
-def solving(activations: Path, settings: Mixture) -> dict:
+def solving(activations: Path, settings: MixtureFit) -> dict:
     """The cGMM's weights, exactly and from nothing, against SGD until it has gone all but a thousandth of its
     way to the minimum.
     """
@@ -165,12 +169,14 @@ def solving(activations: Path, settings: Mixture) -> dict:
 
 def caching(steps: Steps, freeze: str, rounds: int) -> dict:
     """Training above `freeze` from a cache against the whole net: the solver's steps alone."""
-    database = FaceDatabase.open(steps.lmdb.made())
+    database = FaceDatabase.open(steps.made("lmdb"))
     model = database.model
-    steps.finetuned.made()
+    steps.made("finetuned")
     with tempfile.TemporaryDirectory() as folder:
         build_cache(
-            Frozen(database.folder, weights_of(steps.finetuned), [freeze], 1, 0), Path(folder), steps.machine
+            Frozen(database.folder, weights_in(steps.made("finetuned")), [freeze], 1, 0),
+            Path(folder),
+            steps.machine,
         )
 
         def solver(name: str, data: TrainingData) -> Callable[[], None]:
@@ -189,9 +195,9 @@ def caching(steps: Steps, freeze: str, rounds: int) -> dict:
 
 def training(steps: Steps, gpu: str, rounds: int) -> dict:
     """Finetuning against `caffe train` on the net and the solver that it wrote: whole commands."""
-    images, batch = len(FaceDatabase.open(steps.lmdb.made()).rows("train")), steps.model.batch
+    images, batch = len(FaceDatabase.open(steps.made("lmdb")).rows("train")), steps.model.batch
     iterations = 3 * ITERATIONS
-    steps.start.made()
+    steps.made("start")
     given = {
         **steps.given,
         "epochs": iterations * batch / images,
@@ -216,12 +222,12 @@ def training(steps: Steps, gpu: str, rounds: int) -> dict:
                 "-solver",
                 "solver.prototxt",
                 "-weights",
-                weights_of(steps.start).absolute(),
+                weights_in(steps.made("start")).absolute(),
             )
             _quietly(*command, folder=reference)
 
         ours(reference)
-        (reference / "lmdb").symlink_to(steps.lmdb.path.absolute())
+        (reference / "lmdb").symlink_to(steps["lmdb"].path.absolute())
         return compare(
             f"{steps.model.name}: finetuning against caffe train", ours, theirs, iterations * batch, rounds
         )

@@ -14,7 +14,10 @@ from attr2face.generation.faces import write_faces
 from attr2face.generation.presets import needed
 from attr2face.network.extraction import Extraction, activations
 from attr2face.parallel import Machine
-from attr2face.pipeline import Steps, database_of, weights_of
+from attr2face.steps import Steps
+from attr2face.steps.data import database_in
+from attr2face.steps.fitting import trained_by
+from attr2face.steps.nets import weights_in
 
 IMAGES = 12_000
 FACES = [["Male", "Smiling", "Eyeglasses"]] * 64
@@ -24,9 +27,10 @@ def spreading(steps: Steps, rounds: int) -> Iterator[dict]:
     """Extraction and faces by the workers, and by as many processes of this machine."""
     cluster = steps.machine
     processes = replace(cluster, cluster=None, workers=len(client_of(cluster.cluster).nthreads()))
-    what = Extraction(steps.lmdb.path, weights_of(steps.finetuned), steps.settings.layer)
+    lmdb = steps.made("lmdb")
+    what = Extraction(lmdb, weights_in(steps.made("finetuned")), steps.settings.layer)
     generation = steps.settings.generation
-    trained = steps.trained(*needed(generation))
+    trained = trained_by(steps, *needed(generation))
 
     def extracting(machine: Machine, rows: np.ndarray) -> None:
         deque(activations(what, rows, machine), maxlen=0)
@@ -35,7 +39,7 @@ def spreading(steps: Steps, rounds: int) -> Iterator[dict]:
         with tempfile.TemporaryDirectory() as out:
             write_faces(trained, FACES, generation, 1, Path(out), machine)
 
-    rows = np.arange(min(IMAGES, len(database_of(steps.lmdb).split)))
+    rows = np.arange(min(IMAGES, len(database_in(lmdb).split)))
     extracting(cluster, rows)  # workers import Caffe with their first task
     sides = f"workers against processes, {processes.workers} of each"
     yield compare(

@@ -13,7 +13,7 @@ from attr2face.cgmm.moments import Moments, draw_sets, measure
 from attr2face.cgmm.weights import Quadratic, Schedule, gradient_error, sgd
 from attr2face.errors import UserError
 from attr2face.parallel import Machine
-from attr2face.settings import Mixture as MixtureSettings
+from attr2face.settings import MixtureFit
 
 RESIDUALS = 400
 FACTORS = 64
@@ -70,7 +70,7 @@ class Fit:
 @threadpool_limits.wrap(limits=1)  # sums of several threads are rounded otherwise
 def fit(
     activations: Path,
-    settings: MixtureSettings,
+    settings: MixtureFit,
     seed: int,
     state: Path | None = None,
     machine: Machine | None = None,
@@ -112,7 +112,7 @@ def fit(
     )
 
 
-def write_fit(activations: Path, settings: MixtureSettings, seed: int, out: Path, machine: Machine) -> None:
+def write_fit(activations: Path, settings: MixtureFit, seed: int, out: Path, machine: Machine) -> None:
     """Fit a cGMM; write `cgmm.h5` and `report.txt` into the folder `out`."""
     state = out / "moments.npz"
     fitted = fit(activations, settings, seed, state, machine.without_caffe.beside_the_files)

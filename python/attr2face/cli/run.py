@@ -7,7 +7,7 @@ import csv
 from dataclasses import dataclass
 from pathlib import Path
 
-from attr2face.attributes import bare, file_name
+from attr2face.attributes import file_name
 from attr2face.errors import UserError
 from attr2face.models import VGG
 from attr2face.steps import Steps
@@ -37,9 +37,8 @@ class Run:
     @property
     def faces(self) -> Artefact:
         """The faces that are asked for."""
-        index = self.steps.dataset.attributes.index
-        ordered = [sorted(chosen, key=lambda word: index[bare(word)]) for chosen in self.sets]
-        return self.steps.varied(sets=ordered)["generated"]
+        sets = [self.steps.attributes.ordered(chosen) for chosen in self.sets]
+        return self.steps.varied(sets=sets)["generated"]
 
 
 def results_folder() -> Path:

@@ -80,7 +80,7 @@ def read_index(path: Path) -> list[Entry]:
     UserError
         If the file is missing or a row is not person, number, URL, rectangle and md5.
     """
-    require(path, "set PUBFIG_ROOT to the folder with PubFig's index files")
+    require(path, "set ROOT to the folder with PubFig's index files")
     lines = path.read_text(encoding="utf-8", errors="replace").splitlines(keepends=True)
     entries = []
     for number, line in enumerate(lines, start=1):
@@ -254,7 +254,7 @@ def join_attributes(attribute_file: Path, root: Path) -> int:
     """Write the rows of PubFig's attribute file whose image was downloaded to `root`/attributes.txt; return
     how many.
     """
-    require(attribute_file, "set PUBFIG_ROOT to the folder with pubfig_attributes.txt")
+    require(attribute_file, "set ROOT to the folder with pubfig_attributes.txt")
     lines = attribute_file.read_text(encoding="utf-8", errors="replace").splitlines(keepends=True)
     kept = [line for line in lines[2:] if _has_image(line, root / "images")]
     if not kept:

@@ -18,7 +18,7 @@ from tornado.web import Application, HTTPError, RequestHandler
 from attr2face.demo.studio import Query, Studio
 from attr2face.errors import UserError
 from attr2face.parallel import Machine
-from attr2face.pipeline import Steps
+from attr2face.steps import Steps
 
 FOLDER = Path(__file__).parent
 POLICY = (

@@ -12,14 +12,15 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
-from attr2face import settings as conf
 from attr2face.attributes import bare, file_name, strength_of
 from attr2face.data.pictures import enlarged
 from attr2face.errors import UserError
 from attr2face.evaluation.judge import load_judge
 from attr2face.generation.faces import Loaded, generate, read_attributes
-from attr2face.generation.presets import needed, variety_of
-from attr2face.pipeline import Steps
+from attr2face.generation.presets import variety_of
+from attr2face.settings import as_dict
+from attr2face.steps import Steps
+from attr2face.steps.fitting import trained_for_faces
 
 MOST_WEIGHT = 3.0
 MOST_STRENGTH = 4.0
@@ -65,11 +66,11 @@ class Studio:
 
     def __init__(self, steps: Steps) -> None:
         self.steps = steps
-        self.generation, self.seed = steps.settings.generation, steps.settings.training_seed
-        self.loaded = Loaded(steps.for_faces(*needed(self.generation)))
+        self.generation, self.seed = steps.settings.generation, steps.training_seed
+        self.loaded = Loaded(trained_for_faces(steps))
         self.attributes = self.loaded.database.attributes
-        self.judge = load_judge(steps.judge.made() / "judge.h5")
-        accuracy = pd.read_csv(steps.judge_accuracy.made() / "accuracy.csv", index_col="attribute")[
+        self.judge = load_judge(steps.made("judge") / "judge.h5")
+        accuracy = pd.read_csv(steps.made("judge_accuracy") / "accuracy.csv", index_col="attribute")[
             "balanced_accuracy"
         ]
         self.accuracy = accuracy.reindex(self.attributes.names)
@@ -125,7 +126,7 @@ class Studio:
         attributes = arguments.get("attributes", "")
         if not attributes.strip(" ,"):
             raise UserError("no attribute is chosen; tick at least one")
-        words = sorted(self.attributes.parse(attributes), key=lambda word: self.attributes.index[bare(word)])
+        words = self.attributes.ordered(self.attributes.parse(attributes))
         strength = _number(
             "strength", arguments.get("strength", self.generation.strength), self.most["strength"]
         )
@@ -190,7 +191,7 @@ class Studio:
             "name": file_name(query.words),
             **query.as_dict(),
             "variety": query.variety if self.varies else None,
-            "settings": conf.as_dict(self.generation)
+            "settings": as_dict(self.generation)
             | {"dataset": self.steps.settings.dataset, "seed": self.steps.settings.seed}
             | given,
             "made with": made_with,

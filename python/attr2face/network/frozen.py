@@ -24,7 +24,6 @@ from attr2face.network.extraction import BATCH, SHARD, forward_batches
 from attr2face.network.weights import load
 from attr2face.parallel import Machine, map_in_order
 from attr2face.pycaffe import caffe_pb2
-from attr2face.settings import check_cacheable
 
 PAGES = 3 * 4096  # bytes that LMDB may need for a record beside its content
 
@@ -71,8 +70,6 @@ def build_cache(what: Frozen, out: Path, machine: Machine) -> None:
         If a depth freezes nothing.
     """
     database = FaceDatabase.open(what.database)
-    for depth in what.depths:
-        check_cacheable(depth, database.model.stages)
     blobs = what.blobs(database.model)
     for depth in blobs:
         (out / depth).mkdir(exist_ok=True)

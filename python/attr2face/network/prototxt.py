@@ -14,7 +14,6 @@ from attr2face.models import CONVOLUTIONS, JUDGE, LAYERS, MODELS, STAGES, VGG, M
 from attr2face.network import user_layers
 from attr2face.pycaffe import caffe, caffe_pb2, params
 from attr2face.pycaffe import layers as L
-from attr2face.settings import defaults
 from attr2face.user_nets import UserNet
 
 FILLERS = {"weight_filler": {"type": "msra"}, "bias_filler": {"type": "constant"}}
@@ -337,7 +336,10 @@ def write_prototxts(folder: Path) -> None:
     faces, and deploy.
     """
     for model in MODELS.values():
-        settings = defaults("synthetic", model.name)
+        from attr2face.datasets import dataset_of
+        from attr2face.steps.resolve import defaults_of
+
+        settings = defaults_of(dataset_of("synthetic"), model)
         learned = settings.finetuning
         images = settings.rendering.people * settings.rendering.pictures * SPLITS["train"]
         card = None if model.single_thread else 0  # VGG-Face is trained on a card, as the paper's was

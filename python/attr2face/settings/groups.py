@@ -160,11 +160,8 @@ class Generation:
         "weight of the net beside the prior; 0 is the prior's own face, without a net",
         within=(0, 1e6),
     )
-    score_weight: float | None = setting(
-        None,
-        "weight of the scores of the requested classes beside the target; the preset's own without it",
-        within=(0, 1e6),
-        none="preset",
+    score_weight: float = setting(
+        0.0, "weight of the scores of the requested classes beside the target", within=(0, 1e6)
     )
     animate: bool = setting(False, "write the descent as a GIF, too")
 

@@ -24,6 +24,7 @@ from attr2face.steps.data import database_in
 from attr2face.steps.nets import DRAWN
 from attr2face.steps.places import COMMITTED
 from attr2face.steps.registry import File, Run, Use, View, choice, names_of, step
+from attr2face.store import made_paths
 
 if TYPE_CHECKING:
     from attr2face.generation.faces import Trained
@@ -118,7 +119,14 @@ def bundle(run: Run, bundled_nets: dict[str, Path]) -> None:
     write_bundle(trained_in(bundled_nets), told, run.out / "default.h5")
 
 
-def nets_for_faces(steps: Steps, *names: str) -> Trained:
+def trained_by(steps: Steps, *names: str) -> Trained:
     """The net that the settings train, and some of "mixture" and "eigenfaces", once they are made."""
-    made = {name: steps.made("finetuned" if name == "net" else name) for name in ("lmdb", "net", *names)}
-    return trained_in(made)
+    return trained_in(
+        {"lmdb": steps.made("lmdb"), "net": steps.made("finetuned")}
+        | {name: steps.made(name) for name in names}
+    )
+
+
+def trained_for_faces(steps: Steps) -> Trained:
+    """What faces of these settings are made from, once it is made: the committed nets where these will do."""
+    return trained_in(made_paths(steps["face_nets"]))

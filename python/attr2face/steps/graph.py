@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
+from attr2face.attributes import Attributes
 from attr2face.datasets import Dataset, dataset_of
 from attr2face.models import Model
 from attr2face.parallel import Machine
@@ -65,6 +66,11 @@ class Steps:
     def __getitem__(self, name: str) -> object:
         """A step as an artefact, or what a choice says in its place."""
         return self._plan(name)[0]
+
+    @property
+    def attributes(self) -> Attributes:
+        """What pictures of the dataset may show."""
+        return self.dataset.attributes
 
     @property
     def training_seed(self) -> int:
