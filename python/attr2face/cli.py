@@ -94,14 +94,13 @@ def clean(run: Run) -> None:
 
 def describe(run: Run) -> None:
     """check a dataset, and say what to do before anything is made from it"""
-    from attr2face.data.describe import Wanted
-    from attr2face.data.describe import describe as findings
+    from attr2face.data.describe import Wanted, describe_dataset
 
     steps, s = run.steps, run.steps.settings
     root = steps.dataset.root or steps.faces.made()
     wanted = Wanted(steps.model.crop + s.database.margin, s.judging.judge_share, s.seed)
     errors = 0
-    for finding in findings(root, steps.dataset, wanted):
+    for finding in describe_dataset(root, steps.dataset, wanted):
         print(finding)
         errors += finding.fatal
     if errors:
@@ -294,7 +293,7 @@ def results(run: Run) -> None:
     file
     """
     from attr2face.files import atomic_write
-    from attr2face.report.results import filled, tables, write_results
+    from attr2face.report.results import filled, result_tables, write_results
 
     taken = ("dataset", "model", "seeds", "lfw_root", "pubfig_root", "identity", "preset", "methods")
     other = [name.upper() for name in run.steps.given if name not in taken]
@@ -312,7 +311,7 @@ def results(run: Run) -> None:
         raise UserError(f"{document} does not exist; make results works in a clone of the project")
     numbers = steps.numbers.made()
     shown = write_results(docs, f"{steps.numbers.group}-{steps.own}", numbers, steps.evaluation.path)
-    text = filled(document.read_text(), tables(shown))
+    text = filled(document.read_text(), result_tables(shown))
     with atomic_write(document) as temporary:
         temporary.write_text(text)
     print(numbers / "numbers.json")
@@ -337,22 +336,22 @@ def nets(run: Run) -> None:
 
 def bench(run: Run) -> None:
     """measure speeds, side by side with Caffe's own tools"""
-    from attr2face.bench.speeds import bench
+    from attr2face.bench.speeds import measure_speeds
 
-    bench(run.steps, run.options.gpu, run.options.torch)
+    measure_speeds(run.steps, run.options.gpu, run.options.torch)
 
 
 def notebooks(run: Run) -> None:
     """execute the notebooks, as pages in results/; with the default settings, notebooks/ keeps small outputs,
     too
     """
-    from attr2face.report.notebooks import executed, write_light, write_page
+    from attr2face.report.notebooks import executed, write_light, write_notebook_page
 
     _prepare(run)
     out = results_folder() / f"{run.steps.dataset.name}-{run.steps.model.name}" / "notebooks"
     for path in sorted((CHECKOUT / "notebooks").glob("[1-6]_*.ipynb")):
         notebook = executed(path, _notebook_environment(run))
-        write_page(notebook, out / f"{path.stem}.html")
+        write_notebook_page(notebook, out / f"{path.stem}.html")
         print(out / f"{path.stem}.html")
         if run.steps.settings == conf.Settings():
             write_light(notebook, path)

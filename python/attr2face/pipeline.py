@@ -1094,7 +1094,7 @@ class Steps:
 
             trained, activations = self.trained("mixture"), self.activations.path / "activations.h5"
             kinds, has = write_diagnosis(trained, activations, seed, out, self.machine)
-            figures.save(figures.activations(kinds, self.attributes, has, seed), out / "histograms")
+            figures.save(figures.common_histograms(kinds, self.attributes, has, seed), out / "histograms")
 
         inputs = self._trained_from("mixture") | {"activations": self.activations}
         return self._step("diagnosis", diagnose, {"seed": seed}, inputs)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from attr2face.bench.timing import compare
+from attr2face.bench.timing import compare_speeds
 from attr2face.cluster import connected
 from attr2face.generation.faces import write_faces
 from attr2face.generation.presets import needed
@@ -16,7 +16,7 @@ from attr2face.network.extraction import Extraction, activations
 from attr2face.parallel import Machine
 from attr2face.pipeline import Steps, database_of, weights_of
 
-IMAGES = 12_000
+_IMAGES = 12_000
 FACES = [["Male", "Smiling", "Eyeglasses"]] * 64
 
 
@@ -35,14 +35,16 @@ def spreading(steps: Steps, rounds: int) -> Iterator[dict]:
         with tempfile.TemporaryDirectory() as out:
             write_faces(trained, FACES, generation, 1, Path(out), machine)
 
-    rows = np.arange(min(IMAGES, len(database_of(steps.lmdb).split)))
+    rows = np.arange(min(_IMAGES, len(database_of(steps.lmdb).split)))
     extracting(cluster, rows)  # workers import Caffe with their first task
     sides = f"workers against processes, {processes.workers} of each"
-    yield compare(
+    yield compare_speeds(
         f"extraction, {sides}",
         lambda: extracting(cluster, rows),
         lambda: extracting(processes, rows),
         len(rows),
         rounds,
     )
-    yield compare(f"faces, {sides}", lambda: facing(cluster), lambda: facing(processes), len(FACES), rounds)
+    yield compare_speeds(
+        f"faces, {sides}", lambda: facing(cluster), lambda: facing(processes), len(FACES), rounds
+    )
