@@ -17,7 +17,7 @@ from attr2face.generation.faces import Trained
 from attr2face.models import MODELS
 from attr2face.network import prototxt
 from attr2face.network.prototxt import Schedule
-from attr2face.pipeline import Steps
+from attr2face.steps import Steps
 from attr2face.pycaffe import Solver, caffe
 from attr2face.settings import Database
 

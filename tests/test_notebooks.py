@@ -16,7 +16,7 @@ from PIL import Image
 from attr2face import cli
 from attr2face.api import ENVIRONMENT, Pipeline
 from attr2face.errors import UserError
-from attr2face.report.notebooks import WIDGET, WIDTH, code_hash, executed, light
+from attr2face.report.notebooks import WIDGET, WIDTH, code_hash, executed, lightened
 from tests.nets import CAFFENET, write_net
 
 ROOT = Path(__file__).parents[1]
@@ -89,7 +89,7 @@ def test_a_light_notebook_keeps_pictures_as_small_jpegs_and_no_messages_or_widge
         nbformat.v4.new_output("display_data", data={WIDGET: {"model_id": "1"}, "text/plain": "interactive"}),
         nbformat.v4.new_output("display_data", data={"image/png": png, "text/plain": "<Figure>"}),
     ]
-    made = light(nbformat.v4.new_notebook(cells=[cell]))
+    made = lightened(nbformat.v4.new_notebook(cells=[cell]))
     (output,) = made.cells[0].outputs
     assert set(output.data) == {"image/jpeg", "text/plain"}
     assert Image.open(io.BytesIO(base64.b64decode(output.data["image/jpeg"]))).size == (WIDTH, WIDTH // 2)

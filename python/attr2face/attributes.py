@@ -16,7 +16,7 @@ from attr2face.errors import UserError
 from attr2face.files import require
 
 PUBFIG = Path(__file__).with_name("tables") / "heads.csv"
-STRONGEST = 10
+_STRONGEST = 10
 
 
 @dataclass(frozen=True)
@@ -170,9 +170,9 @@ class Attributes:
             value = float(strength) if colon else 1.0
         except ValueError:
             value = 0.0
-        if not 0 < value <= STRONGEST:
+        if not 0 < value <= _STRONGEST:
             raise UserError(
-                f"'{word}': {strength!r} is no strength; choose a number above 0 and up to {STRONGEST}, such as {name}:1.5"
+                f"'{word}': {strength!r} is no strength; choose a number above 0 and up to {_STRONGEST}, such as {name}:1.5"
             )
         return name if value == 1 else f"{name}:{value:g}"
 

@@ -7,7 +7,7 @@ import pytest
 from attr2face.cgmm import fitting
 from attr2face.cgmm.fitting import check_gradient, fit, residual_factors, training_rows, write_fit
 from attr2face.cgmm.mixture import load_mixture, save_mixture
-from attr2face.cgmm.moments import measure
+from attr2face.cgmm.moments import measure_moments
 from attr2face.errors import UserError
 from attr2face.parallel import Machine
 from attr2face.settings import Mixture
@@ -106,7 +106,7 @@ def test_factors_and_rest_have_the_variance_that_attributes_leave(monkeypatch):
     phi = (10 + has @ rng.standard_normal((2, 20)) + noise).astype(np.float32)
     monkeypatch.setattr(fitting, "RESIDUALS", 1000)
     monkeypatch.setattr(fitting, "FACTORS", 2)
-    factors, rest = residual_factors(phi.copy(), has, measure(phi, has, has))
+    factors, rest = residual_factors(phi.copy(), has, measure_moments(phi, has, has))
     known = np.column_stack([np.ones(1000), has])
     residual = phi - known @ np.linalg.lstsq(known, phi, rcond=None)[0]
     assert np.allclose((factors**2).sum(axis=0) + rest**2, residual.var(axis=0), rtol=0.01)
@@ -119,7 +119,7 @@ def test_few_images_have_factors_that_are_shrunk(monkeypatch):
     has = rng.random((60, 2)) < 0.4
     phi = rng.standard_normal((60, 500)).astype(np.float32)
     monkeypatch.setattr(fitting, "FACTORS", 5)
-    factors, rest = residual_factors(phi.copy(), has, measure(phi, has, has))
+    factors, rest = residual_factors(phi.copy(), has, measure_moments(phi, has, has))
     residual = phi - phi.mean(axis=0)
     largest = np.linalg.svd(residual, compute_uv=False)[0] / 60**0.5
     assert np.linalg.norm(factors, axis=1).max() < 0.3 * largest, "nothing varies more than the rest"

@@ -26,7 +26,7 @@ def test_sets_are_equal_in_size_where_there_are_images_enough(problem):
 
 def test_they_are_those_of_numpy_though_the_mean_is_large(problem):
     phi, has, sets = problem
-    m, flat = moments.measure(phi, has, sets), phi.reshape(1000, -1).astype(float)
+    m, flat = moments.measure_moments(phi, has, sets), phi.reshape(1000, -1).astype(float)
     assert np.allclose(m.mean, flat.mean(axis=0), rtol=1e-7)
     assert np.allclose(m.var, flat.var(axis=0), rtol=1e-4)
     for j in range(3):
@@ -39,27 +39,27 @@ def test_they_are_those_of_numpy_though_the_mean_is_large(problem):
 
 
 def test_an_attribute_that_no_image_has_gets_the_gaussian_of_all(problem):
-    m = moments.measure(*problem)
+    m = moments.measure_moments(*problem)
     assert np.allclose(m.mu[3], m.mean)
     assert np.allclose(m.set_var[3], m.var)
 
 
 def test_they_do_not_depend_on_the_pieces(problem, monkeypatch):
-    whole = moments.measure(*problem)
+    whole = moments.measure_moments(*problem)
     monkeypatch.setattr(moments, "ROWS", 64)
-    monkeypatch.setattr(moments, "FEATURES", 5)
-    pieces = moments.measure(*problem)
+    monkeypatch.setattr(moments, "_FEATURES", 5)
+    pieces = moments.measure_moments(*problem)
     assert np.allclose(whole.mu, pieces.mu, rtol=1e-7)
     assert np.allclose(whole.cross, pieces.cross, atol=1e-5)
 
 
 def test_an_interrupted_pass_goes_on_from_where_it_was(problem, tmp_path, monkeypatch):
     phi, has, sets = problem
-    monkeypatch.setattr(moments, "SHARD", 250)
+    monkeypatch.setattr(moments, "_SHARD", 250)
     monkeypatch.setattr(moments, "SAVE_EVERY", 0)
     with h5py.File(tmp_path / "phi.h5", "w") as file:
         stored = file.create_dataset("activations", data=phi)
-        whole = moments.measure(stored, has, sets)
+        whole = moments.measure_moments(stored, has, sets)
         read = moments.pieces
 
         def interrupted(phi, start, stop):
@@ -70,12 +70,12 @@ def test_an_interrupted_pass_goes_on_from_where_it_was(problem, tmp_path, monkey
 
         monkeypatch.setattr(moments, "pieces", interrupted)
         with pytest.raises(KeyboardInterrupt):
-            moments.measure(stored, has, sets, tmp_path / "state")
+            moments.measure_moments(stored, has, sets, tmp_path / "state")
         starts = []
         monkeypatch.setattr(
             moments, "pieces", lambda phi, start, stop: starts.append(start) or read(phi, start, stop)
         )
-        resumed = moments.measure(stored, has, sets, tmp_path / "state")
+        resumed = moments.measure_moments(stored, has, sets, tmp_path / "state")
     assert starts == [500, 750]
     assert (resumed.mu == whole.mu).all()
     assert (resumed.cross == whole.cross).all()

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from attr2face.cgmm.mixture import Mixture
-from attr2face.cgmm.moments import measure
+from attr2face.cgmm.moments import measure_moments
 from attr2face.cgmm.targets import target
 
 
@@ -19,7 +19,7 @@ def mixture():
     first = rng.random(20_000) < 0.5
     has = np.stack([first, np.where(rng.random(20_000) < 0.9, first, ~first)], axis=1)
     phi = 5 + has @ np.array([[1.0, 0.0], [0.0, 2.0]]) + 0.1 * rng.standard_normal((20_000, 2))
-    m = measure(phi, has, has)
+    m = measure_moments(phi, has, has)
     fitted = Mixture(
         layer="fc7",
         shape=(2,),

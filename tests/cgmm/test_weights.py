@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from attr2face.cgmm import weights as cgmm
 from attr2face.cgmm.fitting import normal_equations
-from attr2face.cgmm.moments import draw_sets, measure
+from attr2face.cgmm.moments import draw_sets, measure_moments
 from attr2face.cgmm.weights import Schedule
 
 
@@ -17,7 +17,7 @@ def problem(seed: int, n: int = 60, features: int = 12, attributes: int = 5):
     phi = np.maximum(
         rng.standard_normal((n, features)) + has @ rng.standard_normal((attributes, features)), 0
     )
-    return phi, has, measure(phi, has, draw_sets(has, 20, rng)), rng
+    return phi, has, measure_moments(phi, has, draw_sets(has, 20, rng)), rng
 
 
 @settings(max_examples=20, deadline=None)
@@ -53,7 +53,7 @@ def test_the_exact_weights_are_a_minimum(seed):
 def test_exact_weights_survive_attributes_that_always_go_together():
     phi, has, *_ = problem(5)
     has[:, 1] = has[:, 0]
-    quadratic = normal_equations(measure(phi, has, has), 1e-5)
+    quadratic = normal_equations(measure_moments(phi, has, has), 1e-5)
     assert quadratic.condition > 1e4
     assert np.linalg.norm(quadratic.gradient(quadratic.minimum())) < 1e-9
 

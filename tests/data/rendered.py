@@ -5,7 +5,7 @@ import numpy as np
 
 from attr2face.data.render import render
 from attr2face.data.render.canvas import Canvas
-from attr2face.data.render.face import Face
+from attr2face.data.render.face import DrawnFace
 from attr2face.data.render.people import Picture, picture_of
 
 
@@ -13,7 +13,7 @@ def eyes_of(picture: Picture, size: int) -> np.ndarray:
     """Where `render` paints the eyes, in pixels: (2, 2)."""
     rng = np.random.default_rng(picture.seed)
     yaw, pitch = np.clip(rng.normal(0, (0.06, 0.03)), -0.15, 0.15)
-    face = Face(picture, yaw)
+    face = DrawnFace(picture, yaw)
     canvas = Canvas.blank(size, rng).moved(
         *rng.normal(0, 0.015, 2), rng.normal(0, 0.03), 1 + rng.normal(0, 0.02)
     )

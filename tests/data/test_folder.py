@@ -15,7 +15,7 @@ from PIL import Image
 from attr2face.attributes import pubfig
 from attr2face.cli import parse
 from attr2face.data.database import FaceDatabase
-from attr2face.data.describe import Wanted, describe
+from attr2face.data.describe import Wanted, describe_dataset
 from attr2face.data.images import read_image
 from attr2face.data.readers import read_faces
 from attr2face.data.render import render
@@ -57,7 +57,7 @@ def faces_of(folder: Path):
 
 
 def findings(folder: Path) -> list[str]:
-    return [str(finding) for finding in describe(folder, dataset_of(str(folder)), WANTED)]
+    return [str(finding) for finding in describe_dataset(folder, dataset_of(str(folder)), WANTED)]
 
 
 def edit(old: str, new: str, count: int = 1):
@@ -416,5 +416,5 @@ def test_describe_shows_a_few_of_many_errors_of_a_kind(folder):
 
 
 def test_other_datasets_are_described_too(steps):
-    said = [str(finding) for finding in describe(steps.faces.made(), dataset_of("synthetic"), WANTED)]
+    said = [str(finding) for finding in describe_dataset(steps.faces.made(), dataset_of("synthetic"), WANTED)]
     assert said[0].startswith("note: 48 pictures of 8 people; Male ")

@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
-from attr2face.data.images import AHEAD, done_ahead, read_image
+from attr2face.data.images import PICTURES_AHEAD, done_ahead, read_image
 from attr2face.errors import UserError
 
 
@@ -46,7 +46,7 @@ def test_a_picture_is_upright_though_another_tag_is_odd(tmp_path):
 
 
 def test_images_come_in_the_order_of_their_paths(tmp_path):
-    paths = [tmp_path / f"{i}.png" for i in range(AHEAD + 10)]
+    paths = [tmp_path / f"{i}.png" for i in range(PICTURES_AHEAD + 10)]
     for i, path in enumerate(paths):
         Image.fromarray(pixels(i)).save(path)
     for i, image in enumerate(done_ahead(lambda path: read_image(path, 8), paths)):

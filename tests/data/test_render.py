@@ -16,7 +16,7 @@ from attr2face.data.readers import read_faces
 from attr2face.data.render import render
 from attr2face.data.render.contact_sheet import contact_sheet, pair
 from attr2face.data.render.dataset import render_dataset
-from attr2face.data.render.people import mislabelled, picture_of, tables
+from attr2face.data.render.people import drawing_tables, mislabelled, picture_of
 from attr2face.datasets import dataset_of
 from attr2face.parallel import Machine
 from attr2face.settings import TABLES, Rendering
@@ -55,7 +55,7 @@ def test_what_the_table_forbids_is_never_seen_together(shown):
 
 
 def test_what_is_drawn_later_can_only_hide():
-    for attribute, rules in tables().hides.items():
+    for attribute, rules in drawing_tables().hides.items():
         assert all(rule.factor == 0 for rule in rules), attribute
 
 

@@ -5,7 +5,7 @@ import pytest
 
 from attr2face.data.pictures import enlarged, read_picture, write_picture
 from attr2face.evaluation import measures
-from attr2face.evaluation.measures import fit_projection, load_projection, measure, read_measures
+from attr2face.evaluation.measures import fit_projection, load_projection, measure_pictures, read_measures
 from attr2face.parallel import Machine
 
 
@@ -23,8 +23,8 @@ def judges(steps, tmp_path_factory):
 
 def test_a_picture_is_measured_alike_beside_any_other(pictures, judges):
     together, alone = (
-        measure(pictures, judges, Machine(workers=1)),
-        measure(pictures[2:], judges, Machine(workers=1)),
+        measure_pictures(pictures, judges, Machine(workers=1)),
+        measure_pictures(pictures[2:], judges, Machine(workers=1)),
     )
     assert set(together) == {"ridge", "net", "faces", "fine", "distance", "hog", "deep", "identity"}
     for name, values in together.items():
@@ -34,7 +34,7 @@ def test_a_picture_is_measured_alike_beside_any_other(pictures, judges):
 
 def test_the_mean_face_is_at_distance_0_from_itself(database, judges):
     mean = np.asarray(enlarged(database.preprocessing.mean_image))
-    assert measure([mean], judges, Machine(workers=1))["distance"] == pytest.approx([0])
+    assert measure_pictures([mean], judges, Machine(workers=1))["distance"] == pytest.approx([0])
 
 
 def test_a_projection_keeps_the_components_and_their_scale():
@@ -66,7 +66,7 @@ def test_faces_beyond_999_are_measured_in_their_order(judges, tmp_path, monkeypa
         write_picture(np.full((256, 256, 3), i % 256, np.uint8), tmp_path / f"{i:03d}.png")
     monkeypatch.setattr(
         measures,
-        "measure",
+        "measure_pictures",
         lambda pictures, judges, machine: {"first": np.array([p[0, 0, 0] for p in pictures])},
     )
     measures.write_measures(tmp_path, judges, tmp_path, Machine(workers=1))

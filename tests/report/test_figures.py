@@ -53,7 +53,7 @@ def test_histograms_have_the_gaussian_of_the_drawn_element():
 
 def test_histograms_are_those_of_the_most_common_attributes():
     has = np.arange(100)[:, None] < np.r_[[90, 10, 80, 70, 60], np.zeros(68)]
-    figure = figures.activations(
+    figure = figures.common_histograms(
         {"all": np.random.default_rng(0).standard_normal((100, 6))}, pubfig(), has, 1
     )
     assert [axes.get_title().partition(",")[0] for axes in figure.axes] == [
@@ -114,7 +114,7 @@ def test_pictures_stand_in_their_columns_and_rows():
 
 @pytest.mark.parametrize("name", MODELS)
 def test_the_network_is_drawn_with_its_widths_and_heads(name):
-    (axes,) = figures.network(MODELS[name]).axes
+    (axes,) = figures.network_figure(MODELS[name]).axes
     texts = [text.get_text() for text in axes.texts]
     widths = MODELS[name].widths
     assert f"conv5\n3 conv 3x3\n{widths[4]}\npool" in texts

@@ -11,7 +11,7 @@ import pytest
 from attr2face import cli
 from attr2face.errors import UserError
 from attr2face.evaluation.scores import mean_scores
-from attr2face.report.results import MARKED, filled, markdown, rounded, tables, write_results
+from attr2face.report.results import MARKED, filled, markdown, result_tables, rounded, write_results
 
 ROOT = Path(__file__).parents[2]
 
@@ -24,7 +24,7 @@ def numbers(steps) -> dict[str, list[dict]]:
 def test_the_document_shows_the_numbers_of_the_file():
     """`make results` writes both; who edits one of them by hand is told here."""
     document, results = ((ROOT / "docs" / name).read_text() for name in ("results.md", "results.json"))
-    shown = tables(json.loads(results))
+    shown = result_tables(json.loads(results))
     assert {name for _, name, _ in MARKED.findall(document)} <= set(shown)
     assert filled(document, shown) == document
     assert "<!-- results: seen, synthetic-mini-eigenfaces -->" in document
@@ -42,7 +42,7 @@ def test_numbers_are_those_of_the_stages(steps, numbers):
 
 
 def test_every_table_can_be_shown(numbers):
-    shown = tables({"synthetic-mini-people": numbers, "other-people": numbers})
+    shown = result_tables({"synthetic-mini-people": numbers, "other-people": numbers})
     names = {"reading", "freezing", "judges", "inversion"}
     parts = ("synthetic-mini-people", "other-people")
     names |= {f"{name}, {part}" for name in ("seen", "like", "who", "parts", "methods") for part in parts}

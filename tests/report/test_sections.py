@@ -12,7 +12,7 @@ from attr2face.attributes import pubfig
 from attr2face.data.pictures import read_picture
 from attr2face.evaluation.diagnosis import best_targets
 from attr2face.report.page import Section, write_page
-from attr2face.report.results import tables
+from attr2face.report.results import result_tables
 from attr2face.report.sections import Results
 
 
@@ -49,7 +49,7 @@ def test_tables_are_those_of_the_stages(steps, report):
     for name, written in stages.items():
         assert pd.read_csv(report / f"{name}.csv").equals(pd.read_csv(written))
         assert (report / f"{name}.md").read_text().startswith("|")
-    shown = tables({"synthetic-mini": json.loads((steps.numbers.path / "numbers.json").read_text())})
+    shown = result_tables({"synthetic-mini": json.loads((steps.numbers.path / "numbers.json").read_text())})
     for name, of in (
         ("table1", "freezing"),
         ("inversion", "inversion"),

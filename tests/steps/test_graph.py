@@ -1,4 +1,4 @@
-"""The steps of the pipeline: what makes an output another one, and that nothing is taken for what it is not."""
+"""The graph of steps: what makes an output another one, and that nothing is taken for what it is not."""
 
 import shutil
 from dataclasses import replace
@@ -7,16 +7,26 @@ from pathlib import Path
 import pytest
 from google.protobuf import text_format
 
-from attr2face import settings as conf
 from attr2face.attributes import pubfig
 from attr2face.datasets import dataset_of
 from attr2face.generation.presets import PRESETS
 from attr2face.models import MODELS
-from attr2face.pipeline import Steps, keys_of, reachable
 from attr2face.pycaffe import caffe_pb2
+from attr2face.steps import Steps, resolve
+from attr2face.steps.reachable import reachable
+from attr2face.store import Input, artefacts_in
 from tests.conftest import SMALL
 
 SETS = [["Male", "Smiling"]]
+
+
+def keys_below(*steps: Input) -> set[str]:
+    """The keys of all that some steps are made from."""
+    found = set()
+    for made_from in steps:
+        below = artefacts_in(getattr(made_from, "inputs", {}))
+        found |= {made_from.key} | keys_below(*(part for _, part in below))
+    return found
 
 
 def keys(store: Path, **given: object) -> dict[str, str]:
@@ -35,7 +45,7 @@ def keys(store: Path, **given: object) -> dict[str, str]:
         "diagnosis",
         "report",
     )
-    return {name: getattr(steps, name).key for name in named} | {"face": steps.generated(SETS).key}
+    return {name: steps[name].key for name in named} | {"face": steps.varied(sets=SETS)["generated"].key}
 
 
 def changed(store: Path, **given: object) -> set[str]:
@@ -97,7 +107,7 @@ def test_a_setting_changes_what_depends_on_it_and_nothing_else(tmp_path, given, 
 def test_aligned_photographs_are_another_database(tmp_path, given):
     (tmp_path / "lfw").mkdir()
     (tmp_path / "lfw_attributes.txt").touch()
-    of_photographs = {"dataset": "lfw", "lfw_root": tmp_path}
+    of_photographs = {"dataset": "lfw", "root": tmp_path}
     plain, aligned = (keys(tmp_path / "store", **of_photographs, **more) for more in ({}, given))
     assert {name for name in plain if plain[name] != aligned[name]} == EVERYTHING - {"faces", "start"}
     assert (
@@ -120,7 +130,7 @@ def test_faces_of_other_requests_and_settings_lie_beside_each_other(tmp_path):
         {"score_weight": 1},
     )
     places = [
-        Steps(given, tmp_path).generated(sets).path
+        Steps(given, tmp_path).varied(sets=sets)["generated"].path
         for given in settings
         for sets in (SETS, [["Bald"]], [*SETS, ["Bald"]])
     ]
@@ -153,7 +163,7 @@ def test_another_folder_of_lfw_is_another_dataset_and_a_copy_is_the_same(tmp_pat
     one, other = lfw(tmp_path / "one"), lfw(tmp_path / "other", score=-1.0)
     copy = shutil.copytree(one, tmp_path / "copy")
     of_one, of_copy, of_other = (
-        Steps({"dataset": "lfw", "lfw_root": folder}, tmp_path / "store")["lmdb"].key
+        Steps({"dataset": "lfw", "root": folder}, tmp_path / "store")["lmdb"].key
         for folder in (one, copy, other)
     )
     assert of_one == of_copy
@@ -163,7 +173,7 @@ def test_another_folder_of_lfw_is_another_dataset_and_a_copy_is_the_same(tmp_pat
 @pytest.mark.parametrize("file", ["lfw_attributes.txt", "lfw/Ada_Lovelace/Ada_Lovelace_0001.jpg"])
 def test_corrected_labels_and_other_pictures_are_seen_in_all_that_is_made_from_them(tmp_path, file):
     folder = lfw(tmp_path / "faces")
-    given = {"dataset": "lfw", "lfw_root": folder, "freeze": "fc6", "cache": "1"}
+    given = {"dataset": "lfw", "root": folder, "freeze": "fc6", "cache": "1"}
     before = Steps(given, tmp_path / "store")
     old = [before["lmdb"].key, before["frozen_cache"].key, before["finetuned"].key]
     stat = (folder / file).stat()
@@ -179,7 +189,7 @@ def test_pubfigs_index_is_an_input(tmp_path):
         folder.mkdir()
         for name in ("dev_urls.txt", "eval_urls.txt", "pubfig_attributes.txt"):
             (folder / name).write_text(text)
-        found.append(Steps({"dataset": "pubfig", "pubfig_root": folder}, tmp_path / "store")["faces"].key)
+        found.append(Steps({"dataset": "pubfig", "root": folder}, tmp_path / "store")["faces"].key)
     assert found[0] != found[1]
 
 
@@ -190,18 +200,12 @@ def test_a_photograph_is_an_input_of_its_inversion(tmp_path):
     assert mine.inputs["photo"].path == tmp_path / "me.png"
 
 
-@pytest.mark.parametrize(("dataset", "told"), [("synthetic", {}), ("lfw", {}), ("pubfig", {"sample": True})])
-def test_judges_of_large_datasets_are_told_from_those_that_learned_from_all_pictures(tmp_path, dataset, told):
-    steps = Steps({"dataset": dataset}, tmp_path)
-    assert steps["judge"].settings == steps["baseline"].settings == told
-
-
 def test_a_changed_default_makes_another_net(tmp_path, monkeypatch):
-    before = Steps({"dataset": "lfw", "lfw_root": lfw(tmp_path / "faces")}, tmp_path / "store")["finetuned"].key
+    before = Steps({"dataset": "lfw", "root": lfw(tmp_path / "faces")}, tmp_path / "store")["finetuned"].key
     monkeypatch.setattr(
-        conf, "dataset_of", lambda name: replace(dataset_of(name), defaults={"mini": {"epochs": 21}})
+        resolve, "dataset_of", lambda name: replace(dataset_of(name), defaults={"mini": {"epochs": 21}})
     )
-    after = Steps({"dataset": "lfw", "lfw_root": tmp_path / "faces"}, tmp_path / "store")
+    after = Steps({"dataset": "lfw", "root": tmp_path / "faces"}, tmp_path / "store")
     assert after["finetuned"].key != before
     assert after.settings.finetuning.epochs == 21
 
@@ -210,24 +214,26 @@ def test_an_edited_row_of_a_grid_is_another_run_and_the_others_are_kept(tmp_path
     columns = "name,freeze,cache,rate_decay,dropout,dropout_after,class_weights\n"
     grid = tmp_path / "grid.csv"
     grid.write_text(columns + "one,fc6,0,1,0.5,fc,0\ntwo,none,0,1,0.5,fc,0\n")
-    before = Steps({}, tmp_path / "store").experiments(grid)
+    before = Steps({"grid": grid}, tmp_path / "store")["experiments"]
     grid.write_text(columns + "one,fc6,0,1,0.2,fc,0\ntwo,none,0,1,0.5,fc,0\n")
-    after = Steps({}, tmp_path / "store").experiments(grid)
+    after = Steps({"grid": grid}, tmp_path / "store")["experiments"]
     assert before.key != after.key
-    assert before.inputs["net of one, 0"].key != after.inputs["net of one, 0"].key
-    assert before.inputs["net of two, 0"].key == after.inputs["net of two, 0"].key
+    trainings, others = before.inputs["trainings"], after.inputs["trainings"]
+    assert trainings["one"][0]["net"].key != others["one"][0]["net"].key
+    assert trainings["two"][0]["net"].key == others["two"][0]["net"].key
 
 
 def test_the_report_is_of_the_frozen_layers_and_the_layer_that_are_asked_for(tmp_path):
     report = Steps({"freeze": "fc6", "layer": "fc6"}, tmp_path)["report"]
-    assert report.inputs["net"].settings["freeze"] == "fc6"
-    assert report.inputs["mixture"].inputs["activations"].settings["layer"] == "fc6"
+    nets = report.inputs["reported_nets"]
+    assert nets["net"].settings["freeze"] == "fc6"
+    assert nets["mixture"].inputs["activations"].settings["layer"] == "fc6"
     assert report.settings["layer"] == "fc6"
 
 
 def test_photographs_start_from_the_net_of_rendered_faces_with_its_own_defaults(tmp_path):
     steps = Steps(
-        {"dataset": "lfw", "lfw_root": lfw(tmp_path / "faces"), "epochs": 3, "dropout": 0.4, "seed": 5},
+        {"dataset": "lfw", "root": lfw(tmp_path / "faces"), "epochs": 3, "dropout": 0.4, "seed": 5},
         tmp_path / "store",
     )
     rendered = Steps({"seed": 5}, tmp_path / "store")["finetuned"]
@@ -242,7 +248,7 @@ def test_nothing_is_made_by_asking_for_keys(tmp_path):
 
 def test_what_no_settings_lead_to_is_not_reachable(steps, monkeypatch):
     steps.made("mixture")
-    face = steps.generated(SETS)
+    face = steps.varied(sets=SETS)["generated"]
     face.made()
     assert {steps["mixture"].key, face.key} <= reachable(steps.store)
     monkeypatch.setitem(MODELS, "mini", replace(MODELS["mini"], defaults={"margin": 5}))
@@ -253,21 +259,13 @@ def test_what_no_settings_lead_to_is_not_reachable(steps, monkeypatch):
 
 
 def test_what_was_made_from_a_file_that_is_gone_is_not_called_unreachable(tmp_path):
-    from attr2face.store import Artefact
-
     folder = lfw(tmp_path / "faces")
-    steps = Steps({"dataset": "lfw", "lfw_root": folder}, tmp_path / "store")
+    steps = Steps({"dataset": "lfw", "root": folder}, tmp_path / "store")
     real = steps["lmdb"]
-    stored = Artefact(
-        steps.store, real.group, real.stage, lambda out: None, real.settings, real.inputs, {}, steps.given
-    )
+    stored = replace(real, work=lambda out: None, before=None)
     stored.made()
     folder.rename(tmp_path / "elsewhere")
     assert stored.key in reachable(steps.store)
-
-
-def test_keys_lead_to_all_inputs(steps):
-    assert {steps["faces"].key, steps["lmdb"].key, steps["pretrained"].key} <= keys_of(steps["finetuned"])
 
 
 def test_the_committed_prototxt_is_the_net_that_finetuning_trains(steps, tmp_path):
@@ -276,7 +274,7 @@ def test_the_committed_prototxt_is_the_net_that_finetuning_trains(steps, tmp_pat
         "epochs": 0.5
     }
     net = Steps(given, steps.store.root)["finetuned"].made()
-    committed = Path(__file__).parents[1] / "prototxt" / "mini" / "train_val.prototxt"
+    committed = Path(__file__).parents[2] / "prototxt" / "mini" / "train_val.prototxt"
     files = (net / "train_val.prototxt", committed)  # releases of protobuf write fields in another order
     trained, expected = (text_format.Parse(path.read_text(), caffe_pb2.NetParameter()) for path in files)
     assert trained == expected
@@ -290,35 +288,30 @@ def test_a_net_does_not_say_where_it_was_trained(steps):
 
 
 def test_an_unfinished_training_of_other_settings_is_reachable(steps):
-    other = steps.varied(epochs=3000).finetuned
+    other = steps.varied(epochs=3000)["finetuned"]
     folder = steps.store.begin(other)
     assert other.key in reachable(steps.store)
     assert steps.store.remove(folder, other.key)
 
 
 def test_what_was_given_can_be_given_again(tmp_path):
-    given = {"rate": None, "weights": None, "liking": 0.5, "cache": False, "seed": 3}
+    given = {"rate": None, "weights": None, "score_weight": 0.5, "cache": False, "seed": 3}
     steps = Steps(given, tmp_path)
     assert Steps(steps.given, tmp_path).settings == steps.settings
     assert steps.varied(strength=1).settings.finetuning.rate is None
 
 
-def test_the_order_of_attributes_does_not_matter(tmp_path):
-    steps = Steps({}, tmp_path)
-    assert steps.generated([["Smiling", "Male"]]).path == steps.generated([["Male", "Smiling"]]).path
-
-
 @pytest.mark.parametrize("table", ["PRESETS", "MODELS"])
 def test_other_numbers_of_presets_and_models_make_other_faces(tmp_path, monkeypatch, table):
-    before = Steps({"train": True}, tmp_path).generated(SETS).key
+    before = Steps({"train": True}, tmp_path).varied(sets=SETS)["generated"].key
     numbers = {"PRESETS": PRESETS, "MODELS": MODELS}[table]
     changes = {"PRESETS": ("eigenfaces", {"steps": 101}), "MODELS": ("mini", {"batch": 17})}
     name, change = changes[table]
     monkeypatch.setitem(numbers, name, replace(numbers[name], **change))
-    assert Steps({"train": True}, tmp_path).generated(SETS).key != before
+    assert Steps({"train": True}, tmp_path).varied(sets=SETS)["generated"].key != before
 
 
 def test_eigenfaces_and_mixture_know_nobody_of_the_judges(tmp_path):
-    steps = Steps({"dataset": "lfw", "lfw_root": lfw(tmp_path / "faces")}, tmp_path / "store")
-    assert steps["judge_lmdb"].key not in keys_of(steps["eigenfaces"], steps["mixture"])
-    assert steps["lmdb"].key not in keys_of(steps["judge"], steps["net_judge"])
+    steps = Steps({"dataset": "lfw", "root": lfw(tmp_path / "faces")}, tmp_path / "store")
+    assert steps["judge_lmdb"].key not in keys_below(steps["eigenfaces"], steps["mixture"])
+    assert steps["lmdb"].key not in keys_below(steps["judge"], steps["net_judge"])

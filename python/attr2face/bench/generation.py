@@ -14,7 +14,7 @@ from types import SimpleNamespace
 
 import numpy as np
 
-from attr2face.bench.timing import compare, compare_times, seconds
+from attr2face.bench.timing import compare_speeds, compare_times, seconds
 from attr2face.data.database import FaceDatabase
 from attr2face.data.preprocessing import Preprocessing
 from attr2face.errors import UserError
@@ -99,7 +99,7 @@ def _inverting(model: Model, layer: str, batch: int, torch: str, rounds: int) ->
     work = Work(INVERT, model, layer, batch, lambda: objective(x), 2 * operations(net))
     plain = _plain_loop(model, layer, x, objective.target)
     what = f"{work} against pycaffe with force_backward"
-    yield compare(what, lambda: _repeat(work.step), lambda: _repeat(plain), STEPS * batch, rounds)
+    yield compare_speeds(what, lambda: _repeat(work.step), lambda: _repeat(plain), STEPS * batch, rounds)
     yield from _rows(work, torch, rounds)
 
 

@@ -16,10 +16,10 @@ import numpy as np
 import pandas as pd
 
 from attr2face.bench.generation import generating
-from attr2face.bench.timing import compare, seconds
+from attr2face.bench.timing import compare_speeds, seconds
 from attr2face.bench.workers import spreading
 from attr2face.cgmm.fitting import normal_equations, training_rows
-from attr2face.cgmm.moments import draw_sets, measure, pieces
+from attr2face.cgmm.moments import draw_sets, measure_moments, pieces
 from attr2face.cgmm.weights import Schedule as SGDSchedule
 from attr2face.cgmm.weights import sgd
 from attr2face.data.database import FaceDatabase
@@ -39,7 +39,7 @@ from attr2face.steps import Steps
 from attr2face.steps.nets import weights_in
 
 ITERATIONS = 200
-RENDERED = 200
+_RENDERED = 200
 CONVERTED = 3000
 EPOCHS = 100
 VGG_CONV5 = (512, 14, 14)
@@ -49,7 +49,7 @@ FINETUNE = 'import pathlib, sys; from attr2face.cli.main import parse; parse(sys
 RATE = 1e-6
 
 
-def bench(steps: Steps, gpu: str, torch: str, rounds: int = 3) -> None:
+def measure_speeds(steps: Steps, gpu: str, torch: str, rounds: int = 3) -> None:
     """Print a table with a row per measurement; `ratio` is how many times faster ours is. With a cluster, its
     workers alone are measured.
 
@@ -84,14 +84,14 @@ def rendering(machine: Machine, rounds: int) -> Iterator[dict]:
     with executor(Machine(workers), workers) as pool:
         for size in (92, 112, 224):
 
-            def run(size: int = size, pictures: int = RENDERED) -> None:
+            def run(size: int = size, pictures: int = _RENDERED) -> None:
                 deque(pool.map(_render, range(pictures), [size] * pictures, chunksize=10), maxlen=0)
 
             run(pictures=20 * workers)
             took = statistics.median(seconds(run) for _ in range(rounds))
             yield {
                 "what": f"rendering at {size} pixels, {workers} processes",
-                "ours": f"{RENDERED / took:.0f}/s",
+                "ours": f"{_RENDERED / took:.0f}/s",
             }
 
 
@@ -122,7 +122,7 @@ def converting(steps: Steps, rounds: int) -> dict:
                 build_lmdbs(faces, steps.dataset.name, steps.model, settings, 1, Path(out))
                 os.sync()
 
-        return compare("LMDB against convert_imageset", ours, theirs, len(faces.paths), rounds)
+        return compare_speeds("LMDB against convert_imageset", ours, theirs, len(faces.paths), rounds)
 
 
 def summing(rounds: int) -> dict:
@@ -134,9 +134,9 @@ def summing(rounds: int) -> dict:
         phi = file.create_dataset("activations", (n, *VGG_CONV5), np.float32, chunks=(32, *VGG_CONV5))
         for begin in range(0, n, 500):
             phi[begin : begin + 500] = rng.standard_normal((500, *VGG_CONV5), dtype=np.float32)
-        return compare(
+        return compare_speeds(
             "moments of conv5_3 of vgg_face against reading the file",
-            lambda: measure(phi, has, sets),
+            lambda: measure_moments(phi, has, sets),
             lambda: deque(pieces(phi, 0, n), maxlen=0),
             n,
             rounds,
@@ -152,7 +152,7 @@ def solving(activations: Path, settings: MixtureFit) -> dict:
         n = training_rows(file)
         phi, has = file["activations"], file["positive"][:n]
         begin = time.perf_counter()
-        m = measure(phi, has, draw_sets(has, settings.images_per_attribute, rng))
+        m = measure_moments(phi, has, draw_sets(has, settings.images_per_attribute, rng))
         quadratic = normal_equations(m, settings.lam)
         w = quadratic.minimum()
         exact = time.perf_counter() - begin
@@ -190,7 +190,7 @@ def caching(steps: Steps, freeze: str, rounds: int) -> dict:
         whole = solver("whole", TrainingData(database.folder, model.batch))
         cached = solver("cached", TrainingData(Path(folder) / freeze, model.batch, cached=True))
         what = f"{model.name}, FREEZE={freeze}: from a cache against the whole net"
-        return compare(what, cached, whole, ITERATIONS // 4 * model.batch, rounds)
+        return compare_speeds(what, cached, whole, ITERATIONS // 4 * model.batch, rounds)
 
 
 def training(steps: Steps, gpu: str, rounds: int) -> dict:
@@ -228,7 +228,7 @@ def training(steps: Steps, gpu: str, rounds: int) -> dict:
 
         ours(reference)
         (reference / "lmdb").symlink_to(steps["lmdb"].path.absolute())
-        return compare(
+        return compare_speeds(
             f"{steps.model.name}: finetuning against caffe train", ours, theirs, iterations * batch, rounds
         )
 

@@ -12,7 +12,7 @@ def seconds(run: Callable[[], object]) -> float:
     return time.perf_counter() - start
 
 
-def compare(
+def compare_speeds(
     what: str, ours: Callable[[], object], theirs: Callable[[], object], images: int, rounds: int
 ) -> dict:
     """A row of medians: images/s of both, and the ratio theirs / ours of times, the order changing from round
@@ -24,7 +24,7 @@ def compare(
 def compare_times(
     what: str, ours: Callable[[], float], theirs: Callable[[], float], images: int, rounds: int
 ) -> dict:
-    """As `compare`, of contenders that return the seconds they took."""
+    """As `compare_speeds`, of contenders that return the seconds they took."""
     times = []
     for k in range(rounds):
         pair = {run: run() for run in ((ours, theirs) if k % 2 else (theirs, ours))}

@@ -13,13 +13,13 @@ from collections.abc import Callable
 import torch
 from torch import nn
 
-CONVOLUTIONS = (2, 2, 3, 3, 3)
+_CONVOLUTIONS = (2, 2, 3, 3, 3)
 
 
-def network(widths: list[int], batch_norm: bool, crop: int, layer: str) -> nn.Sequential:
+def torch_net(widths: list[int], batch_norm: bool, crop: int, layer: str) -> nn.Sequential:
     """The layers up to `layer` and its ReLU."""
     layers, channels, side = [], 3, crop
-    for stage, (depth, width) in enumerate(zip(CONVOLUTIONS, widths, strict=False), start=1):
+    for stage, (depth, width) in enumerate(zip(_CONVOLUTIONS, widths, strict=False), start=1):
         for k in range(1, depth + 1):
             layers += [
                 nn.Conv2d(channels, width, 3, padding=1),
@@ -37,7 +37,7 @@ def network(widths: list[int], batch_norm: bool, crop: int, layer: str) -> nn.Se
 
 def stepping(settings: dict) -> Callable[[], None]:
     """A step of the kind that is asked for."""
-    net = network(settings["widths"], settings["batch_norm"], settings["crop"], settings["layer"])
+    net = torch_net(settings["widths"], settings["batch_norm"], settings["crop"], settings["layer"])
     x = torch.randn(settings["batch"], 3, settings["crop"], settings["crop"])
     if settings["kind"] == "extract":
         net.eval()
@@ -63,7 +63,7 @@ def stepping(settings: dict) -> Callable[[], None]:
     return step
 
 
-def main() -> None:
+def time_steps() -> None:
     """Time the steps that the settings ask for."""
     settings = json.loads(sys.argv[1])
     step, times = stepping(settings), []
@@ -74,4 +74,4 @@ def main() -> None:
     print(statistics.median(times[1:]))
 
 
-main()
+time_steps()

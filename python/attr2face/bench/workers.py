@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from attr2face.bench.timing import compare
+from attr2face.bench.timing import compare_speeds
 from attr2face.cluster.client import client_of
 from attr2face.generation.faces import write_faces
 from attr2face.generation.presets import needed
@@ -19,7 +19,7 @@ from attr2face.steps.data import database_in
 from attr2face.steps.fitting import trained_by
 from attr2face.steps.nets import weights_in
 
-IMAGES = 12_000
+_IMAGES = 12_000
 FACES = [["Male", "Smiling", "Eyeglasses"]] * 64
 
 
@@ -39,14 +39,16 @@ def spreading(steps: Steps, rounds: int) -> Iterator[dict]:
         with tempfile.TemporaryDirectory() as out:
             write_faces(trained, FACES, generation, 1, Path(out), machine)
 
-    rows = np.arange(min(IMAGES, len(database_in(lmdb).split)))
+    rows = np.arange(min(_IMAGES, len(database_in(lmdb).split)))
     extracting(cluster, rows)  # workers import Caffe with their first task
     sides = f"workers against processes, {processes.workers} of each"
-    yield compare(
+    yield compare_speeds(
         f"extraction, {sides}",
         lambda: extracting(cluster, rows),
         lambda: extracting(processes, rows),
         len(rows),
         rounds,
     )
-    yield compare(f"faces, {sides}", lambda: facing(cluster), lambda: facing(processes), len(FACES), rounds)
+    yield compare_speeds(
+        f"faces, {sides}", lambda: facing(cluster), lambda: facing(processes), len(FACES), rounds
+    )

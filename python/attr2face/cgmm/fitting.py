@@ -9,7 +9,7 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from attr2face.cgmm.mixture import Mixture, save_mixture
-from attr2face.cgmm.moments import Moments, draw_sets, measure
+from attr2face.cgmm.moments import Moments, draw_sets, measure_moments
 from attr2face.cgmm.weights import Quadratic, Schedule, gradient_error, sgd
 from attr2face.errors import UserError
 from attr2face.parallel import Machine
@@ -84,7 +84,7 @@ def fit(
         phi, n = file["activations"], training_rows(file)
         has = file["positive"][:n]
         begin = time.perf_counter()
-        m = measure(phi, has, draw_sets(has, settings.images_per_attribute, rng), state, machine)
+        m = measure_moments(phi, has, draw_sets(has, settings.images_per_attribute, rng), state, machine)
         quadratic = normal_equations(m, settings.lam)
         w = quadratic.minimum()
         solved = time.perf_counter()
@@ -135,7 +135,7 @@ def check_gradient(activations: Path, seed: int, images: int = 200, elements: in
     with h5py.File(activations) as file:
         phi, has = file["activations"][:images], file["positive"][:images]
     rng, phi = np.random.default_rng(seed), phi.reshape(len(phi), -1)[:, :elements].astype(float)
-    mu = measure(phi, has, draw_sets(has, 50, rng)).mu
+    mu = measure_moments(phi, has, draw_sets(has, 50, rng)).mu
     return gradient_error(rng.standard_normal(len(mu)), phi, has, mu, 1e-5)
 
 

@@ -23,10 +23,10 @@ from attr2face.files import atomic_write
 from attr2face.parallel import Machine, map_in_order
 
 ROWS = 256
-SHARD = 64 * ROWS
-FEATURES = 1 << 13
+_SHARD = 64 * ROWS
+_FEATURES = 1 << 13
 SAVE_EVERY = 30
-AHEAD = 2  # sums of shards, as large as the result, that are there before they are added
+_AHEAD = 2  # sums of shards, as large as the result, that are there before they are added
 
 
 @dataclass(frozen=True)
@@ -85,7 +85,7 @@ class Stored:
     name: str
 
 
-def measure(
+def measure_moments(
     phi: h5py.Dataset | np.ndarray,
     has: np.ndarray,
     sets: np.ndarray,
@@ -126,12 +126,14 @@ def _sums(
     square over both.
     """
     sums, saved = _begin(phi, len(has), state), time.monotonic()
-    cuts = [slice(first, min(first + SHARD, len(has))) for first in range(int(sums["done"]), len(has), SHARD)]
+    cuts = [
+        slice(first, min(first + _SHARD, len(has))) for first in range(int(sums["done"]), len(has), _SHARD)
+    ]
     source = Stored(Path(phi.file.filename), phi.name) if machine else phi
     tasks = [(source, rows, sums["shift"], has[rows], sets[rows]) for rows in cuts]
     with tqdm(total=len(has), initial=int(sums["done"]), desc="moments", unit=" images") as bar:
         for rows, of_shard in zip(
-            cuts, map_in_order(machine or Machine(1), _sums_of, tasks, AHEAD), strict=True
+            cuts, map_in_order(machine or Machine(1), _sums_of, tasks, _AHEAD), strict=True
         ):
             for name, found in of_shard.items():
                 sums[name] = np.add(sums[name], found, out=found) if name in sums else found
@@ -163,8 +165,8 @@ def _sums_of(
     for piece_rows, piece in pieces(source, rows.start, rows.stop):
         own = slice(piece_rows.start - rows.start, piece_rows.stop - rows.start)
         in_set = sparse.csr_array(sets[own].T.astype(np.float32))
-        for begin in range(0, piece.shape[1], FEATURES):
-            block = slice(begin, begin + FEATURES)
+        for begin in range(0, piece.shape[1], _FEATURES):
+            block = slice(begin, begin + _FEATURES)
             x = piece[:, block] - shift[block]
             sums["mixed and has"][:, block] += weights[:, own] @ x
             sums["all"][0, block] += x.sum(axis=0)

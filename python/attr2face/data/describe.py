@@ -19,7 +19,7 @@ from attr2face.datasets import Dataset
 from attr2face.errors import UserError
 from attr2face.table import KINDS, Table
 
-SHOWN = 5  # findings of a kind that have a line each
+_SHOWN = 5  # findings of a kind that have a line each
 FEW_PICTURES, FEW_PERCENT = 20, 1
 
 
@@ -45,7 +45,7 @@ class Wanted:
     seed: int
 
 
-def describe(root: Path, dataset: Dataset, wanted: Wanted) -> Iterator[Finding]:
+def describe_dataset(root: Path, dataset: Dataset, wanted: Wanted) -> Iterator[Finding]:
     """All findings about a dataset in the folder `root`.
 
     Raises
@@ -173,7 +173,7 @@ def _repeated(seen: Iterable[tuple[str, str, Look]]) -> Iterator[str]:
 def _some(texts: Iterable[str], fatal: bool = False) -> Iterator[Finding]:
     """The first few findings of a kind, and how many more there are."""
     texts = iter(texts)
-    yield from (Finding(text, fatal) for text in itertools.islice(texts, SHOWN))
+    yield from (Finding(text, fatal) for text in itertools.islice(texts, _SHOWN))
     more = sum(1 for _ in texts)
     if more:
         yield Finding(f"and {more} more like these", fatal)

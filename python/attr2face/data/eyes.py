@@ -14,7 +14,7 @@ EYES = ("eye_tree_eyeglasses", "eye")  # the second one's eyes join those of the
 ANGLES = (0, -20, 20)
 # Pixels: of the picture's shorter side, and of its continued edge, as faces may fill the picture.
 SIDE, MARGIN = 240, 72
-SMALLEST = SIDE // 4
+_SMALLEST = SIDE // 4
 WIDTH = 200  # pixels of the face where eyes are looked for
 USUAL = np.array([(0.31, 0.38), (0.69, 0.38)])  # eyes in the square of a face
 
@@ -52,7 +52,7 @@ def _cascade(name: str) -> cv2.CascadeClassifier:
 
 def _eyes_of_face(grey: np.ndarray) -> np.ndarray | None:
     """The eyes of the face in a grey picture: (2, 2)."""
-    faces = _cascade(FACE).detectMultiScale(grey, 1.2, minSize=(SMALLEST, SMALLEST))
+    faces = _cascade(FACE).detectMultiScale(grey, 1.2, minSize=(_SMALLEST, _SMALLEST))
     if not len(faces):
         return None
     x, y, side, _ = max(faces, key=lambda face: size_near_middle(*face, grey.shape))

@@ -16,7 +16,7 @@ from attr2face.errors import UserError
 from attr2face.files import require
 from attr2face.table import Table
 
-LARGEST = 1e6
+_LARGEST = 1e6
 
 
 @dataclass
@@ -135,7 +135,7 @@ def _scores(cells: Sequence[str], columns: Sequence[int], attributes: Attributes
     """The scores of a row, in the order of the attributes."""
     try:
         scores = [float(cells[column]) for column in columns]
-        if all(-LARGEST <= score <= LARGEST for score in scores):
+        if all(-_LARGEST <= score <= _LARGEST for score in scores):
             return scores
     except ValueError:
         pass
@@ -145,13 +145,13 @@ def _scores(cells: Sequence[str], columns: Sequence[int], attributes: Attributes
         if not _is_score(cells[column])
     )
     raise UserError(
-        f"'{cell}' is no score of {name}; write 0 or 1, -1 or 1, or a number up to {LARGEST:g} in size"
+        f"'{cell}' is no score of {name}; write 0 or 1, -1 or 1, or a number up to {_LARGEST:g} in size"
     )
 
 
 def _is_score(cell: str) -> bool:
     try:
-        return math.fabs(float(cell)) <= LARGEST
+        return math.fabs(float(cell)) <= _LARGEST
     except ValueError:
         return False
 

@@ -18,7 +18,7 @@ from PIL import Image, ImageOps
 from attr2face.errors import UserError
 from attr2face.provenance import usable_cpus
 
-AHEAD = 64
+PICTURES_AHEAD = 64
 UNREADABLE = (
     OSError,
     SyntaxError,
@@ -93,7 +93,7 @@ def done_ahead(work: Callable, items: Iterable) -> Iterator:
     with ThreadPoolExecutor(usable_cpus()) as pool:
         for item in items:
             ahead.append(pool.submit(work, item))
-            if len(ahead) > AHEAD:
+            if len(ahead) > PICTURES_AHEAD:
                 yield ahead.popleft().result()
         while ahead:
             yield ahead.popleft().result()

@@ -30,7 +30,7 @@ from attr2face.settings import Database
 from attr2face.user_nets import UserNet
 
 COMMIT = 1 << 29  # bytes of pixels that are written at a time
-SHARD = 256
+_SHARD = 256
 
 
 @dataclass(frozen=True)
@@ -142,9 +142,9 @@ def _write_split(prefix: Path, records: Records, reading: Reading, machine: Mach
     at_once, size = max(1, COMMIT // pixels_each), 4 * pixels_each * (n + 64)
     commits = [slice(first, min(first + at_once, n)) for first in range(done, n, at_once)]
     cuts = [
-        slice(first, min(first + SHARD, rows.stop))
+        slice(first, min(first + _SHARD, rows.stop))
         for rows in commits
-        for first in range(rows.start, rows.stop, SHARD)
+        for first in range(rows.start, rows.stop, _SHARD)
     ]
     bar.update(done)
     with (

@@ -10,7 +10,7 @@ from PIL import Image, ImageDraw, ImageFont
 from attr2face.errors import UserError
 from attr2face.files import atomic_write
 
-FORMATS = {".jpg": "JPEG", ".png": "PNG"}
+_FORMATS = {".jpg": "JPEG", ".png": "PNG"}
 PICTURE = 256
 FONT, LINE = 12, 15
 
@@ -59,8 +59,8 @@ def write_sheet(
     UserError
         If the name of `out` ends like no format of pictures.
     """
-    if out.suffix.lower() not in FORMATS:
-        raise UserError(f"{out} ends like no picture; name it {' or '.join(FORMATS)}")
+    if out.suffix.lower() not in _FORMATS:
+        raise UserError(f"{out} ends like no picture; name it {' or '.join(_FORMATS)}")
     height, width = pictures[0].shape[:2]
     font, head = ImageFont.load_default(FONT), lines * LINE + 3
     sheet = Image.new(
@@ -73,4 +73,4 @@ def write_sheet(
         for k, line in enumerate(textwrap.wrap(caption, max(8, int(width / (FONT * 0.52))))[:lines]):
             draw.text((x + 2, y + 1 + k * LINE), line, "black", font)
     with atomic_write(out) as temporary:
-        sheet.save(temporary, FORMATS[out.suffix.lower()], quality=75)
+        sheet.save(temporary, _FORMATS[out.suffix.lower()], quality=75)

@@ -32,7 +32,7 @@ from attr2face.files import atomic_write, require
 MAX_BYTES = 20_000_000
 MAX_PIXELS = 40_000_000
 MAX_SECONDS = 60.0
-FORMATS = ("JPEG", "PNG", "GIF", "BMP")
+_FORMATS = ("JPEG", "PNG", "GIF", "BMP")
 MARGIN = 0.4
 SIDE = 256
 HOSTS_AT_ONCE = 16
@@ -122,7 +122,7 @@ def crop_face(content: bytes, rect: tuple[int, int, int, int]) -> Image.Image:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error", Image.DecompressionBombWarning)
-            image = Image.open(io.BytesIO(content), formats=FORMATS)
+            image = Image.open(io.BytesIO(content), formats=_FORMATS)
         if image.width * image.height > MAX_PIXELS:
             raise Refused("too many pixels")
         image = image.convert("RGB")

@@ -22,7 +22,7 @@ from attr2face.evaluation import quality
 from attr2face.evaluation.intervals import Interval, over_people, over_repeats
 from attr2face.evaluation.judge import photographs
 from attr2face.evaluation.likeness import fit_likeness
-from attr2face.evaluation.measures import Judges, load_projection, measure, read_measures
+from attr2face.evaluation.measures import Judges, load_projection, measure_pictures, read_measures
 from attr2face.evaluation.requests import Requests
 from attr2face.parallel import Machine
 
@@ -47,7 +47,7 @@ def write_real(
     own = photographs(database, requests.rows)
     for i, picture in enumerate(own):
         write_picture(picture, out / "photographs" / f"{i:03d}.png")
-    np.savez(out / "own.npz", **measure(own, judges, machine))
+    np.savez(out / "own.npz", **measure_pictures(own, judges, machine))
     unseen = np.setdiff1d(database.rows("val", "test"), requests.rows)
     if len(unseen) == 0:
         raise UserError(
@@ -55,10 +55,10 @@ def write_real(
             f"lower IMAGES below {len(requests.rows)}, or use more people"
         )
     rows = np.sort(np.random.default_rng(seed).permutation(unseen)[:OTHERS])
-    np.savez(out / "others.npz", rows=rows, **measure(photographs(database, rows), judges, machine))
+    np.savez(out / "others.npz", rows=rows, **measure_pictures(photographs(database, rows), judges, machine))
     np.savez(
         out / "mean.npz",
-        **measure([np.asarray(enlarged(database.preprocessing.mean_image))], judges, machine),
+        **measure_pictures([np.asarray(enlarged(database.preprocessing.mean_image))], judges, machine),
     )
 
 
@@ -260,7 +260,7 @@ def _row(method: str, measure: str, interval: Interval) -> dict[str, object]:
     }
 
 
-def compare(requests: Requests, runs: Mapping[str, Sequence[Path]], real: Real) -> Compared:
+def compare_methods(requests: Requests, runs: Mapping[str, Sequence[Path]], real: Real) -> Compared:
     """All values of methods, whose files of measures there are for each repetition, and of the rows that they
     stand between.
     """

@@ -26,13 +26,13 @@ from attr2face.evaluation.scores import aucs, score, seen, thresholds
 from attr2face.files import require
 from attr2face.parallel import Machine, map_in_order
 
-SIDE = 112
-CELL = 8
-COLOUR_CELL = 4
+_SIDE = 112
+_CELL = 8
+_COLOUR_CELL = 4
 PENALTIES = (1e3, 3e3, 1e4, 3e4)
-CHUNK = 64
+_CHUNK = 64
 # Pictures that a judge learns from and is tested on: more would fill the memory.
-MOST = {"train": 9600, "val": 2000, "test": 2000}
+_MOST = {"train": 9600, "val": 2000, "test": 2000}
 
 
 def photographs(database: FaceDatabase, rows: np.ndarray) -> np.ndarray:
@@ -50,11 +50,11 @@ def features(picture: np.ndarray) -> np.ndarray:
     pixels, after the picture (256, 256, 3) uint8 was made 112 pixels wide: (8436,) float32.
     """
     image = (
-        np.asarray(Image.fromarray(picture).resize((SIDE, SIDE), Image.Resampling.BICUBIC), np.float32) / 255
+        np.asarray(Image.fromarray(picture).resize((_SIDE, _SIDE), Image.Resampling.BICUBIC), np.float32) / 255
     )
-    n = SIDE // COLOUR_CELL
-    colours = rgb2lab(image.reshape(n, COLOUR_CELL, n, COLOUR_CELL, 3).mean(axis=(1, 3)))
-    gradients = hog(image.mean(axis=2), orientations=9, pixels_per_cell=(CELL, CELL), cells_per_block=(2, 2))
+    n = _SIDE // _COLOUR_CELL
+    colours = rgb2lab(image.reshape(n, _COLOUR_CELL, n, _COLOUR_CELL, 3).mean(axis=(1, 3)))
+    gradients = hog(image.mean(axis=2), orientations=9, pixels_per_cell=(_CELL, _CELL), cells_per_block=(2, 2))
     return np.concatenate([gradients, colours.ravel()]).astype(np.float32)
 
 
@@ -108,7 +108,7 @@ def check_people(database: FaceDatabase) -> None:
 
 
 def train_judge(database: FaceDatabase, machine: Machine) -> tuple[Judge, pd.DataFrame]:
-    """Fit a judge to a database's training people, up to `MOST` pictures; the penalty is the best of a few on
+    """Fit a judge to a database's training people, up to `_MOST` pictures; the penalty is the best of a few on
     validation people.
 
     Its thresholds give misses and false alarms the same weight (the best balanced accuracy), so that it sees
@@ -147,7 +147,7 @@ def train_judge(database: FaceDatabase, machine: Machine) -> tuple[Judge, pd.Dat
 def _features(database: FaceDatabase, rows: np.ndarray, machine: Machine) -> np.ndarray:
     """`features` of some rows of a database: (n, d) float32."""
     tasks, chunks = (
-        [(database.folder, rows[first : first + CHUNK]) for first in range(0, len(rows), CHUNK)],
+        [(database.folder, rows[first : first + _CHUNK]) for first in range(0, len(rows), _CHUNK)],
         [],
     )
     with tqdm(total=len(rows), desc="HOG and colours", unit=" images") as bar:
@@ -159,7 +159,7 @@ def _features(database: FaceDatabase, rows: np.ndarray, machine: Machine) -> np.
 
 def _judged(database: FaceDatabase, split: str) -> np.ndarray:
     """Rows of a split for a judge. Their order in the LMDBs is random, so the first ones are a sample."""
-    return database.rows(split)[: MOST[split]]
+    return database.rows(split)[: _MOST[split]]
 
 
 def _auc(positive: np.ndarray, answer: np.ndarray) -> float:

@@ -24,7 +24,7 @@ from attr2face.parallel import Machine, map_in_order
 
 COMPONENTS = 64
 KNOWN = 4000
-CHUNK = 32
+_CHUNK = 32
 
 
 @dataclass(frozen=True)
@@ -89,7 +89,10 @@ def write_projections(
     looks = map_in_order(
         machine,
         _features,
-        [(ridge, net, database.folder, rows[first : first + CHUNK]) for first in range(0, len(rows), CHUNK)],
+        [
+            (ridge, net, database.folder, rows[first : first + _CHUNK])
+            for first in range(0, len(rows), _CHUNK)
+        ],
     )
     hog, deep = (np.concatenate(features) for features in zip(*looks, strict=True))
     stored = {}
@@ -115,9 +118,13 @@ def load_projection(path: Path, name: str) -> Projection:
         return Projection(*(stored[f"{name}_{part}"] for part in ("mean", "components", "known")))
 
 
-def measure(pictures: Sequence[np.ndarray], judges: Judges, machine: Machine) -> dict[str, np.ndarray]:
+def measure_pictures(
+    pictures: Sequence[np.ndarray], judges: Judges, machine: Machine
+) -> dict[str, np.ndarray]:
     """Measures of pictures (256, 256, 3) uint8, by name."""
-    tasks = [(np.stack(pictures[first : first + CHUNK]), judges) for first in range(0, len(pictures), CHUNK)]
+    tasks = [
+        (np.stack(pictures[first : first + _CHUNK]), judges) for first in range(0, len(pictures), _CHUNK)
+    ]
     chunks = list(map_in_order(machine, _measure, tasks))
     return {name: np.concatenate([chunk[name] for chunk in chunks]) for name in chunks[0]}
 
@@ -145,7 +152,7 @@ def write_measures(faces: Path, judges: Judges, out: Path, machine: Machine) -> 
     """Measure all faces of a folder (000.png and on); write `measures.npz` into the folder `out`."""
     paths = sorted(faces.glob("[0-9]*.png"), key=lambda path: int(path.stem))
     pictures = [read_picture(path) for path in paths]
-    np.savez(out / "measures.npz", **measure(pictures, judges, machine))
+    np.savez(out / "measures.npz", **measure_pictures(pictures, judges, machine))
 
 
 def read_measures(path: Path) -> dict[str, np.ndarray]:

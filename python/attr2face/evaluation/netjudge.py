@@ -24,7 +24,7 @@ from attr2face.network.finetuning import train_net_judge
 from attr2face.network.weights import load
 from attr2face.parallel import Machine
 
-BATCH = 32
+_BATCH = 32
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class NetJudge:
         """The probability of each attribute in pictures (height, width, 3) uint8, (n, J), and the net's last
         features, (n, 128).
         """
-        net = load(prototxt.deploy(self.model, BATCH), self.weights)
+        net = load(prototxt.deploy(self.model, _BATCH), self.weights)
         inputs = (self.preprocessing.to_blob(resized(picture, self.model.crop)) for picture in pictures)
         probability, features = [], []
         for rows in forward_batches(net, inputs):

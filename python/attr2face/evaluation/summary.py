@@ -13,7 +13,7 @@ from attr2face.evaluation.comparison import (
     Compared,
     Real,
     by_attribute,
-    compare,
+    compare_methods,
     floor_of_distances,
     of_judges,
 )
@@ -58,7 +58,7 @@ def write_comparison(
     """
     asked = read_requests(requests)
     known = Real.read(database, asked, real, projections)
-    compared = compare(asked, runs.measures, known)
+    compared = compare_methods(asked, runs.measures, known)
     intervals = compared.intervals()
     intervals.to_csv(out / "intervals.csv", index=False)
     compared.differences(runs.own).to_csv(out / "differences.csv", index=False)

@@ -45,7 +45,7 @@ def save(figure: Figure, out: Path) -> None:
             figure.savefig(temporary, format=kind, dpi=150, metadata={"Date": None} if kind == "svg" else {})
 
 
-def network(model: Model) -> Figure:
+def network_figure(model: Model) -> Figure:
     """Figure 1: the network with its heads."""
     figure = Figure(figsize=(COLUMN, 5.2), layout="constrained")
     axes = figure.subplots()
@@ -151,7 +151,9 @@ def pictures(columns: dict[str, Sequence[np.ndarray]], rows: Sequence[str]) -> F
     return figure
 
 
-def activations(kinds: dict[str, np.ndarray], attributes: Attributes, has: np.ndarray, seed: int) -> Figure:
+def common_histograms(
+    kinds: dict[str, np.ndarray], attributes: Attributes, has: np.ndarray, seed: int
+) -> Figure:
     """Figure 6 for the four most common attributes."""
     common = {attributes.names[j]: has[:, j] for j in np.argsort(-has.sum(axis=0))[:4]}
     return histograms(kinds, common, np.random.default_rng(seed))

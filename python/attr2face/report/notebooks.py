@@ -44,7 +44,7 @@ def executed(path: Path, environment: Mapping[str, str]) -> NotebookNode:
     return notebook
 
 
-def write_page(notebook: NotebookNode, out: Path) -> None:
+def write_notebook_page(notebook: NotebookNode, out: Path) -> None:
     """Write an executed notebook as HTML, whole."""
     page, _ = HTMLExporter().from_notebook_node(notebook)
     out.parent.mkdir(parents=True, exist_ok=True)
@@ -55,10 +55,10 @@ def write_page(notebook: NotebookNode, out: Path) -> None:
 def write_light(notebook: NotebookNode, out: Path) -> None:
     """Write an executed notebook with light outputs, whole."""
     with atomic_write(out) as temporary:
-        nbformat.write(light(notebook), temporary)
+        nbformat.write(lightened(notebook), temporary)
 
 
-def light(notebook: NotebookNode) -> NotebookNode:
+def lightened(notebook: NotebookNode) -> NotebookNode:
     """A notebook whose pictures are small JPEGs, without widgets, times and messages, and with the hash of
     its code.
     """

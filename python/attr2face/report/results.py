@@ -23,7 +23,7 @@ MARKED = re.compile(r"(<!-- results: (.+?) -->\n).*?(<!-- end -->)", re.DOTALL)
 NAMES = {"synthetic-mini": "rendered", "lfw-mini": "LFW"}
 # Rows of methods in the tables of docs/results.md. The others are in the sheets, and in the table `methods`
 # of the report.
-SHOWN = (
+_SHOWN = (
     "mean face",
     "photographs of others",
     "class visualisation",
@@ -50,7 +50,7 @@ LIKE = (
     "nearest training picture",
 )
 WHO = ("cosine to own", "cosine to others", "rank of own", "likeness, %")
-PARTS = {
+_PARTS = {
     "all: {own} less the mean face": "mean face",
     "{own} less the paper's way": "paper",
     "{own} less eigenfaces": "eigenfaces",
@@ -134,7 +134,7 @@ def write_results(docs: Path, part: str, numbers: Path, evaluation: Path) -> dic
     return results
 
 
-def tables(results: Mapping[str, Mapping[str, list[dict]]]) -> dict[str, pd.DataFrame]:
+def result_tables(results: Mapping[str, Mapping[str, list[dict]]]) -> dict[str, pd.DataFrame]:
     """The tables of docs/results.md and of the report by name, every cell as it is shown."""
     found = {name: rounded(_of_all(results, name)) for name in ("reading", "freezing", "judges")}
     found["inversion"] = _inversions(_of_all(results, "inversion", last=True))
@@ -142,9 +142,9 @@ def tables(results: Mapping[str, Mapping[str, list[dict]]]) -> dict[str, pd.Data
         floor = [{"method": "halves of photographs", **row} for row in numbers["floor"]]
         intervals = pd.DataFrame([*numbers["intervals"], *floor])
         for name, measures, rows in (
-            ("seen", SEEN, SHOWN),
-            ("like", LIKE, (*SHOWN, "halves of photographs")),
-            ("who", WHO, SHOWN),
+            ("seen", SEEN, _SHOWN),
+            ("like", LIKE, (*_SHOWN, "halves of photographs")),
+            ("who", WHO, _SHOWN),
         ):
             found[f"{name}, {part}"] = columns_of(intervals[intervals["method"].isin(rows)], measures)
         found[f"methods, {part}"] = columns_of(
@@ -199,7 +199,7 @@ def _inversions(table: pd.DataFrame) -> pd.DataFrame:
 def _parts(differences: pd.DataFrame, own: str) -> pd.DataFrame:
     """What the method `own` gains in attributes seen over some other methods, of those that were compared."""
     table = columns_of(differences, SEEN[:2]).set_index("method")
-    parts = PARTS | (PARTS_OF_EIGENFACES if own == "eigenfaces" else {})
+    parts = _PARTS | (PARTS_OF_EIGENFACES if own == "eigenfaces" else {})
     rows = {
         about.format(own=own): table.loc[method] for about, method in parts.items() if method in table.index
     }

@@ -25,7 +25,7 @@ from attr2face.network.extraction import Extraction, activations
 from attr2face.parallel import Machine
 from attr2face.report import figures
 from attr2face.report.page import Section, write_page
-from attr2face.report.results import tables
+from attr2face.report.results import result_tables
 
 # Cate, Dalvi and Hussain (2016): section 3.1, Figures 3 and 7, Table 2.
 FREQUENCY = {"White": 0.76, "Black": 0.03, "No Eyewear": 0.90}
@@ -42,35 +42,35 @@ LIKENESS = {
     "Ryan Seacrest": 30,
 }
 PLOTS = ("requested-seen-ridge", "Fréchet-distance-HOG")
-JUDGES = (
+ABOUT_JUDGES = (
     "Two judges of people whom nets and priors never saw: ridge regression on HOG and colours, and a small Caffe net. On pictures of "
     "unseen people, means over the attributes; kappa (Cohen) is how far the two agree."
 )
-SEEN = (
+ABOUT_SEEN = (
     "Faces for the attributes of unseen people. The share of requested attributes that each judge sees, and of those that the person's own "
     "photograph does not have; mean and 95% interval over people and repetitions of training. Where a method is above photographs, it "
     "exaggerates."
 )
-PARTS = "The default less other methods, in requested attributes seen: paired, for the same people and repetitions."
-LIKE = (
+ABOUT_PARTS = "The default less other methods, in requested attributes seen: paired, for the same people and repetitions."
+ABOUT_LIKE = (
     "OpenCV finds exactly one face; fine detail is the share of spectral power above a quarter of the highest frequency, relative to "
     "photographs. Distances to pictures of unseen people, on features that no method optimises, have halves of photographs as their floor. "
     "Diversity is the mean distance of two faces; the nearest training picture is 1 for photographs, and lower where a face is a copy."
 )
-WHO = (
+ABOUT_WHO = (
     "Cosine, of features of a net that tells people apart, to the requested person's own photograph and to those of others, and the "
     "median rank of the own photograph among all. Of the row of photographs it is another picture of that person, where there is one."
 )
-METHODS = (
+ABOUT_METHODS = (
     "Every method that was compared. The sheets show the same requests, a row per method, factor by factor."
 )
-ATTRIBUTE = (
+ABOUT_ATTRIBUTES = (
     "How often each judge sees a requested attribute in faces of the default, and in the photographs that have it, which is the judge's "
     "own ceiling. Where faces are above it, they exaggerate."
 )
 EMBEDDED = 1000
-SHOWN = 4
-BATCH = 32
+_SHOWN = 4
+_BATCH = 32
 
 
 @dataclass(frozen=True)
@@ -110,7 +110,7 @@ class Results:
     @functools.cached_property
     def tables(self) -> dict[str, pd.DataFrame]:
         """The tables of docs/results.md, of this dataset and model, by the first word of their names."""
-        shown = tables({f"-{self.own}": json.loads((self.numbers / "numbers.json").read_text())})
+        shown = result_tables({f"-{self.own}": json.loads((self.numbers / "numbers.json").read_text())})
         return {
             name.partition(",")[0]: table.drop(columns="data", errors="ignore")
             for name, table in shown.items()
@@ -119,7 +119,7 @@ class Results:
     def shown(self, method: str) -> list[np.ndarray]:
         """The first faces of a method, or the first photographs."""
         folder = self.real / "photographs" if method == "photographs" else self.methods[method]
-        return [read_picture(folder / f"{i:03d}.png") for i in range(SHOWN)]
+        return [read_picture(folder / f"{i:03d}.png") for i in range(_SHOWN)]
 
 
 def write_report(results: Results, layer: str, seed: int, out: Path, machine: Machine) -> None:
@@ -148,7 +148,7 @@ def write_report(results: Results, layer: str, seed: int, out: Path, machine: Ma
 
 
 def _network(results: Results, out: Path) -> Section:
-    figure = _figure(figures.network(results.database.model), out, "1")
+    figure = _figure(figures.network_figure(results.database.model), out, "1")
     return Section(
         "Figure 1: the network",
         f"{len(results.database.attributes.heads)} softmax heads share the net's layers up to {results.database.model.output}.",
@@ -238,7 +238,7 @@ def _inversions(results: Results, layer: str, seed: int, out: Path) -> Section:
         "its attributes:\nclass visualisation": results.shown("class visualisation"),
         f"its attributes:\n{results.own}": results.shown(results.own),
     }
-    figure = figures.pictures(columns, [""] * SHOWN)
+    figure = figures.pictures(columns, [""] * _SHOWN)
     table = _table(results.tables["inversion"], out, "inversion")
     text = (
         "Inversion of a photograph's own activations, and of what its attributes alone tell of it. The table compares inversions by layer "
@@ -277,7 +277,7 @@ def _generated(results: Results, out: Path) -> Section:
     figure = figures.pictures({str(person): pair for person, *pair in pairs}, ["photograph", "generated"])
     text = (
         "Unseen people, and faces generated from their attributes: "
-        + "; ".join(likeness["attributes"][:SHOWN])
+        + "; ".join(likeness["attributes"][:_SHOWN])
         + "."
     )
     return Section("Figure 8: generated beside true", text, [_figure(figure, out, "8")])
@@ -312,13 +312,13 @@ def _comparison(results: Results, out: Path) -> list[Section]:
     plots = [shutil.copy(folder / f"plot-{name}.png", out) for name in PLOTS]
     sheets = [shutil.copy(path, out) for path in sorted(folder.glob("factor-*.jpg"))]
     return [
-        Section("The judges", JUDGES, [], judges),
-        Section("What the judges see in faces", SEEN, [Path(plots[0])], seen),
-        Section("What each part adds", PARTS, [], parts),
-        Section("Are they pictures of faces?", LIKE, [Path(plots[1])], like),
-        Section("Whom do they show?", WHO, [], who),
-        Section("All methods, factor by factor", METHODS, [Path(sheet) for sheet in sheets], methods),
-        Section("Attribute by attribute", ATTRIBUTE, [], attributes),
+        Section("The judges", ABOUT_JUDGES, [], judges),
+        Section("What the judges see in faces", ABOUT_SEEN, [Path(plots[0])], seen),
+        Section("What each part adds", ABOUT_PARTS, [], parts),
+        Section("Are they pictures of faces?", ABOUT_LIKE, [Path(plots[1])], like),
+        Section("Whom do they show?", ABOUT_WHO, [], who),
+        Section("All methods, factor by factor", ABOUT_METHODS, [Path(sheet) for sheet in sheets], methods),
+        Section("Attribute by attribute", ABOUT_ATTRIBUTES, [], attributes),
     ]
 
 

@@ -81,6 +81,10 @@ class Steps:
         """The folder of a step, once it is made."""
         return self[name].made()
 
+    def reads(self, name: str) -> set[str]:
+        """The settings that a step depends on, those of all that it is made from included."""
+        return self._plan(name)[1]
+
     def view(self, name: str) -> View:
         """What the step or the choice of a name may read."""
         return View(name, STEPS[name].reads, self._values)

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from attr2face.errors import UserError
 from attr2face.steps.registry import File, Run, Use, View, choice, step
 
 if TYPE_CHECKING:
@@ -83,6 +84,8 @@ def photo(settings: View) -> File | Use | None:
 @choice("photo")
 def given_photo(settings: View) -> File:
     """The user's own photograph PHOTO."""
+    if not settings.photo:
+        raise UserError("no photograph; name one with PHOTO=me.jpg")
     return File(settings.photo, "set PHOTO to a picture")
 
 

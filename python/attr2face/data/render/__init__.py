@@ -4,7 +4,7 @@ import numpy as np
 
 from attr2face.data.render import features, hair, head, photo, wear
 from attr2face.data.render.canvas import Canvas
-from attr2face.data.render.face import Face
+from attr2face.data.render.face import DrawnFace
 from attr2face.data.render.people import Picture
 
 
@@ -15,7 +15,7 @@ def render(picture: Picture, size: int) -> np.ndarray:
     rng = np.random.default_rng(picture.seed)
     picture_frame = Canvas.blank(size, np.random.default_rng((*picture.seed, 2)))
     yaw, pitch = np.clip(rng.normal(0, (0.06, 0.03)), -0.15, 0.15)
-    face = Face(picture, yaw)
+    face = DrawnFace(picture, yaw)
     c = picture_frame.moved(*rng.normal(0, 0.015, 2), rng.normal(0, 0.03), 1 + rng.normal(0, 0.02))
     s = c.turned(yaw, pitch, face.half_width + 0.05)
 

@@ -10,7 +10,7 @@ from tqdm import tqdm
 from attr2face.attributes import pubfig
 from attr2face.data.pictures import write_sheet
 from attr2face.data.render import render
-from attr2face.data.render.people import N_FEATURES, Picture, scores_of, tables
+from attr2face.data.render.people import N_FEATURES, Picture, drawing_tables, scores_of
 
 PLAIN = [
     "White",
@@ -36,7 +36,7 @@ def pair(attribute: str, seed: int) -> tuple[Picture, Picture]:
     """A plain person without and with `attribute`, otherwise the same; of the sex that has it clearly more
     often.
     """
-    prevalence = tables().prevalence
+    prevalence = drawing_tables().prevalence
     male = attribute != "Male" and 1.5 * prevalence["male"][attribute] >= prevalence["female"][attribute]
     plain = [*PLAIN, *(["Male"] if male else [])]
     features = 0.5 * np.random.default_rng((seed, 2 - male)).standard_normal(N_FEATURES)
@@ -57,7 +57,7 @@ def _excludes(attribute: str, other: str) -> bool:
     """Whether `other` cannot be seen beside `attribute`."""
     if other in pubfig().head_of(attribute).attributes:
         return True
-    rules = tables().changes[other] + tables().hides[other]
+    rules = drawing_tables().changes[other] + drawing_tables().hides[other]
     return any(rule.given == attribute and rule.present and rule.factor == 0 for rule in rules)
 
 

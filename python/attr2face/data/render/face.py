@@ -18,7 +18,7 @@ YOUNG = {"Baby": 1.0, "Child": 0.68, "Youth": 0.34}
 OLD = {"Middle Aged": 0.5, "Senior": 1.0}
 
 
-class Face:
+class DrawnFace:
     """What the parts share. Lengths are in units of half the picture's width; y runs down, 0 lies between
     eyes and nose.
 

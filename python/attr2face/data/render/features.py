@@ -3,12 +3,12 @@
 import numpy as np
 
 from attr2face.data.render.canvas import Canvas
-from attr2face.data.render.face import Face
+from attr2face.data.render.face import DrawnFace
 
 BROWN_EYES, OTHER_EYES = (84, 40, 14), ((84, 156, 216), (92, 172, 128), (140, 176, 196))
 
 
-def eyes(s: Canvas, face: Face) -> None:
+def eyes(s: Canvas, face: DrawnFace) -> None:
     for side in (-1, 1):
         part = s.around(side * face.eye_dx, face.eye_y - 0.06, 0.2, 0.26)
         _socket(part, face, side)
@@ -21,7 +21,7 @@ def eyes(s: Canvas, face: Face) -> None:
             s.lift(furrow, -0.015)
 
 
-def _opening(face: Face) -> float:
+def _opening(face: DrawnFace) -> float:
     """Half the height of the opening between the lids; 0 is a closed eye."""
     if face.has("Narrow Eyes"):
         return 0.024 - 0.004 * face.has("Narrow Eyes")
@@ -31,7 +31,7 @@ def _opening(face: Face) -> float:
     return wide - 0.009 * (face.race == "Asian") - 0.008 * face.has("Smiling")
 
 
-def _socket(s: Canvas, face: Face, side: int) -> None:
+def _socket(s: Canvas, face: DrawnFace, side: int) -> None:
     x, y = side * face.eye_dx, face.eye_y
     s.lift(s.bump(x, y, 0.15, 0.085), -0.05 + 0.02 * (face.race == "Asian") + 0.02 * face.young)
     s.lift(s.bump(x, y, 0.1, 0.06), 0.035)
@@ -41,7 +41,7 @@ def _socket(s: Canvas, face: Face, side: int) -> None:
         s.paint(np.clip(1.4 * lid, 0, 1), (104, 58, 138), 0.85 * min(1.0, face.has("Heavy Makeup")))
 
 
-def _eye(s: Canvas, face: Face, side: int) -> None:
+def _eye(s: Canvas, face: DrawnFace, side: int) -> None:
     half, cx, cy, gap, makeup = (
         face.eye_half,
         side * face.eye_dx,
@@ -86,7 +86,7 @@ def _eye(s: Canvas, face: Face, side: int) -> None:
         s.paint(wing, (24, 16, 16), 0.9)
 
 
-def _brow(s: Canvas, face: Face, side: int) -> None:
+def _brow(s: Canvas, face: DrawnFace, side: int) -> None:
     arch, bushy, frown = face.has("Arched Eyebrows"), face.has("Bushy Eyebrows"), face.has("Frowning")
     out = (s.x - side * face.eye_dx) * side
     y = face.eye_y - 0.13 - 0.01 * face.young + 0.004 * face.f[9] - 0.006 * bushy
@@ -106,7 +106,7 @@ def _brow(s: Canvas, face: Face, side: int) -> None:
     s.lift(mask, 0.012 + 0.02 * bushy)
 
 
-def nose(s: Canvas, face: Face) -> None:
+def nose(s: Canvas, face: DrawnFace) -> None:
     big, pointy = face.signed("Big Nose"), face.has("Pointy Nose")
     tip, bridge = face.nose_tip, 0.5 * (face.eye_y + face.nose_tip)
     s = s.around(0, bridge, 0.34, 0.42)
@@ -150,7 +150,7 @@ def nose(s: Canvas, face: Face) -> None:
         s.tint(s.bump(side * (wide + 0.03), tip + 0.01, 0.012, 0.035), 0.78)
 
 
-def mouth(s: Canvas, face: Face) -> None:
+def mouth(s: Canvas, face: DrawnFace) -> None:
     has = face.has
     s = s.around(0, face.mouth_y + 0.04, 0.36, 0.26)
     half, gap = _mouth_size(face)
@@ -192,7 +192,7 @@ def mouth(s: Canvas, face: Face) -> None:
     s.lift(s.bump(0, 0.5 * (face.nose_tip + face.mouth_y) + 0.02, 0.022, 0.05), -0.014)
 
 
-def _mouth_size(face: Face) -> tuple[float, float]:
+def _mouth_size(face: DrawnFace) -> tuple[float, float]:
     """Half width and opening; a mouth of no named state shows its teeth between lips hardly parted."""
     half = 0.17 + 0.05 * face.has("Smiling") - 0.02 * face.young + 0.005 * face.f[17] + 0.006 * face.male
     for name, open_, wider in (
@@ -207,7 +207,7 @@ def _mouth_size(face: Face) -> tuple[float, float]:
 
 
 def _between_lips(
-    s: Canvas, face: Face, opening: np.ndarray, top: np.ndarray, gap: float, taper: np.ndarray
+    s: Canvas, face: DrawnFace, opening: np.ndarray, top: np.ndarray, gap: float, taper: np.ndarray
 ) -> None:
     s.paint(opening, (46, 10, 14))
     s.lift(opening, -0.04)

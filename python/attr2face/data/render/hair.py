@@ -3,10 +3,12 @@
 import numpy as np
 
 from attr2face.data.render.canvas import Canvas
-from attr2face.data.render.face import Face
+from attr2face.data.render.face import DrawnFace
 
 
-def _lay(c: Canvas, face: Face, mask: np.ndarray, across: np.ndarray, relief: np.ndarray | float) -> None:
+def _lay(
+    c: Canvas, face: DrawnFace, mask: np.ndarray, across: np.ndarray, relief: np.ndarray | float
+) -> None:
     """Cover `mask` with hair whose strands are told apart by `across`; curls, waves and sheen are its
     texture's.
     """
@@ -32,11 +34,11 @@ def _lay(c: Canvas, face: Face, mask: np.ndarray, across: np.ndarray, relief: np
     c.cover(mask, colour, relief + height, gloss * (0.3 + 0.7 * face.hair.mean() / 255))
 
 
-def _puff(face: Face) -> float:
+def _puff(face: DrawnFace) -> float:
     return 0.075 * bool(face.has("Curly Hair")) + 0.035 * bool(face.has("Wavy Hair"))
 
 
-def behind(c: Canvas, face: Face) -> None:
+def behind(c: Canvas, face: DrawnFace) -> None:
     """Long hair that falls behind the neck and beside it."""
     if not face.long_hair:
         return
@@ -51,7 +53,7 @@ def behind(c: Canvas, face: Face) -> None:
     _lay(c, face, np.maximum(crown, fall), c.x + 0.1 * np.abs(c.x) * c.y, 0.1 - 0.3 * c.x**2)
 
 
-def front(c: Canvas, face: Face, head: np.ndarray) -> None:
+def front(c: Canvas, face: DrawnFace, head: np.ndarray) -> None:
     """Hair that begins at the hairline, fringes included; what it covers of the forehead is what attributes
     say.
     """
@@ -94,7 +96,7 @@ def front(c: Canvas, face: Face, head: np.ndarray) -> None:
     _fringe(c, face, relief)
 
 
-def _line(c: Canvas, face: Face) -> np.ndarray:
+def _line(c: Canvas, face: DrawnFace) -> np.ndarray:
     """The hairline: the y above which there is hair."""
     has = face.has
     line = face.hairline - 0.05 * bool(has("Fully Visible Forehead")) + 0.55 * np.abs(c.x) ** 2.3
@@ -104,7 +106,7 @@ def _line(c: Canvas, face: Face) -> np.ndarray:
     return line + 0.01 * np.sin(23 * c.x + face.f[20])
 
 
-def _fringe(c: Canvas, face: Face, relief: np.ndarray) -> None:
+def _fringe(c: Canvas, face: DrawnFace, relief: np.ndarray) -> None:
     has, side = face.has, 1 if face.f[20] > 0 else -1
     within = c.ellipse(0, -0.16, face.half_width + 0.03, 0.66)
     if has("Partially Visible Forehead"):
@@ -124,7 +126,7 @@ def _fringe(c: Canvas, face: Face, relief: np.ndarray) -> None:
         )
 
 
-def beard(c: Canvas, s: Canvas, face: Face, head: np.ndarray) -> None:
+def beard(c: Canvas, s: Canvas, face: DrawnFace, head: np.ndarray) -> None:
     """Facial hair: sideburns on the head's sides `c`, the rest on the turned head `s`."""
     has, y = face.has, face.mouth_y
     colour = face.hair * 0.78 if has("Gray Hair") == 0 else face.hair * 0.9

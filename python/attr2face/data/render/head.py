@@ -3,16 +3,16 @@
 import numpy as np
 
 from attr2face.data.render.canvas import Canvas
-from attr2face.data.render.face import Face
+from attr2face.data.render.face import DrawnFace
 
 
-def neck(c: Canvas, face: Face) -> None:
+def neck(c: Canvas, face: DrawnFace) -> None:
     half = 0.27 + 0.06 * face.male + 0.05 * face.has("Chubby") - 0.09 * face.young
     mask = c.soft(np.maximum(np.abs(c.x) - half - 0.25 * np.maximum(c.y - 0.78, 0), 0.1 - c.y), 0.03)
     c.cover(mask, face.skin * 0.93, 0.2 * np.sqrt(np.clip(1 - (c.x / (half + 0.06)) ** 2, 0, 1)) - 0.1, 0.05)
 
 
-def head(c: Canvas, face: Face) -> np.ndarray:
+def head(c: Canvas, face: DrawnFace) -> np.ndarray:
     """Put the head in front of the neck; return its mask."""
     for side in (-1, 1):
         ear = c.around(side * (face.half_width + 0.02), -0.01, 0.12, 0.2)
@@ -32,14 +32,14 @@ def head(c: Canvas, face: Face) -> np.ndarray:
     return mask
 
 
-def _double_chin(c: Canvas, face: Face) -> None:
+def _double_chin(c: Canvas, face: DrawnFace) -> None:
     """A roll of skin that hangs below the chin, its crease dark."""
     size = face.has("Double Chin")
     roll = c.ellipse(0, face.chin - 0.03, 0.36, 0.13 + 0.05 * size)
     c.cover(roll, face.skin * 0.97, 0.2 + 0.12 * c.bump(0, face.chin + 0.07, 0.3, 0.08), 0.12)
 
 
-def skin(s: Canvas, face: Face, mask: np.ndarray) -> None:
+def skin(s: Canvas, face: DrawnFace, mask: np.ndarray) -> None:
     """Relief and colour of the skin on the turned head `s`, inside `mask`."""
     has, signed = face.has, face.signed
     if not has("Pale Skin"):
@@ -69,7 +69,7 @@ def skin(s: Canvas, face: Face, mask: np.ndarray) -> None:
         s.tint(mask, np.array((1.05, 0.72, 0.7)) ** has("Flushed Face"))
 
 
-def _cheek(s: Canvas, face: Face, side: int) -> None:
+def _cheek(s: Canvas, face: DrawnFace, side: int) -> None:
     has, bone = face.has, face.signed("High Cheekbones")
     s.lift(s.bump(side * 0.33, 0.1, 0.13, 0.08), 0.02 + 0.05 * max(bone, -0.3))
     s.lift(s.bump(side * 0.36, 0.3, 0.08, 0.15), -0.012 - 0.055 * max(bone, -0.2))
@@ -91,14 +91,14 @@ def _cheek(s: Canvas, face: Face, side: int) -> None:
         _bag(s, face, side)
 
 
-def _bag(s: Canvas, face: Face, side: int) -> None:
+def _bag(s: Canvas, face: DrawnFace, side: int) -> None:
     size, x = face.has("Bags Under Eyes"), side * face.eye_dx
     sag = face.eye_y + 0.125 - 2.4 * (s.x - x) ** 2
     s.tint(s.box(x - 0.11, x + 0.11, face.eye_y + 0.05, sag, 0.03), np.array((0.74, 0.6, 0.7)) ** size)
     s.tint(s.stroke(sag, x - 0.1, x + 0.1, 0.008, 0.022), 1 - 0.42 * size)
 
 
-def _age(s: Canvas, face: Face, mask: np.ndarray) -> None:
+def _age(s: Canvas, face: DrawnFace, mask: np.ndarray) -> None:
     """Freckles of youth, lines of age: creases on the forehead, crow's feet, sagging and spots."""
     if face.has("Youth"):
         freckles = np.clip(s.noise(0.011) - 0.6, 0, 1.5) * (

@@ -17,7 +17,8 @@ from attr2face.datasets import TABLES
 
 N_FEATURES = 24
 MALE_SHARE = 0.55
-WEAKEST, STRONGEST = 0.6, 1.2
+_WEAKEST = 0.6
+_STRONGEST = 1.2
 
 
 @dataclass(frozen=True)
@@ -58,7 +59,7 @@ class Tables:
 
 
 @functools.cache
-def tables() -> Tables:
+def drawing_tables() -> Tables:
     """Read data/frequencies.csv and data/correlations.csv."""
     with (TABLES / "frequencies.csv").open(newline="") as file:
         rows = {row["attribute"]: row for row in csv.DictReader(file)}
@@ -80,16 +81,16 @@ def tables() -> Tables:
 def _draw(rng: np.random.Generator, drawn_per: str, male: bool, shown: dict[str, float]) -> dict[str, float]:
     """Add to `shown` one attribute or none of every head; the score of a drawn one is its strength."""
     shown = dict(shown)
-    prevalence = tables().prevalence["male" if male else "female"]
-    for attributes in tables().order[drawn_per]:
+    prevalence = drawing_tables().prevalence["male" if male else "female"]
+    for attributes in drawing_tables().order[drawn_per]:
         shares = np.array(
             [
-                prevalence[a] * np.prod([r.factor for r in tables().changes[a] if r.holds(shown)])
+                prevalence[a] * np.prod([r.factor for r in drawing_tables().changes[a] if r.holds(shown)])
                 for a in attributes
             ]
         )
         drawn = np.searchsorted(np.cumsum(shares / max(1.0, shares.sum())), rng.random(), side="right")
-        strength = rng.uniform(WEAKEST, STRONGEST)
+        strength = rng.uniform(_WEAKEST, _STRONGEST)
         if drawn < len(attributes):
             shown[attributes[drawn]] = strength
     return shown
@@ -98,7 +99,9 @@ def _draw(rng: np.random.Generator, drawn_per: str, male: bool, shown: dict[str,
 def visible(shown: dict[str, float]) -> dict[str, float]:
     """What is left of `shown` when others of it hide some."""
     return {
-        a: score for a, score in shown.items() if not any(rule.holds(shown) for rule in tables().hides[a])
+        a: score
+        for a, score in shown.items()
+        if not any(rule.holds(shown) for rule in drawing_tables().hides[a])
     }
 
 
@@ -107,7 +110,10 @@ def picture_of(seed: int, person: int, number: int) -> Picture:
     rng = np.random.default_rng((seed, person))
     male = rng.random() < MALE_SHARE
     lasting = _draw(rng, "person", male, {})
-    features, lacking = rng.standard_normal(N_FEATURES), -rng.uniform(WEAKEST, STRONGEST, len(pubfig().names))
+    features, lacking = (
+        rng.standard_normal(N_FEATURES),
+        -rng.uniform(_WEAKEST, _STRONGEST, len(pubfig().names)),
+    )
     shown = visible(_draw(np.random.default_rng((seed, person, number)), "picture", male, lasting))
     return Picture(scores_of(shown, lacking), features, (seed, person, number, 1))
 

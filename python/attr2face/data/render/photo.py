@@ -4,10 +4,10 @@ import numpy as np
 from scipy.ndimage import gaussian_filter
 
 from attr2face.data.render.canvas import Canvas
-from attr2face.data.render.face import Face
+from attr2face.data.render.face import DrawnFace
 
 
-def background(c: Canvas, face: Face, rng: np.random.Generator) -> None:
+def background(c: Canvas, face: DrawnFace, rng: np.random.Generator) -> None:
     """A studio's backdrop, the open air, or a room."""
     if face.has("Outdoor"):
         _outdoor(c, rng)
@@ -34,7 +34,7 @@ def _outdoor(c: Canvas, rng: np.random.Generator) -> None:
     c.paint(c.soft(horizon + 0.12 * c.noise(0.15) - c.y, 0.05), ground)
 
 
-def light(c: Canvas, face: Face, rng: np.random.Generator) -> None:
+def light(c: Canvas, face: DrawnFace, rng: np.random.Generator) -> None:
     """Light the relief: ambient and directed light, cast shadows, highlights (Blinn), hollows darker."""
     has, side = face.has, rng.choice((-1.0, 1.0))
     if has("Harsh Lighting"):
@@ -91,7 +91,7 @@ def _shadow(c: Canvas, towards: np.ndarray) -> np.ndarray:
     return gaussian_filter(np.clip(blocked / 0.06, 0, 1), 0.016 / c.pixel, truncate=2)
 
 
-def develop(c: Canvas, face: Face, rng: np.random.Generator) -> np.ndarray:
+def develop(c: Canvas, face: DrawnFace, rng: np.random.Generator) -> np.ndarray:
     """Exposure, colour, focus and grain: (size, size, 3) uint8."""
     has, image = face.has, c.image
     for name, tone in (("Attractive Man", (1.15, 1.04, 0.83)), ("Attractive Woman", (1.15, 0.99, 1.05))):

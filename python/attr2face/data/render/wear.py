@@ -3,12 +3,12 @@
 import numpy as np
 
 from attr2face.data.render.canvas import Canvas
-from attr2face.data.render.face import Face
+from attr2face.data.render.face import DrawnFace
 
 GOLD, FRAME = (250, 206, 92), (28, 24, 26)
 
 
-def clothes(c: Canvas, face: Face) -> None:
+def clothes(c: Canvas, face: DrawnFace) -> None:
     f = face.f
     slope = 0.82 + 0.42 * np.maximum(np.abs(c.x) - 0.24, 0) ** 1.5
     collar = 0.14 if face.has("Wearing Necklace") else 0.05 + 0.05 * (not face.male)
@@ -33,7 +33,7 @@ def clothes(c: Canvas, face: Face) -> None:
         )
 
 
-def necklace(c: Canvas, face: Face) -> None:
+def necklace(c: Canvas, face: DrawnFace) -> None:
     if face.has("Wearing Necklace"):
         curve = 0.93 - 0.75 * c.x**2
         beads = 0.8 + 0.2 * np.sin(70 * c.x)
@@ -41,7 +41,7 @@ def necklace(c: Canvas, face: Face) -> None:
         c.cover(c.ellipse(0, 0.955, 0.045, 0.04), (208, 30, 62), 0.32, 1.5)
 
 
-def earrings(c: Canvas, face: Face) -> None:
+def earrings(c: Canvas, face: DrawnFace) -> None:
     if face.has("Wearing Earrings"):
         for side in (-1, 1):
             x = side * (face.half_width + 0.02)
@@ -51,7 +51,7 @@ def earrings(c: Canvas, face: Face) -> None:
             part.tint(part.ellipse(x, 0.26, 0.025, 0.055), 0.62)
 
 
-def glasses(s: Canvas, face: Face) -> None:
+def glasses(s: Canvas, face: DrawnFace) -> None:
     dark = face.has("Sunglasses")
     if not (dark or face.has("Eyeglasses")):
         return
@@ -77,7 +77,7 @@ def glasses(s: Canvas, face: Face) -> None:
     s.paint(s.stroke(face.eye_y - 0.03 + 2 * s.x**2, -face.eye_dx + 0.16, face.eye_dx - 0.16, 0.012), FRAME)
 
 
-def hat(c: Canvas, face: Face, head: np.ndarray) -> None:
+def hat(c: Canvas, face: DrawnFace, head: np.ndarray) -> None:
     if not face.has("Wearing Hat"):
         return
     colour = np.clip(np.array((140, 62, 56)) + 60 * face.f[[21, 22, 0]], 20, 235)
