@@ -20,7 +20,6 @@ from typing import TYPE_CHECKING
 from attr2face import settings as conf
 from attr2face.attributes import Attributes, bare, file_name, pubfig
 from attr2face.cluster.description import Cluster
-from attr2face.cluster.worker import cards_here
 from attr2face.datasets import Dataset, dataset_of
 from attr2face.descriptions import read_description
 from attr2face.errors import UserError
@@ -1248,6 +1247,8 @@ def make_apart(
     given: Mapping[str, str], store: Path, cached_together: list[str], stages: tuple[str, ...]
 ) -> None:
     """Make some stages of some settings here, and nowhere else: the task of a worker that shares the store."""
+    from attr2face.cluster.worker import cards_here
+
     steps = Steps(given, store, Machine(1, cards_here()))
     steps.cached_together = cached_together
     for stage in stages:
