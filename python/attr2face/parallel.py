@@ -1,5 +1,4 @@
-"""Work shared among processes of this machine or workers of a cluster, through the standard Executor
-interface.
+"""Work shared among processes of this machine or workers of a cluster.
 
 Tasks are cut by a fixed rule, and a small net computes in one thread wherever it runs, so that outputs do not
 depend on the number of processes.
