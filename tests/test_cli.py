@@ -1,7 +1,7 @@
 """The command line and the Makefile: what a user gives is what counts, and nothing of the user's is lost."""
 
-import os
 import json
+import os
 import re
 import shutil
 import subprocess
