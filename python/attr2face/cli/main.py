@@ -8,7 +8,6 @@ import signal
 import sys
 from pathlib import Path
 
-from attr2face.cli import pictures, tools
 from attr2face.cli.parser import parser
 from attr2face.cli.run import Run, place, places_of_faces
 from attr2face.datasets import DATASETS
@@ -43,7 +42,9 @@ def main() -> int:
 
 def parse(arguments: list[str]) -> Run:
     """The command and its settings, from words such as --seed 2 or SEED=2."""
-    options = parser().parse_args([_flag(word) for word in arguments])
+    words = [_flag(word) for word in arguments]
+    options = parser(words).parse_args(words)
+    name = options.command.__name__
     given = {name: getattr(options, name) for name in FIELDS if getattr(options, name) is not None}
     if getattr(options, "folder", ""):
         _add_folder(options.folder, given)
@@ -53,9 +54,9 @@ def parse(arguments: list[str]) -> Run:
     options.scheduler = getattr(options, "address", "") or options.scheduler
     cluster = cluster_of(options.scheduler, options.ship, store)
     steps = Steps(given, store, machine_of(options.gpu, options.workers, cluster))
-    if options.n != 1 and options.command is not pictures.generate:
-        raise UserError(f"N={options.n} has no effect on {options.command.__name__}; leave it out")
-    sets, changes = ([], {}) if options.command is tools.describe else _requested(steps, options)
+    if options.n != 1 and name != "generate":
+        raise UserError(f"N={options.n} has no effect on {name}; leave it out")
+    sets, changes = ([], {}) if name == "describe" else _requested(steps, options)
     run = Run(steps, sets, changes, options)
     if options.out:
         _check_out(run)
@@ -72,7 +73,7 @@ def _requested(steps: Steps, options: argparse.Namespace) -> tuple[list[list[str
     attributes = steps.dataset.attributes
     usual = ",".join(attributes.example) if options.attrs is None else options.attrs
     options.attrs = getattr(options, "attributes", "") or usual
-    if options.command is not pictures.edit:
+    if options.command.__name__ != "edit":
         return repeated(attributes.parse_sets(options.attrs), options.n), {}
     if options.attrs.startswith("@"):
         raise UserError(f"{options.attrs} cannot be a list of edits; give one, such as 'Smiling,!Eyeglasses'")
@@ -104,17 +105,17 @@ def _add_folder(folder: str, given: dict[str, str]) -> None:
 
 def _check_out(run: Run) -> None:
     """Refuse an OUT that cannot be written, before anything is made for it."""
-    out, command, store = run.options.out, run.options.command, run.steps.store
-    if command not in (pictures.generate, pictures.edit, pictures.report):
+    out, command, store = run.options.out, run.options.command.__name__, run.steps.store
+    if command not in ("generate", "edit", "report"):
         raise UserError(
-            f"OUT={out} has no effect on {command.__name__}, which prints where its output is; leave it out"
+            f"OUT={out} has no effect on {command}, which prints where its output is; leave it out"
         )
-    wanted = ".html" if command is pictures.report else ".png"
+    wanted = ".html" if command == "report" else ".png"
     file = Path(out).suffix and not out.endswith("/") and not Path(out).is_dir()
     if file and Path(out).suffix.lower() != wanted:
         raise UserError(f"OUT={out} does not end with {wanted}; change its name, or name a folder")
-    if command is not pictures.generate:
-        check_place(store, place(out, f"{command.__name__}{wanted}", Path()))
+    if command != "generate":
+        check_place(store, place(out, f"{command}{wanted}", Path()))
         return
     if file and len(run.sets) > 1:
         raise UserError(f"OUT={out} is one picture, but {len(run.sets)} faces are requested; name a folder")

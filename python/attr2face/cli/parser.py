@@ -3,57 +3,58 @@
 from __future__ import annotations
 
 import argparse
+import importlib
 import re
-from collections.abc import Callable
+from collections.abc import Sequence
 
-from attr2face.cli import pictures, storing, tools, training
 from attr2face.cli.options import DEFAULTS, OPTIONS
 from attr2face.errors import UserError
 from attr2face.settings import Settings, leaves, parse, switch
 
-COMMANDS = (
-    storing.config,
-    storing.status,
-    storing.clean,
-    tools.describe,
-    training.data,
-    training.align,
-    training.lmdb,
-    training.weights,
-    training.pretrain,
-    training.finetune,
-    training.activations,
-    training.cgmm,
-    training.gradcheck,
-    training.diagnose,
-    pictures.generate,
-    pictures.edit,
-    pictures.invert,
-    training.retrain,
-    training.baseline,
-    pictures.evaluate,
-    training.experiments,
-    pictures.report,
-    pictures.results,
-    tools.sheet,
-    tools.nets,
-    tools.bench,
-    tools.notebooks,
-    tools.jupyter,
-    tools.demo,
-    tools.worker,
-)
+# All commands, and the module that has the function of this name. Only the one that is asked for is imported.
+COMMANDS = {
+    "config": "storing",
+    "status": "storing",
+    "clean": "storing",
+    "describe": "tools",
+    "data": "training",
+    "align": "training",
+    "lmdb": "training",
+    "weights": "training",
+    "pretrain": "training",
+    "finetune": "training",
+    "activations": "training",
+    "cgmm": "training",
+    "gradcheck": "training",
+    "diagnose": "training",
+    "generate": "pictures",
+    "edit": "pictures",
+    "invert": "pictures",
+    "retrain": "training",
+    "baseline": "training",
+    "evaluate": "pictures",
+    "experiments": "training",
+    "report": "pictures",
+    "results": "pictures",
+    "sheet": "tools",
+    "nets": "tools",
+    "bench": "tools",
+    "notebooks": "tools",
+    "jupyter": "tools",
+    "demo": "tools",
+    "worker": "tools",
+}
 # What a command takes without a name, and what it is.
 POSITIONAL = {
-    pictures.generate: ("attributes", 'such as "Male, Smiling", or @file with a set in each line'),
-    pictures.edit: ("attributes", 'such as "Smiling, !Eyeglasses"'),
-    tools.describe: ("folder", "the folder with attributes.csv, in place of --dataset"),
-    tools.worker: ("address", "of the scheduler, such as tcp://host:8786"),
+    "generate": ("attributes", 'such as "Male, Smiling", or @file with a set in each line'),
+    "edit": ("attributes", 'such as "Smiling, !Eyeglasses"'),
+    "describe": ("folder", "the folder with attributes.csv, in place of --dataset"),
+    "worker": ("address", "of the scheduler, such as tcp://host:8786"),
 }
 # Switches of one command.
 SWITCHES = {
-    storing.clean: {"yes": "do not ask", "all": "remove everything that the store has made"},
-    storing.config: {"steps": "list all steps, and what each is made from"},
+    "clean": {"yes": "do not ask", "all": "remove everything that the store has made"},
+    "config": {"steps": "list all steps, and what each is made from"},
 }
 
 
@@ -67,8 +68,8 @@ class Parser(argparse.ArgumentParser):
         raise UserError(f"{message}; attr2face --help lists commands, attr2face config settings")
 
 
-def parser() -> argparse.ArgumentParser:
-    """Every command with its options."""
+def parser(words: Sequence[str]) -> argparse.ArgumentParser:
+    """The command that some words begin with and its options, or every command."""
     top = Parser(
         "attr2face",
         description="Faces from attributes: attr2face COMMAND [--setting value ...]. "
@@ -77,8 +78,8 @@ def parser() -> argparse.ArgumentParser:
     )
     shared = _shared()
     commands = top.add_subparsers(required=True, metavar="command")
-    for command in COMMANDS:
-        _add(commands, command, shared)
+    for name in words[:1] if words and words[0] in COMMANDS else COMMANDS:
+        _add(commands, name, shared)
     return top
 
 
@@ -102,13 +103,14 @@ def _shared() -> Parser:
     return options
 
 
-def _add(commands: argparse._SubParsersAction, command: Callable[..., None], shared: Parser) -> None:
+def _add(commands: argparse._SubParsersAction, name: str, shared: Parser) -> None:
     """Add a command, whose docstring is its help."""
+    command = getattr(importlib.import_module(f"attr2face.cli.{COMMANDS[name]}"), name)
     about = {"help": command.__doc__, "description": command.__doc__}
-    sub = commands.add_parser(command.__name__, parents=[shared], allow_abbrev=False, **about)
+    sub = commands.add_parser(name, parents=[shared], allow_abbrev=False, **about)
     sub.set_defaults(command=command)
-    if command in POSITIONAL:
-        name, meaning = POSITIONAL[command]
-        sub.add_argument(name, nargs="?", default="", help=meaning)
-    for name, meaning in SWITCHES.get(command, {}).items():
-        sub.add_argument(f"--{name}", type=switch, nargs="?", const=True, help=meaning)
+    if name in POSITIONAL:
+        positional, meaning = POSITIONAL[name]
+        sub.add_argument(positional, nargs="?", default="", help=meaning)
+    for switched, meaning in SWITCHES.get(name, {}).items():
+        sub.add_argument(f"--{switched}", type=switch, nargs="?", const=True, help=meaning)

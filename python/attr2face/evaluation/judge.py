@@ -50,11 +50,14 @@ def features(picture: np.ndarray) -> np.ndarray:
     pixels, after the picture (256, 256, 3) uint8 was made 112 pixels wide: (8436,) float32.
     """
     image = (
-        np.asarray(Image.fromarray(picture).resize((_SIDE, _SIDE), Image.Resampling.BICUBIC), np.float32) / 255
+        np.asarray(Image.fromarray(picture).resize((_SIDE, _SIDE), Image.Resampling.BICUBIC), np.float32)
+        / 255
     )
     n = _SIDE // _COLOUR_CELL
     colours = rgb2lab(image.reshape(n, _COLOUR_CELL, n, _COLOUR_CELL, 3).mean(axis=(1, 3)))
-    gradients = hog(image.mean(axis=2), orientations=9, pixels_per_cell=(_CELL, _CELL), cells_per_block=(2, 2))
+    gradients = hog(
+        image.mean(axis=2), orientations=9, pixels_per_cell=(_CELL, _CELL), cells_per_block=(2, 2)
+    )
     return np.concatenate([gradients, colours.ravel()]).astype(np.float32)
 
 

@@ -14,7 +14,7 @@ from attr2face.models import Model
 from attr2face.parallel import Machine
 from attr2face.settings import FIELDS, Settings, as_dict, as_text
 from attr2face.steps.places import default_store, vgg_face
-from attr2face.steps.registry import STEPS, Choice, File, Run, Step, Use, View, training_seed
+from attr2face.steps.registry import Choice, File, Run, Step, Use, View, found, training_seed
 from attr2face.steps.resolve import defaults_of, resolve
 from attr2face.store import Artefact, Part, Source, Store, made_paths
 from attr2face.user_nets import model_of
@@ -87,7 +87,7 @@ class Steps:
 
     def view(self, name: str) -> View:
         """What the step or the choice of a name may read."""
-        return View(name, STEPS[name].reads, self._values)
+        return View(name, found(name).reads, self._values)
 
     def varied(self, **changes: object) -> Steps:
         """The steps of the same store with some other settings or arguments."""
@@ -126,13 +126,14 @@ class Steps:
     def _plan(self, name: str) -> tuple[object, set[str]]:
         """What is in the place of a name, and the names of all settings that it depends on."""
         if name not in self._planned:
-            plan = self._chosen if isinstance(STEPS[name], Choice) else self._artefact
-            self._planned[name] = plan(name, STEPS[name], self.view(name))
+            what = found(name)
+            plan = self._chosen if isinstance(what, Choice) else self._artefact
+            self._planned[name] = plan(name, what, self.view(name))
         return self._planned[name]
 
     def _chosen(self, name: str, choice: Choice, view: View) -> tuple[object, set[str]]:
         names = set(choice.reads)
-        return self._resolved(choice.choose(view), names), names
+        return self._resolved(choice.function(view), names), names
 
     def _resolved(self, chosen: object, names: set[str]) -> object:
         """The same with artefacts and files in it; `names` gets the settings that these depend on."""
@@ -161,7 +162,7 @@ class Steps:
             names |= read
 
         def work(out: Path) -> None:
-            step.work(Run(view, out, self.machine), **made_paths(inputs))
+            step.function(Run(view, out, self.machine), **made_paths(inputs))
 
         artefact = Artefact(
             store=self.store,

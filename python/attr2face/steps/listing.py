@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from attr2face.errors import UserError
 from attr2face.steps.graph import Steps
-from attr2face.steps.registry import STEPS, File, Step, Use
+from attr2face.steps.registry import Choice, File, Step, Use, View, all_steps
 
 
 def listed_steps(steps: Steps) -> str:
@@ -14,19 +14,21 @@ def listed_steps(steps: Steps) -> str:
     with these settings.
     """
     lines = ["| step | made from | settings |", "|---|---|---|"]
-    for name, found in STEPS.items():
+    known = all_steps()
+    for name, found in known.items():
         if isinstance(found, Step):
             lines.append(f"| {name} | {', '.join(found.inputs)} | {', '.join(found.reads)} |")
     lines += ["", "| choice | stands for | settings |", "|---|---|---|"]
-    for name, found in STEPS.items():
-        if not isinstance(found, Step):
-            lines.append(f"| {name} | {_stands_for(steps, name)} | {', '.join(found.reads)} |")
+    for name, found in known.items():
+        if isinstance(found, Choice):
+            stands_for = _stands_for(found, steps.view(name))
+            lines.append(f"| {name} | {stands_for} | {', '.join(found.reads)} |")
     return "\n".join(lines)
 
 
-def _stands_for(steps: Steps, name: str) -> str:
+def _stands_for(choice: Choice, settings: View) -> str:
     try:
-        chosen = STEPS[name].choose(steps.view(name))
+        chosen = choice.function(settings)
     except UserError:
         return "what these settings lack"
     return ", ".join(dict.fromkeys(_names_in(chosen))) or "values"

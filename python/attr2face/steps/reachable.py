@@ -3,7 +3,7 @@
 from attr2face.errors import UserError
 from attr2face.settings import FIELDS
 from attr2face.steps.graph import Steps
-from attr2face.steps.registry import STEPS, Use
+from attr2face.steps.registry import Use, all_steps
 from attr2face.store import Store
 
 
@@ -13,11 +13,11 @@ def reachable(store: Store) -> set[str]:
 
     What was made from a file that does not exist now, or with a value that cannot be read, is counted, too.
     """
-    keys = set()
+    keys, known = set(), all_steps()
     first = Steps({}, store.root)
     for record in [*store.manifests().values(), *store.unfinished().values()]:
         origin = record["origin"]
-        if origin.get("step") not in STEPS or not FIELDS.keys() >= origin["given"].keys():
+        if origin.get("step") not in known or not FIELDS.keys() >= origin["given"].keys():
             continue
         changes = {**origin["given"], **origin["arguments"]}
         try:

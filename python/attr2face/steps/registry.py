@@ -19,6 +19,7 @@ lists and dictionaries of these::
 from __future__ import annotations
 
 import dataclasses
+import importlib
 import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -26,7 +27,9 @@ from pathlib import Path
 
 from attr2face.parallel import Machine
 
-STEPS: dict[str, Step | Choice] = {}
+# Modules with steps, as data flows; each is imported when a step is looked for that those before it lack.
+MODULES = ("data", "photographs", "nets", "fitting", "faces", "judging", "comparing", "pages")
+STEPS: dict[str, Step | Choice] = {}  # those of the modules that are imported
 
 
 @dataclass(frozen=True)
@@ -35,7 +38,7 @@ class Step:
 
     Attributes
     ----------
-    work : callable
+    function : callable
         Takes a `Run`, and for each input its path, or what a choice says in its place. Writes into
         `run.out`.
     reads : tuple of str
@@ -43,14 +46,14 @@ class Step:
     version : int
         To be raised when the code gives another output for the same settings.
     resumable : bool
-        Whether `work` goes on with what an interrupted run has left in its folder.
+        Whether it goes on with what an interrupted run has left in its folder.
     before : callable, optional
         Called with the steps before the inputs are made.
     label : callable, optional
         Gives the name of the folder from the settings; without it, that of the step.
     """
 
-    work: Callable[..., None]
+    function: Callable[..., None]
     reads: tuple[str, ...]
     version: int = 1
     resumable: bool = False
@@ -60,14 +63,14 @@ class Step:
     @property
     def inputs(self) -> list[str]:
         """The steps that it is made from."""
-        return list(inspect.signature(self.work).parameters)[1:]
+        return list(inspect.signature(self.function).parameters)[1:]
 
 
 @dataclass(frozen=True)
 class Choice:
     """What stands in the place of a name, as settings say."""
 
-    choose: Callable[[View], object]
+    function: Callable[[View], object]
     reads: tuple[str, ...]
 
 
@@ -138,6 +141,29 @@ class Run:
 def training_seed(seed: int, repeat: int) -> int:
     """Seed of training, fitting and generation; that of faces, splits, requests and judges is `seed`."""
     return seed + 1_000_000 * repeat
+
+
+def found(name: str) -> Step | Choice:
+    """The step or the choice of a name."""
+    for module in MODULES:
+        if name in STEPS:
+            break
+        importlib.import_module(f"attr2face.steps.{module}")
+    return STEPS[name]
+
+
+def all_steps() -> dict[str, Step | Choice]:
+    """All steps and choices, as data flows."""
+    modules = [f"attr2face.steps.{module}" for module in MODULES]
+    for module in modules:
+        importlib.import_module(module)
+    here = {name: what for name, what in STEPS.items() if what.function.__module__ in modules}
+
+    def place(name: str) -> tuple[int, int]:
+        function = here[name].function
+        return modules.index(function.__module__), function.__code__.co_firstlineno
+
+    return {name: here[name] for name in sorted(here, key=place)}
 
 
 def step(*reads: str | type, **more: object) -> Callable[[Callable[..., None]], Callable[..., None]]:
