@@ -53,9 +53,8 @@ def require_space(folder: Path, size: int) -> None:
     """
     free = shutil.disk_usage(folder).free
     if free < size:
-        raise UserError(
-            f"cannot write to {folder}: {size / 1e6:.1f} MB are needed and {free / 1e6:.1f} MB are free; free some space"
-        )
+        needed = f"{size / 1e6:.1f} MB are needed and {free / 1e6:.1f} MB are free"
+        raise UserError(f"cannot write to {folder}: {needed}; free some space")
 
 
 def require(path: Path, remedy: str) -> Path:
