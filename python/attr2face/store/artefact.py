@@ -155,10 +155,7 @@ class Artefact(Input):
         except FileNotFoundError:
             raise
         except (OSError, lmdb.Error) as error:
-            remedy = "free some space" if _is_full(error) else "see to it"
-            raise UserError(
-                f"cannot write {self.path}: {error}; {remedy}, and run the same command again"
-            ) from error
+            raise UserError(f"cannot write {self.path}: {error}; {_remedy(error)}") from error
         finally:
             self.store.end(self)
         print(f"made {self.path} in {seconds:.1f} s", file=sys.stderr)
@@ -173,10 +170,12 @@ class Artefact(Input):
                 raise UserError(f"{source.path} changed while it was read; run the same command again")
 
 
-def _is_full(error: OSError | lmdb.Error) -> bool:
-    """Whether a disk had no space left."""
+def _remedy(error: OSError | lmdb.Error) -> str:
+    """What to do when an output could not be written."""
     number = getattr(error, "errno", None)
-    return number in FULL or isinstance(error, lmdb.Error) or "No space" in str(error)
+    if number in FULL or isinstance(error, lmdb.Error) or "No space" in str(error):
+        return "free some space, and run the same command again"
+    return "see to it, and run the same command again"
 
 
 def _readable(value: object) -> object:
