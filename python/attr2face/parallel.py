@@ -28,7 +28,7 @@ from attr2face.provenance import usable_cpus
 if TYPE_CHECKING:
     from attr2face.cluster.description import Cluster
 
-AHEAD = 2  # tasks that wait for a worker of a cluster, so that it need not wait for them
+QUEUED = 2  # tasks that wait for a worker of a cluster, so that it need not wait for them
 
 
 @dataclass(frozen=True)
@@ -109,7 +109,7 @@ def _map_on_cluster(machine: Machine, work: Callable, tasks: Sequence[tuple], mo
 
     with workers_for(machine.cluster, machine.caffe) as pool:
         yield from _in_order(
-            (pool.submit(work, *task) for task in tasks), pool.result, lambda: min(pool.number + AHEAD, most)
+            (pool.submit(work, *task) for task in tasks), pool.result, lambda: min(pool.number + QUEUED, most)
         )
 
 

@@ -25,14 +25,14 @@ if TYPE_CHECKING:
 MOST_SHIPPED = 1 << 30  # bytes of one input
 
 
-def pack(work: Callable, task: tuple, client: Client | None) -> bytes:
-    """Some work and its arguments, for `unpack`. With a client, files that they name are shipped."""
+def pack_task(work: Callable, task: tuple, client: Client | None) -> bytes:
+    """Some work and its arguments, for `unpack_task`. With a client, files that they name are shipped."""
     packed = io.BytesIO()
     _Packer(packed, client).dump((work, task))
     return packed.getvalue()
 
 
-def unpack(packed: bytes, folder: Path) -> tuple[Callable, tuple]:
+def unpack_task(packed: bytes, folder: Path) -> tuple[Callable, tuple]:
     """The work and its arguments, with paths of the copies that were shipped to this worker's folder."""
     return _Unpacker(io.BytesIO(packed), folder).load()
 

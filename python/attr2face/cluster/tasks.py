@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from attr2face.cluster.client import PATIENCE, client_of, count_workers
 from attr2face.cluster.description import Cluster
-from attr2face.cluster.shipping import pack
+from attr2face.cluster.shipping import pack_task
 from attr2face.cluster.worker import run_task
 from attr2face.errors import WorkersError
 from attr2face.provenance import software
@@ -53,7 +53,7 @@ class Workers:
 
     def submit(self, work: Callable, /, *task: object) -> Future:
         # Packed, so that the scheduler, which looks into what it passes on, does not import Caffe.
-        packed = pack(work, task, self.client if self.ship else None)
+        packed = pack_task(work, task, self.client if self.ship else None)
         return self.pool.submit(run_task, packed, software(), self.card)
 
     def result(self, future: Future) -> object:

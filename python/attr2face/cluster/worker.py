@@ -8,7 +8,7 @@ from pathlib import Path
 
 from threadpoolctl import threadpool_limits
 
-from attr2face.cluster.shipping import unpack
+from attr2face.cluster.shipping import unpack_task
 from attr2face.errors import UserError, WorkersError
 from attr2face.provenance import software
 
@@ -59,7 +59,7 @@ def run_task(packed: bytes, expected: Mapping[str, str], card: bool) -> object:
     Parameters
     ----------
     packed : bytes
-        By `shipping.pack`.
+        By `shipping.pack_task`.
     expected : mapping
         The software of the machine that the task is from.
     card : bool
@@ -77,7 +77,7 @@ def run_task(packed: bytes, expected: Mapping[str, str], card: bool) -> object:
         raise WorkersError(f"worker {worker.address} {reason}; end it, or start one that is as the others")
     for number in cards_here():
         _choose_device(number, card)
-    work, task = unpack(packed, Path(worker.local_directory))
+    work, task = unpack_task(packed, Path(worker.local_directory))
     # The progress bars of the first machine count what all workers do.
     with (
         Path(os.devnull).open("w") as nowhere,
