@@ -59,7 +59,8 @@ class Fit:
         """Both solutions in two lines."""
         exact, by_sgd = self.quadratic.gradient(self.mixture.w), self.quadratic.gradient(self.w_sgd)
         return (
-            f"exact weights: loss {self.quadratic.loss(self.mixture.w):.6g}, gradient {np.linalg.norm(exact):.1e}, "
+            f"exact weights: loss {self.quadratic.loss(self.mixture.w):.6g}, gradient "
+            f"{np.linalg.norm(exact):.1e}, "
             f"condition {self.quadratic.condition:.1e}\n"
             f"SGD:           loss {self.history[-1]:.6g}, gradient {np.linalg.norm(by_sgd):.1e}, "
             f"from {self.history[0]:.6g}, {len(self.history) - 1} epochs at rate {self.rate:.1e}\n"
@@ -120,7 +121,8 @@ def write_fit(activations: Path, settings: MixtureSettings, seed: int, out: Path
     (out / "report.txt").write_text(fitted.report())
     # These differ from run to run, so they belong on the screen and not in an output.
     print(
-        f"exact weights in {fitted.seconds[0]:.2f} s, the pass over the activations included; SGD in {fitted.seconds[1]:.2f} s"
+        f"exact weights in {fitted.seconds[0]:.2f} s, the pass over the activations included; "
+        f"SGD in {fitted.seconds[1]:.2f} s"
     )
     state.unlink(missing_ok=True)
 
