@@ -51,7 +51,16 @@ INVERTED_LAYERS = ("conv3_3", "conv4_3", "conv5_3", "fc6", "fc7")
 # Presets: the project's, the paper's, and others' to compare with.
 INVERTING = ("photograph", "pixels", "icnn", "mahendran")
 # Of a stage whose code gives another output for the same settings than before. To be raised with the code.
-VERSIONS = {"diagnosis": 2, "generator": 5}
+VERSIONS = {
+    "diagnosis": 2,
+    "generator": 5,
+    "scores": 2,
+    "judge": 2,
+    "net-judge": 2,
+    "judge-accuracy": 2,
+    "evaluation": 2,
+    "numbers": 2,
+}
 
 # Settings that have no influence on what is trained.
 AFTER_TRAINING = {

@@ -45,7 +45,8 @@ PLOTS = ("requested-seen-ridge", "Fréchet-distance-HOG")
 ABOUT_JUDGES = (
     "Two judges of people whom nets and priors never saw: "
     "ridge regression on HOG and colours, and a small Caffe net. On pictures of "
-    "unseen people, means over the attributes; kappa (Cohen) is how far the two agree."
+    "unseen people, means over the attributes; kappa (Cohen) is how far the two agree. What too few "
+    "validation pictures have or lack for a judge to read it is left out, and named."
 )
 ABOUT_SEEN = (
     "Faces for the attributes of unseen people. The share of requested attributes that each judge sees, "
