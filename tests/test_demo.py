@@ -1,4 +1,6 @@
-"""The page of `make demo`: its queries, its server, and what a user meets in a browser, on a small pipeline."""
+"""The page of `make demo`: its queries, its server, and what a user meets in a browser, on a small
+pipeline.
+"""
 
 import asyncio
 import base64
@@ -253,7 +255,8 @@ def test_requests_at_once_get_the_faces_of_requests_alone(address):
 def test_a_wrong_request_is_answered_with_a_sentence(address):
     assert lines_of(address, attributes="Bald,Receding Hairline") == [
         {
-            "error": "'Bald' and 'Receding Hairline' are classes of one head and exclude each other; choose one."
+            "error": "'Bald' and 'Receding Hairline' are classes of one head and exclude each other; "
+            "choose one."
         }
     ]
 

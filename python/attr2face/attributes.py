@@ -75,16 +75,19 @@ class Attributes:
         for name in self.names:
             if not re.fullmatch(r"[^\s!@:;,/\\\"][^!@:;,/\\\"\t\r\n]{0,59}", name):
                 raise UserError(
-                    f'{table}: attribute {name!r} cannot be a name; use 1 to 60 characters without any of !@:;,/\\"'
+                    f"{table}: attribute {name!r} cannot be a name; "
+                    'use 1 to 60 characters without any of !@:;,/\\"'
                 )
         for head in self.heads:
             if not re.fullmatch(r"\w{1,60}", head.name) or head.name == "person":
                 raise UserError(
-                    f"{table}: {head.name!r} cannot name a head; use letters, digits and _, and not the word person"
+                    f"{table}: {head.name!r} cannot name a head; "
+                    "use letters, digits and _, and not the word person"
                 )
             if head.n_classes > 256:
                 raise UserError(
-                    f"{table}: head {head.name} has {len(head.attributes)} attributes; divide it into heads of at most 255"
+                    f"{table}: head {head.name} has {len(head.attributes)} attributes; "
+                    "divide it into heads of at most 255"
                 )
         for kind, names in (
             ("head", [head.name for head in self.heads]),
@@ -154,7 +157,8 @@ class Attributes:
             clash = [name for name in chosen if name in head.attributes and not chosen[name].startswith("!")]
             if len(clash) > 1:
                 raise UserError(
-                    f"'{clash[0]}' and '{clash[1]}' are classes of one head and exclude each other; choose one"
+                    f"'{clash[0]}' and '{clash[1]}' are classes of one head and exclude each other; "
+                    "choose one"
                 )
         return list(chosen.values())
 
@@ -172,7 +176,8 @@ class Attributes:
             value = 0.0
         if not 0 < value <= _STRONGEST:
             raise UserError(
-                f"'{word}': {strength!r} is no strength; choose a number above 0 and up to {_STRONGEST}, such as {name}:1.5"
+                f"'{word}': {strength!r} is no strength; choose a number above 0 and up to {_STRONGEST}, "
+                f"such as {name}:1.5"
             )
         return name if value == 1 else f"{name}:{value:g}"
 
@@ -235,7 +240,8 @@ class Attributes:
             raise UserError(f"{file} is not a UTF-8 text; write a set of attributes in each line") from None
         if not lines:
             raise UserError(
-                f"{file} has no line with attributes; write a set in each line, such as {','.join(self.example)}"
+                f"{file} has no line with attributes; write a set in each line, such as "
+                f"{','.join(self.example)}"
             )
         sets = (tuple(self.parse(line)) for line in lines)
         return [list(chosen) for chosen in dict.fromkeys(sets)]

@@ -37,7 +37,8 @@ class Table:
         """
         require(
             path,
-            f"a folder of faces needs it, or {path.stem}.tsv, with a column file and a column for each attribute",
+            f"a folder of faces needs it, or {path.stem}.tsv, with a column file and a column for each "
+            "attribute",
         )
         other = next(path.with_suffix(end) for end in DELIMITERS if end != path.suffix)
         if other.exists():
@@ -47,7 +48,8 @@ class Table:
         if "file" not in names:
             between = "commas" if path.suffix == ".csv" else "tabs"
             raise UserError(
-                f"{path} has no column file in its first line; call the column of pictures so, with {between} between columns"
+                f"{path} has no column file in its first line; "
+                f"call the column of pictures so, with {between} between columns"
             )
         if "" in names:
             raise UserError(
@@ -94,7 +96,8 @@ def attributes_of(table: Table, heads: Path) -> Attributes:
     for name in attributes.names:
         if plain(name) in KINDS or table.column(name) is None:
             raise UserError(
-                f"{heads} has the attribute '{name}', which is no column of {table.path.name}; add the column, or remove it"
+                f"{heads} has the attribute '{name}', which is no column of {table.path.name}; "
+                "add the column, or remove it"
             )
     return _in_words(attributes, heads)
 

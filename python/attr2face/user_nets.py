@@ -185,7 +185,8 @@ def model_of(name: str, mean: str | None = None) -> Model:
     if is_file(name) and Path(name).suffix == ".prototxt":
         if mean is None:
             raise UserError(
-                f"MODEL={name} does not say what is subtracted from pixels; set MEAN to a number, to three or to a file"
+                f"MODEL={name} does not say what is subtracted from pixels; "
+                "set MEAN to a number, to three or to a file"
             )
         path = Path(name)
         return user_net(
@@ -273,7 +274,8 @@ def parsed(path: Path) -> caffe_pb2.NetParameter:
     unknown = [layer for layer in net.layer if layer.type not in caffe.layer_type_list()]
     if unknown:
         raise UserError(
-            f"{path}: layer {unknown[0].name} is of type {unknown[0].type!r}, which this Caffe does not have; replace it"
+            f"{path}: layer {unknown[0].name} is of type {unknown[0].type!r}, which this Caffe does not "
+            "have; replace it"
         )
     return net
 
@@ -284,9 +286,8 @@ def _first_line(error: Exception) -> str:
 
 def _input(net: caffe_pb2.NetParameter, path: Path) -> tuple[str, list[int]]:
     """The blob that pictures are put into, and its shape."""
-    found = {
-        top: layer.input_param.shape for layer in net.layer if layer.type == "Input" for top in layer.top
-    }
+    layers = [layer for layer in net.layer if layer.type == "Input"]
+    found = {top: layer.input_param.shape for layer in layers for top in layer.top}
     shapes = {name: list(shape[0].dim) if shape else [] for name, shape in found.items()}
     old = [list(shape.dim) for shape in net.input_shape] or [
         net.input_dim[k : k + 4] for k in range(0, len(net.input_dim), 4)
@@ -304,7 +305,8 @@ def _below_classes(layers: list, path: Path) -> str:
     products = [layer for layer in layers if layer.type == "InnerProduct"]
     if not products:
         raise UserError(
-            f"{path} has no InnerProduct layer that heads could stand beside; name their blob as output in a TOML file"
+            f"{path} has no InnerProduct layer that heads could stand beside; "
+            "name their blob as output in a TOML file"
         )
     return products[-1].bottom[0]
 
@@ -320,7 +322,8 @@ def _needed(layers: list, bottom: str, output: str, path: Path) -> list:
         made |= set(layer.top)
     if output not in made - {bottom}:
         raise UserError(
-            f"{path} has no blob {output}; choose {', '.join(dict.fromkeys(top for x in layers for top in x.top))}"
+            f"{path} has no blob {output}; choose "
+            f"{', '.join(dict.fromkeys(top for x in layers for top in x.top))}"
         )
     wanted, needed = {output}, []
     for layer in reversed(layers):

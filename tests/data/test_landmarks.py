@@ -34,7 +34,10 @@ from tests.data.rendered import as_landmarks, moved_face
 from tests.data.test_celeba import write_lists
 
 NUMBERS = "30,40 60,41 45,60 33,80 58,79".replace(" ", ",")
-LIST = f"2\n{' '.join(COLUMNS)}\n000001.jpg 30 40 60 41 45 60 33 80 58 79\n000002.jpg 31 42 61 40 45 61 33 81 58 78\n"
+LIST = (
+    f"2\n{' '.join(COLUMNS)}\n000001.jpg 30 40 60 41 45 60 33 80 58 79\n000002.jpg 31 42 61 40 45 61 33 81 "
+    "58 78\n"
+)
 
 
 def faces_of(*names: str, root: Path = Path()) -> Faces:
@@ -157,8 +160,8 @@ def test_faces_without_eyes_are_kept_or_left_out_and_counted(dotted, tmp_path, c
     assert faces.paths == [f"{i}.png" for i in paths]
     assert len(faces.landmarks) == len(faces.people) == len(paths)
     assert (
-        f"1 pictures without eyes are {'used unaligned' if unaligned == 'keep' else 'left out'} (UNALIGNED={unaligned})"
-        in capsys.readouterr().out
+        f"1 pictures without eyes are {'used unaligned' if unaligned == 'keep' else 'left out'} "
+        f"(UNALIGNED={unaligned})" in capsys.readouterr().out
     )
 
 
@@ -218,7 +221,9 @@ PEOPLE = 16
 
 @pytest.fixture(scope="session")
 def askew(tmp_path_factory) -> tuple[Path, np.ndarray]:
-    """Rendered faces as a folder of LFW, turned and shifted, the first one hidden; and where their eyes are."""
+    """Rendered faces as a folder of LFW, turned and shifted, the first one hidden; and where their eyes
+    are.
+    """
     root, eyes = tmp_path_factory.mktemp("askew"), []
     with (root / "lfw_attributes.txt").open("w") as file:
         file.write("# scores\n" + "\t".join(["#", "person", "imagenum", *pubfig().names]) + "\n")

@@ -7,7 +7,10 @@ from attr2face.evaluation.experiments import write_tables
 from attr2face.settings import TABLES
 from tests.conftest import SMALL, succeed
 
-GRID = "name,freeze,cache,rate_decay,dropout,dropout_after,class_weights\nfc6,fc6,1,1,0.5,fc,0\nnone,none,0,0.7,0.1,all,1\n"
+GRID = """name,freeze,cache,rate_decay,dropout,dropout_after,class_weights
+fc6,fc6,1,1,0.5,fc,0
+none,none,0,0.7,0.1,all,1
+"""
 
 
 def test_tables_have_means_by_split_and_the_papers_accuracies(tmp_path):

@@ -30,7 +30,9 @@ from attr2face.pycaffe import layers as L
 
 STEPS = 4
 # What PyTorch is asked to do (torch_step.py).
-INVERT, EXTRACT, TRAIN = "invert", "extract", "train"
+INVERT = "invert"
+EXTRACT = "extract"
+TRAIN = "train"
 
 
 @dataclass(frozen=True)
@@ -181,7 +183,9 @@ def _torch_step(torch: str, work: Work) -> float:
 
 
 def _plain_loop(model: Model, layer: str, x: np.ndarray, target: np.ndarray) -> Callable[[], None]:
-    """A step as users of Caffe commonly write it: all gradients are computed, that of the image among them."""
+    """A step as users of Caffe commonly write it: all gradients are computed, that of the image among
+    them.
+    """
     net = _net("force_backward: true\n" + prototxt.deploy(model, len(x)))
     last = f"relu{layer.removeprefix('conv').removeprefix('fc')}"
 

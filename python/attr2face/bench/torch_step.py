@@ -18,7 +18,9 @@ _CONVOLUTIONS = (2, 2, 3, 3, 3)
 
 def torch_net(widths: list[int], batch_norm: bool, crop: int, layer: str) -> nn.Sequential:
     """The layers up to `layer` and its ReLU."""
-    layers, channels, side = [], 3, crop
+    layers = []
+    channels = 3
+    side = crop
     for stage, (depth, width) in enumerate(zip(_CONVOLUTIONS, widths, strict=False), start=1):
         for k in range(1, depth + 1):
             layers += [

@@ -97,7 +97,9 @@ def measure_moments(
     `state` is the file of an interrupted pass over the same, `machine` what shares the rows of a dataset
     among processes.
     """
-    n, m, prevalence = len(has), mixing(has), has.mean(axis=0)
+    n = len(has)
+    m = mixing(has)
+    prevalence = has.mean(axis=0)
     sums = _sums(phi, has, sets, state, machine)
     shift, mean = sums["shift"], sums["all"][0] / n
     var = np.maximum(sums["all"][1] / n - mean**2, 0)

@@ -122,7 +122,10 @@ def sgd(
     rate : float
         At the end of the search.
     """
-    n, w, rate, begin = len(has), np.ones(len(mu)), schedule.rate, time.perf_counter()
+    n = len(has)
+    w = np.ones(len(mu))
+    rate = schedule.rate
+    begin = time.perf_counter()
     history = [(0.0, quadratic.loss(w))]
     starts = np.arange(0, n, schedule.batch)
     while len(history) <= schedule.epochs and history[-1][1] > schedule.enough and rate > 1e-30:

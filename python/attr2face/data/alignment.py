@@ -102,6 +102,7 @@ def read_aligned(place: Place, landmarks: np.ndarray, frame: Frame) -> np.ndarra
     (x, y), (height, width) = landmarks[:2].mean(axis=0), picture.shape[:2]
     if not (0 <= x < width and 0 <= y < height):
         raise UserError(
-            f"{place} has {width} x {height} pixels and its eyes at {x:.0f}, {y:.0f}; give LANDMARKS a table of these pictures"
+            f"{place} has {width} x {height} pixels and its eyes at {x:.0f}, {y:.0f}; "
+            "give LANDMARKS a table of these pictures"
         )
     return frame.aligned(picture, landmarks)

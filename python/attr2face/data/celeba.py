@@ -27,7 +27,8 @@ def read_celeba(root: Path, dataset: Dataset) -> Faces:
     missing = next((name for name in names if name not in pictures.names), None)
     if missing:
         raise UserError(
-            f"{pictures.root}/{missing} does not exist; {lists['scores'].name} lists it; restore the picture or remove its row"
+            f"{pictures.root}/{missing} does not exist; {lists['scores'].name} lists it; "
+            "restore the picture or remove its row"
         )
     split = None
     if lists["people"].exists():
@@ -59,7 +60,8 @@ def read_scores(path: Path, dataset: Dataset) -> tuple[list[str], np.ndarray]:
         words = line.split()
         if len(words) != 1 + len(header) or not {"1", "-1"}.issuperset(words[1:]):
             raise UserError(
-                f"{path}, line {number + 3}: expected a picture and {len(header)} times 1 or -1; mend or remove it"
+                f"{path}, line {number + 3}: expected a picture and {len(header)} times 1 or -1; "
+                "mend or remove it"
             )
         if number >= count:
             raise UserError(f"{path} says {count} pictures in its first line and has more; mend the number")
@@ -67,7 +69,8 @@ def read_scores(path: Path, dataset: Dataset) -> tuple[list[str], np.ndarray]:
         scores.append(np.array([int(words[column]) for column in columns], np.int8))
     if len(names) != count:
         raise UserError(
-            f"{path} says {count} pictures in its first line and has {len(names)}; restore the whole file or mend the number"
+            f"{path} says {count} pictures in its first line and has {len(names)}; "
+            "restore the whole file or mend the number"
         )
     if len(set(names)) != count:
         twice = next(name for name, number in Counter(names).items() if number > 1)

@@ -77,7 +77,8 @@ def _left_out(table: Table, dataset: Dataset) -> Iterator[Finding]:
     left_out = [name for name in table.header if plain(name) not in (*names, *KINDS)]
     if left_out:
         yield Finding(
-            f"{dataset.table.name} leaves out the columns {', '.join(left_out)}; add them to a head if they are to be used"
+            f"{dataset.table.name} leaves out the columns {', '.join(left_out)}; "
+            "add them to a head if they are to be used"
         )
 
 
@@ -96,7 +97,8 @@ def _of_attributes(faces: Faces) -> Iterator[Finding]:
         rare = min(shown, n - shown)
         if rare == 0:
             yield Finding(
-                f"{'no' if shown == 0 else 'every'} picture shows {name}; add others, or leave the attribute out"
+                f"{'no' if shown == 0 else 'every'} picture shows {name}; "
+                "add others, or leave the attribute out"
             )
         elif rare < FEW_PICTURES or rare < FEW_PERCENT / 100 * n:
             which = "show" if rare == shown else "do not show"
@@ -113,7 +115,8 @@ def _of_heads(attributes: Attributes, positive: np.ndarray) -> Iterator[Finding]
             names = ", ".join(head.attributes)
             what = f"{several} of {len(positive)} pictures show more than one of {names}"
             yield Finding(
-                f"{what}, of which the highest score counts; divide the head {head.name} if they do not exclude each other"
+                f"{what}, of which the highest score counts; "
+                f"divide the head {head.name} if they do not exclude each other"
             )
 
 
@@ -126,7 +129,8 @@ def _of_splits(faces: Faces, wanted: Wanted) -> Iterator[Finding]:
             yield Finding("nobody is left for training; add people", fatal=True)
         elif empty:
             yield Finding(
-                f"nobody is left for the {of} in {' and '.join(empty)}, which make evaluate and make edit need; add other people"
+                f"nobody is left for the {of} in {' and '.join(empty)}, which make evaluate and make edit "
+                "need; add other people"
             )
 
 
@@ -156,7 +160,8 @@ def _of_pictures(faces: Faces, wanted: Wanted) -> Iterator[Finding]:
         if any(which):
             path, _, look = seen[which.index(True)]
             yield Finding(
-                f"{sum(which)} of {len(which)} pictures, such as {path} ({look.size[0]} x {look.size[1]}), are {what}"
+                f"{sum(which)} of {len(which)} pictures, such as {path} ({look.size[0]} x {look.size[1]}), "
+                f"are {what}"
             )
 
 

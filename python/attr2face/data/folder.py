@@ -84,7 +84,9 @@ def read_rows(table: Table, attributes: Attributes) -> tuple[Rows, list[str]]:
     UserError
         If the table is not a text.
     """
-    rows, wrong, line_of = Rows(), [], {}
+    rows = Rows()
+    wrong = []
+    line_of = {}
     pictures, columns = table.column("file"), [table.column(name) for name in attributes.names]
     kinds = [(rows.people, table.column("person"), _person), (rows.splits, table.column("split"), _split)]
     kinds = [kind for kind in kinds if kind[1] is not None]
@@ -167,7 +169,8 @@ def _of_columns(rows: Rows, attributes: Attributes) -> list[str]:
                     f"the scores of {name} go from {column.min():g} to {column.max():g}, and none is below 0"
                 )
                 wrong.append(
-                    f"{scale}; write 0 and 1, or scores below 0 where it is absent (of a probability, subtract 0.5)"
+                    f"{scale}; write 0 and 1, or scores below 0 where it is absent (of a probability, "
+                    "subtract 0.5)"
                 )
     return wrong
 

@@ -61,11 +61,13 @@ def landmarks_in(path: Path, faces: Faces) -> np.ndarray:
     apart = found[:, 1, 0] - found[:, 0, 0]
     if np.isnan(apart).all():
         raise UserError(
-            f"{path} has the eyes of no picture, such as {faces.paths[0]}; give LANDMARKS a table of these pictures"
+            f"{path} has the eyes of no picture, such as {faces.paths[0]}; "
+            "give LANDMARKS a table of these pictures"
         )
     if np.nanmedian(apart) < 0:
         raise UserError(
-            f"{path} has most left eyes on the right; the left eye must be the one on the picture's left, so exchange the columns"
+            f"{path} has most left eyes on the right; the left eye must be the one on the picture's left, "
+            "so exchange the columns"
         )
     return found
 
@@ -102,7 +104,8 @@ def _rows_of_list(path: Path, count: int, lines: Iterator[str]) -> Iterator[tupl
             yield line, words[0], _numbers(path, line, words)
     if number != count:
         raise UserError(
-            f"{path} says {count} pictures in its first line and has {number}; restore the whole file or mend the number"
+            f"{path} says {count} pictures in its first line and has {number}; "
+            "restore the whole file or mend the number"
         )
 
 
@@ -120,7 +123,8 @@ def _numbers(path: Path, line: int, words: list[str]) -> np.ndarray:
         or (empty[0, 0] and not empty.all())
     ):
         raise UserError(
-            f"{path}, line {line}: an eye or a coordinate is missing; give x and y of both eyes, or no number at all"
+            f"{path}, line {line}: an eye or a coordinate is missing; "
+            "give x and y of both eyes, or no number at all"
         )
     if (landmarks[0] == landmarks[1]).all():
         raise UserError(f"{path}, line {line}: both eyes are at one point; mend or remove it")
@@ -240,7 +244,8 @@ def align_photograph(photo: Path, finder: Finder, frame: Frame, unaligned: str, 
         return
     if unaligned == "drop":
         raise UserError(
-            f"{photo} shows no eyes that are found; choose another photograph, or set UNALIGNED=keep to use it as it is"
+            f"{photo} shows no eyes that are found; choose another photograph, or set UNALIGNED=keep to use "
+            "it as it is"
         )
     print(f"no eyes were found in {photo}, which is used unaligned (UNALIGNED=keep)")
     write_picture(read_whole(photo), out)

@@ -134,11 +134,9 @@ def _write_split(prefix: Path, records: Records, reading: Reading, machine: Mach
     Images are written some thousand at a time, which bounds the memory that LMDB takes.
     """
     side, n = reading.frame.side, len(records.labels)
-    state, (done, total), pixels_each = (
-        prefix.with_name(f"{prefix.name}_done.npz"),
-        _begin(prefix, side),
-        3 * side**2,
-    )
+    state = prefix.with_name(f"{prefix.name}_done.npz")
+    done, total = _begin(prefix, side)
+    pixels_each = 3 * side**2
     at_once, size = max(1, COMMIT // pixels_each), 4 * pixels_each * (n + 64)
     commits = [slice(first, min(first + at_once, n)) for first in range(done, n, at_once)]
     cuts = [
@@ -199,7 +197,9 @@ def _read_shard(faces: Faces, reading: Reading) -> tuple[list[bytes], np.ndarray
 
 
 def _serialised(images: Iterable[np.ndarray], reading: Reading) -> tuple[list[bytes], np.ndarray]:
-    """Images as Caffe's messages, and their sum in blob order (3, side, side), of whole numbers and so exact."""
+    """Images as Caffe's messages, and their sum in blob order (3, side, side), of whole numbers and so
+    exact.
+    """
     messages, total = [], np.zeros((3, reading.frame.side, reading.frame.side), np.float64)
     for image in images:
         blob = to_blob_order(image)

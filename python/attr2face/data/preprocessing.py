@@ -51,7 +51,9 @@ class Preprocessing:
         return self.mean.shape[-1]
 
     def to_blob(self, images: np.ndarray) -> np.ndarray:
-        """Images (n, side, side, 3) uint8 RGB, of which the centre is taken, to (n, 3, crop, crop) float32."""
+        """Images (n, side, side, 3) uint8 RGB, of which the centre is taken, to (n, 3, crop, crop)
+        float32.
+        """
         part = centre(images.shape[-2], self.crop)
         return (to_blob_order(images[..., part, part, :]).astype(np.float32) - self.mean) * np.float32(
             self.scale

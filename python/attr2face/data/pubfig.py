@@ -143,7 +143,9 @@ def crop_face(content: bytes, rect: tuple[int, int, int, int]) -> Image.Image:
         or (2 * max(x1 - x0, y1 - y0)) ** 2 > MAX_PIXELS
     ):
         raise Refused("rectangle outside")
-    half, cx, cy = (0.5 + MARGIN) * max(x1 - x0, y1 - y0), (x0 + x1) / 2, (y0 + y1) / 2
+    half = (0.5 + MARGIN) * max(x1 - x0, y1 - y0)
+    cx = (x0 + x1) / 2
+    cy = (y0 + y1) / 2
     face = image.crop(tuple(round(v) for v in (cx - half, cy - half, cx + half, cy + half)))
     face.thumbnail((SIDE, SIDE), Image.Resampling.LANCZOS)
     return face
@@ -259,7 +261,8 @@ def join_attributes(attribute_file: Path, root: Path) -> int:
     kept = [line for line in lines[2:] if _has_image(line, root / "images")]
     if not kept:
         raise UserError(
-            f"none of the images in {attribute_file} could be downloaded; see {root / 'downloads.csv'} for the reasons"
+            f"none of the images in {attribute_file} could be downloaded; "
+            f"see {root / 'downloads.csv'} for the reasons"
         )
     with atomic_write(root / "attributes.txt") as temporary:
         temporary.write_text("".join([*lines[:2], *kept]))

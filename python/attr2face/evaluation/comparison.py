@@ -108,7 +108,9 @@ class Real:
         )
 
     def another(self) -> np.ndarray:
-        """For each requested person the first other picture among `others`; -1 where there is none: (n,) int."""
+        """For each requested person the first other picture among `others`; -1 where there is none:
+        (n,) int.
+        """
         first = {person: k for k, person in reversed(list(enumerate(self.people_of_others)))}
         return np.array([first.get(person, -1) for person in self.people])
 

@@ -98,11 +98,12 @@ def compare_targets(
     rows = []
     for kind, requested in requested_by_kind.items():
         wanted = requested == 1
-        for name, strength in (
-            (t, s) for t in TARGETS if t != "mean" for s in ((1.0,) if t in PAPER_TARGETS else STRENGTHS)
-        ):
-            made = np.stack([target(name, m, a, strength, rng) for a in requested]).astype(np.float32)
-            rows.append((name, strength, kind, *_judged(made, m, phi, away, wanted, read)))
+        for name in TARGETS:
+            if name == "mean":
+                continue
+            for strength in (1.0,) if name in PAPER_TARGETS else STRENGTHS:
+                made = np.stack([target(name, m, a, strength, rng) for a in requested]).astype(np.float32)
+                rows.append((name, strength, kind, *_judged(made, m, phi, away, wanted, read)))
         for name, made in (("mean activation", np.tile(m.mean, (len(phi), 1))), ("true activations", phi)):
             rows.append((name, 1.0, kind, *_judged(made, m, phi, away, wanted, read)))
     return pd.DataFrame(
@@ -113,7 +114,8 @@ def compare_targets(
 def _judged(
     made: np.ndarray, m: Mixture, phi: np.ndarray, away: float, wanted: np.ndarray, read: Callable
 ) -> tuple[float, ...]:
-    moved, own = made - m.mean, phi - m.mean
+    moved = made - m.mean
+    own = phi - m.mean
     explained = 1 - np.square(phi - made).sum() / away
     distance = np.sqrt(np.square(moved).sum() / away)
     lengths = np.linalg.norm(moved, axis=1) * np.linalg.norm(own, axis=1)

@@ -17,8 +17,8 @@ def write_edit(edit: Edit, changes: Mapping[str, bool], trained: Trained, judge:
     """Write `edited.png`, `sheet.png`, `reading.csv` and `others.json` into the folder `out`.
 
     `reading.csv` has a row for each changed attribute: the net's probability, and whether the judge sees it,
-    before and after: True or False, and nothing where it cannot read the attribute. `others.json` has the number of
-    the other attributes that it can read, and of those that it sees as before.
+    before and after: True or False, and nothing where it cannot read the attribute. `others.json` has the
+    number of the other attributes that it can read, and of those that it sees as before.
     """
     before, after = (np.asarray(enlarged(picture)) for picture in (edit.photograph, edit.edited))
     write_picture(after, out / "edited.png")

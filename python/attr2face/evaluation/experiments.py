@@ -1,4 +1,6 @@
-"""The paper's finetuning experiments (section 5.1): a grid of settings, each trained and scored, in a table."""
+"""The paper's finetuning experiments (section 5.1): a grid of settings, each trained and scored, in a
+table.
+"""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path

@@ -14,7 +14,9 @@ CONFIDENCE = 0.95
 
 @dataclass(frozen=True)
 class Interval:
-    """A mean and the interval of 95% confidence about it; `low` and `high` are NaN where nothing tells them."""
+    """A mean and the interval of 95% confidence about it; `low` and `high` are NaN where nothing tells
+    them.
+    """
 
     mean: float
     low: float = np.nan
@@ -71,7 +73,8 @@ def over_repeats(values: np.ndarray) -> Interval:
     """
     if len(values) < 2:
         return Interval(float(np.mean(values)))
-    mean, half = np.mean(values), stats.t.ppf((1 + CONFIDENCE) / 2, len(values) - 1) * stats.sem(values)
+    mean = np.mean(values)
+    half = stats.t.ppf((1 + CONFIDENCE) / 2, len(values) - 1) * stats.sem(values)
     return Interval(float(mean), float(mean - half), float(mean + half))
 
 

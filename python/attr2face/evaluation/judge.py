@@ -49,15 +49,12 @@ def features(picture: np.ndarray) -> np.ndarray:
     """HOG of the brightness (9 orientations, cells of 8 pixels) and the mean colour, in Lab, of cells of 4
     pixels, after the picture (256, 256, 3) uint8 was made 112 pixels wide: (8436,) float32.
     """
-    image = (
-        np.asarray(Image.fromarray(picture).resize((_SIDE, _SIDE), Image.Resampling.BICUBIC), np.float32)
-        / 255
-    )
+    small = Image.fromarray(picture).resize((_SIDE, _SIDE), Image.Resampling.BICUBIC)
+    image = np.asarray(small, np.float32) / 255
     n = _SIDE // _COLOUR_CELL
     colours = rgb2lab(image.reshape(n, _COLOUR_CELL, n, _COLOUR_CELL, 3).mean(axis=(1, 3)))
-    gradients = hog(
-        image.mean(axis=2), orientations=9, pixels_per_cell=(_CELL, _CELL), cells_per_block=(2, 2)
-    )
+    grey = image.mean(axis=2)
+    gradients = hog(grey, orientations=9, pixels_per_cell=(_CELL, _CELL), cells_per_block=(2, 2))
     return np.concatenate([gradients, colours.ravel()]).astype(np.float32)
 
 
@@ -103,7 +100,9 @@ def _scaled(x: np.ndarray, centre: np.ndarray, std: np.ndarray) -> np.ndarray:
 
 
 def check_people(database: FaceDatabase) -> None:
-    """Raise a UserError if there are people missing to train a judge, to set its thresholds, or to test it."""
+    """Raise a UserError if there are people missing to train a judge, to set its thresholds, or to test
+    it.
+    """
     for split in SPLITS:
         if len(database.rows(split)) == 0:
             remedy = "use more people (PEOPLE; JUDGE_PEOPLE and JUDGE_SHARE for judges)"
@@ -111,8 +110,8 @@ def check_people(database: FaceDatabase) -> None:
 
 
 def train_judge(database: FaceDatabase, machine: Machine) -> tuple[Judge, pd.DataFrame]:
-    """Fit a judge to a database's training people, up to `_MOST` pictures; the penalty is the best of a few on
-    validation people.
+    """Fit a judge to a database's training people, up to `_MOST` pictures; the penalty is the best of a few
+    on validation people.
 
     Its thresholds give misses and false alarms the same weight (the best balanced accuracy), so that it sees
     rare attributes, too; those of which validation has too few pictures it cannot read (`scores.LEAST`).
@@ -149,10 +148,8 @@ def train_judge(database: FaceDatabase, machine: Machine) -> tuple[Judge, pd.Dat
 
 def _features(database: FaceDatabase, rows: np.ndarray, machine: Machine) -> np.ndarray:
     """`features` of some rows of a database: (n, d) float32."""
-    tasks, chunks = (
-        [(database.folder, rows[first : first + _CHUNK]) for first in range(0, len(rows), _CHUNK)],
-        [],
-    )
+    tasks = [(database.folder, rows[first : first + _CHUNK]) for first in range(0, len(rows), _CHUNK)]
+    chunks = []
     with tqdm(total=len(rows), desc="HOG and colours", unit=" images") as bar:
         for chunk in map_in_order(machine.without_caffe, _features_of, tasks):
             chunks.append(chunk)
@@ -174,7 +171,9 @@ def _features_of(folder: Path, rows: np.ndarray) -> np.ndarray:
 
 
 def write_judge(database: FaceDatabase, out: Path, machine: Machine) -> None:
-    """Train a judge; write `judge.h5`, and its scores on test people as `scores.csv`, into the folder `out`."""
+    """Train a judge; write `judge.h5`, and its scores on test people as `scores.csv`, into the folder
+    `out`.
+    """
     check_people(database)
     judge, table = train_judge(database, machine)
     with h5py.File(out / "judge.h5", "w") as file:

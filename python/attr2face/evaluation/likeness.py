@@ -14,7 +14,9 @@ from sklearn.linear_model import LogisticRegression
 def draw_pairs(
     people: np.ndarray, rng: np.random.Generator, most: int = 2000
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Pairs of pictures of the same person and, as many, of different people: two arrays (n, 2) of indices."""
+    """Pairs of pictures of the same person and, as many, of different people: two arrays (n, 2) of
+    indices.
+    """
     order = rng.permutation(len(people))
     order = order[np.argsort(people[order], kind="stable")]
     neighbours = np.stack([order[:-1], order[1:]], axis=1)

@@ -1,9 +1,9 @@
 """What the judges see in a set of pictures, and features that sets are compared by.
 
 A file of measures (.npz) holds, for n pictures: `ridge` and `net` (n, J), whether each judge sees each
-attribute, 1 or 0, and NaN where it cannot read it; `faces` (n,), found by OpenCV; `fine` (n,), the share of fine detail; `distance` (n,) from the mean
-face in grey levels; `hog` (n, 64), principal components of HOG and colours; `deep` (n, 64), those of the net
-judge's last layer; `identity` (n, d), what tells people apart.
+attribute, 1 or 0, and NaN where it cannot read it; `faces` (n,), found by OpenCV; `fine` (n,), the share of
+fine detail; `distance` (n,) from the mean face in grey levels; `hog` (n, 64), principal components of HOG and
+colours; `deep` (n, 64), those of the net judge's last layer; `identity` (n, d), what tells people apart.
 """
 
 from collections.abc import Sequence
@@ -73,7 +73,9 @@ class Projection:
 
 
 def fit_projection(features: np.ndarray, seed: int) -> Projection:
-    """The first principal components of features (n, d), scaled alike so that a component's mean square is 1."""
+    """The first principal components of features (n, d), scaled alike so that a component's mean square
+    is 1.
+    """
     pca = PCA(min(COMPONENTS, *features.shape), svd_solver="randomized", random_state=seed).fit(features)
     components = pca.components_ / np.sqrt(pca.explained_variance_.mean())
     return Projection(pca.mean_, components, ((features - pca.mean_) @ components.T).astype(np.float32))

@@ -18,16 +18,13 @@ from attr2face.attributes import Attributes, file_name
 from attr2face.files import atomic_write
 from attr2face.models import CONVOLUTIONS, VGG, Model
 
-BLACK, ORANGE, SKY, GREEN, YELLOW, BLUE, VERMILION, PURPLE = (
-    "#000000",
-    "#E69F00",
-    "#56B4E9",
-    "#009E73",
-    "#F0E442",
-    "#0072B2",
-    "#D55E00",
-    "#CC79A7",
-)
+BLACK = "#000000"
+ORANGE = "#E69F00"
+SKY = "#56B4E9"
+GREEN = "#009E73"
+BLUE = "#0072B2"
+VERMILION = "#D55E00"
+PURPLE = "#CC79A7"
 LINES = (BLUE, VERMILION, GREEN, ORANGE, PURPLE, SKY, BLACK, "0.5")
 STYLES = ("-", "--")
 COLUMN = 7.0

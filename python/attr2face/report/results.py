@@ -122,8 +122,9 @@ def write_results(docs: Path, part: str, numbers: Path, evaluation: Path) -> dic
     """
     results = json.loads((docs / "results.json").read_text()) if (docs / "results.json").exists() else {}
     results[part] = json.loads((numbers / "numbers.json").read_text())
-    groups = sorted({_group(name) for name in results}, reverse=True)
-    results = {name: results[name] for group in groups for name in sorted(results) if _group(name) == group}
+    # Sorted by name, and then the groups from the last: sorting keeps the order of equals.
+    parts = sorted(sorted(results), key=_group, reverse=True)
+    results = {name: results[name] for name in parts}
     write_json(docs / "results.json", results)
     own = f"{part.rpartition('-')[2].replace(' ', '-')}.jpg"
     for name in (own, *SHEETS):
@@ -212,7 +213,9 @@ def markdown(table: pd.DataFrame) -> str:
 
 
 def filled(text: str, shown: Mapping[str, pd.DataFrame]) -> str:
-    """A document with the tables between its marks renewed; what stands between marks without a table stays."""
+    """A document with the tables between its marks renewed; what stands between marks without a table
+    stays.
+    """
 
     def renewed(found: re.Match) -> str:
         return f"{found[1]}\n{markdown(shown[found[2]])}\n{found[3]}" if found[2] in shown else found[0]

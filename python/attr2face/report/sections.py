@@ -43,29 +43,42 @@ LIKENESS = {
 }
 PLOTS = ("requested-seen-ridge", "Fréchet-distance-HOG")
 ABOUT_JUDGES = (
-    "Two judges of people whom nets and priors never saw: ridge regression on HOG and colours, and a small Caffe net. On pictures of "
-    "unseen people, means over the attributes; kappa (Cohen) is how far the two agree."
+    "Two judges of people whom nets and priors never saw: "
+    "ridge regression on HOG and colours, and a small Caffe net. On pictures of "
+    "unseen people, means over the attributes; kappa (Cohen) is how far the two agree. What too few "
+    "validation pictures have or lack for a judge to read it is left out, and named."
 )
 ABOUT_SEEN = (
-    "Faces for the attributes of unseen people. The share of requested attributes that each judge sees, and of those that the person's own "
-    "photograph does not have; mean and 95% interval over people and repetitions of training. Where a method is above photographs, it "
+    "Faces for the attributes of unseen people. The share of requested attributes that each judge sees, "
+    "and of those that the person's own "
+    "photograph does not have; mean and 95% interval over people and repetitions of training. "
+    "Where a method is above photographs, it "
     "exaggerates."
 )
-ABOUT_PARTS = "The default less other methods, in requested attributes seen: paired, for the same people and repetitions."
+ABOUT_PARTS = (
+    "The default less other methods, in requested attributes seen: "
+    "paired, for the same people and repetitions."
+)
 ABOUT_LIKE = (
-    "OpenCV finds exactly one face; fine detail is the share of spectral power above a quarter of the highest frequency, relative to "
-    "photographs. Distances to pictures of unseen people, on features that no method optimises, have halves of photographs as their floor. "
-    "Diversity is the mean distance of two faces; the nearest training picture is 1 for photographs, and lower where a face is a copy."
+    "OpenCV finds exactly one face; fine detail is the share of spectral power above a quarter of the "
+    "highest frequency, relative to "
+    "photographs. Distances to pictures of unseen people, on features that no method optimises, have "
+    "halves of photographs as their floor. "
+    "Diversity is the mean distance of two faces; the nearest training picture is 1 for photographs, and "
+    "lower where a face is a copy."
 )
 ABOUT_WHO = (
-    "Cosine, of features of a net that tells people apart, to the requested person's own photograph and to those of others, and the "
-    "median rank of the own photograph among all. Of the row of photographs it is another picture of that person, where there is one."
+    "Cosine, of features of a net that tells people apart, to the requested person's own photograph and to "
+    "those of others, and the "
+    "median rank of the own photograph among all. Of the row of photographs it is another picture of that "
+    "person, where there is one."
 )
 ABOUT_METHODS = (
     "Every method that was compared. The sheets show the same requests, a row per method, factor by factor."
 )
 ABOUT_ATTRIBUTES = (
-    "How often each judge sees a requested attribute in faces of the default, and in the photographs that have it, which is the judge's "
+    "How often each judge sees a requested attribute in faces of the default, and in the photographs that "
+    "have it, which is the judge's "
     "own ceiling. Where faces are above it, they exaggerate."
 )
 EMBEDDED = 1000
@@ -151,7 +164,8 @@ def _network(results: Results, out: Path) -> Section:
     figure = _figure(figures.network_figure(results.database.model), out, "1")
     return Section(
         "Figure 1: the network",
-        f"{len(results.database.attributes.heads)} softmax heads share the net's layers up to {results.database.model.output}.",
+        f"{len(results.database.attributes.heads)} softmax heads share the net's layers up to "
+        f"{results.database.model.output}.",
         [figure],
     )
 
@@ -178,7 +192,9 @@ def _table(table: pd.DataFrame, out: Path, name: str) -> pd.DataFrame:
 def _clusters(results: Results, seed: int, out: Path, machine: Machine) -> list[Section]:
     database = results.database
     rows = database.rows("test")[:EMBEDDED]
-    people, has, names = database.people[rows], database.positive[rows], database.attributes.names
+    people = database.people[rows]
+    has = database.positive[rows]
+    names = database.attributes.names
     weights = {"before finetuning": results.pretrained, "after": results.trained.weights}
     phi = {}
     for name, path in weights.items():
@@ -209,7 +225,8 @@ def _clusters(results: Results, seed: int, out: Path, machine: Machine) -> list[
     )
     _table(table, out, "clusters")
     text = (
-        "t-SNE of fc7 for unseen people, before and after finetuning. The number is the share of the five nearest pictures of other people "
+        "t-SNE of fc7 for unseen people, before and after finetuning. "
+        "The number is the share of the five nearest pictures of other people "
         "that agree about the attribute. The paper judged by eye."
     )
     return [Section("Figure 3: attributes at fc7", text, drawn, means.round(3))]
@@ -217,7 +234,10 @@ def _clusters(results: Results, seed: int, out: Path, machine: Machine) -> list[
 
 def _freezing(results: Results, out: Path) -> Section:
     table = _table(results.tables["freezing"], out, "table1")
-    text = "Accuracy of the heads, averaged over all, with the layers below fc6 or conv5 frozen, and the loss by what is frozen."
+    text = (
+        "Accuracy of the heads, averaged over all, with the layers below fc6 or conv5 frozen, and the loss "
+        "by what is frozen."
+    )
     return Section(
         "Table 1 and Figure 4: what to freeze",
         text,
@@ -241,8 +261,10 @@ def _inversions(results: Results, layer: str, seed: int, out: Path) -> Section:
     figure = figures.pictures(columns, [""] * _SHOWN)
     table = _table(results.tables["inversion"], out, "inversion")
     text = (
-        "Inversion of a photograph's own activations, and of what its attributes alone tell of it. The table compares inversions by layer "
-        "and by preset: SSIM / PSNR in dB / relative distance of the activations. icnn and mahendran are others' published settings."
+        "Inversion of a photograph's own activations, and of what its attributes alone tell of it. "
+        "The table compares inversions by layer "
+        "and by preset: SSIM / PSNR in dB / relative distance of the activations. "
+        "icnn and mahendran are others' published settings."
     )
     return Section("Figure 5: inversion", text, [_figure(figure, out, "5")], table)
 
@@ -250,7 +272,8 @@ def _inversions(results: Results, layer: str, seed: int, out: Path) -> Section:
 def _histograms(results: Results, out: Path) -> Section:
     numbers = _table(pd.read_csv(results.diagnosis / "numbers.csv"), out, "gaussians")
     text = (
-        "Histograms of single elements over images with an attribute, and the fitted Gaussian. The paper shows two "
+        "Histograms of single elements over images with an attribute, and the fitted Gaussian. "
+        "The paper shows two "
         "elements of fc6 and takes all for Gaussian; behind a ReLU they are not."
     )
     return Section(
@@ -294,10 +317,12 @@ def _likeness(results: Results, out: Path) -> Section:
         return f"{middle:.0f}% ({low:.0f} to {high:.0f})"
 
     text = (
-        f"Likeness of a generated face to the person whose attributes it has: median and middle 80% {within(own)}. On the same "
+        "Likeness of a generated face to the person whose attributes it has: "
+        f"median and middle 80% {within(own)}. On the same "
         f"scale another photograph of that person has {within('photographs')} and one of somebody else "
         f"{within('photographs of others')}. "
-        f"The paper's mean is {np.mean(list(LIKENESS.values())):.0f}%, on the scale of a service that is not stated."
+        f"The paper's mean is {np.mean(list(LIKENESS.values())):.0f}%, on the scale of a service that is "
+        "not stated."
     )
     return Section("Table 2: likeness", text, [], table)
 
@@ -326,7 +351,8 @@ def _targets(results: Results, out: Path) -> Section:
     best = best_targets(pd.read_csv(results.diagnosis / "targets.csv"))
     best.columns = [" ".join(column) for column in best.columns]
     text = (
-        "What the heads see when fed the target, for three attributes of an image or for all, before anything is "
+        "What the heads see when fed the target, for three attributes of an image or for all, before "
+        "anything is "
         "generated; and how much of the activations' variance it explains."
     )
     return Section("Targets compared", text, [], _table(best.reset_index(), out, "targets"))

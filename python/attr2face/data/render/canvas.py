@@ -51,12 +51,10 @@ class Canvas:
 
     def moved(self, dx: float, dy: float, angle: float, scale: float) -> "Canvas":
         """The same picture in coordinates shifted, rotated (radians) and scaled."""
-        x, y, cos, sin = (
-            self.x - dx,
-            self.y - dy,
-            np.float32(np.cos(angle) / scale),
-            np.float32(np.sin(angle) / scale),
-        )
+        x = self.x - dx
+        y = self.y - dy
+        cos = np.float32(np.cos(angle) / scale)
+        sin = np.float32(np.sin(angle) / scale)
         return replace(self, x=cos * x + sin * y, y=cos * y - sin * x)
 
     def turned(self, yaw: float, pitch: float, radius: float) -> "Canvas":

@@ -15,7 +15,9 @@ from attr2face.settings import Rendering
 
 
 def render_dataset(settings: Rendering, seed: int, out: Path, machine: Machine) -> None:
-    """Render `pictures` of each of `people` to `out`/images, and write their scores to `out`/attributes.txt."""
+    """Render `pictures` of each of `people` to `out`/images, and write their scores to
+    `out`/attributes.txt.
+    """
     tasks = [(settings, seed, person) for person in range(settings.people)]
     rows = []
     with tqdm(desc="rendering", total=settings.people * settings.pictures, unit=" faces") as bar:

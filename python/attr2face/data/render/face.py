@@ -30,7 +30,9 @@ class DrawnFace:
     """
 
     def __init__(self, picture: Picture, yaw: float) -> None:
-        self.scores, self.f, self.yaw = picture.scores, picture.features, yaw
+        self.scores = picture.scores
+        self.f = picture.features
+        self.yaw = yaw
         self.male = self.has("Male") > 0
         self.race = next((name for name in SKIN if self.has(name)), None)
         self.young = next((young for name, young in YOUNG.items() if self.has(name)), 0.0)
@@ -47,7 +49,11 @@ class DrawnFace:
         return float(self.scores[pubfig().index[name]])
 
     def _shape(self) -> None:
-        has, signed, f, young, male = self.has, self.signed, self.f, self.young, self.male
+        has = self.has
+        signed = self.signed
+        f = self.f
+        young = self.young
+        male = self.male
         shape = has("Round Face"), has("Square Face"), has("Oval Face")
         self.half_width = (
             0.53 + 0.012 * f[0] + 0.045 * max(signed("Chubby"), -0.3) + np.dot(shape, (0.055, 0.02, -0.05))

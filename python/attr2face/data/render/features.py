@@ -42,13 +42,11 @@ def _socket(s: Canvas, face: DrawnFace, side: int) -> None:
 
 
 def _eye(s: Canvas, face: DrawnFace, side: int) -> None:
-    half, cx, cy, gap, makeup = (
-        face.eye_half,
-        side * face.eye_dx,
-        face.eye_y,
-        _opening(face),
-        face.has("Heavy Makeup"),
-    )
+    half = face.eye_half
+    cx = side * face.eye_dx
+    cy = face.eye_y
+    gap = _opening(face)
+    makeup = face.has("Heavy Makeup")
     out = (s.x - cx) * side
     centre = cy - (0.2 * (face.race == "Asian") + 0.04 * (not face.male)) * out
     profile = np.sqrt(np.clip(1 - (out / half) ** 2, 0, 1))
@@ -87,7 +85,9 @@ def _eye(s: Canvas, face: DrawnFace, side: int) -> None:
 
 
 def _brow(s: Canvas, face: DrawnFace, side: int) -> None:
-    arch, bushy, frown = face.has("Arched Eyebrows"), face.has("Bushy Eyebrows"), face.has("Frowning")
+    arch = face.has("Arched Eyebrows")
+    bushy = face.has("Bushy Eyebrows")
+    frown = face.has("Frowning")
     out = (s.x - side * face.eye_dx) * side
     y = face.eye_y - 0.13 - 0.01 * face.young + 0.004 * face.f[9] - 0.006 * bushy
     y = y - 0.045 * arch + 0.05 * frown * (1 - np.clip((out + 0.13) / 0.2, 0, 1))

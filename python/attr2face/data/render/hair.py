@@ -17,7 +17,9 @@ def _lay(
         along, down = 0.05 * c.noise(0.05), 0.05 * c.noise(0.05)
         phase = c.rng.uniform(0, 2 * np.pi, 2)
         curls = np.sin(62 * (c.x + along) + phase[0]) * np.sin(62 * (c.y + down) + phase[1])
-        light, height, gloss = 1 + 0.34 * curls, 0.022 * curls, 0.1
+        light = 1 + 0.34 * curls
+        height = 0.022 * curls
+        gloss = 0.1
     else:
         if has("Wavy Hair"):
             across = across + 0.06 * np.sin(17 * c.y)

@@ -16,7 +16,10 @@ def background(c: Canvas, face: DrawnFace, rng: np.random.Generator) -> None:
     else:
         c.image[:] = rng.uniform((90, 80, 70), (190, 180, 170))
         for _ in range(6):
-            x, y, w, h = rng.uniform(-1, 1), rng.uniform(-1, 1), rng.uniform(0.06, 0.4), rng.uniform(0.1, 0.8)
+            x = rng.uniform(-1, 1)
+            y = rng.uniform(-1, 1)
+            w = rng.uniform(0.06, 0.4)
+            h = rng.uniform(0.1, 0.8)
             c.paint(c.box(x - w, x + w, y - h, y + h, 0.03), rng.uniform(30, 230, 3), 0.75)
     if face.has("Posed Photo"):
         far = np.clip(np.hypot(c.x, c.y) - 0.35, 0, 1)
@@ -38,17 +41,21 @@ def light(c: Canvas, face: DrawnFace, rng: np.random.Generator) -> None:
     """Light the relief: ambient and directed light, cast shadows, highlights (Blinn), hollows darker."""
     has, side = face.has, rng.choice((-1.0, 1.0))
     if has("Harsh Lighting"):
-        strength, ambient, towards = (
-            0.9 + 0.15 * has("Harsh Lighting"),
-            0.4 - 0.08 * has("Harsh Lighting"),
-            (0.9 * side, -0.3, 0.5),
-        )
+        strength = 0.9 + 0.15 * has("Harsh Lighting")
+        ambient = 0.4 - 0.08 * has("Harsh Lighting")
+        towards = (0.9 * side, -0.3, 0.5)
     elif has("Flash"):
-        strength, ambient, towards = 0.92, 0.28, (0.08 * side, -0.12, 1.0)
+        strength = 0.92
+        ambient = 0.28
+        towards = (0.08 * side, -0.12, 1.0)
     elif has("Soft Lighting"):
-        strength, ambient, towards = 0.16, 1.0, (0.1 * side, -0.5, 1.0)
+        strength = 0.16
+        ambient = 1.0
+        towards = (0.1 * side, -0.5, 1.0)
     else:
-        strength, ambient, towards = 0.56 + rng.normal(0, 0.04), 0.5, (0.42 * side, -0.5, 0.8)
+        strength = 0.56 + rng.normal(0, 0.04)
+        ambient = 0.5
+        towards = (0.42 * side, -0.5, 0.8)
     towards = np.array(towards, np.float32) / np.linalg.norm(towards)
     slope_y, slope_x = np.gradient(c.relief, np.float32(c.pixel))
     slope_x, slope_y = np.clip(slope_x, -2.2, 2.2), np.clip(slope_y, -2.2, 2.2)
