@@ -140,7 +140,7 @@ def many(steps, tmp_path_factory) -> FaceDatabase:
     people = np.array([f"{person} {k}" for k in range(13) for person in few.people])
     faces = Faces(few.root, few.paths * 13, people, np.tile(few.scores, (13, 1)), few.attributes)
     folder = tmp_path_factory.mktemp("many")
-    build_lmdbs(faces, "synthetic", MODELS["mini"], Database(), 1, folder)
+    build_lmdbs(faces, MODELS["mini"], Database(), 1, folder, Machine(workers=1))
     return FaceDatabase.open(folder)
 
 

@@ -329,9 +329,9 @@ def sheet(run: Run) -> None:
 
 def nets(run: Run) -> None:
     """write the committed prototxt files again"""
-    from attr2face.network import generator, prototxt
+    from attr2face.network import committed, generator
 
-    prototxt.write_prototxts(CHECKOUT / "prototxt")
+    committed.write_prototxts(CHECKOUT / "prototxt")
     generator.write_prototxts(CHECKOUT / "prototxt")
 
 

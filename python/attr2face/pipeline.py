@@ -359,7 +359,7 @@ class Steps:
                 found = with_landmarks(found, landmarks.path / "landmarks.csv", s.alignment.unaligned)
             if not dataset.rendered:
                 found = divided_by_person(found, share, s.seed)[of == "judges"]
-            build_lmdbs(found, dataset.name, self.model, s.database, s.seed, out, self.machine)
+            build_lmdbs(found, self.model, s.database, s.seed, out, self.machine)
 
         settings = {**asdict(s.database), "model": self.model.body, "dataset": dataset.name, "seed": s.seed}
         if not dataset.rendered:

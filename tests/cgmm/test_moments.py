@@ -55,7 +55,7 @@ def test_they_do_not_depend_on_the_pieces(problem, monkeypatch):
 
 def test_an_interrupted_pass_goes_on_from_where_it_was(problem, tmp_path, monkeypatch):
     phi, has, sets = problem
-    monkeypatch.setattr(moments, "SHARD", 250)
+    monkeypatch.setattr(moments, "_SHARD", 250)
     monkeypatch.setattr(moments, "SAVE_EVERY", 0)
     with h5py.File(tmp_path / "phi.h5", "w") as file:
         stored = file.create_dataset("activations", data=phi)

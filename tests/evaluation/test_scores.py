@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from attr2face.attributes import pubfig
 from attr2face.evaluation.scores import mean_scores, predict, score, score_heads, thresholds
-from attr2face.network.extraction import Extraction, activations
+from attr2face.network.extraction import Extraction, compute_activations
 from attr2face.parallel import Machine
 
 ALONE = Machine(workers=1)
@@ -115,7 +115,7 @@ def test_balanced_thresholds_see_rare_attributes():
 def test_a_prediction_is_the_mean_over_an_image_and_its_mirror_image(database, weights):
     rows = np.arange(48)
     (straight,), (mirrored,) = (
-        activations(Extraction(database.folder, weights, "prob", mirror), rows, ALONE)
+        compute_activations(Extraction(database.folder, weights, "prob", mirror), rows, ALONE)
         for mirror in (False, True)
     )
     assert np.abs(straight - mirrored).max() > 1e-3

@@ -23,7 +23,7 @@ from attr2face.generation.objective import Objective, activations_of
 from attr2face.generation.presets import PRESETS
 from attr2face.models import MODELS, Model
 from attr2face.network import prototxt
-from attr2face.network.prototxt import Learning
+from attr2face.network.layers import Learning, add_trunk
 from attr2face.network.weights import load, unfilled
 from attr2face.pycaffe import caffe
 from attr2face.pycaffe import layers as L
@@ -121,7 +121,7 @@ def _training(model: Model, batch: int = 8) -> Work:
         ntop=2, shape=[{"dim": [batch, 3, model.crop, model.crop]}, {"dim": [batch, model.widths[-1]]}]
     )
     n.loss = L.EuclideanLoss(
-        prototxt.trunk(n, n.data, model, Learning("fc6" if frozen else "none"), until="fc6"), n.target
+        add_trunk(n, n.data, model, Learning("fc6" if frozen else "none"), until="fc6"), n.target
     )
     net = _net(str(n.to_proto()), caffe.TRAIN)
     net.blobs["data"].data[...] = _images(model, batch)

@@ -12,7 +12,7 @@ from attr2face.bench.timing import compare
 from attr2face.cluster import connected
 from attr2face.generation.faces import write_faces
 from attr2face.generation.presets import needed
-from attr2face.network.extraction import Extraction, activations
+from attr2face.network.extraction import Extraction, compute_activations
 from attr2face.parallel import Machine
 from attr2face.pipeline import Steps, database_of, weights_of
 
@@ -29,7 +29,7 @@ def spreading(steps: Steps, rounds: int) -> Iterator[dict]:
     trained = steps.trained(*needed(generation))
 
     def extracting(machine: Machine, rows: np.ndarray) -> None:
-        deque(activations(what, rows, machine), maxlen=0)
+        deque(compute_activations(what, rows, machine), maxlen=0)
 
     def facing(machine: Machine) -> None:
         with tempfile.TemporaryDirectory() as out:

@@ -4,6 +4,7 @@ A table is CelebA's list (the number of pictures, names of columns, and rows of 
 CSV of the same columns, which `write_found` writes, too. Empty numbers of a CSV are not known.
 """
 
+import codecs
 import csv
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -11,16 +12,16 @@ from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
 import numpy as np
-from tqdm import tqdm
 
 from attr2face.data.alignment import Frame, read_aligned
 from attr2face.data.faces import Faces
 from attr2face.data.images import Place, read_image, read_whole
+from attr2face.data.lists import Rows, read_list
 from attr2face.data.pictures import write_picture, write_sheet
 from attr2face.data.places import place_of, root_at
 from attr2face.errors import UserError
 from attr2face.files import atomic_write, require
-from attr2face.parallel import Machine, map_in_order
+from attr2face.parallel import Machine, map_in_order, with_bar
 
 COLUMNS = [
     f"{point}_{axis}" for point in ("lefteye", "righteye", "nose", "leftmouth", "rightmouth") for axis in "xy"
@@ -28,6 +29,7 @@ COLUMNS = [
 WANTED = (
     "a file and ten numbers, x and y of left eye, right eye, nose, and left and right corner of the mouth"
 )
+REMEDY = "give LANDMARKS a CSV or CelebA's list"
 UNKNOWN = np.full((5, 2), np.nan)
 LONGEST = 4  # times the shorter side
 AT_ONCE = 200  # pictures of one task
@@ -73,37 +75,35 @@ def landmarks_in(path: Path, faces: Faces) -> np.ndarray:
 def _rows(path: Path) -> Iterator[tuple[int, str, np.ndarray]]:
     """Line, file and landmarks of each row of a table."""
     require(path, "set LANDMARKS to a table of landmarks")
+    for line, words in _rows_of_list(path) if _is_list(path) else _rows_of_csv(path):
+        yield line, words[0], _numbers(path, line, words)
+
+
+def _is_list(path: Path) -> bool:
+    """Whether a file begins as CelebA's list does, with a number alone."""
+    if path.is_dir():
+        raise UserError(f"{path} is a folder; {REMEDY}")
+    with path.open("rb") as file:
+        return file.readline().removeprefix(codecs.BOM_UTF8).strip().isdigit()
+
+
+def _rows_of_csv(path: Path) -> Rows:
+    """Line and words of each row, but for the header if there is one."""
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
-            first = file.readline().strip()
-            if first.isdecimal():
-                yield from _rows_of_list(path, int(first), file)
-                return
-            file.seek(0)
             for line, words in enumerate(csv.reader(file), start=1):
                 if words and not (line == 1 and words[1:] == COLUMNS):
-                    yield line, words[0], _numbers(path, line, words)
+                    yield line, words
     except (UnicodeDecodeError, csv.Error):
-        raise UserError(f"{path} is not a text; give LANDMARKS a CSV or CelebA's list") from None
-    except IsADirectoryError:
-        raise UserError(f"{path} is a folder; give LANDMARKS a CSV or CelebA's list") from None
+        raise UserError(f"{path} is not a text; {REMEDY}") from None
 
 
-def _rows_of_list(path: Path, count: int, lines: Iterator[str]) -> Iterator[tuple[int, str, np.ndarray]]:
-    """The same of CelebA's list, after its first line."""
-    names = next(lines, "").split()
-    if names != COLUMNS:
+def _rows_of_list(path: Path) -> Rows:
+    """The same of CelebA's list."""
+    header, rows = read_list(path, REMEDY)
+    if header != COLUMNS:
         raise UserError(f"{path}, line 2: expected {' '.join(COLUMNS)}; restore the published file")
-    number = 0
-    for line, text in enumerate(lines, start=3):
-        if text.strip():
-            number += 1
-            words = text.split()
-            yield line, words[0], _numbers(path, line, words)
-    if number != count:
-        raise UserError(
-            f"{path} says {count} pictures in its first line and has {number}; restore the whole file or mend the number"
-        )
+    return rows
 
 
 def _numbers(path: Path, line: int, words: list[str]) -> np.ndarray:
@@ -145,18 +145,12 @@ def find_landmarks(faces: Faces, finder: Finder, machine: Machine, out: Path) ->
         (finder, place_of(faces.root), faces.paths[int(part.stem) : int(part.stem) + AT_ONCE])
         for part in missing
     ]
-    with tqdm(
-        desc="landmarks",
-        total=len(faces.paths),
-        initial=len(faces.paths) - sum(len(names) for *_, names in tasks),
-        unit=" images",
-    ) as bar:
-        for part, found in zip(
-            missing, map_in_order(machine.without_caffe.beside_the_files, _find, tasks), strict=True
-        ):
-            with atomic_write(part) as temporary, temporary.open("wb") as file:
-                np.save(file, found)
-            bar.update(len(found))
+    sizes = [len(names) for *_, names in tasks]
+    results = map_in_order(machine.without_caffe.beside_the_files, _find, tasks)
+    bar = with_bar(results, sizes, "landmarks", done=len(faces.paths) - sum(sizes))
+    for part, found in zip(missing, bar, strict=True):
+        with atomic_write(part) as temporary, temporary.open("wb") as file:
+            np.save(file, found)
     found = np.concatenate([np.load(part) for part in parts])
     for part in parts:
         part.unlink()

@@ -19,11 +19,11 @@ from attr2face.files import require
 from attr2face.models import MODELS
 from attr2face.network import prototxt
 from attr2face.network.user_layers import run_apart
-from attr2face.network.weights import check_weights
+from attr2face.network.weights import kept_net
 from attr2face.pycaffe import caffe
 from attr2face.user_nets import parsed
 
-BATCH = 16
+_BATCH = 16
 # Of its training images, red, green and blue (Parkhi et al. 2015).
 VGG_FACE_MEAN = (129.1863, 104.7624, 93.5940)
 
@@ -34,10 +34,10 @@ class IdentityNet(Description):
     def embed(self, pictures: Sequence[np.ndarray]) -> np.ndarray:
         """Features of pictures (height, width, 3) uint8, of length 1: (n, d) float32."""
         net = self.net()
-        net.blobs[net.inputs[0]].reshape(BATCH, 3, self.side, self.side)
+        net.blobs[net.inputs[0]].reshape(_BATCH, 3, self.side, self.side)
         features = []
-        for first in range(0, len(pictures), BATCH):
-            blob = self.to_blob(pictures[first : first + BATCH])
+        for first in range(0, len(pictures), _BATCH):
+            blob = self.to_blob(pictures[first : first + _BATCH])
             net.blobs[net.inputs[0]].data[: len(blob)] = blob
             net.forward()
             features.append(net.blobs[self.output].data[: len(blob)].reshape(len(blob), -1).copy())
@@ -60,10 +60,10 @@ class IdentityNet(Description):
     def check(self) -> None:
         """Raise a UserError for what Caffe would end the process for."""
         parsed(self.prototxt)
-        run_apart(self.prototxt, self.side, BATCH, self.prototxt.name)
+        run_apart(self.prototxt, self.side, _BATCH, self.prototxt.name)
 
     def net(self) -> caffe.Net:
-        """Caffe's net with its weights.
+        """Caffe's net with its weights, as this process keeps it (`kept_net`).
 
         Raises
         ------
@@ -72,9 +72,7 @@ class IdentityNet(Description):
         """
         require(self.weights, "name it in IDENTITY's file, relative to that file")
         parsed(self.prototxt)
-        net = caffe.Net(str(self.prototxt), caffe.TEST)
-        check_weights(self.weights, net)
-        net.copy_from(str(self.weights))
+        net = kept_net(self.prototxt.read_text(), self.weights)
         if self.output not in net.blobs:
             raise UserError(f"{self.prototxt} has no blob {self.output}; name the output in IDENTITY's file")
         return net
@@ -100,12 +98,12 @@ def own_net(database: FaceDatabase, weights: Path, folder: Path) -> IdentityNet:
     """What heads read in the net of a database with some weights; its prototxt is written into `folder`."""
     model, mean = database.model, np.moveaxis(database.preprocessing.mean, 0, -1)[..., ::-1]
     path = folder / "identity.prototxt"
-    path.write_text(prototxt.deploy(model, BATCH))
+    path.write_text(prototxt.deploy(model, _BATCH))
     return IdentityNet(path, weights, model.output, model.crop, model.crop, mean, model.scale, bgr=True)
 
 
 def vgg_face_net(weights: Path, folder: Path) -> IdentityNet:
     """The fc7 of the published VGG-Face; its prototxt is written into `folder`."""
     path = folder / "identity.prototxt"
-    path.write_text(prototxt.deploy(MODELS["vgg_face"], BATCH))
+    path.write_text(prototxt.deploy(MODELS["vgg_face"], _BATCH))
     return IdentityNet(path, weights, "fc7", 224, 224, VGG_FACE_MEAN, bgr=True)

@@ -24,7 +24,7 @@ from attr2face.data.pictures import enlarged
 from attr2face.errors import UserError
 from attr2face.evaluation.scores import aucs, score, thresholds
 from attr2face.files import require
-from attr2face.parallel import Machine, map_in_order
+from attr2face.parallel import Machine, cut_up, lengths, map_in_order, with_bar
 
 SIDE, CELL, COLOUR_CELL = 112, 8, 4
 PENALTIES = (1e3, 3e3, 1e4, 3e4)
@@ -141,15 +141,9 @@ def train_judge(database: FaceDatabase, machine: Machine) -> tuple[Judge, pd.Dat
 
 def _features(database: FaceDatabase, rows: np.ndarray, machine: Machine) -> np.ndarray:
     """`features` of some rows of a database: (n, d) float32."""
-    tasks, chunks = (
-        [(database.folder, rows[first : first + CHUNK]) for first in range(0, len(rows), CHUNK)],
-        [],
-    )
-    with tqdm(total=len(rows), desc="HOG and colours", unit=" images") as bar:
-        for chunk in map_in_order(machine.without_caffe, _features_of, tasks):
-            chunks.append(chunk)
-            bar.update(len(chunk))
-    return np.concatenate(chunks)
+    cuts = cut_up(0, len(rows), CHUNK)
+    chunks = map_in_order(machine.without_caffe, _features_of, [(database.folder, rows[cut]) for cut in cuts])
+    return np.concatenate(list(with_bar(chunks, lengths(cuts), "HOG and colours")))
 
 
 def _judged(database: FaceDatabase, split: str) -> np.ndarray:

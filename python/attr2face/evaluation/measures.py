@@ -19,7 +19,7 @@ from attr2face.evaluation.identity import IdentityNet
 from attr2face.evaluation.judge import load_judge, photographs
 from attr2face.evaluation.netjudge import load_net_judge
 from attr2face.evaluation.quality import count_faces, fine_share
-from attr2face.parallel import Machine, map_in_order
+from attr2face.parallel import Machine, cut_up, map_in_order
 
 COMPONENTS = 64
 KNOWN = 4000
@@ -85,11 +85,8 @@ def write_projections(
     into the folder `out`.
     """
     rows = np.random.default_rng(seed).permutation(database.rows("train"))[:KNOWN]
-    looks = map_in_order(
-        machine,
-        _features,
-        [(ridge, net, database.folder, rows[first : first + CHUNK]) for first in range(0, len(rows), CHUNK)],
-    )
+    tasks = [(ridge, net, database.folder, rows[cut]) for cut in cut_up(0, len(rows), CHUNK)]
+    looks = map_in_order(machine, _features, tasks)
     hog, deep = (np.concatenate(features) for features in zip(*looks, strict=True))
     stored = {}
     for name, features in (("hog", hog), ("deep", deep)):
@@ -116,7 +113,7 @@ def load_projection(path: Path, name: str) -> Projection:
 
 def measure(pictures: Sequence[np.ndarray], judges: Judges, machine: Machine) -> dict[str, np.ndarray]:
     """Measures of pictures (256, 256, 3) uint8, by name."""
-    tasks = [(np.stack(pictures[first : first + CHUNK]), judges) for first in range(0, len(pictures), CHUNK)]
+    tasks = [(np.stack(pictures[cut]), judges) for cut in cut_up(0, len(pictures), CHUNK)]
     chunks = list(map_in_order(machine, _measure, tasks))
     return {name: np.concatenate([chunk[name] for chunk in chunks]) for name in chunks[0]}
 

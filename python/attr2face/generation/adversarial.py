@@ -30,10 +30,9 @@ from attr2face.generation.monitor import Monitor, check_losses, write_losses
 from attr2face.generation.shared import SharedErrors
 from attr2face.network import generator as nets
 from attr2face.network import prototxt
-from attr2face.network.prototxt import Schedule
-from attr2face.network.training import Solver
+from attr2face.network.solver import Training as Solving
 from attr2face.network.weights import load, unfilled, write_weights
-from attr2face.pycaffe import caffe
+from attr2face.pycaffe import Solver, caffe
 from attr2face.settings import LearnedGenerator
 
 # The generator's falls to zero, so that the discriminator has the last word on what all faces share.
@@ -156,9 +155,11 @@ class Training:
 
     def _solver(self, name: str, net: str, rate: float, policy: str) -> Solver:
         (self.out / f"{name}.prototxt").write_text(net)
-        schedule = Schedule(rate, self.settings.generator_iterations, self.seed, self.card)
+        schedule = Solving(net, "", rate, self.settings.generator_iterations, BATCH, self.seed)
         path = self.out / f"{name}_solver.prototxt"
-        path.write_text(nets.solver(self.out / f"{name}.prototxt", self.out / name, schedule, policy))
+        path.write_text(
+            nets.solver(self.out / f"{name}.prototxt", self.out / name, schedule, policy, self.card)
+        )
         return caffe.get_solver(str(path))
 
     def _measure(self) -> tuple[dict[str, float], np.ndarray]:

@@ -10,7 +10,9 @@ from pathlib import Path
 import numpy as np
 
 from attr2face.models import CONVOLUTIONS, MODELS, VGG, Model
-from attr2face.network.prototxt import FILLERS, Learning, Schedule, feature_shape, trunk
+from attr2face.network.layers import FILLERS, Learning, add_trunk
+from attr2face.network.prototxt import feature_shape
+from attr2face.network.solver import Training
 from attr2face.pycaffe import caffe, params
 from attr2face.pycaffe import layers as L
 
@@ -231,7 +233,7 @@ def generator_losses(model: Model, layer: str, batch: int) -> str:
     pictures = generator_body(n, n.code, n.noise, model, layer)
     n.of_images, n.drawn = L.Slice(pictures, ntop=2, axis=0, slice_point=images)
     n.compared = L.Concat(_moved(n, n.of_images, "images"), n.drawn, axis=0)
-    trunk(n, n.compared, model, Learning(freeze="heads"), until=deepest_feature(model, layer))
+    add_trunk(n, n.compared, model, Learning(freeze="heads"), until=deepest_feature(model, layer))
     _mean_distance(n, "pixels", n.of_images, n.originals, 1 / (UNIT * model.scale))
     n.shared_error = L.Input(shape={"dim": [batch, 3, model.crop, model.crop]})
     n.shared = L.Eltwise(pictures, n.shared_error, operation=params.Eltwise.PROD)
@@ -364,11 +366,11 @@ def discriminator(model: Model, batch: int = 1) -> str:
     return f'name: "{model.name}_discriminator"\n{n.to_proto()}'
 
 
-def solver(net: Path, prefix: Path, schedule: Schedule, policy: str) -> str:
+def solver(net: Path, prefix: Path, schedule: Training, policy: str, card: int | None) -> str:
     """A solver's prototxt text: Adam, with little memory, as adversaries move; `policy` "poly" is a rate that
     falls linearly to zero.
     """
-    mode = "CPU" if schedule.card is None else f"GPU\ndevice_id: {schedule.card}"
+    mode = "CPU" if card is None else f"GPU\ndevice_id: {card}"
     return (
         f'net: "{net}"\nbase_lr: {schedule.rate}\ntype: "Adam"\nlr_policy: "{policy}"\npower: 1\nmomentum: 0.5\nmomentum2: 0.99\n'
         f'max_iter: {schedule.iterations}\ndisplay: 0\nsnapshot_prefix: "{prefix}"\nrandom_seed: {schedule.seed}\nsolver_mode: {mode}\n'

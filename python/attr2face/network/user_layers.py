@@ -1,4 +1,4 @@
-"""Layers of a user's prototxt in a NetSpec: what `prototxt.trunk` adds for a `UserNet`."""
+"""Layers of a user's prototxt in a NetSpec: what `layers.add_trunk` adds for a `UserNet`."""
 
 import functools
 import re
@@ -58,7 +58,7 @@ def add_layers(
     """
     if start:
         layers = layers_of(model)[model.stages.index(start) - 1 :] if start != "heads" else []
-        tops = {blob_below(model, start): bottom}
+        tops = {blob_read_by(model, start): bottom}
     else:
         layers, tops = layers_of(model), {model.input: bottom if model.bgr else _red_first(n, bottom)}
     end, given = until or model.output, None
@@ -92,7 +92,7 @@ def _set_rate(layer: caffe_pb2.LayerParameter, rate: float, blobs: int) -> None:
         layer.batch_norm_param.use_global_stats = True
 
 
-def blob_below(model: UserNet, stage: str) -> str:
+def blob_read_by(model: UserNet, stage: str) -> str:
     """The one blob that a layer and all above it read of what is below: what a cache holds.
 
     Raises
