@@ -178,13 +178,14 @@ def executor(machine: Machine, workers: int) -> Iterator[Executor]:
         pool.shutdown(cancel_futures=True)
         if isinstance(error, BrokenProcessPool):
             raise WorkersError(
-                "a worker process ended early; run the command again (a script of your own needs if __name__ == '__main__':)"
+                "a worker process ended early; "
+                "run the command again (a script of your own needs if __name__ == '__main__':)"
             ) from error
         raise
 
 
 def _start(cards: object) -> None:
-    """Prepare a worker: the parent ends it and shows its progress; it ends by itself if the parent is killed."""
+    """Prepare a worker: the parent ends it and shows its progress; if that is killed, it ends itself."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     parent = multiprocessing.parent_process()

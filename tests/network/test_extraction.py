@@ -130,7 +130,7 @@ def test_an_interrupted_extraction_is_continued(steps, database, weights, tmp_pa
 
 
 def test_a_kill_within_a_shard_costs_that_shard_only(database, weights, tmp_path, monkeypatch):
-    """Progress is recorded after the rows: rows beyond it are computed again, whatever the file holds there."""
+    """Progress is recorded after the rows: those beyond it are computed again, whatever the file holds."""
     extract(database, weights, "fc6", tmp_path, ALONE)
     with h5py.File(tmp_path / "activations.h5", "r+") as file:
         whole = file["activations"][:]

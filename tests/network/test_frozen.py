@@ -139,7 +139,7 @@ def test_a_million_labels_fit(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("done", [20, 50])
 def test_an_interrupted_cache_is_continued(database, weights, cache, monkeypatch, done):
-    """The interrupt comes in the first pass, or in the second; one depth was stored further than the other."""
+    """The interrupt comes in the first pass or in the second; one depth was stored further."""
     monkeypatch.setattr(frozen, "SHARD", 10)
     what = Frozen(database.folder, weights, ["fc6", "fc7"], 2, 0)
     build_cache(what, cache, ALONE)

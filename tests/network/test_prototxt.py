@@ -29,7 +29,8 @@ def layers_of(text: str) -> dict[str, caffe_pb2.LayerParameter]:
 
 def constant(name: str, width: int, value: float) -> str:
     filler = f'data_filler {{ type: "constant" value: {value} }}'
-    return f'layer {{ name: "{name}" type: "DummyData" top: "{name}" dummy_data_param {{ shape {{ dim: 1 dim: {width} }} {filler} }} }}\n'
+    layer = f'name: "{name}" type: "DummyData" top: "{name}"'
+    return f"layer {{ {layer} dummy_data_param {{ shape {{ dim: 1 dim: {width} }} {filler} }} }}\n"
 
 
 @pytest.mark.parametrize("name", MODELS)

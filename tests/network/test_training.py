@@ -28,7 +28,8 @@ ALONE = Machine(workers=1)
 
 def constant(name: str, value: float) -> str:
     filler = f'data_filler {{ type: "constant" value: {value} }}'
-    return f'layer {{ name: "{name}" type: "DummyData" top: "{name}" dummy_data_param {{ shape {{ dim: 1 dim: 1 }} {filler} }} }}\n'
+    layer = f'name: "{name}" type: "DummyData" top: "{name}"'
+    return f"layer {{ {layer} dummy_data_param {{ shape {{ dim: 1 dim: 1 }} {filler} }} }}\n"
 
 
 def toy(rate: float | None, iterations: int = 100) -> Training:

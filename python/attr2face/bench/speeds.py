@@ -1,4 +1,4 @@
-"""Speeds, measured side by side: medians over rounds in which each contender runs once, on this machine, now."""
+"""Speeds, measured side by side: medians over rounds in which each contender runs once, on this machine."""
 
 import os
 import statistics
@@ -45,7 +45,10 @@ EPOCHS = 100
 VGG_CONV5 = (512, 14, 14)
 # Finetuning as `attr2face finetune` does it, but into a folder outside the store. The rate does not matter to
 # the speed.
-FINETUNE = "import pathlib, sys; from attr2face.cli import parse; parse(sys.argv[2:]).steps.finetuned.work(pathlib.Path(sys.argv[1]))"
+FINETUNE = (
+    "import pathlib, sys; from attr2face.cli import parse; "
+    "parse(sys.argv[2:]).steps.finetuned.work(pathlib.Path(sys.argv[1]))"
+)
 RATE = 1e-6
 
 
@@ -244,7 +247,8 @@ def tool(name: str) -> Path:
         if (folder / "bin" / name).exists():
             return folder / "bin" / name
     raise UserError(
-        f"the Caffe of {caffe.__file__} has no program {name} to compare with; leave CAFFE_ROOT empty to build one that has"
+        f"the Caffe of {caffe.__file__} has no program {name} to compare with; "
+        "leave CAFFE_ROOT empty to build one that has"
     )
 
 

@@ -112,7 +112,8 @@ def _decoded(path: Place, crop: Crop) -> tuple[tuple[int, int], Image.Image]:
             if box and not (box[2] <= image.width and box[3] <= image.height):
                 wanted = f"at least {box[2]} x {box[3]}"
                 raise PictureError(
-                    f"{path} is {image.width} x {image.height} pixels, not {wanted}; restore the picture or remove its row"
+                    f"{path} is {image.width} x {image.height} pixels, not {wanted}; "
+                    "restore the picture or remove its row"
                 )
             rgb = _in_8_bits(image).convert("RGB")
             return image.size, rgb.crop(box) if box else rgb

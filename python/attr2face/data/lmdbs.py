@@ -6,8 +6,8 @@ image, in the order of the records), `labels.npz`, `heads.csv`, `mean.binaryprot
 """
 
 import shutil
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 
@@ -17,8 +17,7 @@ from tqdm import tqdm
 
 from attr2face.data.alignment import Frame, cut_images
 from attr2face.data.faces import SPLITS, Faces, split_by_person
-from attr2face.data.preprocessing import to_blob_order
-from attr2face.data.records import FLOAT, array_record, image_record, key_of, open_for_writing
+from attr2face.data.records import FLOAT, array_record, image_records, key_of, open_for_writing
 from attr2face.errors import PictureError, UserError
 from attr2face.files import atomic_write, write_json
 from attr2face.models import Model
@@ -33,12 +32,17 @@ _SHARD = 256  # images of a task
 
 @dataclass(frozen=True)
 class Records:
-    """What the LMDBs of one split hold: n faces, and their labels (n, H + 1), the class of each head and the
-    person.
+    """Faces in the order of their records, with the split of each, and their labels (n, H + 1), the class of
+    each head and the person.
     """
 
     faces: Faces
     labels: np.ndarray
+
+    def of(self, split: str) -> "Records":
+        """Those of one split."""
+        rows = self.faces.split == split
+        return Records(self.faces.only(rows), self.labels[rows])
 
 
 @dataclass(frozen=True)
@@ -64,63 +68,55 @@ def build_lmdbs(
     UserError
         If an image cannot be read, or nobody is left for training.
     """
-    rng, frame = np.random.default_rng(seed), Frame(faces.eyes, model.crop, settings.margin)
-    stated = model.input_mean(frame.side)
-    split = split_by_person(faces.people, seed) if faces.split is None else faces.split
-    labels = faces.attributes.class_labels(faces.scores, rng)
-    training_people = np.unique(faces.people[split == "train"])
-    if len(training_people) == 0:
-        whom = "" if faces.dataset == "synthetic" else ", and as many for the judges (JUDGE_SHARE)"
-        raise UserError(f"dataset {faces.dataset} has no training people; it needs at least two people{whom}")
-    number_of = {person: i for i, person in enumerate(training_people)}
-    identity = np.array([number_of.get(person, 0) for person in faces.people])
-    order = np.concatenate([rng.permutation(np.flatnonzero(split == name)) for name in SPLITS])
-    records = Records(faces.only(order), np.column_stack([labels, identity])[order])
-    split = split[order]
+    reading = Reading(Frame(faces.eyes, model.crop, settings.margin), settings.encoded)
+    stated = model.input_mean(reading.frame.side)
+    records = _draw_records(faces, seed)
     try:
-        _write_splits(records, split, Reading(frame, settings.encoded), stated, out, machine)
+        with tqdm(total=len(records.labels), desc="LMDB", unit=" images") as bar:
+            for name in SPLITS:
+                own = records.of(name)
+                total = _write_split(out / name, own, reading, machine.beside_the_files, bar)
+                if name == "train":
+                    _write_mean(out, (total / len(own.labels)).astype(np.float32), stated)
     except PictureError:
+        # Another picture is another key, so that nothing continues from here. After any other error, as of
+        # a full disk or of workers, the same call does.
         shutil.rmtree(out)
         raise
-    _write_index(records.faces, labels[order], split, out)
-    info = {
-        "dataset": faces.dataset,
-        "model": model.name,
-        "image_size": frame.side,
-        "encoded": settings.encoded,
-    }
-    if isinstance(model, UserNet):
-        info["net"] = model.stored
-    counts = {name: int((split == name).sum()) for name in SPLITS}
-    write_json(out / "lmdb.json", info | {"training_people": len(training_people), "images": counts})
+    _write_index(records, out)
+    counts = {name: int((records.faces.split == name).sum()) for name in SPLITS}
+    people = len(np.unique(records.of("train").faces.people))
+    info = {"dataset": faces.dataset, "model": model.name, "image_size": reading.frame.side}
+    info |= {"encoded": settings.encoded} | ({"net": model.stored} if isinstance(model, UserNet) else {})
+    write_json(out / "lmdb.json", info | {"training_people": people, "images": counts})
     for name in SPLITS:
         (out / f"{name}_done.npz").unlink(missing_ok=True)
 
 
-def _write_index(faces: Faces, labels: np.ndarray, split: np.ndarray, out: Path) -> None:
+def _draw_records(faces: Faces, seed: int) -> Records:
+    """Divide faces by person, unless their dataset does; draw labels and the order of each split."""
+    rng = np.random.default_rng(seed)
+    split = split_by_person(faces.people, seed) if faces.split is None else faces.split
+    labels = faces.attributes.class_labels(faces.scores, rng)
+    people = np.unique(faces.people[split == "train"])
+    if len(people) == 0:
+        whom = "" if faces.dataset == "synthetic" else ", and as many for the judges (JUDGE_SHARE)"
+        raise UserError(f"dataset {faces.dataset} has no training people; it needs at least two people{whom}")
+    number_of = {person: i for i, person in enumerate(people)}
+    identity = np.array([number_of.get(person, 0) for person in faces.people])
+    order = np.concatenate([rng.permutation(np.flatnonzero(split == name)) for name in SPLITS])
+    labels = np.column_stack([labels, identity])[order]
+    return Records(replace(faces, split=split).only(order), labels)
+
+
+def _write_index(records: Records, out: Path) -> None:
     """Write what is known of the images, in the order of the records."""
-    index = {"split": split, "person": faces.people, "path": faces.paths}
+    faces = records.faces
+    index = {"split": faces.split, "person": faces.people, "path": faces.paths}
     pd.DataFrame(index).to_csv(out / "index.csv", index=False)
-    np.savez(out / "labels.npz", labels=labels, scores=faces.scores, split=split, people=faces.people)
+    columns = {"scores": faces.scores, "split": faces.split, "people": faces.people}
+    np.savez(out / "labels.npz", labels=records.labels[:, :-1].astype(np.uint8), **columns)
     faces.attributes.write(out / "heads.csv")
-
-
-def _write_splits(
-    records: Records,
-    split: np.ndarray,
-    reading: Reading,
-    stated: np.ndarray | None,
-    out: Path,
-    machine: Machine,
-) -> None:
-    """Write the LMDBs of all splits, and the mean."""
-    with tqdm(total=len(split), desc="LMDB", unit=" images") as bar:
-        for name in SPLITS:
-            rows = split == name
-            own = Records(records.faces.only(rows), records.labels[rows])
-            total = _write_split(out / name, own, reading, machine.beside_the_files, bar)
-            if name == "train":
-                _write_mean(out, (total / rows.sum()).astype(np.float32), stated)
 
 
 def _write_split(prefix: Path, records: Records, reading: Reading, machine: Machine, bar: tqdm) -> np.ndarray:
@@ -165,7 +161,7 @@ def _write_split(prefix: Path, records: Records, reading: Reading, machine: Mach
 def _shards(
     faces: Faces, reading: Reading, cuts: list[slice], machine: Machine
 ) -> Iterator[tuple[list[bytes], np.ndarray]]:
-    """What `_serialised` makes of each cut of the pictures, in order.
+    """The records and the sum (`image_records`) of each cut of the pictures, in order.
 
     On this machine threads decode ahead; so they do for pictures in an archive, which workers cannot open
     together.
@@ -177,21 +173,12 @@ def _shards(
         return
     images = cut_images(faces, range(cuts[0].start if cuts else 0, len(faces.paths)), reading.frame)
     for cut in cuts:
-        yield _serialised(islice(images, cut.stop - cut.start), reading)
+        yield image_records(islice(images, cut.stop - cut.start), reading.frame.side, reading.encoded)
 
 
 def _read_shard(faces: Faces, reading: Reading) -> tuple[list[bytes], np.ndarray]:
-    return _serialised(cut_images(faces, range(len(faces.paths)), reading.frame), reading)
-
-
-def _serialised(images: Iterable[np.ndarray], reading: Reading) -> tuple[list[bytes], np.ndarray]:
-    """Images as Caffe's messages, and their sum in blob order (3, side, side), of whole numbers and so exact."""
-    messages, total = [], np.zeros((3, reading.frame.side, reading.frame.side), np.float64)
-    for image in images:
-        blob = to_blob_order(image)
-        messages.append(image_record(image, blob, reading.encoded))
-        total += blob
-    return messages, total
+    images = cut_images(faces, range(len(faces.paths)), reading.frame)
+    return image_records(images, reading.frame.side, reading.encoded)
 
 
 def _begin(state: Path, side: int) -> tuple[int, np.ndarray]:

@@ -46,7 +46,8 @@ def read_kumar(root: Path, dataset: Dataset) -> Faces:
     number = len(attributes.names)
     if missing:
         raise UserError(
-            f"{attribute_file} has no column '{missing[0]}' in its second line; it must be tab-separated with all {number}"
+            f"{attribute_file} has no column '{missing[0]}' in its second line; "
+            f"it must be tab-separated with all {number}"
         )
     columns = [header.index(attribute) for attribute in attributes.names]
     paths, people, scores = [], [], []

@@ -2,13 +2,14 @@
 
 import contextlib
 import io
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import lmdb
 import numpy as np
 from PIL import Image
 
+from attr2face.data.preprocessing import to_blob_order
 from attr2face.pycaffe import caffe_pb2
 
 FLOAT = 5  # bytes of a number in a record
@@ -44,6 +45,16 @@ def array_record(values: np.ndarray) -> bytes:
     channels, height, width = values.shape if values.ndim == 3 else (len(values), 1, 1)
     datum = caffe_pb2.Datum(channels=channels, height=height, width=width, float_data=values.ravel().tolist())
     return datum.SerializeToString()
+
+
+def image_records(images: Iterable[np.ndarray], side: int, encoded: bool) -> tuple[list[bytes], np.ndarray]:
+    """Images as records, and their sum in blob order (3, side, side), of whole numbers and so exact."""
+    records, total = [], np.zeros((3, side, side), np.float64)
+    for image in images:
+        blob = to_blob_order(image)
+        records.append(image_record(image, blob, encoded))
+        total += blob
+    return records, total
 
 
 def image_record(image: np.ndarray, blob: np.ndarray, encoded: bool) -> bytes:

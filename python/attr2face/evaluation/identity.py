@@ -89,7 +89,8 @@ def read_identity(path: Path) -> IdentityNet:
     net = IdentityNet(**vars(read_description(path, "IDENTITY")))
     if net.mean.ndim > 1 and len(net.mean) != net.side:
         raise UserError(
-            f"{path}: the mean image is {len(net.mean)} pixels wide, but side={net.side}; cut it, or state three numbers"
+            f"{path}: the mean image is {len(net.mean)} pixels wide, but side={net.side}; "
+            "cut it, or state three numbers"
         )
     return net
 

@@ -72,7 +72,7 @@ class Projection:
 
 
 def fit_projection(features: np.ndarray, seed: int) -> Projection:
-    """The first principal components of features (n, d), scaled alike so that a component's mean square is 1."""
+    """The first principal components of features (n, d), scaled alike to a mean square of 1."""
     pca = PCA(min(COMPONENTS, *features.shape), svd_solver="randomized", random_state=seed).fit(features)
     components = pca.components_ / np.sqrt(pca.explained_variance_.mean())
     return Projection(pca.mean_, components, ((features - pca.mean_) @ components.T).astype(np.float32))

@@ -105,7 +105,8 @@ def read_heads(net: caffe.Net, layer: str, phi: np.ndarray) -> np.ndarray:
     for name in list(net._layer_names)[first:]:
         if not known.issuperset(net.bottom_names[name]):
             raise UserError(
-                f"heads cannot be read from LAYER={layer} alone, as layer {name} reads other blobs; choose a LAYER between blocks"
+                f"heads cannot be read from LAYER={layer} alone, as layer {name} reads other "
+                "blobs; choose a LAYER between blocks"
             )
         known |= set(net.top_names[name])
     prob = np.empty((len(phi), net.blobs["prob"].shape[1]), np.float32)

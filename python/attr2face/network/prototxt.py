@@ -163,7 +163,7 @@ def generation(model: Model, layer: str = "", batch: int = 1, heads: bool = Fals
 
 
 def feature_shape(model: Model, layer: str) -> tuple[int, ...]:
-    """Shape of one image's activations: (channels, height, width) of a convolution, (units,) of fc6 and fc7."""
+    """Shape of an image's activations: (channels, height, width) of a convolution, (units,) of fc6, fc7."""
     if isinstance(model, UserNet):
         return user_layers.shapes_of(model)[0][layer]
     if layer in ("fc6", "fc7"):

@@ -1,4 +1,4 @@
-"""Caffe's solver: what a training is, the solver's prototxt, its start, and the search for a learning rate."""
+"""Caffe's solver: what a training is, the solver's prototxt, its start, the search for a rate."""
 
 from dataclasses import dataclass, replace
 from pathlib import Path

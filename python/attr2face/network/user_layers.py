@@ -108,7 +108,8 @@ def blob_read_by(model: UserNet, stage: str) -> str:
         inner |= set(layer.top)
     if len(set(read)) != 1:
         raise UserError(
-            f"FREEZE={stage}: the layers from it on read {' and '.join(dict.fromkeys(read))}; choose a layer where the net is one path"
+            f"FREEZE={stage}: the layers from it on read {' and '.join(dict.fromkeys(read))}; "
+            "choose a layer where the net is one path"
         )
     if read[0] in inner:
         raise UserError(
@@ -121,7 +122,8 @@ def blob_read_by(model: UserNet, stage: str) -> str:
 def _bare(model: UserNet) -> str:
     """The net without heads, for one picture, as prototxt text."""
     shape = f"dim: 1 dim: 3 dim: {model.crop} dim: {model.crop}"
-    return f'layer {{ name: "input" type: "Input" top: "{model.input}" input_param {{ shape {{ {shape} }} }} }}\n{model.net}'
+    pictures = f"input_param {{ shape {{ {shape} }} }}"
+    return f'layer {{ name: "input" type: "Input" top: "{model.input}" {pictures} }}\n{model.net}'
 
 
 @functools.lru_cache(maxsize=4)
@@ -182,7 +184,8 @@ def check_net(model: UserNet, weights: Path) -> None:
     shape = tuple(net.blobs[model.output].data.shape)
     if shape[0] != 2:
         raise UserError(
-            f"blob {model.output} of the net {model.name} has shape {shape} for two pictures, not a row for each; mend it"
+            f"blob {model.output} of the net {model.name} has shape {shape} for two pictures, not "
+            "a row for each; mend it"
         )
     check_weights(weights, net)
     order = "blue, green, red" if model.bgr else "red, green, blue"

@@ -43,7 +43,8 @@ def check_weights(path: Path, net: caffe.Net) -> None:
         wanted = [tuple(blob.data.shape) for blob in net.params[name]]
         if stored[name] != wanted:
             raise UserError(
-                f"{path}: layer {name} has shape {stored[name][0]} but the net wants {wanted[0]}; check MODEL and WEIGHTS"
+                f"{path}: layer {name} has shape {stored[name][0]} but the net wants {wanted[0]}; "
+                "check MODEL and WEIGHTS"
             )
 
 

@@ -14,7 +14,7 @@ from attr2face.settings import Rendering
 
 
 def render_dataset(settings: Rendering, seed: int, out: Path, machine: Machine) -> None:
-    """Render `pictures` of each of `people` to `out`/images, and write their scores to `out`/attributes.txt."""
+    """Render `pictures` of each of `people` to `out`/images, with their scores in `out`/attributes.txt."""
     tasks = [(settings, seed, person) for person in range(settings.people)]
     rendered = map_in_order(machine.without_caffe, _render_person, tasks)
     rows = []
