@@ -26,7 +26,7 @@ SIGNIFICANCE = 0.05
 REQUESTED = 3
 STRENGTHS = (0.5, 1.0, 1.5, 2.0, 3.0, 4.0)
 PICTURES, ELEMENTS = 1000, 400
-BATCH = 32
+_BATCH = 32
 
 
 def rejected_share(phi: np.ndarray, has: np.ndarray) -> float:
@@ -147,7 +147,7 @@ def write_diagnosis(
         Attributes of these images.
     """
     database, mixture = FaceDatabase.open(trained.database), load_mixture(trained.mixture)
-    net = load(prototxt.deploy(database.model, BATCH), trained.weights)
+    net = load(prototxt.deploy(database.model, _BATCH), trained.weights)
     attributes = database.attributes
 
     def read(phi: np.ndarray) -> np.ndarray:

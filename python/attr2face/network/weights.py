@@ -68,7 +68,8 @@ def load(prototxt: str, weights: Path) -> caffe.Net:
 def kept_net(prototxt: str, weights: Path) -> caffe.Net:
     """The same net as `load` gives, kept by this process for its next task, unless the file has changed.
 
-    Two nets are kept. Their blobs hold what was last computed; nobody may change their weights.
+    Two nets are kept, in the mode and on the card that the process has. Their blobs hold what was computed
+    last; nobody may change their weights.
     """
     try:
         found = weights.stat()

@@ -70,7 +70,6 @@ ATTRIBUTE = (
 )
 EMBEDDED = 1000
 SHOWN = 4
-BATCH = 32
 
 
 @dataclass(frozen=True)
