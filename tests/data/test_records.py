@@ -1,6 +1,5 @@
 """Records of Caffe's Data layer, and the room that their LMDBs have."""
 
-import lmdb
 import numpy as np
 import pytest
 

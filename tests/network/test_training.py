@@ -150,6 +150,7 @@ def test_an_interruption_while_the_final_weights_are_written_repeats_no_step(
     assert not (resumed / "weights.caffemodel").exists()
     assert (resumed / "snapshot.solverstate").exists()
 
+    (resumed / ".trained.caffemodel.1").touch()  # of a process that was killed while it wrote
     monkeypatch.setattr(training, "start_solver", None)
     finetune(*task, resumed, ALONE)
     finetune(*task, resumed, ALONE)

@@ -181,7 +181,7 @@ def _torch_step(torch: str, work: Work) -> float:
 
 
 def _plain_loop(model: Model, layer: str, x: np.ndarray, target: np.ndarray) -> Callable[[], None]:
-    """A step as users of Caffe commonly write it: all gradients are computed, that of the image among them."""
+    """A step as users of Caffe commonly write it: all gradients are computed, the image's among them."""
     net = _net("force_backward: true\n" + prototxt.deploy(model, len(x)))
     last = f"relu{layer.removeprefix('conv').removeprefix('fc')}"
 

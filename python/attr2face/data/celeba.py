@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from attr2face.data.faces import SPLITS, Faces
-from attr2face.data.lists import RESTORE, read_list, read_rows
+from attr2face.data.lists import RESTORE, read_list, read_words
 from attr2face.data.places import pictures_at
 from attr2face.datasets import Dataset
 from attr2face.errors import UserError
@@ -63,7 +63,7 @@ def read_scores(path: Path, dataset: Dataset) -> tuple[list[str], np.ndarray]:
 def _column(path: Path, names: list[str]) -> list[str]:
     """The second word of a list's rows, in the order of the pictures `names`."""
     values = {}
-    for line, words in read_rows(path):
+    for line, words in read_words(path):
         if len(words) != 2:
             raise UserError(f"{path}, line {line}: expected a picture and a number; mend or remove it")
         values[words[0]] = words[1]

@@ -13,7 +13,7 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 
 from attr2face.data.faces import Faces
-from attr2face.data.lists import Rows, read_list
+from attr2face.data.lists import Lines, read_list
 from attr2face.errors import UserError
 from attr2face.files import require
 
@@ -78,7 +78,7 @@ def _is_list(path: Path) -> bool:
         return file.readline().removeprefix(codecs.BOM_UTF8).strip().isdigit()
 
 
-def _rows_of_csv(path: Path) -> Rows:
+def _rows_of_csv(path: Path) -> Lines:
     """Line and words of each row, but for the header if there is one."""
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
@@ -89,7 +89,7 @@ def _rows_of_csv(path: Path) -> Rows:
         raise UserError(f"{path} is not a text; {REMEDY}") from None
 
 
-def _rows_of_list(path: Path) -> Rows:
+def _rows_of_list(path: Path) -> Lines:
     """The same of CelebA's list."""
     header, rows = read_list(path, REMEDY)
     if header != COLUMNS:

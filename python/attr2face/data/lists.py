@@ -8,10 +8,10 @@ from attr2face.files import require
 
 RESTORE = "restore the published file"
 
-Rows = Iterator[tuple[int, list[str]]]
+Lines = Iterator[tuple[int, list[str]]]
 
 
-def read_rows(path: Path, remedy: str = RESTORE) -> Rows:
+def read_words(path: Path, remedy: str = RESTORE) -> Lines:
     """The number and the words of each line that is not empty.
 
     Raises
@@ -30,15 +30,15 @@ def read_rows(path: Path, remedy: str = RESTORE) -> Rows:
         raise UserError(f"{path} is a folder; {remedy}") from None
 
 
-def read_list(path: Path, remedy: str = RESTORE) -> tuple[list[str], Rows]:
+def read_list(path: Path, remedy: str = RESTORE) -> tuple[list[str], Lines]:
     """The names of the columns, and the rows, of a list that begins with the number of its pictures.
 
     Raises
     ------
     UserError
-        As `read_rows`, or if there is no such number, or, after the last row, if it is another.
+        As `read_words`, or if there is no such number, or, after the last row, if it is another.
     """
-    rows = read_rows(path, remedy)
+    rows = read_words(path, remedy)
     _, first = next(rows, (1, []))
     if len(first) != 1 or not first[0].isdecimal():
         raise UserError(f"{path} does not begin with the number of its pictures; {RESTORE}")
@@ -46,7 +46,7 @@ def read_list(path: Path, remedy: str = RESTORE) -> tuple[list[str], Rows]:
     return header, _counted(path, int(first[0]), rows)
 
 
-def _counted(path: Path, count: int, rows: Rows) -> Rows:
+def _counted(path: Path, count: int, rows: Lines) -> Lines:
     """The rows, if there are as many as the list says."""
     says, found = f"{path} says {count} pictures in its first line", 0
     for row in rows:

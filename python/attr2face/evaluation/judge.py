@@ -95,7 +95,7 @@ def _scaled(x: np.ndarray, centre: np.ndarray, std: np.ndarray) -> np.ndarray:
 
 
 def check_people(database: FaceDatabase) -> None:
-    """Raise a UserError if there are people missing to train a judge, to set its thresholds, or to test it."""
+    """Raise a UserError if people are missing to train a judge, to set its thresholds, or to test it."""
     for split in SPLITS:
         if len(database.rows(split)) == 0:
             remedy = "use more people (PEOPLE; JUDGE_PEOPLE and JUDGE_SHARE for judges)"
@@ -160,7 +160,7 @@ def _features_of(folder: Path, rows: np.ndarray) -> np.ndarray:
 
 
 def write_judge(database: FaceDatabase, out: Path, machine: Machine) -> None:
-    """Train a judge; write `judge.h5`, and its scores on test people as `scores.csv`, into the folder `out`."""
+    """Train a judge; write `judge.h5`, and its scores on test people, `scores.csv`, into the folder `out`."""
     check_people(database)
     judge, table = train_judge(database, machine)
     with h5py.File(out / "judge.h5", "w") as file:

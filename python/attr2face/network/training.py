@@ -54,7 +54,8 @@ def train(training: Training, out: Path, machine: Machine) -> None:
             save_net(net, out / "run.caffemodel")
         # Without the training net's paths, so that weights do not depend on where they were trained.
         write_weights(out / "run.caffemodel" if training.whole else trained, out / "weights.caffemodel")
-    for path in (trained, *out.glob("snapshot*"), *out.glob("run.*")):
+    killed = out.glob(".*.caffemodel.*")  # what was being written when a process was killed
+    for path in (trained, *out.glob("snapshot*"), *out.glob("run.*"), *killed):
         path.unlink(missing_ok=True)
 
 
