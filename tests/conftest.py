@@ -15,11 +15,11 @@ from attr2face.data.readers import read_faces
 from attr2face.datasets import dataset_of
 from attr2face.generation.faces import Trained
 from attr2face.models import MODELS
-from attr2face.network import prototxt
-from attr2face.network.prototxt import Schedule
-from attr2face.steps import Steps
-from attr2face.pycaffe import Solver, caffe
+from attr2face.network.solver import Training, start_solver, write_solver
+from attr2face.parallel import Machine
+from attr2face.pycaffe import Solver
 from attr2face.settings import Database
+from attr2face.steps import Steps
 
 # Eight people, and nets that were trained for a moment. The judges have five people to set thresholds by.
 SMALL = {
@@ -70,13 +70,9 @@ def says(done: subprocess.CompletedProcess, *parts: str) -> None:
 
 def solver_of(net: str, weights: Path, folder: Path) -> Solver:
     """Caffe's solver for a training net of `STILL` that starts from weights."""
-    (folder / "net.prototxt").write_text(net)
-    (folder / "solver.prototxt").write_text(
-        prototxt.solver(STILL, folder / "net.prototxt", folder / "x", Schedule(1e-3, 6, 1))
-    )
-    solver = caffe.get_solver(str(folder / "solver.prototxt"))
-    solver.net.copy_from(str(weights))
-    return solver
+    training = Training(net, STILL.solver, 1e-3, 6, STILL.batch, 1, weights)
+    write_solver(training, folder)
+    return start_solver(training, folder)
 
 
 @pytest.fixture(scope="session")
@@ -106,7 +102,6 @@ def trained(steps) -> Trained:
 def still(steps, tmp_path_factory) -> FaceDatabase:
     """The same people in a database for `STILL`."""
     folder = tmp_path_factory.mktemp("still")
-    build_lmdbs(
-        read_faces(steps.faces.made(), dataset_of("synthetic")), "synthetic", STILL, STILL_DATABASE, 1, folder
-    )
+    faces = read_faces(steps.faces.made(), dataset_of("synthetic"))
+    build_lmdbs(faces, STILL, STILL_DATABASE, 1, folder, Machine(workers=1))
     return replace(FaceDatabase.open(folder), model=STILL)

@@ -22,6 +22,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from attr2face.pipeline import Steps
 from PIL import Image
 from selenium import webdriver
 from selenium.webdriver.common.by import By
@@ -37,7 +38,6 @@ from attr2face.demo.server import MOST_WAITING, application, sentence
 from attr2face.demo.studio import Query, Studio
 from attr2face.errors import UserError
 from attr2face.generation.faces import Loaded, generate
-from attr2face.pipeline import Steps
 from tests.conftest import SMALL, attr2face, says
 
 # What the page's script sends.

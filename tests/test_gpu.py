@@ -16,7 +16,8 @@ from attr2face.generation.objective import Objective
 from attr2face.generation.presets import Preset
 from attr2face.network import prototxt
 from attr2face.network.devices import parse_cards
-from attr2face.network.prototxt import Learning, TrainingData
+from attr2face.network.layers import Learning
+from attr2face.network.prototxt import TrainingData
 from attr2face.network.weights import load
 from attr2face.pycaffe import use_card
 from tests.conftest import STILL, solver_of

@@ -9,8 +9,8 @@ import time
 from pathlib import Path
 
 import pytest
-
 from attr2face.pipeline import Steps
+
 from tests.conftest import SMALL, succeed
 from tests.test_properties import contents
 

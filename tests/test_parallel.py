@@ -20,7 +20,7 @@ from attr2face.evaluation.judge import _features_of
 from attr2face.generation.faces import write_faces
 from attr2face.models import MODELS
 from attr2face.network.extraction import SHARD, extract
-from attr2face.parallel import Machine, map_in_order, run_together
+from attr2face.parallel import Machine, cut_up, lengths, map_in_order, run_together, with_bar
 from attr2face.settings import Database, Generation, Rendering
 
 WORKERS = (1, 2, 3)
@@ -127,6 +127,27 @@ def assert_equal_for_all_workers(write, tmp_path: Path) -> dict[str, bytes]:
     return written[0]
 
 
+@pytest.mark.parametrize(("start", "stop", "size"), [(0, 10, 4), (3, 11, 4), (0, 4, 4), (5, 5, 4)])
+def test_rows_are_cut_into_slices_that_cover_them(start, stop, size):
+    cuts = cut_up(start, stop, size)
+    assert [row for cut in cuts for row in range(cut.start, cut.stop)] == list(range(start, stop))
+    assert lengths(cuts) == [len(range(*cut.indices(stop))) for cut in cuts]
+    assert all(length == size for length in lengths(cuts)[:-1])
+
+
+def test_a_bar_shows_what_was_dealt_with(capsys):
+    seen = list(with_bar(iter("abc"), [4, 4, 2], "reading", done=10))
+    assert seen == ["a", "b", "c"]
+    last = capsys.readouterr().err.rpartition("\r")[2]
+    assert last.startswith("reading: 100%")
+    assert "20/20" in last
+
+
+def test_a_result_that_is_missing_is_noticed():
+    with pytest.raises(ValueError, match="shorter"):
+        list(with_bar(iter("ab"), [1, 1, 1], "reading"))
+
+
 def test_rendered_faces_do_not_depend_on_the_number_of_processes(tmp_path):
     settings = Rendering(people=4, pictures=3, size=64, label_noise=0.1)
     files = assert_equal_for_all_workers(functools.partial(render_dataset, settings, 1), tmp_path)
@@ -140,7 +161,7 @@ def many(steps, tmp_path_factory) -> FaceDatabase:
     people = np.array([f"{person} {k}" for k in range(13) for person in few.people])
     faces = Faces(few.root, few.paths * 13, people, np.tile(few.scores, (13, 1)), few.attributes)
     folder = tmp_path_factory.mktemp("many")
-    build_lmdbs(faces, "synthetic", MODELS["mini"], Database(), 1, folder)
+    build_lmdbs(faces, MODELS["mini"], Database(), 1, folder, Machine(workers=1))
     return FaceDatabase.open(folder)
 
 

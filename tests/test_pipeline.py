@@ -5,13 +5,13 @@ import subprocess
 import sys
 
 import pytest
+from attr2face.pipeline import Steps
 from PIL import Image
 
 from attr2face.data.database import FaceDatabase
 from attr2face.data.pictures import read_picture
 from attr2face.models import MODELS
 from attr2face.network import prototxt
-from attr2face.pipeline import Steps
 from attr2face.pycaffe import caffe
 from tests.conftest import SMALL, attr2face, says, succeed
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from attr2face.pipeline import Steps
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, rule, run_state_machine_as_test
@@ -16,7 +17,6 @@ from PIL import Image
 from tqdm import tqdm
 
 from attr2face.parallel import Machine
-from attr2face.pipeline import Steps
 from attr2face.store import MANIFEST
 
 STEPS = ("finetuned", "mixture", "eigenfaces", "scores", "baseline", "requests")

@@ -180,12 +180,12 @@ class Pipeline:
         linear : bool
             Whether to stop before the layer's ReLU.
         """
-        from attr2face.network.extraction import Extraction, activations
+        from attr2face.network.extraction import Extraction, compute_activations
         from attr2face.steps.nets import weights_in
 
         net = self.steps.made("finetuned" if finetuned else "start")
         what = Extraction(self.database.folder, weights_in(net), layer, linear=linear)
-        return np.concatenate(list(activations(what, rows, self.steps.machine)))
+        return np.concatenate(list(compute_activations(what, rows, self.steps.machine)))
 
     def gradient(self, images: np.ndarray, layer: str, target: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """The loss |phi(x) - T|^2 / |T|^2 of images at a layer, and its gradient.

@@ -12,7 +12,7 @@ import signal
 import sys
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_EXCEPTION, Executor, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, replace
@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from threadpoolctl import threadpool_limits
+from tqdm import tqdm
 
 from attr2face.errors import WorkersError
 from attr2face.provenance import usable_cpus
@@ -124,6 +125,28 @@ def _in_order(
             yield result(running.popleft())
     while running:
         yield result(running.popleft())
+
+
+def cut_up(start: int, stop: int, size: int) -> list[slice]:
+    """The rows from `start` to `stop` in slices of `size`; the last one is of what is left."""
+    return [slice(first, min(first + size, stop)) for first in range(start, stop, size)]
+
+
+def lengths(cuts: Sequence[slice]) -> list[int]:
+    """How many rows are in each of some slices."""
+    return [rows.stop - rows.start for rows in cuts]
+
+
+def with_bar(
+    results: Iterable, sizes: Sequence[int], what: str, done: int = 0, unit: str = " images"
+) -> Iterator:
+    """Results one after another under a progress bar, which moves by the size of each when it was dealt with,
+    from what is `done` already.
+    """
+    with tqdm(desc=what, total=done + sum(sizes), initial=done, unit=unit) as bar:
+        for size, result in zip(sizes, results, strict=True):
+            yield result
+            bar.update(size)
 
 
 def run_together(machine: Machine, work: Callable, tasks: Sequence[tuple]) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
+from attr2face.pipeline import Steps
 from threadpoolctl import threadpool_limits
 
 from attr2face.cgmm import moments
@@ -26,7 +27,6 @@ from attr2face.generation import faces
 from attr2face.models import MODELS
 from attr2face.network import extraction
 from attr2face.parallel import Machine
-from attr2face.pipeline import Steps
 from attr2face.settings import Database, Generation, Rendering
 from tests.cluster.conftest import Running
 from tests.conftest import SMALL

@@ -9,6 +9,7 @@ import lmdb
 import numpy as np
 import pandas as pd
 import pytest
+from attr2face.pipeline import Steps
 from PIL import Image, ImageEnhance
 
 from attr2face.attributes import pubfig
@@ -21,11 +22,12 @@ from attr2face.data.render.people import picture_of
 from attr2face.datasets import dataset_of
 from attr2face.errors import UserError
 from attr2face.models import MODELS
-from attr2face.pipeline import Steps
+from attr2face.parallel import Machine
 from attr2face.settings import Database
 from tests.conftest import SMALL
 
 CELEBA = dataset_of("celeba")
+ALONE = Machine(workers=1)
 NAMES = sorted(CELEBA.attributes.names, key=str.lower)  # the published order
 PEOPLE, PICTURES = 12, 3
 # People, pictures that are drawn of each, and pictures that are made of each of these.
@@ -210,7 +212,7 @@ def test_lmdbs_are_the_same_whether_their_making_was_interrupted(published, tmp_
     faces, folders = read_faces(published, CELEBA), [tmp_path / "whole", tmp_path / "resumed"]
     for folder in folders:
         folder.mkdir()
-    lmdbs.build_lmdbs(faces, "celeba", MODELS["mini"], Database(), 1, folders[0])
+    lmdbs.build_lmdbs(faces, MODELS["mini"], Database(), 1, folders[0], ALONE)
     read, calls = lmdbs.cut_images, []
 
     def failing(*arguments):
@@ -221,14 +223,14 @@ def test_lmdbs_are_the_same_whether_their_making_was_interrupted(published, tmp_
 
     monkeypatch.setattr(lmdbs, "cut_images", failing)
     with pytest.raises(type(stop)):
-        lmdbs.build_lmdbs(faces, "celeba", MODELS["mini"], Database(), 1, folders[1])
+        lmdbs.build_lmdbs(faces, MODELS["mini"], Database(), 1, folders[1], ALONE)
 
     def counted(faces, rows, frame):
         calls.append(len(rows))
         return read(faces, rows, frame)
 
     monkeypatch.setattr(lmdbs, "cut_images", counted)
-    lmdbs.build_lmdbs(faces, "celeba", MODELS["mini"], Database(), 1, folders[1])
+    lmdbs.build_lmdbs(faces, MODELS["mini"], Database(), 1, folders[1], ALONE)
     assert calls[0] == 30 - 10
     whole, resumed = ({path.name for path in folder.iterdir()} for folder in folders)
     assert whole == resumed

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from attr2face.pipeline import Steps
 from PIL import Image
 
 from attr2face.attributes import pubfig
@@ -22,7 +23,6 @@ from attr2face.data.render import render
 from attr2face.data.render.people import picture_of
 from attr2face.datasets import dataset_of
 from attr2face.errors import UserError
-from attr2face.pipeline import Steps
 from tests.conftest import SMALL, attr2face, says, succeed
 
 PEOPLE, PICTURES = 12, 3

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from attr2face.pipeline import Steps
 from PIL import Image
 
 from attr2face.attributes import pubfig
@@ -28,7 +29,6 @@ from attr2face.data.readers import read_faces
 from attr2face.datasets import dataset_of
 from attr2face.errors import UserError
 from attr2face.parallel import Machine
-from attr2face.pipeline import Steps
 from tests.conftest import attr2face, says, succeed
 from tests.data.rendered import as_landmarks, moved_face
 from tests.data.test_celeba import write_lists

@@ -13,15 +13,17 @@ from attr2face.data.images import read_image
 from attr2face.data.lmdbs import build_lmdbs
 from attr2face.data.readers import read_faces
 from attr2face.datasets import dataset_of
-from attr2face.errors import UserError, WorkersError
+from attr2face.errors import PictureError, UserError, WorkersError
 from attr2face.models import MODELS
 from attr2face.network import prototxt
 from attr2face.network.prototxt import TrainingData
+from attr2face.parallel import Machine
 from attr2face.pycaffe import caffe, caffe_pb2
 from attr2face.settings import Database
 from tests.conftest import STILL, STILL_DATABASE
 
 MINI = MODELS["mini"]
+ALONE = Machine(workers=1)
 
 
 @pytest.fixture(scope="module")
@@ -58,6 +60,22 @@ def test_scores_are_those_of_the_attribute_file(steps, database):
     assert (database.scores == faces.scores[order]).all()
 
 
+def test_the_map_of_labels_grows_with_their_number(steps, monkeypatch, tmp_path):
+    """A fixed one of 256 MiB was full after 1.1 million of them."""
+    sizes = {}
+    opened = lmdb.open
+
+    def noted(path: str, **given: object) -> lmdb.Environment:
+        sizes[path.rpartition("/")[2]] = given["map_size"]
+        return opened(path, **given)
+
+    monkeypatch.setattr(lmdb, "open", noted)
+    faces = read_faces(steps.faces.made(), dataset_of("synthetic"))
+    build_lmdbs(faces, MINI, Database(), 1, tmp_path, ALONE)
+    each = (sizes["train_labels"] - sizes["val_labels"]) / (36 - 6)
+    assert each > 2 * 244, "bytes that a record was seen to take"
+
+
 def test_images_are_resized_to_what_the_model_wants(still):
     assert next(iter(still.images([0]))).shape == (88, 88, 3)
 
@@ -67,9 +85,7 @@ def test_an_attribute_file_without_images_is_refused(tmp_path):
         "# comment\n" + "\t".join(["#", "person", "imagenum", *pubfig().names]) + "\n"
     )
     with pytest.raises(UserError, match="no training people"):
-        build_lmdbs(
-            read_faces(tmp_path, dataset_of("synthetic")), "synthetic", STILL, STILL_DATABASE, 1, tmp_path
-        )
+        build_lmdbs(read_faces(tmp_path, dataset_of("synthetic")), STILL, STILL_DATABASE, 1, tmp_path, ALONE)
 
 
 def test_a_broken_image_is_named(tmp_path):
@@ -80,14 +96,18 @@ def test_a_broken_image_is_named(tmp_path):
         (tmp_path / path).write_bytes(b"<html>not found</html>")
     (tmp_path / "out").mkdir()
     with pytest.raises(UserError, match=r"[ab].jpg is not a readable image; replace"):
-        build_lmdbs(faces, "synthetic", STILL, Database(), 1, tmp_path / "out")
+        build_lmdbs(faces, STILL, Database(), 1, tmp_path / "out", ALONE)
 
 
 @pytest.mark.parametrize(
     ("error", "kept"),
-    [(WorkersError("a worker is not fit"), True), (UserError("a picture is broken"), False)],
+    [
+        (WorkersError("a worker is not fit"), True),
+        (UserError("cannot write: no space"), True),
+        (PictureError("a picture is broken"), False),
+    ],
 )
-def test_what_is_written_is_kept_if_workers_are_at_fault(error, kept, steps, monkeypatch, tmp_path):
+def test_what_is_written_is_kept_unless_pictures_are_at_fault(error, kept, steps, monkeypatch, tmp_path):
     def failing(*_: object) -> None:
         raise error
 
@@ -95,12 +115,7 @@ def test_what_is_written_is_kept_if_workers_are_at_fault(error, kept, steps, mon
     (tmp_path / "train_done.npz").touch()
     with pytest.raises(UserError, match=str(error)):
         build_lmdbs(
-            read_faces(steps.faces.made(), dataset_of("synthetic")),
-            "synthetic",
-            MINI,
-            Database(),
-            1,
-            tmp_path,
+            read_faces(steps.faces.made(), dataset_of("synthetic")), MINI, Database(), 1, tmp_path, ALONE
         )
     assert (tmp_path / "train_done.npz").exists() == kept
 

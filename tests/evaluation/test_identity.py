@@ -9,7 +9,7 @@ import pytest
 
 from attr2face.errors import UserError
 from attr2face.evaluation.identity import IdentityNet, own_net, read_identity
-from attr2face.network.extraction import Extraction, activations
+from attr2face.network.extraction import Extraction, compute_activations
 from attr2face.parallel import Machine
 from tests.conftest import SMALL, attr2face, says
 
@@ -120,7 +120,9 @@ def test_a_description_that_is_no_json_object_ends_in_a_sentence(tmp_path):
 
 
 def test_the_own_net_gives_the_fc7_of_images_at_length_1(database, weights, tmp_path):
-    (phi,) = activations(Extraction(database.folder, weights, "fc7"), np.arange(5), Machine(workers=1))
+    (phi,) = compute_activations(
+        Extraction(database.folder, weights, "fc7"), np.arange(5), Machine(workers=1)
+    )
     found = own_net(database, weights, tmp_path).embed(list(database.crops(range(5))))
     assert np.allclose(found, phi / np.linalg.norm(phi, axis=1, keepdims=True), atol=1e-5)
 

@@ -16,7 +16,7 @@ from attr2face.evaluation.scores import (
     seen,
     thresholds,
 )
-from attr2face.network.extraction import Extraction, activations
+from attr2face.network.extraction import Extraction
 from attr2face.parallel import Machine
 
 ALONE = Machine(workers=1)
@@ -155,7 +155,7 @@ def test_balanced_thresholds_see_rare_attributes():
 def test_a_prediction_is_the_mean_over_an_image_and_its_mirror_image(database, weights):
     rows = np.arange(48)
     (straight,), (mirrored,) = (
-        activations(Extraction(database.folder, weights, "prob", mirror), rows, ALONE)
+        compute_activations(Extraction(database.folder, weights, "prob", mirror), rows, ALONE)
         for mirror in (False, True)
     )
     assert np.abs(straight - mirrored).max() > 1e-3

@@ -8,7 +8,7 @@ import pytest
 
 from attr2face.models import MODELS
 from attr2face.network import extraction, prototxt
-from attr2face.network.extraction import Extraction, activations, extract, forward_batches, read_activations
+from attr2face.network.extraction import Extraction, compute_activations, extract, forward_batches, read_heads
 from attr2face.network.weights import load
 from attr2face.parallel import Machine
 from attr2face.pycaffe import caffe
@@ -62,13 +62,15 @@ def test_the_file_says_what_is_in_it(stored, database):
 @pytest.mark.parametrize("mirror", [False, True])
 def test_any_blob_of_images_and_mirror_images_is_that_of_the_net(database, weights, net, blob, mirror):
     run(net, database, mirror)
-    (found,) = activations(Extraction(database.folder, weights, blob, mirror), np.array(ROWS), ALONE)
+    (found,) = compute_activations(Extraction(database.folder, weights, blob, mirror), np.array(ROWS), ALONE)
     assert np.allclose(found, net.blobs[blob].data, atol=1e-5)
 
 
 def test_linear_activations_are_those_before_the_relu(database, weights):
     (after,), (before,) = (
-        activations(Extraction(database.folder, weights, "conv4_3", linear=linear), np.array(ROWS), ALONE)
+        compute_activations(
+            Extraction(database.folder, weights, "conv4_3", linear=linear), np.array(ROWS), ALONE
+        )
         for linear in (False, True)
     )
     assert (before < 0).any()
@@ -84,18 +86,18 @@ def test_a_net_runs_on_batches_and_a_rest(database, weights):
         slices.append((rows.start, rows.stop))
         seen.append(net.blobs["conv3_1"].data[: rows.stop - rows.start].copy())
     assert slices == [(0, 5), (5, 10), (10, 12)]
-    (expected,) = activations(Extraction(database.folder, weights, "conv3_1"), np.arange(12), ALONE)
+    (expected,) = compute_activations(Extraction(database.folder, weights, "conv3_1"), np.arange(12), ALONE)
     assert np.allclose(np.concatenate(seen), expected, atol=1e-5)
 
 
 @pytest.mark.parametrize("layer", ["conv3_2", "conv5_3", "fc7"])
 def test_heads_read_in_activations_what_they_read_in_the_image(database, weights, layer):
     (phi,), (prob,) = (
-        activations(Extraction(database.folder, weights, blob), np.array(ROWS), ALONE)
+        compute_activations(Extraction(database.folder, weights, blob), np.array(ROWS), ALONE)
         for blob in (layer, "prob")
     )
     net = load(prototxt.deploy(MODELS["mini"], 4), weights)
-    assert np.allclose(read_activations(net, layer, phi.reshape(len(phi), -1)), prob, atol=1e-5)
+    assert np.allclose(read_heads(net, layer, phi.reshape(len(phi), -1)), prob, atol=1e-5)
 
 
 def test_an_interrupted_extraction_is_continued(steps, database, weights, tmp_path, monkeypatch):
@@ -128,7 +130,7 @@ def test_an_interrupted_extraction_is_continued(steps, database, weights, tmp_pa
 
 
 def test_a_kill_within_a_shard_costs_that_shard_only(database, weights, tmp_path, monkeypatch):
-    """Progress is recorded after the rows: rows beyond it are computed again, whatever the file holds there."""
+    """Progress is recorded after the rows: those beyond it are computed again, whatever the file holds."""
     extract(database, weights, "fc6", tmp_path, ALONE)
     with h5py.File(tmp_path / "activations.h5", "r+") as file:
         whole = file["activations"][:]

@@ -9,7 +9,7 @@ from attr2face.attributes import pubfig
 from attr2face.errors import UserError
 from attr2face.models import MODELS
 from attr2face.network import prototxt
-from attr2face.network.finetuning import Plan, Start, finetune, pretrain
+from attr2face.network.finetuning import Start, finetune, iterations_of, pretrain
 from attr2face.parallel import Machine
 from attr2face.pycaffe import caffe, caffe_pb2
 from attr2face.settings import Finetuning, Pretraining
@@ -90,7 +90,7 @@ def test_the_same_seed_trains_the_same_weights_wherever_and_another_seed_others(
     ("epochs", "images", "batch", "iterations"), [(6, 9600, 16, 3600), (0.5, 100, 16, 3), (0.001, 36, 16, 1)]
 )
 def test_epochs_are_passes_over_the_images(epochs, images, batch, iterations):
-    assert Plan(epochs, 0.1, 1, images).iterations(batch) == iterations
+    assert iterations_of(epochs, images, batch) == iterations
 
 
 def test_weights_of_another_shape_are_refused(database, tmp_path):

@@ -1,6 +1,8 @@
 """Training the layers above frozen ones from a cache of what the frozen ones give."""
 
 import shutil
+from contextlib import contextmanager, nullcontext
+from types import SimpleNamespace
 
 import lmdb
 import numpy as np
@@ -10,10 +12,11 @@ import pytest
 from attr2face.errors import UserError
 from attr2face.models import MODELS
 from attr2face.network import frozen, prototxt
-from attr2face.network.extraction import Extraction, activations
+from attr2face.network.extraction import Extraction, compute_activations
 from attr2face.network.frozen import Frozen, build_cache
-from attr2face.network.prototxt import Learning, TrainingData
-from attr2face.network.training import total_loss
+from attr2face.network.layers import Learning
+from attr2face.network.prototxt import TrainingData
+from attr2face.network.solver import total_loss
 from attr2face.network.weights import load
 from attr2face.parallel import Machine
 from attr2face.pycaffe import caffe_pb2
@@ -89,7 +92,9 @@ def test_training_images_are_there_with_several_random_crops_and_validation_imag
         # A batch is rounded in another way.
         assert np.allclose(found[k, i], net.blobs["pool5"].data[0], atol=1e-4)
     assert np.abs(found[0] - found[1]).max() > 1e-3, "another crop each time"
-    (expected,) = activations(Extraction(database.folder, weights, "pool5"), database.rows("val"), ALONE)
+    (expected,) = compute_activations(
+        Extraction(database.folder, weights, "pool5"), database.rows("val"), ALONE
+    )
     assert np.allclose(stored(cache / "fc6", "val_images"), expected, atol=1e-5)
     labels = list(entries(database.folder, "train_labels").values())
     assert list(entries(cache / "fc6", "train_labels").values()) == labels * 3
@@ -108,9 +113,33 @@ def test_several_depths_are_stored_by_one_pass_as_each_alone(database, weights, 
             assert entries(cache / depth, name) == entries(tmp_path / "alone" / depth, name)
 
 
+def test_a_million_labels_fit(tmp_path, monkeypatch):
+    """A map of 256 MiB was full after 1.1 million. Nothing is written here, but counted."""
+    counted = SimpleNamespace(bytes=0, map_size=0)
+    opened = lmdb.open
+
+    @contextmanager
+    def counting(path: str, **given: object):
+        if given.get("readonly"):
+            with opened(path, **given) as environment:
+                yield environment
+            return
+        counted.map_size = given["map_size"]
+        yield SimpleNamespace(begin=lambda **_: nullcontext(SimpleNamespace(put=put)))
+
+    def put(key: bytes, value: bytes) -> None:
+        counted.bytes += len(key) + len(value)
+
+    with opened(str(tmp_path / "one"), lock=False) as one, one.begin(write=True) as transaction:
+        transaction.put(b"0", bytes(230))
+    monkeypatch.setattr(lmdb, "open", counting)
+    frozen._copy_labels(tmp_path / "one", tmp_path / "many", 1_200_000)
+    assert counted.map_size > counted.bytes > 1 << 28
+
+
 @pytest.mark.parametrize("done", [20, 50])
 def test_an_interrupted_cache_is_continued(database, weights, cache, monkeypatch, done):
-    """The interrupt comes in the first pass, or in the second; one depth was stored further than the other."""
+    """The interrupt comes in the first pass or in the second; one depth was stored further."""
     monkeypatch.setattr(frozen, "SHARD", 10)
     what = Frozen(database.folder, weights, ["fc6", "fc7"], 2, 0)
     build_cache(what, cache, ALONE)

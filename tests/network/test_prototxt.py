@@ -10,7 +10,10 @@ from attr2face.attributes import pubfig
 from attr2face.errors import UserError
 from attr2face.models import LAYERS, MODELS
 from attr2face.network import prototxt
-from attr2face.network.prototxt import Learning, Schedule, TrainingData
+from attr2face.network.committed import write_prototxts
+from attr2face.network.layers import Learning
+from attr2face.network.prototxt import TrainingData
+from attr2face.network.solver import Training, solver_text
 from attr2face.network.weights import load
 from attr2face.pycaffe import caffe, caffe_pb2
 
@@ -26,14 +29,15 @@ def layers_of(text: str) -> dict[str, caffe_pb2.LayerParameter]:
 
 def constant(name: str, width: int, value: float) -> str:
     filler = f'data_filler {{ type: "constant" value: {value} }}'
-    return f'layer {{ name: "{name}" type: "DummyData" top: "{name}" dummy_data_param {{ shape {{ dim: 1 dim: {width} }} {filler} }} }}\n'
+    layer = f'name: "{name}" type: "DummyData" top: "{name}"'
+    return f"layer {{ {layer} dummy_data_param {{ shape {{ dim: 1 dim: {width} }} {filler} }} }}\n"
 
 
 @pytest.mark.parametrize("name", MODELS)
 @pytest.mark.parametrize("file", ["train_val", "deploy", "solver"])
 def test_committed_prototxts_are_what_the_code_writes(name, file, tmp_path):
     """Read as Caffe reads them: versions of protobuf differ in the order of fields."""
-    prototxt.write_prototxts(tmp_path)
+    write_prototxts(tmp_path)
     message = caffe_pb2.SolverParameter if file == "solver" else caffe_pb2.NetParameter
     written, committed = (
         text_format.Parse((folder / name / f"{file}.prototxt").read_text(), message())
@@ -126,8 +130,9 @@ def test_a_net_on_a_cache_begins_where_it_learns(freeze, blob):
 @pytest.mark.parametrize(
     ("card", "mode"), [(None, caffe_pb2.SolverParameter.CPU), (3, caffe_pb2.SolverParameter.GPU)]
 )
-def test_a_solver_has_its_schedule(card, mode):
-    text = prototxt.solver(MINI, Path("net.prototxt"), Path("snapshot"), Schedule(0.01, 500, 7, card))
+def test_a_solver_has_what_it_is_told(card, mode):
+    training = Training("", MINI.solver, 0.01, 500, batch=16, seed=7)
+    text = solver_text(training, Path("net.prototxt"), Path("snapshot"), card)
     solver = text_format.Parse(text, caffe_pb2.SolverParameter())
     assert (solver.net, solver.snapshot_prefix, solver.max_iter, solver.random_seed) == (
         "net.prototxt",

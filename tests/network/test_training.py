@@ -1,6 +1,7 @@
 """Caffe's solver: search for a rate, resumption, a loss that is no number, a full disk."""
 
 import csv
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -9,10 +10,13 @@ import pytest
 
 from attr2face import files
 from attr2face.errors import UserError
-from attr2face.network import prototxt, training
+from attr2face.network import prototxt, solver, training
 from attr2face.network.finetuning import Start, finetune
-from attr2face.network.prototxt import Learning, TrainingData
-from attr2face.network.training import TrainingRun, search_rate, start_solver, total_loss, train
+from attr2face.network.frozen import Frozen, build_cache
+from attr2face.network.layers import Learning
+from attr2face.network.prototxt import TrainingData
+from attr2face.network.solver import Training, search_rate, total_loss
+from attr2face.network.training import train
 from attr2face.parallel import Machine, map_in_order
 from attr2face.pycaffe import caffe
 from attr2face.settings import Finetuning
@@ -24,25 +28,22 @@ ALONE = Machine(workers=1)
 
 def constant(name: str, value: float) -> str:
     filler = f'data_filler {{ type: "constant" value: {value} }}'
-    return f'layer {{ name: "{name}" type: "DummyData" top: "{name}" dummy_data_param {{ shape {{ dim: 1 dim: 1 }} {filler} }} }}\n'
+    layer = f'name: "{name}" type: "DummyData" top: "{name}"'
+    return f"layer {{ {layer} dummy_data_param {{ shape {{ dim: 1 dim: 1 }} {filler} }} }}\n"
 
 
-def toy(folder: Path, rate: float) -> Path:
+def toy(rate: float | None, iterations: int = 100) -> Training:
     """Least squares with curvature 100: it diverges at rates above 0.02."""
     product = (
         'inner_product_param { num_output: 1 bias_term: false weight_filler { type: "constant" value: 1 } }'
     )
-    (folder / "net").write_text(
+    net = (
         constant("x", 10)
         + constant("labels", 0)
         + f'layer {{ name: "y" type: "InnerProduct" bottom: "x" top: "y" {product} }}\n'
         + 'layer { name: "loss_y" type: "EuclideanLoss" bottom: "y" bottom: "labels" top: "loss_y" }\n'
     )
-    (folder / "solver").write_text(
-        f'net: "{folder}/net"\nbase_lr: {rate}\nlr_policy: "fixed"\ntype: "SGD"\ndisplay: 0\nsolver_mode: CPU\n'
-        f'snapshot_prefix: "{folder}/snapshot"\n'
-    )
-    return folder / "solver"
+    return Training(net, 'type: "SGD"\nlr_policy: "fixed"\n', rate, iterations, batch=1, seed=1)
 
 
 def history(path: Path) -> list[tuple[int, float]]:
@@ -51,33 +52,37 @@ def history(path: Path) -> list[tuple[int, float]]:
 
 
 def test_the_search_stops_at_the_highest_rate_at_which_the_loss_falls(tmp_path, capsys):
-    assert 0.002 < search_rate(lambda rate: toy(tmp_path, rate), None) < 0.02
+    assert 0.002 < search_rate(toy(None), tmp_path) < 0.02
     assert "in 2 iterations" in capsys.readouterr().out, "a diverging run is stopped early"
 
 
 def test_a_search_without_success_says_so(tmp_path):
+    solved = replace(toy(None), net=toy(None).net.replace(constant("x", 10), constant("x", 0)))
     with pytest.raises(UserError, match="no learning rate"):
-        search_rate(lambda rate: toy(tmp_path, 0), None)
+        search_rate(solved, tmp_path)
 
 
-def test_the_history_has_the_loss_of_each_display(tmp_path):
+def test_the_history_has_the_loss_of_each_display(tmp_path, monkeypatch):
     """The weight is multiplied by 1 - 100 rate in each iteration; the loss is half the square of ten times
     the weight.
     """
-    train(TrainingRun(toy(tmp_path, 1e-4), tmp_path, None, 50, 1, 30, 1), ALONE)
-    expected = [(i, 50 * 0.99 ** (2 * (i - 1))) for i in (20, 30, 50)]
+    monkeypatch.setattr(solver, "SNAPSHOT", 30)
+    train(toy(1e-4, iterations=150), tmp_path, ALONE)
+    displays = (20, 30, 50, 60, 80, 90, 110, 120, 140, 150)
+    expected = [(i, 50 * 0.99 ** (2 * (i - 1))) for i in displays]
     found = history(tmp_path / "loss.csv")
     assert [i for i, _ in found] == [i for i, _ in expected]
     assert np.allclose(found, expected, rtol=1e-4)
-    net = start_solver(tmp_path / "solver", tmp_path / "trained.caffemodel").net
-    assert net.params["y"][0].data.item() == pytest.approx(0.99**50, rel=1e-4)
-    assert not list(tmp_path.glob("snapshot*"))
+    assert blobs(tmp_path / "weights.caffemodel")["y"].item() == pytest.approx(0.99**150, rel=1e-4)
+    names = {path.name for path in tmp_path.iterdir()}
+    assert names == {"weights.caffemodel", "loss.csv", "solver.prototxt"}
 
 
 def test_a_loss_that_is_no_number_ends_the_training(tmp_path):
     with pytest.raises(UserError, match=r"the loss is (inf|nan) at iteration \d+; lower the learning rate"):
-        train(TrainingRun(toy(tmp_path, 1.0), tmp_path, None, 100, 1, 200, 1), ALONE)
-    assert not (tmp_path / "trained.caffemodel").exists()
+        train(toy(1.0), tmp_path, ALONE)
+    assert not list(tmp_path.glob("*ed.caffemodel"))
+    assert not (tmp_path / "weights.caffemodel").exists()
 
 
 def test_an_interrupted_training_ends_with_the_weights_of_an_uninterrupted_one(
@@ -112,6 +117,46 @@ def test_an_interrupted_training_ends_with_the_weights_of_an_uninterrupted_one(
     assert all((straight[name] == resumed[name]).all() for name in straight)
     assert history(tmp_path / "resumed" / "loss.csv") == history(tmp_path / "straight" / "loss.csv")
     assert not list((tmp_path / "resumed").glob("snapshot*"))
+
+
+@pytest.fixture(scope="module")
+def cache(database, pretrained, tmp_path_factory) -> Path:
+    """The cache of the layers below fc6."""
+    folder = tmp_path_factory.mktemp("cache")
+    build_cache(Frozen(database.folder, pretrained, ["fc6"], 1, 1), folder, ALONE)
+    return folder / "fc6"
+
+
+@pytest.mark.parametrize("name", ["load", "save_net", "write_weights"])
+def test_an_interruption_while_the_final_weights_are_written_repeats_no_step(
+    database, pretrained, cache, tmp_path, monkeypatch, name
+):
+    """From a cache, whose layers are put below those that were trained."""
+    task = (database, Start(pretrained, cache), Finetuning("fc6", epochs=2), 1)
+    whole, resumed = tmp_path / "whole", tmp_path / "resumed"
+    for folder in (whole, resumed):
+        folder.mkdir()
+    finetune(*task, whole, ALONE)
+
+    def interrupted(*arguments: object) -> None:
+        if (resumed / "trained.caffemodel").exists():
+            raise KeyboardInterrupt
+        return work(*arguments)
+
+    work = getattr(training, name)
+    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+        patched.setattr(training, name, interrupted)
+        finetune(*task, resumed, ALONE)
+    assert not (resumed / "weights.caffemodel").exists()
+    assert (resumed / "snapshot.solverstate").exists()
+
+    (resumed / ".trained.caffemodel.1").touch()  # of a process that was killed while it wrote
+    monkeypatch.setattr(training, "start_solver", None)
+    finetune(*task, resumed, ALONE)
+    finetune(*task, resumed, ALONE)
+    for file in ("weights.caffemodel", "loss.csv", "train_val.prototxt", "solver.prototxt"):
+        assert (resumed / file).read_bytes() == (whole / file).read_bytes()
+    assert {path.name for path in resumed.iterdir()} == {path.name for path in whole.iterdir()}
 
 
 @pytest.mark.parametrize("nets_that_fit", [0.5, 1])

@@ -14,10 +14,11 @@ from attr2face.datasets import dataset_of
 from attr2face.errors import UserError
 from attr2face.generation.objective import Objective, activations_of
 from attr2face.network import prototxt, user_layers
-from attr2face.network.extraction import Extraction, activations, forward_batches, read_activations
+from attr2face.network.extraction import Extraction, compute_activations, forward_batches, read_heads
 from attr2face.network.finetuning import Start, finetune
 from attr2face.network.frozen import Frozen, build_cache
-from attr2face.network.prototxt import Learning, TrainingData
+from attr2face.network.layers import Learning, add_trunk
+from attr2face.network.prototxt import TrainingData
 from attr2face.network.weights import load
 from attr2face.parallel import Machine
 from attr2face.pycaffe import caffe
@@ -62,11 +63,11 @@ def databases(nets, steps, tmp_path_factory) -> dict[str, FaceDatabase]:
         folder = tmp_path_factory.mktemp(name)
         build_lmdbs(
             read_faces(steps.faces.made(), dataset_of("synthetic")),
-            "synthetic",
             model,
             STILL_DATABASE,
             1,
             folder,
+            ALONE,
         )
         made[name] = FaceDatabase.open(folder)
     return made
@@ -157,12 +158,12 @@ def test_training_from_cached_activations_is_training_from_images(nets, database
 
 def test_a_depth_within_a_block_cannot_be_cached(nets):
     model = nets["residual"][1]
-    assert user_layers.blob_below(model, "conv2") == "sum"
-    assert user_layers.blob_below(model, "heads") == "conv2"
+    assert user_layers.blob_read_by(model, "conv2") == "sum"
+    assert user_layers.blob_read_by(model, "heads") == "conv2"
     with pytest.raises(
         UserError, match="FREEZE=branch_b: the layers from it on read branch_a_active and conv1"
     ):
-        user_layers.blob_below(model, "branch_b")
+        user_layers.blob_read_by(model, "branch_b")
 
 
 @pytest.mark.parametrize("freeze", ["bn_conv1", "scale_conv1", "conv1_relu"])
@@ -173,7 +174,7 @@ def test_a_depth_among_layers_in_place_cannot_be_cached(nets, freeze):
     with pytest.raises(
         UserError, match=f"FREEZE={freeze}: the layers from it on change conv1 in place.*CACHE=no"
     ):
-        user_layers.blob_below(chain, freeze)
+        user_layers.blob_read_by(chain, freeze)
 
 
 def test_heads_read_activations_between_blocks_and_not_within_one(nets, databases):
@@ -183,13 +184,13 @@ def test_heads_read_activations_between_blocks_and_not_within_one(nets, database
         net, map(databases["residual"].preprocessing.to_blob, databases["residual"].images(ROWS))
     ):
         phi, prob = net.blobs["sum"].data.copy(), net.blobs["prob"].data.copy()
-    (stored,) = activations(
+    (stored,) = compute_activations(
         Extraction(databases["residual"].folder, path.with_suffix(".caffemodel"), "sum"), ROWS, ALONE
     )
     assert np.allclose(stored, phi, atol=1e-5)
-    assert np.allclose(read_activations(net, "sum", phi), prob, atol=1e-6)
+    assert np.allclose(read_heads(net, "sum", phi), prob, atol=1e-6)
     with pytest.raises(UserError, match="heads cannot be read from LAYER=branch_b alone"):
-        read_activations(net, "branch_b", phi)
+        read_heads(net, "branch_b", phi)
 
 
 def test_frozen_batch_normalisation_keeps_its_means_and_rates_are_the_prototxts(nets):
@@ -205,7 +206,7 @@ def test_frozen_batch_normalisation_keeps_its_means_and_rates_are_the_prototxts(
     assert layers["bn_a"].batch_norm_param.use_global_stats
     n = caffe.NetSpec()
     n.data = user_layers.L.Input(shape={"dim": [1, 3, 40, 40]})
-    prototxt.trunk(n, n.data, model, Learning("branch_b"))
+    add_trunk(n, n.data, model, Learning("branch_b"))
     layers = {layer.name: layer for layer in n.to_proto().layer}
     assert [param.lr_mult for param in layers["branch_b"].param] == [1, 1]
     assert [param.lr_mult for param in layers["branch_a"].param] == [0]

@@ -1,17 +1,79 @@
 """Weights: a .caffemodel is compared with a net before Caffe reads it."""
 
+import shutil
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from attr2face.errors import UserError
 from attr2face.models import MODELS
-from attr2face.network import prototxt
-from attr2face.network.weights import check_weights, load, write_weights
+from attr2face.network import extraction, frozen, prototxt
+from attr2face.network import weights as weights_module
+from attr2face.network.extraction import Extraction, compute_activations
+from attr2face.network.frozen import Frozen, build_cache
+from attr2face.network.weights import check_weights, kept_net, load, write_weights
+from attr2face.parallel import Machine
 from attr2face.pycaffe import caffe, caffe_pb2
 
 MINI = MODELS["mini"]
+
+
+@pytest.fixture
+def loaded(monkeypatch) -> list[Path]:
+    """The files that are loaded from now on; no net is kept from before."""
+    files, load_net = [], weights_module.load
+
+    def noting(text: str, weights: Path) -> caffe.Net:
+        files.append(weights)
+        return load_net(text, weights)
+
+    weights_module._kept_net.cache_clear()
+    monkeypatch.setattr(weights_module, "load", noting)
+    return files
+
+
+def test_a_process_loads_a_net_once_for_all_tasks(database, weights, loaded, tmp_path, monkeypatch):
+    monkeypatch.setattr(extraction, "SHARD", 16)
+    monkeypatch.setattr(frozen, "SHARD", 16)
+    what = Extraction(database.folder, weights, "fc6")
+    shards = list(compute_activations(what, np.arange(48), Machine(workers=1)))
+    assert len(shards) == 3
+    assert loaded == [weights]
+    build_cache(Frozen(database.folder, weights, ["fc6"], 1, 0), tmp_path, Machine(workers=1))
+    assert loaded == [weights], "the same net"
+
+
+def test_a_file_that_was_replaced_is_another_net(weights, loaded, tmp_path):
+    file, text = tmp_path / "x.caffemodel", prototxt.deploy(MINI)
+    shutil.copy(weights, file)
+    net = kept_net(text, file)
+    assert kept_net(text, file) is net
+    stored = caffe_pb2.NetParameter.FromString(weights.read_bytes())
+    stored.layer[[layer.name for layer in stored.layer].index("fc7")].blobs[0].data[0] = 5
+    (tmp_path / "new").write_bytes(stored.SerializeToString())
+    (tmp_path / "new").replace(file)
+    assert kept_net(text, file).params["fc7"][0].data.ravel()[0] == 5
+    assert net.params["fc7"][0].data.ravel()[0] != 5
+    assert kept_net(prototxt.deploy(MINI, 2), file).blobs["data"].shape[0] == 2
+    assert len(loaded) == 3
+
+
+def test_two_nets_are_kept_at_most(weights, loaded):
+    for batch in (1, 2, 3, 3, 2, 1):
+        kept_net(prototxt.deploy(MINI, batch), weights)
+    assert len(loaded) == 4
+
+
+def test_a_net_that_is_kept_computes_what_a_new_one_does(database, weights, loaded):
+    """What an earlier task has left in its blobs does not matter."""
+    what, rows = Extraction(database.folder, weights, "prob"), np.arange(40)
+    list(compute_activations(replace(what, mirror=True), rows, Machine(workers=1)))
+    kept = np.concatenate(list(compute_activations(what, rows[:5], Machine(workers=1))))
+    weights_module._kept_net.cache_clear()
+    new = np.concatenate(list(compute_activations(what, rows[:5], Machine(workers=1))))
+    assert (kept == new).all()
 
 
 def test_weights_of_another_shape_are_named(weights, tmp_path):

@@ -23,7 +23,7 @@ from attr2face.generation.objective import Objective, activations_of
 from attr2face.generation.presets import PRESETS
 from attr2face.models import MODELS, Model
 from attr2face.network import prototxt
-from attr2face.network.prototxt import Learning
+from attr2face.network.layers import Learning, add_trunk
 from attr2face.network.weights import load, unfilled
 from attr2face.pycaffe import caffe
 from attr2face.pycaffe import layers as L
@@ -123,7 +123,7 @@ def _training(model: Model, batch: int = 8) -> Work:
         ntop=2, shape=[{"dim": [batch, 3, model.crop, model.crop]}, {"dim": [batch, model.widths[-1]]}]
     )
     n.loss = L.EuclideanLoss(
-        prototxt.trunk(n, n.data, model, Learning("fc6" if frozen else "none"), until="fc6"), n.target
+        add_trunk(n, n.data, model, Learning("fc6" if frozen else "none"), until="fc6"), n.target
     )
     net = _net(str(n.to_proto()), caffe.TRAIN)
     net.blobs["data"].data[...] = _images(model, batch)
@@ -183,9 +183,7 @@ def _torch_step(torch: str, work: Work) -> float:
 
 
 def _plain_loop(model: Model, layer: str, x: np.ndarray, target: np.ndarray) -> Callable[[], None]:
-    """A step as users of Caffe commonly write it: all gradients are computed, that of the image among
-    them.
-    """
+    """A step as users of Caffe commonly write it: all gradients are computed, the image's among them."""
     net = _net("force_backward: true\n" + prototxt.deploy(model, len(x)))
     last = f"relu{layer.removeprefix('conv').removeprefix('fc')}"
 

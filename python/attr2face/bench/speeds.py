@@ -22,8 +22,7 @@ from attr2face.bench.timing import compare_speeds, seconds
 from attr2face.bench.workers import spreading
 from attr2face.cgmm.fitting import normal_equations, training_rows
 from attr2face.cgmm.moments import draw_sets, measure_moments, pieces
-from attr2face.cgmm.weights import Schedule as SGDSchedule
-from attr2face.cgmm.weights import sgd
+from attr2face.cgmm.weights import Schedule, sgd
 from attr2face.data.database import FaceDatabase
 from attr2face.data.lmdbs import build_lmdbs
 from attr2face.data.readers import read_faces
@@ -32,7 +31,9 @@ from attr2face.data.render.people import picture_of
 from attr2face.errors import UserError
 from attr2face.network import prototxt
 from attr2face.network.frozen import Frozen, build_cache
-from attr2face.network.prototxt import Learning, Schedule, TrainingData
+from attr2face.network.layers import Learning
+from attr2face.network.prototxt import TrainingData
+from attr2face.network.solver import Training, start_solver, write_solver
 from attr2face.parallel import Machine, executor
 from attr2face.provenance import usable_cpus
 from attr2face.pycaffe import caffe
@@ -124,7 +125,7 @@ def converting(steps: Steps, rounds: int) -> dict:
 
         def ours() -> None:
             with tempfile.TemporaryDirectory(dir=folder) as out:
-                build_lmdbs(faces, steps.dataset.name, steps.model, settings, 1, Path(out))
+                build_lmdbs(faces, steps.model, settings, 1, Path(out), Machine())
                 os.sync()
 
         return compare_speeds("LMDB against convert_imageset", ours, theirs, len(faces.paths), rounds)
@@ -163,7 +164,7 @@ def solving(activations: Path, settings: MixtureFit) -> dict:
         exact = time.perf_counter() - begin
         enough = 0.999 * quadratic.loss(w) + 0.001 * quadratic.loss(np.ones(len(w)))
         _, history, _ = sgd(
-            phi, has, m.mu, quadratic, SGDSchedule(EPOCHS, settings.cgmm_rate, enough=enough), rng
+            phi, has, m.mu, quadratic, Schedule(EPOCHS, settings.cgmm_rate, enough=enough), rng
         )
     took, reached = history[-1]
     what = f"weights of the cGMM, exact against {len(history) - 1} epochs of SGD" + (
@@ -184,16 +185,16 @@ def caching(steps: Steps, freeze: str, rounds: int) -> dict:
             steps.machine,
         )
 
-        def solver(name: str, data: TrainingData) -> Callable[[], None]:
-            net, file = Path(folder) / f"{name}.net", Path(folder) / f"{name}.solver"
-            net.write_text(prototxt.train_val(model, data, Learning(freeze)))
-            file.write_text(prototxt.solver(model, net, Path(folder) / name, Schedule(RATE, 10**6, 1)))
-            started = caffe.get_solver(str(file))
+        def stepping(data: TrainingData) -> Callable[[], None]:
+            net = prototxt.train_val(model, data, Learning(freeze))
+            training = Training(net, model.solver, RATE, 10**6, data.batch, 1)
+            write_solver(training, Path(folder))
+            started = start_solver(training, Path(folder))
             started.step(2)
             return lambda: started.step(ITERATIONS // 4)
 
-        whole = solver("whole", TrainingData(database.folder, model.batch))
-        cached = solver("cached", TrainingData(Path(folder) / freeze, model.batch, cached=True))
+        whole = stepping(TrainingData(database.folder, model.batch))
+        cached = stepping(TrainingData(Path(folder) / freeze, model.batch, cached=True))
         what = f"{model.name}, FREEZE={freeze}: from a cache against the whole net"
         return compare_speeds(what, cached, whole, ITERATIONS // 4 * model.batch, rounds)
 
@@ -214,10 +215,14 @@ def training(steps: Steps, gpu: str, rounds: int) -> dict:
         f"{name.upper()}={value}" for name, value in {**given, "store": steps.store.root, "gpu": gpu}.items()
     ]
     with tempfile.TemporaryDirectory() as folder:
-        out, reference = Path(folder) / "ours", Path(folder) / "theirs"
+        reference = Path(folder) / "theirs"
+        reference.mkdir()
 
-        def ours(out: Path = out) -> None:
-            out.mkdir(exist_ok=True)
+        def ours() -> None:
+            with tempfile.TemporaryDirectory(dir=folder) as out:
+                train_into(out)
+
+        def train_into(out: Path | str) -> None:
             _quietly(sys.executable, "-c", FINETUNE, out, "finetune", *words)
 
         def theirs() -> None:
@@ -231,7 +236,7 @@ def training(steps: Steps, gpu: str, rounds: int) -> dict:
             )
             _quietly(*command, folder=reference)
 
-        ours(reference)
+        train_into(reference)
         (reference / "lmdb").symlink_to(steps["lmdb"].path.absolute())
         return compare_speeds(
             f"{steps.model.name}: finetuning against caffe train", ours, theirs, iterations * batch, rounds

@@ -13,15 +13,13 @@ from collections.abc import Callable
 import torch
 from torch import nn
 
-_CONVOLUTIONS = (2, 2, 3, 3, 3)
+DEPTHS = (2, 2, 3, 3, 3)
 
 
 def torch_net(widths: list[int], batch_norm: bool, crop: int, layer: str) -> nn.Sequential:
     """The layers up to `layer` and its ReLU."""
-    layers = []
-    channels = 3
-    side = crop
-    for stage, (depth, width) in enumerate(zip(_CONVOLUTIONS, widths, strict=False), start=1):
+    layers, channels, side = [], 3, crop
+    for stage, (depth, width) in enumerate(zip(DEPTHS, widths, strict=False), start=1):
         for k in range(1, depth + 1):
             layers += [
                 nn.Conv2d(channels, width, 3, padding=1),

@@ -12,7 +12,7 @@ from attr2face.bench.timing import compare_speeds
 from attr2face.cluster.client import client_of
 from attr2face.generation.faces import write_faces
 from attr2face.generation.presets import needed
-from attr2face.network.extraction import Extraction, activations
+from attr2face.network.extraction import Extraction, compute_activations
 from attr2face.parallel import Machine
 from attr2face.steps import Steps
 from attr2face.steps.data import database_in
@@ -33,7 +33,7 @@ def spreading(steps: Steps, rounds: int) -> Iterator[dict]:
     trained = trained_by(steps, *needed(generation))
 
     def extracting(machine: Machine, rows: np.ndarray) -> None:
-        deque(activations(what, rows, machine), maxlen=0)
+        deque(compute_activations(what, rows, machine), maxlen=0)
 
     def facing(machine: Machine) -> None:
         with tempfile.TemporaryDirectory() as out:

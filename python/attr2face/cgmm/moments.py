@@ -16,11 +16,10 @@ from pathlib import Path
 import h5py
 import numpy as np
 from scipy import sparse
-from tqdm import tqdm
 
 from attr2face.cgmm.weights import mixing
 from attr2face.files import atomic_write
-from attr2face.parallel import Machine, map_in_order
+from attr2face.parallel import Machine, cut_up, lengths, map_in_order, with_bar
 
 ROWS = 256
 _SHARD = 64 * ROWS
@@ -128,23 +127,19 @@ def _sums(
     square over both.
     """
     sums, saved = _begin(phi, len(has), state), time.monotonic()
-    cuts = [
-        slice(first, min(first + _SHARD, len(has))) for first in range(int(sums["done"]), len(has), _SHARD)
-    ]
+    done = int(sums["done"])
+    cuts = cut_up(done, len(has), _SHARD)
     source = Stored(Path(phi.file.filename), phi.name) if machine else phi
     tasks = [(source, rows, sums["shift"], has[rows], sets[rows]) for rows in cuts]
-    with tqdm(total=len(has), initial=int(sums["done"]), desc="moments", unit=" images") as bar:
-        for rows, of_shard in zip(
-            cuts, map_in_order(machine or Machine(1), _sums_of, tasks, _AHEAD), strict=True
-        ):
-            for name, found in of_shard.items():
-                sums[name] = np.add(sums[name], found, out=found) if name in sums else found
-            sums["done"] = np.array(rows.stop)
-            bar.update(rows.stop - rows.start)
-            if state and time.monotonic() - saved > SAVE_EVERY:
-                with atomic_write(state) as temporary, temporary.open("wb") as file:
-                    np.savez(file, **sums)
-                saved = time.monotonic()
+    results = map_in_order(machine or Machine(1), _sums_of, tasks, _AHEAD)
+    for rows, of_shard in zip(cuts, with_bar(results, lengths(cuts), "moments", done), strict=True):
+        for name, found in of_shard.items():
+            sums[name] = np.add(sums[name], found, out=found) if name in sums else found
+        sums["done"] = np.array(rows.stop)
+        if state and time.monotonic() - saved > SAVE_EVERY:
+            with atomic_write(state) as temporary, temporary.open("wb") as file:
+                np.savez(file, **sums)
+            saved = time.monotonic()
     return sums
 
 
@@ -194,7 +189,7 @@ def _begin(phi: h5py.Dataset | np.ndarray, n: int, state: Path | None) -> dict[s
 def pieces(phi: h5py.Dataset | np.ndarray, start: int, stop: int) -> Iterator[tuple[slice, np.ndarray]]:
     """Slices of rows and their activations (rows, d) float32, the next being read while one is worked on."""
     with ThreadPoolExecutor(1) as reader:
-        slices = [slice(begin, min(begin + ROWS, stop)) for begin in range(start, stop, ROWS)]
+        slices = cut_up(start, stop, ROWS)
         upcoming = reader.submit(phi.__getitem__, slices[0]) if slices else None
         for rows, after in zip(slices, [*slices[1:], None], strict=True):
             piece = upcoming.result()

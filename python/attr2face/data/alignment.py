@@ -1,7 +1,7 @@
 """Faces put in place: a similarity transform takes five landmarks of a picture to where they are in every
 aligned picture.
 
-Landmarks are pixel coordinates (x, y) of a picture, in the order of `landmarks.COLUMNS`: the eye on the
+Landmarks are pixel coordinates (x, y) of a picture, in the order of `landmark_tables.COLUMNS`: the eye on the
 picture's left, the other eye, the tip of the nose, and the corners of the mouth. The centre of the first
 pixel is (0, 0). Unknown landmarks are NaN; the two eyes suffice.
 """
@@ -16,7 +16,7 @@ from skimage.transform import estimate_transform
 
 from attr2face.data.faces import Faces
 from attr2face.data.images import Place, done_ahead, read_image, read_whole
-from attr2face.errors import UserError
+from attr2face.errors import PictureError
 
 # An upright face, in units of the distance of its eyes, from the middle between them; of the positions in
 # general use (Deng et al. 2019).
@@ -95,13 +95,13 @@ def read_aligned(place: Place, landmarks: np.ndarray, frame: Frame) -> np.ndarra
 
     Raises
     ------
-    UserError
+    PictureError
         If it cannot be read, or the middle between its eyes is outside of it.
     """
     picture = read_whole(place)
     (x, y), (height, width) = landmarks[:2].mean(axis=0), picture.shape[:2]
     if not (0 <= x < width and 0 <= y < height):
-        raise UserError(
+        raise PictureError(
             f"{place} has {width} x {height} pixels and its eyes at {x:.0f}, {y:.0f}; "
             "give LANDMARKS a table of these pictures"
         )

@@ -14,6 +14,7 @@ from PIL import Image
 from attr2face.attributes import Attributes, pubfig
 from attr2face.data.faces import SPLITS
 from attr2face.data.preprocessing import Preprocessing, centre, from_blob_order, to_blob_order
+from attr2face.data.records import key_of
 from attr2face.errors import UserError
 from attr2face.models import MODELS, Model
 from attr2face.pycaffe import caffe_pb2
@@ -118,7 +119,7 @@ class FaceDatabase:
             transactions = {name: environment.begin() for name, environment in opened.items()}
             for row in rows:
                 name = str(self.split[row])
-                record = transactions[name].get(f"{row - first[name]:08d}".encode())
+                record = transactions[name].get(key_of(row - first[name]))
                 yield _decoded(caffe_pb2.Datum.FromString(record))
         finally:
             for environment in opened.values():

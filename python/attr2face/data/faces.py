@@ -36,6 +36,8 @@ class Faces:
         Where eyes are in aligned pictures (`alignment.Frame`).
     landmarks : (n_images, 5, 2), optional
         By which pictures are aligned (`alignment`), NaN where they are not.
+    dataset : str
+        Its name, which the database tells.
     """
 
     root: Path | zipfile.Path
@@ -47,6 +49,7 @@ class Faces:
     crop: tuple[int, ...] | str = ()
     eyes: tuple[float, ...] = ()
     landmarks: np.ndarray | None = None
+    dataset: str = ""
 
     def only(self, which: np.ndarray | slice) -> "Faces":
         """Some of the images: where a mask (n_images,) is true, those of some rows, or a slice."""

@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageOps
 
-from attr2face.errors import UserError
+from attr2face.errors import PictureError
 from attr2face.provenance import usable_cpus
 
 PICTURES_AHEAD = 64
@@ -60,7 +60,7 @@ def read_image(path: Place, size: int, crop: Crop = ()) -> np.ndarray:
 
     Raises
     ------
-    UserError
+    PictureError
         If the file is missing or is not a whole image.
     """
     _, image = _decoded(path, crop)
@@ -74,13 +74,13 @@ def read_whole(path: Place) -> np.ndarray:
     return np.asarray(_decoded(path, ())[1])
 
 
-def look_at_images(paths: Iterable[Place], crop: Crop = ()) -> Iterator[Look | UserError]:
+def look_at_images(paths: Iterable[Place], crop: Crop = ()) -> Iterator[Look | PictureError]:
     """What images are like, or why one cannot be read."""
 
-    def look(path: Place) -> Look | UserError:
+    def look(path: Place) -> Look | PictureError:
         try:
             size, image = _decoded(path, crop)
-        except UserError as error:
+        except PictureError as error:
             return error
         return Look(size, image.size, hashlib.sha256(repr(image.size).encode() + image.tobytes()).digest())
 
@@ -111,16 +111,16 @@ def _decoded(path: Place, crop: Crop) -> tuple[tuple[int, int], Image.Image]:
             box = _middle(*image.size) if crop == "square" else crop
             if box and not (box[2] <= image.width and box[3] <= image.height):
                 wanted = f"at least {box[2]} x {box[3]}"
-                raise UserError(
+                raise PictureError(
                     f"{path} is {image.width} x {image.height} pixels, not {wanted}; "
                     "restore the picture or remove its row"
                 )
             rgb = _in_8_bits(image).convert("RGB")
             return image.size, rgb.crop(box) if box else rgb
     except FileNotFoundError:
-        raise UserError(f"{path} does not exist; restore the image or remove its row") from None
+        raise PictureError(f"{path} does not exist; restore the image or remove its row") from None
     except UNREADABLE:
-        raise UserError(f"{path} is not a readable image; replace it or remove its row") from None
+        raise PictureError(f"{path} is not a readable image; replace it or remove its row") from None
 
 
 def _in_8_bits(image: Image.Image) -> Image.Image:

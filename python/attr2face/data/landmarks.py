@@ -1,134 +1,27 @@
-"""Landmarks of a dataset's faces: read from a table, or found by a detector, and written as one table.
-
-A table is CelebA's list (the number of pictures, names of columns, and rows of a file and ten numbers) or a
-CSV of the same columns, which `write_found` writes, too. Empty numbers of a CSV are not known.
-"""
+"""Landmarks of a dataset's faces, found by a detector and written as a table, or read from one."""
 
 import csv
-from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 import numpy as np
-from tqdm import tqdm
 
 from attr2face.data.alignment import Frame, read_aligned
 from attr2face.data.faces import Faces
 from attr2face.data.images import Place, read_image, read_whole
+from attr2face.data.landmark_tables import COLUMNS, UNKNOWN, landmarks_in
 from attr2face.data.pictures import write_picture, write_sheet
 from attr2face.data.places import place_of, root_at
 from attr2face.errors import UserError
-from attr2face.files import atomic_write, require
-from attr2face.parallel import Machine, map_in_order
+from attr2face.files import atomic_write
+from attr2face.parallel import Machine, map_in_order, with_bar
 
-COLUMNS = [
-    f"{point}_{axis}" for point in ("lefteye", "righteye", "nose", "leftmouth", "rightmouth") for axis in "xy"
-]
-WANTED = (
-    "a file and ten numbers, x and y of left eye, right eye, nose, and left and right corner of the mouth"
-)
-UNKNOWN = np.full((5, 2), np.nan)
 LONGEST = 4  # times the shorter side
 AT_ONCE = 200  # pictures of one task
 SHOWN, SIDE = 12, 128  # pictures of the sheet, and their side in pixels
 
 Finder = Callable[[np.ndarray], np.ndarray]
-
-
-def landmarks_in(path: Path, faces: Faces) -> np.ndarray:
-    """The landmarks that a table has of some faces: (n_images, 5, 2), NaN where it has none.
-
-    A row is of the picture with its path, as in `faces.paths`, or with its file's name if no other picture's
-    file has the same.
-
-    Raises
-    ------
-    UserError
-        If the table is missing or is none, a row is broken or repeated, it has no picture of these, or left
-        and right are exchanged.
-    """
-    rows: dict[str, np.ndarray] = {}
-    for line, name, landmarks in _rows(path):
-        if name in rows:
-            raise UserError(f"{path}, line {line}: {name} is listed twice; remove one of its rows")
-        rows[name] = landmarks
-    names = [PurePosixPath(picture).name for picture in faces.paths]
-    times = Counter(names)
-    by_name = [rows.get(name, UNKNOWN) if times[name] == 1 else UNKNOWN for name in names]
-    found = [rows.get(picture, landmarks) for picture, landmarks in zip(faces.paths, by_name, strict=True)]
-    found = np.array(found).reshape(-1, 5, 2)
-    apart = found[:, 1, 0] - found[:, 0, 0]
-    if np.isnan(apart).all():
-        raise UserError(
-            f"{path} has the eyes of no picture, such as {faces.paths[0]}; "
-            "give LANDMARKS a table of these pictures"
-        )
-    if np.nanmedian(apart) < 0:
-        raise UserError(
-            f"{path} has most left eyes on the right; the left eye must be the one on the picture's left, "
-            "so exchange the columns"
-        )
-    return found
-
-
-def _rows(path: Path) -> Iterator[tuple[int, str, np.ndarray]]:
-    """Line, file and landmarks of each row of a table."""
-    require(path, "set LANDMARKS to a table of landmarks")
-    try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            first = file.readline().strip()
-            if first.isdecimal():
-                yield from _rows_of_list(path, int(first), file)
-                return
-            file.seek(0)
-            for line, words in enumerate(csv.reader(file), start=1):
-                if words and not (line == 1 and words[1:] == COLUMNS):
-                    yield line, words[0], _numbers(path, line, words)
-    except (UnicodeDecodeError, csv.Error):
-        raise UserError(f"{path} is not a text; give LANDMARKS a CSV or CelebA's list") from None
-    except IsADirectoryError:
-        raise UserError(f"{path} is a folder; give LANDMARKS a CSV or CelebA's list") from None
-
-
-def _rows_of_list(path: Path, count: int, lines: Iterator[str]) -> Iterator[tuple[int, str, np.ndarray]]:
-    """The same of CelebA's list, after its first line."""
-    names = next(lines, "").split()
-    if names != COLUMNS:
-        raise UserError(f"{path}, line 2: expected {' '.join(COLUMNS)}; restore the published file")
-    number = 0
-    for line, text in enumerate(lines, start=3):
-        if text.strip():
-            number += 1
-            words = text.split()
-            yield line, words[0], _numbers(path, line, words)
-    if number != count:
-        raise UserError(
-            f"{path} says {count} pictures in its first line and has {number}; "
-            "restore the whole file or mend the number"
-        )
-
-
-def _numbers(path: Path, line: int, words: list[str]) -> np.ndarray:
-    """The landmarks of a row: all five, the eyes alone, or none."""
-    try:
-        landmarks = np.array([float(word) if word.strip() else np.nan for word in words[1:]]).reshape(5, 2)
-    except ValueError:
-        raise UserError(f"{path}, line {line}: expected {WANTED}; mend or remove it") from None
-    empty = np.isnan(landmarks)
-    if (
-        np.isinf(landmarks).any()
-        or (empty[:, 0] != empty[:, 1]).any()
-        or empty[0, 0] != empty[1, 0]
-        or (empty[0, 0] and not empty.all())
-    ):
-        raise UserError(
-            f"{path}, line {line}: an eye or a coordinate is missing; "
-            "give x and y of both eyes, or no number at all"
-        )
-    if (landmarks[0] == landmarks[1]).all():
-        raise UserError(f"{path}, line {line}: both eyes are at one point; mend or remove it")
-    return landmarks
 
 
 def find_landmarks(faces: Faces, finder: Finder, machine: Machine, out: Path) -> np.ndarray:
@@ -149,18 +42,12 @@ def find_landmarks(faces: Faces, finder: Finder, machine: Machine, out: Path) ->
         (finder, place_of(faces.root), faces.paths[int(part.stem) : int(part.stem) + AT_ONCE])
         for part in missing
     ]
-    with tqdm(
-        desc="landmarks",
-        total=len(faces.paths),
-        initial=len(faces.paths) - sum(len(names) for *_, names in tasks),
-        unit=" images",
-    ) as bar:
-        for part, found in zip(
-            missing, map_in_order(machine.without_caffe.beside_the_files, _find, tasks), strict=True
-        ):
-            with atomic_write(part) as temporary, temporary.open("wb") as file:
-                np.save(file, found)
-            bar.update(len(found))
+    sizes = [len(names) for *_, names in tasks]
+    results = map_in_order(machine.without_caffe.beside_the_files, _find, tasks)
+    bar = with_bar(results, sizes, "landmarks", done=len(faces.paths) - sum(sizes))
+    for part, found in zip(missing, bar, strict=True):
+        with atomic_write(part) as temporary, temporary.open("wb") as file:
+            np.save(file, found)
     found = np.concatenate([np.load(part) for part in parts])
     for part in parts:
         part.unlink()
@@ -244,8 +131,8 @@ def align_photograph(photo: Path, finder: Finder, frame: Frame, unaligned: str, 
         return
     if unaligned == "drop":
         raise UserError(
-            f"{photo} shows no eyes that are found; choose another photograph, or set UNALIGNED=keep to use "
-            "it as it is"
+            f"{photo} shows no eyes that are found; "
+            "choose another photograph, or set UNALIGNED=keep to use it as it is"
         )
     print(f"no eyes were found in {photo}, which is used unaligned (UNALIGNED=keep)")
     write_picture(read_whole(photo), out)

@@ -5,42 +5,44 @@ image, in the order of the records), `labels.npz`, `heads.csv`, `mean.binaryprot
 `lmdb.json`. `database.FaceDatabase` opens it.
 """
 
-import io
 import shutil
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 
-import lmdb
 import numpy as np
 import pandas as pd
-from PIL import Image
 from tqdm import tqdm
 
 from attr2face.data.alignment import Frame, cut_images
 from attr2face.data.faces import SPLITS, Faces, split_by_person
-from attr2face.data.preprocessing import to_blob_order
-from attr2face.errors import UserError, WorkersError
+from attr2face.data.records import FLOAT, array_record, image_records, key_of, open_for_writing
+from attr2face.errors import PictureError, UserError
 from attr2face.files import atomic_write, write_json
 from attr2face.models import Model
-from attr2face.parallel import Machine, map_in_order
+from attr2face.parallel import Machine, cut_up, map_in_order
 from attr2face.pycaffe import caffe_pb2
 from attr2face.settings import Database
 from attr2face.user_nets import UserNet
 
 COMMIT = 1 << 29  # bytes of pixels that are written at a time
-_SHARD = 256
+_SHARD = 256  # images of a task
 
 
 @dataclass(frozen=True)
 class Records:
-    """What the LMDBs of one split hold: n faces, and their labels (n, H + 1), the class of each head and the
-    person.
+    """Faces in the order of their records, with the split of each, and their labels (n, H + 1), the class of
+    each head and the person.
     """
 
     faces: Faces
     labels: np.ndarray
+
+    def of(self, split: str) -> "Records":
+        """Those of one split."""
+        rows = self.faces.split == split
+        return Records(self.faces.only(rows), self.labels[rows])
 
 
 @dataclass(frozen=True)
@@ -52,13 +54,7 @@ class Reading:
 
 
 def build_lmdbs(
-    faces: Faces,
-    dataset: str,
-    model: Model,
-    settings: Database,
-    seed: int,
-    out: Path,
-    machine: Machine | None = None,
+    faces: Faces, model: Model, settings: Database, seed: int, out: Path, machine: Machine
 ) -> None:
     """Write the LMDBs of some faces into the folder `out`; a later call continues where an interrupted one
     was.
@@ -72,60 +68,55 @@ def build_lmdbs(
     UserError
         If an image cannot be read, or nobody is left for training.
     """
-    rng, frame = np.random.default_rng(seed), Frame(faces.eyes, model.crop, settings.margin)
-    stated = model.input_mean(frame.side)
-    split = split_by_person(faces.people, seed) if faces.split is None else faces.split
-    labels = faces.attributes.class_labels(faces.scores, rng)
-    training_people = np.unique(faces.people[split == "train"])
-    if len(training_people) == 0:
-        whom = "" if dataset == "synthetic" else ", and as many for the judges (JUDGE_SHARE)"
-        raise UserError(f"dataset {dataset} has no training people; it needs at least two people{whom}")
-    number_of = {person: i for i, person in enumerate(training_people)}
-    identity = np.array([number_of.get(person, 0) for person in faces.people])
-    order = np.concatenate([rng.permutation(np.flatnonzero(split == name)) for name in SPLITS])
+    reading = Reading(Frame(faces.eyes, model.crop, settings.margin), settings.encoded)
+    stated = model.input_mean(reading.frame.side)
+    records = _draw_records(faces, seed)
     try:
-        with tqdm(total=len(order), desc="LMDB", unit=" images") as bar:
+        with tqdm(total=len(records.labels), desc="LMDB", unit=" images") as bar:
             for name in SPLITS:
-                rows = order[split[order] == name]
-                records = Records(faces.only(rows), np.column_stack([labels, identity])[rows])
-                reading = Reading(frame, settings.encoded)
-                total = _write_split(
-                    out / name, records, reading, (machine or Machine()).beside_the_files, bar
-                )
+                own = records.of(name)
+                total = _write_split(out / name, own, reading, machine.beside_the_files, bar)
                 if name == "train":
-                    _write_mean(out, (total / len(rows)).astype(np.float32), stated)
-    except Exception as error:
-        # Nothing that a later call could continue from: other images are another key. A full disk is not the
-        # images' fault.
-        kept = isinstance(error, WorkersError) or isinstance(error.__cause__, OSError)
-        unreadable = isinstance(error, UserError) and not kept
-        if unreadable or not any(out.glob("*_done.npz")):
-            shutil.rmtree(out)
+                    _write_mean(out, (total / len(own.labels)).astype(np.float32), stated)
+    except PictureError:
+        # Another picture is another key, so that nothing continues from here. After any other error, as of
+        # a full disk or of workers, the same call does.
+        shutil.rmtree(out)
         raise
-    index = {"split": split[order], "person": faces.people[order], "path": [faces.paths[i] for i in order]}
-    pd.DataFrame(index).to_csv(out / "index.csv", index=False)
-    np.savez(
-        out / "labels.npz",
-        labels=labels[order],
-        scores=faces.scores[order],
-        split=split[order],
-        people=faces.people[order],
-    )
-    faces.attributes.write(out / "heads.csv")
-    info = {"dataset": dataset, "model": model.name, "image_size": frame.side, "encoded": settings.encoded}
-    if isinstance(model, UserNet):
-        info["net"] = model.stored
-    counts = {name: int((split == name).sum()) for name in SPLITS}
-    write_json(out / "lmdb.json", info | {"training_people": len(training_people), "images": counts})
+    _write_index(records, out)
+    counts = {name: int((records.faces.split == name).sum()) for name in SPLITS}
+    people = len(np.unique(records.of("train").faces.people))
+    info = {"dataset": faces.dataset, "model": model.name, "image_size": reading.frame.side}
+    info |= {"encoded": settings.encoded} | ({"net": model.stored} if isinstance(model, UserNet) else {})
+    write_json(out / "lmdb.json", info | {"training_people": people, "images": counts})
     for name in SPLITS:
         (out / f"{name}_done.npz").unlink(missing_ok=True)
 
 
-def open_for_writing(path: Path | str, size: int) -> lmdb.Environment:
-    """An LMDB of at most `size` bytes, for this process alone. It waits for the disk where `sync` is called;
-    the store does, at the end.
-    """
-    return lmdb.open(str(path), map_size=size, sync=False, lock=False)
+def _draw_records(faces: Faces, seed: int) -> Records:
+    """Divide faces by person, unless their dataset does; draw labels and the order of each split."""
+    rng = np.random.default_rng(seed)
+    split = split_by_person(faces.people, seed) if faces.split is None else faces.split
+    labels = faces.attributes.class_labels(faces.scores, rng)
+    people = np.unique(faces.people[split == "train"])
+    if len(people) == 0:
+        whom = "" if faces.dataset == "synthetic" else ", and as many for the judges (JUDGE_SHARE)"
+        raise UserError(f"dataset {faces.dataset} has no training people; it needs at least two people{whom}")
+    number_of = {person: i for i, person in enumerate(people)}
+    identity = np.array([number_of.get(person, 0) for person in faces.people])
+    order = np.concatenate([rng.permutation(np.flatnonzero(split == name)) for name in SPLITS])
+    labels = np.column_stack([labels, identity])[order]
+    return Records(replace(faces, split=split).only(order), labels)
+
+
+def _write_index(records: Records, out: Path) -> None:
+    """Write what is known of the images, in the order of the records."""
+    faces = records.faces
+    index = {"split": faces.split, "person": faces.people, "path": faces.paths}
+    pd.DataFrame(index).to_csv(out / "index.csv", index=False)
+    columns = {"scores": faces.scores, "split": faces.split, "people": faces.people}
+    np.savez(out / "labels.npz", labels=records.labels[:, :-1].astype(np.uint8), **columns)
+    faces.attributes.write(out / "heads.csv")
 
 
 def _write_split(prefix: Path, records: Records, reading: Reading, machine: Machine, bar: tqdm) -> np.ndarray:
@@ -134,22 +125,17 @@ def _write_split(prefix: Path, records: Records, reading: Reading, machine: Mach
     Images are written some thousand at a time, which bounds the memory that LMDB takes.
     """
     side, n = reading.frame.side, len(records.labels)
-    state = prefix.with_name(f"{prefix.name}_done.npz")
-    done, total = _begin(prefix, side)
-    pixels_each = 3 * side**2
-    at_once, size = max(1, COMMIT // pixels_each), 4 * pixels_each * (n + 64)
-    commits = [slice(first, min(first + at_once, n)) for first in range(done, n, at_once)]
-    cuts = [
-        slice(first, min(first + _SHARD, rows.stop))
-        for rows in commits
-        for first in range(rows.start, rows.stop, _SHARD)
-    ]
+    pixels_each, state = 3 * side**2, prefix.with_name(f"{prefix.name}_done.npz")
+    done, total = _begin(state, side)
+    commits = cut_up(done, n, max(1, COMMIT // pixels_each))
+    cuts = [cut for commit in commits for cut in cut_up(commit.start, commit.stop, _SHARD)]
+    shards = zip(cuts, _shards(records.faces, reading, cuts, machine), strict=True)
+    longest_label = FLOAT * records.labels.shape[1]
     bar.update(done)
     with (
-        open_for_writing(f"{prefix}_images", size) as pixels,
-        open_for_writing(f"{prefix}_labels", 1 << 28) as classes,
+        open_for_writing(f"{prefix}_images", n, pixels_each) as pixels,
+        open_for_writing(f"{prefix}_labels", n, longest_label) as classes,
     ):
-        shards = zip(cuts, _shards(records.faces, reading, cuts, machine), strict=True)
         for commit in commits:
             new = max(pixels.stat()["entries"], classes.stat()["entries"]) <= commit.start
             with (
@@ -158,10 +144,8 @@ def _write_split(prefix: Path, records: Records, reading: Reading, machine: Mach
             ):
                 for rows, (images, their_sum) in shards:
                     for i, image in enumerate(images, start=rows.start):
-                        key, values = f"{i:08d}".encode(), records.labels[i].tolist()
-                        label = caffe_pb2.Datum(channels=len(values), height=1, width=1, float_data=values)
-                        image_transaction.put(key, image, append=new)
-                        label_transaction.put(key, label.SerializeToString(), append=new)
+                        image_transaction.put(key_of(i), image, append=new)
+                        label_transaction.put(key_of(i), array_record(records.labels[i]), append=new)
                         bar.update()
                     total += their_sum
                     if rows.stop == commit.stop:
@@ -177,7 +161,7 @@ def _write_split(prefix: Path, records: Records, reading: Reading, machine: Mach
 def _shards(
     faces: Faces, reading: Reading, cuts: list[slice], machine: Machine
 ) -> Iterator[tuple[list[bytes], np.ndarray]]:
-    """What `_serialised` makes of each cut of the pictures, in order.
+    """The records and the sum (`image_records`) of each cut of the pictures, in order.
 
     On this machine threads decode ahead; so they do for pictures in an archive, which workers cannot open
     together.
@@ -189,40 +173,20 @@ def _shards(
         return
     images = cut_images(faces, range(cuts[0].start if cuts else 0, len(faces.paths)), reading.frame)
     for cut in cuts:
-        yield _serialised(islice(images, cut.stop - cut.start), reading)
+        yield image_records(islice(images, cut.stop - cut.start), reading.frame.side, reading.encoded)
 
 
 def _read_shard(faces: Faces, reading: Reading) -> tuple[list[bytes], np.ndarray]:
-    return _serialised(cut_images(faces, range(len(faces.paths)), reading.frame), reading)
+    images = cut_images(faces, range(len(faces.paths)), reading.frame)
+    return image_records(images, reading.frame.side, reading.encoded)
 
 
-def _serialised(images: Iterable[np.ndarray], reading: Reading) -> tuple[list[bytes], np.ndarray]:
-    """Images as Caffe's messages, and their sum in blob order (3, side, side), of whole numbers and so
-    exact.
-    """
-    messages, total = [], np.zeros((3, reading.frame.side, reading.frame.side), np.float64)
-    for image in images:
-        blob = to_blob_order(image)
-        messages.append(_image_datum(image, blob, reading.encoded).SerializeToString())
-        total += blob
-    return messages, total
-
-
-def _begin(prefix: Path, side: int) -> tuple[int, np.ndarray]:
+def _begin(state: Path, side: int) -> tuple[int, np.ndarray]:
     """How many images of a split an interrupted call has written, and their sum."""
-    state = prefix.with_name(f"{prefix.name}_done.npz")
     if not state.exists():
         return 0, np.zeros((3, side, side), np.float64)
     with np.load(state) as stored:
         return int(stored["done"]), stored["total"]
-
-
-def _image_datum(image: np.ndarray, blob: np.ndarray, encoded: bool) -> caffe_pb2.Datum:
-    if not encoded:
-        return caffe_pb2.Datum(channels=3, height=image.shape[0], width=image.shape[1], data=blob.tobytes())
-    file = io.BytesIO()
-    Image.fromarray(image).save(file, "JPEG", quality=95)
-    return caffe_pb2.Datum(encoded=True, data=file.getvalue())
 
 
 def _write_mean(folder: Path, average: np.ndarray, stated: np.ndarray | None) -> None:

@@ -27,7 +27,7 @@ def read_faces(root: Path, dataset: Dataset) -> Faces:
     UserError
         If a file or a picture is missing, or a row is not as its header says.
     """
-    return replace(READERS[dataset.layout](root, dataset), eyes=dataset.eyes)
+    return replace(READERS[dataset.layout](root, dataset), eyes=dataset.eyes, dataset=dataset.name)
 
 
 def read_kumar(root: Path, dataset: Dataset) -> Faces:

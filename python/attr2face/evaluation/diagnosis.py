@@ -18,7 +18,7 @@ from attr2face.cgmm.targets import PAPER_TARGETS, TARGETS, target
 from attr2face.data.database import FaceDatabase
 from attr2face.generation.faces import Trained
 from attr2face.network import prototxt
-from attr2face.network.extraction import Extraction, activations, read_activations
+from attr2face.network.extraction import Extraction, compute_activations, read_heads
 from attr2face.network.weights import load
 from attr2face.parallel import Machine
 
@@ -153,12 +153,12 @@ def write_diagnosis(
     attributes = database.attributes
 
     def read(phi: np.ndarray) -> np.ndarray:
-        return attributes.predicted(read_activations(net, mixture.layer, phi))
+        return attributes.predicted(read_heads(net, mixture.layer, phi))
 
     with h5py.File(activations_file) as file:
         phi, has = file["activations"], file["positive"][:]
         n = min(PICTURES, training_rows(file))
-        before = activations(
+        before = compute_activations(
             Extraction(trained.database, trained.weights, mixture.layer, linear=True), np.arange(n), machine
         )
         kinds = {

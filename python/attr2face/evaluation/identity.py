@@ -19,7 +19,7 @@ from attr2face.files import require
 from attr2face.models import MODELS
 from attr2face.network import prototxt
 from attr2face.network.user_layers import run_apart
-from attr2face.network.weights import check_weights
+from attr2face.network.weights import kept_net
 from attr2face.pycaffe import caffe
 from attr2face.user_nets import parsed
 
@@ -63,7 +63,7 @@ class IdentityNet(Description):
         run_apart(self.prototxt, self.side, _BATCH, self.prototxt.name)
 
     def net(self) -> caffe.Net:
-        """Caffe's net with its weights.
+        """Caffe's net with its weights, as this process keeps it (`kept_net`).
 
         Raises
         ------
@@ -72,9 +72,7 @@ class IdentityNet(Description):
         """
         require(self.weights, "name it in IDENTITY's file, relative to that file")
         parsed(self.prototxt)
-        net = caffe.Net(str(self.prototxt), caffe.TEST)
-        check_weights(self.weights, net)
-        net.copy_from(str(self.weights))
+        net = kept_net(self.prototxt.read_text(), self.weights)
         if self.output not in net.blobs:
             raise UserError(f"{self.prototxt} has no blob {self.output}; name the output in IDENTITY's file")
         return net

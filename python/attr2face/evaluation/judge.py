@@ -24,7 +24,7 @@ from attr2face.data.pictures import enlarged
 from attr2face.errors import UserError
 from attr2face.evaluation.scores import aucs, score, seen, thresholds
 from attr2face.files import require
-from attr2face.parallel import Machine, map_in_order
+from attr2face.parallel import Machine, cut_up, lengths, map_in_order, with_bar
 
 _SIDE = 112
 _CELL = 8
@@ -100,9 +100,7 @@ def _scaled(x: np.ndarray, centre: np.ndarray, std: np.ndarray) -> np.ndarray:
 
 
 def check_people(database: FaceDatabase) -> None:
-    """Raise a UserError if there are people missing to train a judge, to set its thresholds, or to test
-    it.
-    """
+    """Raise a UserError if people are missing to train a judge, to set its thresholds, or to test it."""
     for split in SPLITS:
         if len(database.rows(split)) == 0:
             remedy = "use more people (PEOPLE; JUDGE_PEOPLE and JUDGE_SHARE for judges)"
@@ -148,13 +146,9 @@ def train_judge(database: FaceDatabase, machine: Machine) -> tuple[Judge, pd.Dat
 
 def _features(database: FaceDatabase, rows: np.ndarray, machine: Machine) -> np.ndarray:
     """`features` of some rows of a database: (n, d) float32."""
-    tasks = [(database.folder, rows[first : first + _CHUNK]) for first in range(0, len(rows), _CHUNK)]
-    chunks = []
-    with tqdm(total=len(rows), desc="HOG and colours", unit=" images") as bar:
-        for chunk in map_in_order(machine.without_caffe, _features_of, tasks):
-            chunks.append(chunk)
-            bar.update(len(chunk))
-    return np.concatenate(chunks)
+    cuts = cut_up(0, len(rows), _CHUNK)
+    chunks = map_in_order(machine.without_caffe, _features_of, [(database.folder, rows[cut]) for cut in cuts])
+    return np.concatenate(list(with_bar(chunks, lengths(cuts), "HOG and colours")))
 
 
 def _judged(database: FaceDatabase, split: str) -> np.ndarray:
@@ -171,9 +165,7 @@ def _features_of(folder: Path, rows: np.ndarray) -> np.ndarray:
 
 
 def write_judge(database: FaceDatabase, out: Path, machine: Machine) -> None:
-    """Train a judge; write `judge.h5`, and its scores on test people as `scores.csv`, into the folder
-    `out`.
-    """
+    """Train a judge; write `judge.h5`, and its scores on test people, `scores.csv`, into the folder `out`."""
     check_people(database)
     judge, table = train_judge(database, machine)
     with h5py.File(out / "judge.h5", "w") as file:

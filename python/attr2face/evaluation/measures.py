@@ -20,7 +20,7 @@ from attr2face.evaluation.judge import load_judge, photographs
 from attr2face.evaluation.netjudge import load_net_judge
 from attr2face.evaluation.quality import count_faces, fine_share
 from attr2face.evaluation.scores import seen
-from attr2face.parallel import Machine, map_in_order
+from attr2face.parallel import Machine, cut_up, map_in_order
 
 COMPONENTS = 64
 KNOWN = 4000
@@ -73,9 +73,7 @@ class Projection:
 
 
 def fit_projection(features: np.ndarray, seed: int) -> Projection:
-    """The first principal components of features (n, d), scaled alike so that a component's mean square
-    is 1.
-    """
+    """The first principal components of features (n, d), scaled alike to a mean square of 1."""
     pca = PCA(min(COMPONENTS, *features.shape), svd_solver="randomized", random_state=seed).fit(features)
     components = pca.components_ / np.sqrt(pca.explained_variance_.mean())
     return Projection(pca.mean_, components, ((features - pca.mean_) @ components.T).astype(np.float32))
@@ -88,14 +86,8 @@ def write_projections(
     into the folder `out`.
     """
     rows = np.random.default_rng(seed).permutation(database.rows("train"))[:KNOWN]
-    looks = map_in_order(
-        machine,
-        _features,
-        [
-            (ridge, net, database.folder, rows[first : first + _CHUNK])
-            for first in range(0, len(rows), _CHUNK)
-        ],
-    )
+    tasks = [(ridge, net, database.folder, rows[cut]) for cut in cut_up(0, len(rows), _CHUNK)]
+    looks = map_in_order(machine, _features, tasks)
     hog, deep = (np.concatenate(features) for features in zip(*looks, strict=True))
     stored = {}
     for name, features in (("hog", hog), ("deep", deep)):
@@ -124,9 +116,7 @@ def measure_pictures(
     pictures: Sequence[np.ndarray], judges: Judges, machine: Machine
 ) -> dict[str, np.ndarray]:
     """Measures of pictures (256, 256, 3) uint8, by name."""
-    tasks = [
-        (np.stack(pictures[first : first + _CHUNK]), judges) for first in range(0, len(pictures), _CHUNK)
-    ]
+    tasks = [(np.stack(pictures[cut]), judges) for cut in cut_up(0, len(pictures), _CHUNK)]
     chunks = list(map_in_order(machine, _measure, tasks))
     return {name: np.concatenate([chunk[name] for chunk in chunks]) for name in chunks[0]}
 

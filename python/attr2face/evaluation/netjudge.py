@@ -17,11 +17,11 @@ from attr2face.data.pictures import resized
 from attr2face.data.preprocessing import Preprocessing
 from attr2face.evaluation.judge import check_people, each_photograph
 from attr2face.evaluation.scores import score, thresholds
-from attr2face.models import JUDGE, Model
+from attr2face.models import Model
 from attr2face.network import prototxt
 from attr2face.network.extraction import forward_batches
-from attr2face.network.finetuning import train_net_judge
-from attr2face.network.weights import load
+from attr2face.network.finetuning import judge_model, train_net_judge
+from attr2face.network.weights import kept_net
 from attr2face.parallel import Machine
 
 _BATCH = 32
@@ -42,7 +42,7 @@ class NetJudge:
         """The probability of each attribute in pictures (height, width, 3) uint8, (n, J), and the net's last
         features, (n, 128).
         """
-        net = load(prototxt.deploy(self.model, _BATCH), self.weights)
+        net = kept_net(prototxt.deploy(self.model, _BATCH), self.weights)
         inputs = (self.preprocessing.to_blob(resized(picture, self.model.crop)) for picture in pictures)
         probability, features = [], []
         for rows in forward_batches(net, inputs):
@@ -59,11 +59,10 @@ def write_net_judge(
     folder `out`.
     """
     check_people(database)
-    model = replace(JUDGE, crop=database.model.crop, given_attributes=database.attributes)
-    train_net_judge(database, model, start, epochs, seed, out, machine)
-    judge = NetJudge(
-        out / "weights.caffemodel", model, replace(database.preprocessing, scale=model.scale), np.zeros(0)
-    )
+    train_net_judge(database, start, epochs, seed, out, machine)
+    model = judge_model(database.model.crop, database.attributes)
+    preprocessing = replace(database.preprocessing, scale=model.scale)
+    judge = NetJudge(out / "weights.caffemodel", model, preprocessing, np.zeros(0))
     val, test = database.rows("val"), database.rows("test")
     # As it will see pictures: enlarged, and reduced again.
     seen = {
@@ -87,5 +86,5 @@ def load_net_judge(folder: Path, attributes: Attributes) -> NetJudge:
     """Read what `write_net_judge` wrote for these attributes."""
     with np.load(folder / "judge.npz") as stored:
         mean, threshold = stored["mean"], stored["threshold"]
-    model = replace(JUDGE, crop=mean.shape[-1], given_attributes=attributes)
+    model = judge_model(mean.shape[-1], attributes)
     return NetJudge(folder / "weights.caffemodel", model, Preprocessing(mean, model.scale), threshold)

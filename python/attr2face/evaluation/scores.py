@@ -12,7 +12,7 @@ from tqdm import tqdm
 from attr2face.attributes import Attributes
 from attr2face.data.database import FaceDatabase
 from attr2face.data.faces import SPLITS
-from attr2face.network.extraction import Extraction, activations
+from attr2face.network.extraction import Extraction, compute_activations
 from attr2face.parallel import Machine
 
 MEANS = ["majority", "accuracy", "balanced_accuracy", "auc"]
@@ -29,7 +29,9 @@ def predict(database: FaceDatabase, weights: Path, machine: Machine) -> np.ndarr
     with tqdm(total=2 * len(rows), desc="predicting", unit=" images") as bar:
         for mirror in (False, True):
             shards = []
-            for prob in activations(Extraction(database.folder, weights, "prob", mirror), rows, machine):
+            for prob in compute_activations(
+                Extraction(database.folder, weights, "prob", mirror), rows, machine
+            ):
                 shards.append(prob)
                 bar.update(len(prob))
             passes.append(np.concatenate(shards))

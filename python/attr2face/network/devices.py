@@ -27,12 +27,14 @@ def parse_cards(text: str) -> tuple[int, ...]:
     trial = subprocess.run([sys.executable, "-c", TRIAL, *map(str, cards)], capture_output=True, text=True)
     if "CPU-only" in trial.stderr:
         raise UserError(
-            f"GPU={text}: this Caffe was built for the CPU only; build one with CUDA by make setup GPU={text}, or leave GPU empty"
+            f"GPU={text}: this Caffe was built for the CPU only; "
+            f"build one with CUDA by make setup GPU={text}, or leave GPU empty"
         )
     if trial.returncode:
         reason = re.search(r"vs\. 0\)\s+(.+)", trial.stderr)
         raise UserError(
-            f"GPU={text} cannot be used ({reason[1] if reason else 'Caffe ended'}); see nvidia-smi, or leave GPU empty"
+            f"GPU={text} cannot be used ({reason[1] if reason else 'Caffe ended'}); "
+            "see nvidia-smi, or leave GPU empty"
         )
     if len(cards) > 1 and "True" not in trial.stdout:
         raise UserError(

@@ -8,18 +8,17 @@ from pathlib import Path
 
 import h5py
 import numpy as np
-from tqdm import tqdm
 
 from attr2face.data.database import FaceDatabase
 from attr2face.errors import UserError
 from attr2face.files import write_json
 from attr2face.network import prototxt
-from attr2face.network.weights import load
-from attr2face.parallel import Machine, map_in_order
+from attr2face.network.weights import kept_net
+from attr2face.parallel import Machine, cut_up, lengths, map_in_order, with_bar
 from attr2face.pycaffe import caffe
 
 BATCH = 32
-SHARD = 8 * BATCH
+SHARD = 8 * BATCH  # images of a task
 
 
 def forward_batches(
@@ -74,15 +73,16 @@ class Extraction:
     linear: bool = False
 
 
-def activations(what: Extraction, rows: np.ndarray, machine: Machine) -> Iterator[np.ndarray]:
-    """Activations of some rows of the database in order, a shard of 256 images at a time: (n, ...) float32."""
-    tasks = [(what, rows[first : first + SHARD]) for first in range(0, len(rows), SHARD)]
-    yield from map_in_order(machine, _shard, tasks)
+def compute_activations(what: Extraction, rows: np.ndarray, machine: Machine) -> Iterator[np.ndarray]:
+    """Run the net on some rows of the database; yield activations in their order, of a shard of 256 images at
+    a time: (n, ...) float32.
+    """
+    yield from map_in_order(machine, _shard, [(what, rows[cut]) for cut in cut_up(0, len(rows), SHARD)])
 
 
 def _shard(what: Extraction, rows: np.ndarray) -> np.ndarray:
     database = FaceDatabase.open(what.database)
-    net = load(prototxt.deploy(database.model, BATCH), what.weights)
+    net = kept_net(prototxt.deploy(database.model, BATCH), what.weights)
     inputs = (
         database.preprocessing.to_blob(image)[..., :: -1 if what.mirror else 1]
         for image in database.images(rows)
@@ -91,7 +91,7 @@ def _shard(what: Extraction, rows: np.ndarray) -> np.ndarray:
     return np.concatenate([net.blobs[what.blob].data[: batch.stop - batch.start].copy() for batch in batches])
 
 
-def read_activations(net: caffe.Net, layer: str, phi: np.ndarray) -> np.ndarray:
+def read_heads(net: caffe.Net, layer: str, phi: np.ndarray) -> np.ndarray:
     """What the heads see in activations (n, ...) of `layer`, which the rest of the net is run on: the
     softmaxes, (n, C).
 
@@ -105,7 +105,8 @@ def read_activations(net: caffe.Net, layer: str, phi: np.ndarray) -> np.ndarray:
     for name in list(net._layer_names)[first:]:
         if not known.issuperset(net.bottom_names[name]):
             raise UserError(
-                f"heads cannot be read from LAYER={layer} alone, as layer {name} reads other blobs; choose a LAYER between blocks"
+                f"heads cannot be read from LAYER={layer} alone, as layer {name} reads other "
+                "blobs; choose a LAYER between blocks"
             )
         known |= set(net.top_names[name])
     prob = np.empty((len(phi), net.blobs["prob"].shape[1]), np.float32)
@@ -126,19 +127,14 @@ def extract(database: FaceDatabase, weights: Path, layer: str, out: Path, machin
     if not progress.exists():
         _lay_out(path, database, prototxt.feature_shape(database.model, layer), layer)
         write_json(progress, 0)
-    done = json.loads(progress.read_text())
-    with (
-        tqdm(total=len(database.split), initial=done, desc=layer, unit=" images") as bar,
-        h5py.File(path, "r+") as file,
-    ):
-        for phi in activations(
-            Extraction(database.folder, weights, layer), np.arange(done, len(database.split)), machine
-        ):
-            file["activations"][done : done + len(phi)] = phi
+    done, n = json.loads(progress.read_text()), len(database.split)
+    cuts = cut_up(done, n, SHARD)
+    found = compute_activations(Extraction(database.folder, weights, layer), np.arange(done, n), machine)
+    with h5py.File(path, "r+") as file:
+        for rows, phi in zip(cuts, with_bar(found, lengths(cuts), layer, done), strict=True):
+            file["activations"][rows] = phi
             file.flush()
-            done += len(phi)
-            write_json(progress, done)
-            bar.update(len(phi))
+            write_json(progress, rows.stop)
     progress.unlink()
 
 

@@ -13,19 +13,15 @@ from pathlib import Path
 
 import lmdb
 import numpy as np
-from tqdm import tqdm
 
 from attr2face.data.database import FaceDatabase
-from attr2face.data.lmdbs import open_for_writing
+from attr2face.data.records import FLOAT, array_record, key_of, open_for_writing
 from attr2face.files import require_space
 from attr2face.models import Model
 from attr2face.network import prototxt
 from attr2face.network.extraction import BATCH, SHARD, forward_batches
-from attr2face.network.weights import load
-from attr2face.parallel import Machine, map_in_order
-from attr2face.pycaffe import caffe_pb2
-
-PAGES = 3 * 4096  # bytes that LMDB may need for a record beside its content
+from attr2face.network.weights import kept_net
+from attr2face.parallel import Machine, cut_up, lengths, map_in_order, with_bar
 
 
 @dataclass(frozen=True)
@@ -73,19 +69,17 @@ def build_cache(what: Frozen, out: Path, machine: Machine) -> None:
     blobs = what.blobs(database.model)
     for depth in blobs:
         (out / depth).mkdir(exist_ok=True)
-    shapes = load(prototxt.deploy(database.model), what.weights).blobs
+    net = kept_net(prototxt.deploy(database.model, BATCH), what.weights)
+    sizes = {depth: FLOAT * int(np.prod(net.blobs[blob].shape[1:])) for depth, blob in blobs.items()}
     for split, passes in (("train", what.crops), ("val", 1)):
         rows = np.tile(database.rows(split), passes)
-        sizes = {depth: shapes[blob].data[0].size for depth, blob in blobs.items()}
-        require_space(out, 5 * sum(sizes.values()) * len(rows))
+        require_space(out, sum(sizes.values()) * len(rows))
         with ExitStack() as stack:
-            open_folder = {
-                depth: stack.enter_context(
-                    open_for_writing(out / depth / f"{split}_images", (8 * size + PAGES) * (len(rows) + 64))
-                )
+            folders = {
+                depth: stack.enter_context(open_for_writing(out / depth / f"{split}_images", len(rows), size))
                 for depth, size in sizes.items()
             }
-            _fill(what, split == "train", rows, open_folder, machine)
+            _fill(what, split == "train", rows, folders, machine)
         for depth in blobs:
             _copy_labels(database.folder / f"{split}_labels", out / depth / f"{split}_labels", passes)
 
@@ -95,15 +89,16 @@ def _fill(
 ) -> None:
     """Store the blobs of some rows, from the first that a folder lacks."""
     done = min(environment.stat()["entries"] for environment in folders.values())
-    shards = [np.arange(first, min(first + SHARD, len(rows))) for first in range(done, len(rows), SHARD)]
-    tasks = [(what, at_random, rows[numbers], numbers) for numbers in shards]
-    with tqdm(total=len(rows), initial=done, desc=f"below {', '.join(folders)}", unit=" images") as bar:
-        for task, found in zip(tasks, map_in_order(machine, _shard, tasks), strict=True):
-            for depth, environment in folders.items():
-                with environment.begin(write=True) as transaction:
-                    for number, phi in zip(task[-1], found[depth], strict=True):
-                        transaction.put(f"{number:08d}".encode(), _datum(phi).SerializeToString())
-            bar.update(len(task[-1]))
+    cuts = cut_up(done, len(rows), SHARD)
+    tasks = [(what, at_random, rows[cut], np.arange(cut.start, cut.stop)) for cut in cuts]
+    results = with_bar(
+        map_in_order(machine, _shard, tasks), lengths(cuts), f"below {', '.join(folders)}", done
+    )
+    for cut, found in zip(cuts, results, strict=True):
+        for depth, environment in folders.items():
+            with environment.begin(write=True) as transaction:
+                for number, phi in enumerate(found[depth], start=cut.start):
+                    transaction.put(key_of(number), array_record(phi))
 
 
 def _shard(what: Frozen, at_random: bool, rows: np.ndarray, numbers: np.ndarray) -> dict[str, np.ndarray]:
@@ -111,7 +106,7 @@ def _shard(what: Frozen, at_random: bool, rows: np.ndarray, numbers: np.ndarray)
     beside it.
     """
     database = FaceDatabase.open(what.database)
-    net = load(prototxt.deploy(database.model, BATCH), what.weights)
+    net = kept_net(prototxt.deploy(database.model, BATCH), what.weights)
 
     def read(image: np.ndarray, number: int) -> np.ndarray:
         if not at_random:
@@ -127,15 +122,11 @@ def _shard(what: Frozen, at_random: bool, rows: np.ndarray, numbers: np.ndarray)
     return {depth: np.concatenate(phi) for depth, phi in found.items()}
 
 
-def _datum(activations: np.ndarray) -> caffe_pb2.Datum:
-    channels, height, width = activations.shape if activations.ndim == 3 else (len(activations), 1, 1)
-    return caffe_pb2.Datum(channels=channels, height=height, width=width, float_data=activations.ravel())
-
-
 def _copy_labels(source: Path, target: Path, times: int) -> None:
     """The label LMDB again, `times` over."""
     with lmdb.open(str(source), readonly=True, lock=False) as old, old.begin() as read:
         labels = [value for _, value in read.cursor()] * times
-    with open_for_writing(target, 1 << 28) as new, new.begin(write=True) as write:
-        for i, value in enumerate(labels):
-            write.put(f"{i:08d}".encode(), value)
+    longest = max(map(len, labels), default=0)
+    with open_for_writing(target, len(labels), longest) as new, new.begin(write=True) as write:
+        for number, value in enumerate(labels):
+            write.put(key_of(number), value)

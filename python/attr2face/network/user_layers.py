@@ -1,4 +1,4 @@
-"""Layers of a user's prototxt in a NetSpec: what `prototxt.trunk` adds for a `UserNet`."""
+"""Layers of a user's prototxt in a NetSpec: what `layers.add_trunk` adds for a `UserNet`."""
 
 import functools
 import re
@@ -58,7 +58,7 @@ def add_layers(
     """
     if start:
         layers = layers_of(model)[model.stages.index(start) - 1 :] if start != "heads" else []
-        tops = {blob_below(model, start): bottom}
+        tops = {blob_read_by(model, start): bottom}
     else:
         layers, tops = layers_of(model), {model.input: bottom if model.bgr else _red_first(n, bottom)}
     end, given = until or model.output, None
@@ -92,7 +92,7 @@ def _set_rate(layer: caffe_pb2.LayerParameter, rate: float, blobs: int) -> None:
         layer.batch_norm_param.use_global_stats = True
 
 
-def blob_below(model: UserNet, stage: str) -> str:
+def blob_read_by(model: UserNet, stage: str) -> str:
     """The one blob that a layer and all above it read of what is below: what a cache holds.
 
     Raises
@@ -108,7 +108,8 @@ def blob_below(model: UserNet, stage: str) -> str:
         inner |= set(layer.top)
     if len(set(read)) != 1:
         raise UserError(
-            f"FREEZE={stage}: the layers from it on read {' and '.join(dict.fromkeys(read))}; choose a layer where the net is one path"
+            f"FREEZE={stage}: the layers from it on read {' and '.join(dict.fromkeys(read))}; "
+            "choose a layer where the net is one path"
         )
     if read[0] in inner:
         raise UserError(
@@ -121,7 +122,8 @@ def blob_below(model: UserNet, stage: str) -> str:
 def _bare(model: UserNet) -> str:
     """The net without heads, for one picture, as prototxt text."""
     shape = f"dim: 1 dim: 3 dim: {model.crop} dim: {model.crop}"
-    return f'layer {{ name: "input" type: "Input" top: "{model.input}" input_param {{ shape {{ {shape} }} }} }}\n{model.net}'
+    pictures = f"input_param {{ shape {{ {shape} }} }}"
+    return f'layer {{ name: "input" type: "Input" top: "{model.input}" {pictures} }}\n{model.net}'
 
 
 @functools.lru_cache(maxsize=4)
@@ -182,7 +184,8 @@ def check_net(model: UserNet, weights: Path) -> None:
     shape = tuple(net.blobs[model.output].data.shape)
     if shape[0] != 2:
         raise UserError(
-            f"blob {model.output} of the net {model.name} has shape {shape} for two pictures, not a row for each; mend it"
+            f"blob {model.output} of the net {model.name} has shape {shape} for two pictures, not "
+            "a row for each; mend it"
         )
     check_weights(weights, net)
     order = "blue, green, red" if model.bgr else "red, green, blue"

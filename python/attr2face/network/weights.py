@@ -2,12 +2,14 @@
 a difference.
 """
 
+import functools
 import tempfile
 from pathlib import Path
 
 from google.protobuf.message import DecodeError
 
 from attr2face.errors import UserError
+from attr2face.files import atomic_write, require_space
 from attr2face.pycaffe import caffe, caffe_pb2
 
 
@@ -41,7 +43,8 @@ def check_weights(path: Path, net: caffe.Net) -> None:
         wanted = [tuple(blob.data.shape) for blob in net.params[name]]
         if stored[name] != wanted:
             raise UserError(
-                f"{path}: layer {name} has shape {stored[name][0]} but the net wants {wanted[0]}; check MODEL and WEIGHTS"
+                f"{path}: layer {name} has shape {stored[name][0]} but the net wants {wanted[0]}; "
+                "check MODEL and WEIGHTS"
             )
 
 
@@ -62,6 +65,24 @@ def load(prototxt: str, weights: Path) -> caffe.Net:
     return net
 
 
+def kept_net(prototxt: str, weights: Path) -> caffe.Net:
+    """The same net as `load` gives, kept by this process for its next task, unless the file has changed.
+
+    Two nets are kept, in the mode and on the card that the process has. Their blobs hold what was computed
+    last; nobody may change their weights.
+    """
+    try:
+        found = weights.stat()
+    except OSError:
+        return load(prototxt, weights)  # says what is wrong
+    return _kept_net(prototxt, weights.absolute(), (found.st_mtime_ns, found.st_size, found.st_ino))
+
+
+@functools.lru_cache(maxsize=2)
+def _kept_net(prototxt: str, weights: Path, state: tuple[int, ...]) -> caffe.Net:
+    return load(prototxt, weights)
+
+
 def unfilled(prototxt: str, phase: int = caffe.TEST) -> caffe.Net:
     """A net from prototxt text, with the weights of its fillers."""
     with tempfile.NamedTemporaryFile("w", suffix=".prototxt") as file:
@@ -70,13 +91,32 @@ def unfilled(prototxt: str, phase: int = caffe.TEST) -> caffe.Net:
         return caffe.Net(file.name, phase)
 
 
+def size_of(net: caffe.Net) -> int:
+    """Bytes of a net's weights."""
+    return sum(4 * blob.count for blobs in net.params.values() for blob in blobs)
+
+
+def save_net(net: caffe.Net, out: Path) -> None:
+    """Let Caffe write a net's weights, whole or not at all.
+
+    Raises
+    ------
+    UserError
+        If the disk is full, which Caffe itself would end the process for.
+    """
+    require_space(out.parent, size_of(net))
+    with atomic_write(out) as temporary:
+        net.save(str(temporary))
+
+
 def write_weights(source: Path, out: Path) -> None:
     """Write a .caffemodel again with its layers' weights alone: without data layers, whose paths are of this
-    machine.
+    machine. The file is whole or not there.
     """
     stored = caffe_pb2.NetParameter.FromString(source.read_bytes())
     weights = caffe_pb2.NetParameter(name=stored.name)
     for layer in stored.layer:
         if layer.blobs:
             weights.layer.add(name=layer.name, type=layer.type).blobs.extend(layer.blobs)
-    out.write_bytes(weights.SerializeToString())
+    with atomic_write(out) as temporary:
+        temporary.write_bytes(weights.SerializeToString())

@@ -21,7 +21,7 @@ from attr2face.evaluation.diagnosis import best_targets
 from attr2face.evaluation.scores import mean_scores
 from attr2face.generation.faces import Trained
 from attr2face.generation.inversion import invert_images
-from attr2face.network.extraction import Extraction, activations
+from attr2face.network.extraction import Extraction, compute_activations
 from attr2face.parallel import Machine
 from attr2face.report import figures
 from attr2face.report.page import Section, write_page
@@ -199,7 +199,7 @@ def _clusters(results: Results, seed: int, out: Path, machine: Machine) -> list[
     phi = {}
     for name, path in weights.items():
         phi[name] = np.concatenate(
-            list(activations(Extraction(database.folder, path, database.model.output), rows, machine))
+            list(compute_activations(Extraction(database.folder, path, database.model.output), rows, machine))
         )
     agreement = {
         name: [clusters.agreement(x, has[:, j], people) for j in range(len(names))] for name, x in phi.items()

@@ -4,30 +4,27 @@ import io
 from pathlib import Path
 
 from PIL import Image
-from tqdm import tqdm
 
 from attr2face.attributes import pubfig
 from attr2face.data.faces import image_path
 from attr2face.data.render import render
 from attr2face.data.render.people import mislabelled, picture_of
-from attr2face.parallel import Machine, map_in_order
+from attr2face.parallel import Machine, map_in_order, with_bar
 from attr2face.settings import Rendering
 
 
 def render_dataset(settings: Rendering, seed: int, out: Path, machine: Machine) -> None:
-    """Render `pictures` of each of `people` to `out`/images, and write their scores to
-    `out`/attributes.txt.
-    """
+    """Render `pictures` of each of `people` to `out`/images, with their scores in `out`/attributes.txt."""
     tasks = [(settings, seed, person) for person in range(settings.people)]
+    rendered = map_in_order(machine.without_caffe, _render_person, tasks)
     rows = []
-    with tqdm(desc="rendering", total=settings.people * settings.pictures, unit=" faces") as bar:
-        for person, pictures in enumerate(map_in_order(machine.without_caffe, _render_person, tasks)):
-            for number, (row, jpeg) in enumerate(pictures, start=1):
-                path = image_path(out / "images", _name(person), number)
-                path.parent.mkdir(parents=True, exist_ok=True)
-                path.write_bytes(jpeg)
-                rows.append(row)
-            bar.update(len(pictures))
+    sizes = [settings.pictures] * settings.people
+    for person, pictures in enumerate(with_bar(rendered, sizes, "rendering", unit=" faces")):
+        for number, (row, jpeg) in enumerate(pictures, start=1):
+            path = image_path(out / "images", _name(person), number)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(jpeg)
+            rows.append(row)
     with (out / "attributes.txt").open("w") as file:
         file.write("# rendered faces: attribute scores, positive where the picture shows it\n")
         file.write("\t".join(["#", "person", "imagenum", *pubfig().names]) + "\n")
