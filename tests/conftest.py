@@ -20,6 +20,7 @@ from attr2face.parallel import Machine
 from attr2face.pycaffe import Solver
 from attr2face.settings import Database
 from attr2face.steps import Steps
+from attr2face.steps.fitting import trained_by
 
 # Eight people, and nets that were trained for a moment. The judges have five people to set thresholds by.
 SMALL = {
@@ -83,25 +84,25 @@ def steps(tmp_path_factory) -> Steps:
 
 @pytest.fixture(scope="session")
 def database(steps) -> FaceDatabase:
-    return FaceDatabase.open(steps.lmdb.made())
+    return FaceDatabase.open(steps.made("lmdb"))
 
 
 @pytest.fixture(scope="session")
 def weights(steps) -> Path:
     """Weights of the finetuned net."""
-    return steps.finetuned.made() / "weights.caffemodel"
+    return steps.made("finetuned") / "weights.caffemodel"
 
 
 @pytest.fixture(scope="session")
 def trained(steps) -> Trained:
     """All that faces are made from."""
-    return steps.trained("mixture", "eigenfaces")
+    return trained_by(steps, "mixture", "eigenfaces")
 
 
 @pytest.fixture(scope="session")
 def still(steps, tmp_path_factory) -> FaceDatabase:
     """The same people in a database for `STILL`."""
     folder = tmp_path_factory.mktemp("still")
-    faces = read_faces(steps.faces.made(), dataset_of("synthetic"))
+    faces = read_faces(steps.made("faces"), dataset_of("synthetic"))
     build_lmdbs(faces, STILL, STILL_DATABASE, 1, folder, Machine(workers=1))
     return replace(FaceDatabase.open(folder), model=STILL)

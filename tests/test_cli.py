@@ -115,9 +115,9 @@ def test_bad_input_has_status_2_and_makes_nothing(tmp_path):
         "make weights",
     )
     says(
-        attr2face("lmdb", store=tmp_path / "store", dataset="lfw", lfw_root=tmp_path / "nothing"),
+        attr2face("lmdb", store=tmp_path / "store", dataset="lfw", root=tmp_path / "nothing"),
         "nothing",
-        "set LFW_ROOT",
+        "set ROOT",
     )
     assert not [path for path in tmp_path.glob("store/*") if path.name != ".hashes"]
 
@@ -139,7 +139,7 @@ def test_config_prints_what_is_in_force():
 @pytest.fixture(scope="module")
 def face(steps):
     """A finished artefact of one face."""
-    made = steps.generated([["Male"]])
+    made = steps.varied(sets=[["Male"]])["generated"]
     made.made()
     return made
 
@@ -167,7 +167,7 @@ def test_an_out_that_was_written_before_is_written_again(steps, face, tmp_path):
     for attribute in ("Male", "Smiling"):
         succeed("generate", attribute, store=steps.store.root, out=tmp_path / "face.png", **SMALL)
     assert (tmp_path / "face.png").read_bytes() == (
-        steps.generated([["Smiling"]]).path / "000.png"
+        steps.varied(sets=[["Smiling"]])["generated"].path / "000.png"
     ).read_bytes()
     assert (tmp_path / "face.png").read_bytes() != (face.path / "000.png").read_bytes()
 
@@ -190,7 +190,7 @@ def test_an_out_that_cannot_be_written_is_refused_before_anything_is_made(words,
 @pytest.mark.parametrize("out", ["new/v1.5/", "new"])
 def test_an_out_without_a_pictures_ending_is_a_folder(out, tmp_path):
     run = parse(["generate", f"OUT={tmp_path}/{out}", f"STORE={tmp_path}"])
-    (place,) = places(run.steps.generated(run.sets), run.sets, run.options.out).values()
+    (place,) = places(run.steps.varied(sets=run.sets), run.sets, run.options.out)["generated"].values()
     assert place.parent == tmp_path / out
 
 
@@ -262,7 +262,7 @@ def test_status_lists_what_there_is_and_what_it_was_made_from(steps, face):
     printed = succeed("status", store=steps.store.root)
     assert f"synthetic-mini/{face.path.name}" in printed
     line = printed.splitlines().index(next(line for line in printed.splitlines() if face.path.name in line))
-    assert f"lmdb-{steps.lmdb.key[:8]}" in printed.splitlines()[line + 1]
+    assert f"lmdb-{steps['lmdb'].key[:8]}" in printed.splitlines()[line + 1]
     assert re.search(r"\d MB in ", printed)
 
 

@@ -22,7 +22,6 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from attr2face.pipeline import Steps
 from PIL import Image
 from selenium import webdriver
 from selenium.webdriver.common.by import By
@@ -38,6 +37,7 @@ from attr2face.demo.server import MOST_WAITING, application, sentence
 from attr2face.demo.studio import Query, Studio
 from attr2face.errors import UserError
 from attr2face.generation.faces import Loaded, generate
+from attr2face.steps import Steps
 from tests.conftest import SMALL, attr2face, says
 
 # What the page's script sends.
@@ -209,7 +209,7 @@ def test_a_port_that_is_none_or_taken_is_one_sentence(steps):
 @pytest.fixture(scope="module")
 def address(steps, tmp_path_factory) -> str:
     """The address of a server, as make demo starts it."""
-    for step in (steps.judge, steps.judge_accuracy, steps.mixture, steps.eigenfaces):
+    for step in (steps["judge"], steps["judge_accuracy"], steps["mixture"], steps["eigenfaces"]):
         step.made()
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]

@@ -9,8 +9,8 @@ import time
 from pathlib import Path
 
 import pytest
-from attr2face.pipeline import Steps
 
+from attr2face.steps import Steps
 from tests.conftest import SMALL, succeed
 from tests.test_properties import contents
 
@@ -54,15 +54,15 @@ def test_killed_at_random_moments_it_ends_with_the_same_bytes(undisturbed, tmp_p
     store, moments = tmp_path / "store", random.Random(1)
     steps = Steps(SMALL, store)
     stages = [
-        steps.faces,
-        steps.lmdb,
-        steps.pretrained,
-        steps.finetuned,
-        steps.activations,
-        steps.mixture,
-        steps.eigenfaces,
+        steps["faces"],
+        steps["lmdb"],
+        steps["pretrained"],
+        steps["finetuned"],
+        steps["activations"],
+        steps["mixture"],
+        steps["eigenfaces"],
     ]
-    stages.append(steps.generated([["Male"]]))
+    stages.append(steps.varied(sets=[["Male"]]))["generated"]
     for _ in range(KILLS):
         for stage in stages[moments.randrange(len(stages)) :]:
             if stage.exists:

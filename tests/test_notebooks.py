@@ -28,7 +28,7 @@ def environment(steps) -> dict[str, str]:
     """What make gives to notebooks: the settings and the store of the small pipeline, where the steps that
     they read are made.
     """
-    for step in (steps.mixture, steps.scores, steps.eigenfaces, steps.judge):
+    for step in (steps["mixture"], steps["scores"], steps["eigenfaces"], steps["judge"]):
         step.made()
     named = {**steps.given, "store": steps.store.root}
     return os.environ | {ENVIRONMENT: shlex.join(f"{name.upper()}={value}" for name, value in named.items())}

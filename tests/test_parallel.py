@@ -157,7 +157,7 @@ def test_rendered_faces_do_not_depend_on_the_number_of_processes(tmp_path):
 @pytest.fixture(scope="module")
 def many(steps, tmp_path_factory) -> FaceDatabase:
     """A database of 624 images: the rendered people thirteen times, under other names."""
-    few = read_faces(steps.faces.made(), dataset_of("synthetic"))
+    few = read_faces(steps.made("faces"), dataset_of("synthetic"))
     people = np.array([f"{person} {k}" for k in range(13) for person in few.people])
     faces = Faces(few.root, few.paths * 13, people, np.tile(few.scores, (13, 1)), few.attributes)
     folder = tmp_path_factory.mktemp("many")

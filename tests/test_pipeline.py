@@ -5,7 +5,6 @@ import subprocess
 import sys
 
 import pytest
-from attr2face.pipeline import Steps
 from PIL import Image
 
 from attr2face.data.database import FaceDatabase
@@ -13,6 +12,7 @@ from attr2face.data.pictures import read_picture
 from attr2face.models import MODELS
 from attr2face.network import prototxt
 from attr2face.pycaffe import caffe
+from attr2face.steps import Steps
 from tests.conftest import SMALL, attr2face, says, succeed
 
 
@@ -58,7 +58,7 @@ def test_a_diagnosis_is_printed(steps):
     printed = succeed("diagnose", store=steps.store.root, **SMALL)
     assert "paper" in printed
     assert "not Gaussian" in printed
-    assert str(steps.diagnosis.path) in printed
+    assert str(steps["diagnosis"].path) in printed
 
 
 @pytest.mark.parametrize(
@@ -83,20 +83,22 @@ def photographs(steps, tmp_path):
     """The rendered faces in the layout of LFW, as a folder of the user's own; and one of its images."""
     root = tmp_path / "lfw"
     root.mkdir()
-    shutil.copy(steps.faces.made() / "attributes.txt", root / "lfw_attributes.txt")
-    shutil.copytree(steps.faces.made() / "images", root / "lfw")
+    shutil.copy(steps.made("faces") / "attributes.txt", root / "lfw_attributes.txt")
+    shutil.copytree(steps.made("faces") / "images", root / "lfw")
     return root, sorted((root / "lfw").glob("*/*.jpg"))[0]
 
 
 def test_a_folder_of_the_users_own_becomes_a_database(photographs, tmp_path):
     root, _ = photographs
-    printed = succeed("lmdb", store=tmp_path / "store", dataset="lfw", lfw_root=root)
+    printed = succeed("lmdb", store=tmp_path / "store", dataset="lfw", root=root)
     assert printed.strip().startswith(str(tmp_path / "store" / "lfw-mini" / "lmdb-"))
 
 
 def test_nets_and_judges_of_photographs_have_no_person_in_common(photographs, tmp_path):
-    steps = Steps({"dataset": "lfw", "lfw_root": photographs[0]}, tmp_path / "store")
-    nets, judges = (set(FaceDatabase.open(step.made()).people) for step in (steps.lmdb, steps.judge_lmdb))
+    steps = Steps({"dataset": "lfw", "root": photographs[0]}, tmp_path / "store")
+    nets, judges = (
+        set(FaceDatabase.open(step.made()).people) for step in (steps["lmdb"], steps["judge_lmdb"])
+    )
     assert len(nets) == 6
     assert len(judges) == 2
     assert not nets & judges
@@ -105,7 +107,7 @@ def test_nets_and_judges_of_photographs_have_no_person_in_common(photographs, tm
 def test_a_missing_image_is_named_and_nothing_is_left(photographs, tmp_path):
     root, image = photographs
     image.unlink()
-    says(attr2face("lmdb", store=tmp_path / "store", dataset="lfw", lfw_root=root), str(image), "restore")
+    says(attr2face("lmdb", store=tmp_path / "store", dataset="lfw", root=root), str(image), "restore")
     assert artefacts(tmp_path / "store") == []
 
 
@@ -113,7 +115,7 @@ def test_a_missing_image_is_named_and_nothing_is_left(photographs, tmp_path):
 def test_a_corrupt_or_truncated_image_is_named_and_nothing_is_left(photographs, tmp_path, content):
     root, image = photographs
     image.write_bytes(image.read_bytes()[:900] if content is None else content)
-    nobody_for_judges = {"dataset": "lfw", "lfw_root": root, "judge_share": 0.05}
+    nobody_for_judges = {"dataset": "lfw", "root": root, "judge_share": 0.05}
     says(attr2face("lmdb", store=tmp_path / "store", **nobody_for_judges), str(image), "replace")
     assert artefacts(tmp_path / "store") == []
 
@@ -123,13 +125,13 @@ def test_weights_of_another_shape_are_refused(steps, tmp_path):
         prototxt.deploy(MODELS["mini"]).replace("num_output: 8", "num_output: 6")
     )
     caffe.Net(str(tmp_path / "deploy.prototxt"), caffe.TEST).save(str(tmp_path / "narrow.caffemodel"))
-    steps.lmdb.made()
+    steps.made("lmdb")
     done = attr2face("finetune", store=steps.store.root, **SMALL, weights=tmp_path / "narrow.caffemodel")
     says(done, "narrow.caffemodel", "conv1_1", "(6, ")
 
 
 def test_a_full_disk_is_one_sentence_and_leaves_nothing(steps):
-    steps.faces.made()
+    steps.made("faces")
     before = artefacts(steps.store.root)
     given = [f"{name.upper()}={value}" for name, value in {**SMALL, "margin": 6}.items()]
     command = [sys.executable, "-m", "attr2face", "lmdb", *given, f"STORE={steps.store.root}"]
@@ -151,4 +153,4 @@ def test_training_stops_before_caffe_meets_a_full_disk(steps, weights):
     given = [f"{name.upper()}={value}" for name, value in {**SMALL, "epochs": 5}.items()]
     command = [sys.executable, "-c", limited, "finetune", *given, f"STORE={steps.store.root}"]
     says(subprocess.run(command, capture_output=True, text=True), "cannot write", "free some space")
-    assert not steps.varied(epochs=5).finetuned.exists
+    assert not steps.varied(epochs=5)["finetuned"].exists

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from attr2face.pipeline import Steps
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, rule, run_state_machine_as_test
@@ -17,6 +16,7 @@ from PIL import Image
 from tqdm import tqdm
 
 from attr2face.parallel import Machine
+from attr2face.steps import Steps
 from attr2face.store import MANIFEST
 
 STEPS = ("finetuned", "mixture", "eigenfaces", "scores", "baseline", "requests")
@@ -57,7 +57,7 @@ class Pipelines(RuleBasedStateMachine):
     def steps(self, store: str) -> Steps:
         fixed = {
             "dataset": "lfw",
-            "lfw_root": self.lfw,
+            "root": self.lfw,
             "weights": self.weights,
             "images_per_attribute": 5,
             "images": 2,
@@ -109,7 +109,7 @@ class Pipelines(RuleBasedStateMachine):
 
 def test_an_output_is_what_a_fresh_store_has(steps, tmp_path_factory):
     root = tmp_path_factory.mktemp("faces") / "lfw"
-    rendered = steps.faces.made()
+    rendered = steps.made("faces")
     lines = (rendered / "attributes.txt").read_text().splitlines()
     root.mkdir()
     (root / "lfw_attributes.txt").write_text(
@@ -119,7 +119,7 @@ def test_an_output_is_what_a_fresh_store_has(steps, tmp_path_factory):
         copy = root / "lfw" / path.parent.name / path.name
         copy.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(path, copy)
-    Pipelines.faces, Pipelines.weights = root, steps.pretrained.made() / "weights.caffemodel"
+    Pipelines.faces, Pipelines.weights = root, steps.made("pretrained") / "weights.caffemodel"
     few = settings(
         max_examples=6, stateful_step_count=12, deadline=None, suppress_health_check=list(HealthCheck)
     )

@@ -82,7 +82,7 @@ def test_a_wrong_setting_is_named_with_a_remedy(name, value, part):
 
 def test_paths_are_absolute(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    assert resolve({"lfw_root": "faces"}).lfw_root == tmp_path / "faces"
+    assert resolve({"root": "faces"}).lfw_root == tmp_path / "faces"
 
 
 def test_choices_are_what_the_code_has():

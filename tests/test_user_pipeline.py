@@ -6,10 +6,10 @@ import h5py
 import numpy as np
 import pandas as pd
 import pytest
-from attr2face.pipeline import Steps
 
 from attr2face.data.pictures import read_picture
 from attr2face.pycaffe import caffe_pb2
+from attr2face.steps import Steps
 from tests.conftest import SMALL, attr2face, says
 from tests.nets import CAFFENET, RESIDUAL, write_net
 

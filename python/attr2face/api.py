@@ -135,8 +135,8 @@ class Pipeline:
         return Face(read_picture(folder / "000.png"), reading, folder)
 
     def target(self, attributes: str) -> np.ndarray:
-        """Target activations for a face with some attributes, in the shape of the layer's blob, float32: those
-        that `generate` descends to.
+        """Target activations for a face with some attributes, in the shape of the layer's blob, float32.
+        `generate` descends to them.
         """
         from attr2face.cgmm.targets import target
         from attr2face.generation.faces import rng_of_face

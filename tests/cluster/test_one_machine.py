@@ -10,7 +10,6 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
-from attr2face.pipeline import Steps
 from threadpoolctl import threadpool_limits
 
 from attr2face.cgmm import moments
@@ -28,6 +27,7 @@ from attr2face.models import MODELS
 from attr2face.network import extraction
 from attr2face.parallel import Machine
 from attr2face.settings import Database, Generation, Rendering
+from attr2face.steps import Steps
 from tests.cluster.conftest import Running
 from tests.conftest import SMALL
 from tests.test_parallel import bytes_below
@@ -50,7 +50,7 @@ def test_images_and_activations_are_those_of_one_machine_though_workers_are_kill
 ):
     monkeypatch.setattr(lmdbs, "SHARD", 10)
     monkeypatch.setattr(extraction, "SHARD", 16)
-    found = read_faces(steps.faces.made(), dataset_of("synthetic"))
+    found = read_faces(steps.made("faces"), dataset_of("synthetic"))
     written = []
     for where in (Machine(workers=1), machine):
         folder = tmp_path / str(len(written))
@@ -86,7 +86,7 @@ def test_faces_and_measures_are_those_of_one_machine_though_workers_are_killed(
 ):
     monkeypatch.setattr(faces, "BATCH", 2)
     monkeypatch.setattr(measures, "CHUNK", 2)
-    steps.projections.made()
+    steps.made("projections")
     sets, judges = [["Male"], ["Smiling"], ["Bald", "Male"], ["Senior"]], steps._judges(tmp_path)
     written = []
     for where in (Machine(workers=1), machine):
@@ -103,7 +103,7 @@ def test_trainings_side_by_side_are_those_of_one_thread_though_their_workers_are
     steps, running, tmp_path
 ):
     """Killed once there is a snapshot, from which another worker goes on."""
-    steps.start.made()
+    steps.made("start")
     grid = tmp_path / "grid.csv"
     grid.write_text("name,rate,epochs\nslow,0.001,12\nfast,0.002,12\n")
     stores = [tmp_path / "one machine", tmp_path / "a cluster"]

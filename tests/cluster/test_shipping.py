@@ -49,7 +49,7 @@ def process_with(net: Path, picture: np.ndarray) -> np.ndarray:
 def test_landmarks_are_found_where_pictures_and_nets_are(ship, steps, machine, tmp_path):
     """On the cluster, or by the command if workers share no folder with it."""
     (tmp_path / "net").write_bytes(b"content")
-    found = read_faces(steps.faces.made(), dataset_of("synthetic"))
+    found = read_faces(steps.made("faces"), dataset_of("synthetic"))
     where = replace(machine, cluster=replace(machine.cluster, ship=ship), workers=1)
     processes = find_landmarks(found, partial(process_with, tmp_path / "net"), where, tmp_path)
     assert (set(processes.ravel()) == {os.getpid()}) == ship

@@ -9,7 +9,6 @@ import lmdb
 import numpy as np
 import pandas as pd
 import pytest
-from attr2face.pipeline import Steps
 from PIL import Image, ImageEnhance
 
 from attr2face.attributes import pubfig
@@ -24,6 +23,7 @@ from attr2face.errors import UserError
 from attr2face.models import MODELS
 from attr2face.parallel import Machine
 from attr2face.settings import Database
+from attr2face.steps import Steps
 from tests.conftest import SMALL
 
 CELEBA = dataset_of("celeba")
@@ -153,8 +153,8 @@ def test_a_folder_of_pictures_and_the_folders_of_the_download_are_read_alike(cop
 
 
 def test_an_archive_becomes_lmdbs_with_the_heads_of_celeba(published, tmp_path):
-    steps = Steps({"dataset": "celeba", "celeba_root": published}, tmp_path)
-    database = FaceDatabase.open(steps.lmdb.made())
+    steps = Steps({"dataset": "celeba", "root": published}, tmp_path)
+    database = FaceDatabase.open(steps.made("lmdb"))
     assert database.attributes == CELEBA.attributes
     assert database.labels.shape == (27, 36), "a quarter of the people is kept for the judges"
     assert database.model.attributes.n_classes == 76
@@ -174,22 +174,24 @@ def test_an_archive_of_thousands_becomes_a_face_and_its_reading(weights, tmp_pat
     small = {
         **SMALL,
         "dataset": "celeba",
-        "celeba_root": root,
+        "root": root,
         "weights": weights,
         "epochs": 0.1,
         "eigenface_images": 200,
         "eigenfaces": 10,
     }
     steps = Steps(small, tmp_path)
-    assert len(FaceDatabase.open(steps.lmdb.made()).split) == 0.75 * MANY * DRAWN * VARIANTS == 1800
-    faces = steps.generated([steps.attributes.parse("Wearing Hat,!Smiling,Blond Hair:1.5")]).made()
+    assert len(FaceDatabase.open(steps.made("lmdb")).split) == 0.75 * MANY * DRAWN * VARIANTS == 1800
+    faces = steps.varied(sets=[steps.attributes.parse("Wearing Hat,!Smiling,Blond Hair:1.5")])[
+        "generated"
+    ].made()
     assert (faces / "000.png").exists()
     assert pd.read_csv(faces / "reading.csv")["attribute"].tolist() == [
         "Blond_Hair",
         "Smiling",
         "Wearing_Hat",
     ]
-    assert len(pd.read_csv(steps.scores.made() / "heads.csv").query("split == 'train'")) == 36
+    assert len(pd.read_csv(steps.made("scores") / "heads.csv").query("split == 'train'")) == 36
 
 
 FULL = OSError(28, "No space left on device")
@@ -282,10 +284,10 @@ ATTRIBUTES = "list_attr_celeba.txt"
 @pytest.mark.parametrize(
     ("change", "part"),
     [
-        (lambda folder: (folder / ATTRIBUTES).unlink(), f"{ATTRIBUTES} does not exist; set CELEBA_ROOT"),
+        (lambda folder: (folder / ATTRIBUTES).unlink(), f"{ATTRIBUTES} does not exist; set ROOT"),
         (
             lambda folder: (folder / "img_align_celeba.zip").unlink(),
-            "img_align_celeba does not exist; set CELEBA_ROOT",
+            "img_align_celeba does not exist; set ROOT",
         ),
         (lambda folder: (folder / ATTRIBUTES).write_bytes(b"\xff\xfe\x00"), "is not a text"),
         (lambda folder: (folder / ATTRIBUTES).write_text(""), "does not begin with the number"),
@@ -315,9 +317,9 @@ def test_what_is_wrong_with_lists_or_archive_is_named_and_nothing_is_made(copied
     change(copied)
     store = tmp_path / "store"
     with pytest.raises(UserError) as raised:
-        steps = Steps({"dataset": "celeba", "celeba_root": copied}, store)
-        steps.lmdb.made()
-        steps.judge_lmdb.made()
+        steps = Steps({"dataset": "celeba", "root": copied}, store)
+        steps.made("lmdb")
+        steps.made("judge_lmdb")
     assert part in str(raised.value)
     assert not list(store.glob("celeba-mini/lmdb-*/manifest.json")) or "000003" in part
 
@@ -331,5 +333,5 @@ def test_a_partition_of_other_numbers_is_refused(copied, number, part):
 
 
 def test_celeba_without_a_folder_is_refused(tmp_path):
-    with pytest.raises(UserError, match="there is no download for DATASET=celeba; set CELEBA_ROOT"):
-        Steps({"dataset": "celeba"}, tmp_path).lmdb.made()
+    with pytest.raises(UserError, match="there is no download for DATASET=celeba; set ROOT"):
+        Steps({"dataset": "celeba"}, tmp_path).made("lmdb")

@@ -15,7 +15,7 @@ def test_images_of_any_rows_are_those_of_the_index(steps, database):
     index = pd.read_csv(database.folder / "index.csv")
     rows = [47, 0, 36, 41, 5]
     for row, image in zip(rows, database.images(rows), strict=True):
-        assert (image == read_image(steps.faces.made() / index["path"][row], 92)).all()
+        assert (image == read_image(steps.made("faces") / index["path"][row], 92)).all()
     assert index["split"].tolist() == database.split.tolist()
     assert index["person"].tolist() == database.people.tolist()
 

@@ -10,7 +10,6 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from attr2face.pipeline import Steps
 from PIL import Image
 
 from attr2face.attributes import pubfig
@@ -23,6 +22,7 @@ from attr2face.data.render import render
 from attr2face.data.render.people import picture_of
 from attr2face.datasets import dataset_of
 from attr2face.errors import UserError
+from attr2face.steps import Steps
 from tests.conftest import SMALL, attr2face, says, succeed
 
 PEOPLE, PICTURES = 12, 3
@@ -177,7 +177,7 @@ def test_a_folder_becomes_a_face(made, weights, tmp_path):
     assert re.findall(r"^(Male|Black Hair|Smiling) ", printed, re.M) == ["Male", "Black Hair", "Smiling"]
     with Image.open(tmp_path / "face.png") as face:
         assert face.size == (256, 256)
-    database = FaceDatabase.open(Steps(small, tmp_path).lmdb.made())
+    database = FaceDatabase.open(Steps(small, tmp_path).made("lmdb"))
     assert database.attributes == faces_of(made).attributes
     says(
         attr2face("generate", "Bald", store=tmp_path, **small), "unknown attribute 'Bald'; did you mean Male"
@@ -194,10 +194,10 @@ def test_the_usual_request_is_of_the_folders_own_attributes(folder, tmp_path):
 
 def test_a_changed_folder_is_another_dataset(folder, tmp_path):
     """What the table does not list is not read, and makes no difference."""
-    key = Steps({"dataset": str(folder)}, tmp_path).lmdb.key
+    key = Steps({"dataset": str(folder)}, tmp_path)["lmdb"].key
     written("notes.txt", "mine")(folder)
     written("unlisted.png", "mine")(folder)
-    assert Steps({"dataset": str(folder)}, tmp_path).lmdb.key == key
+    assert Steps({"dataset": str(folder)}, tmp_path)["lmdb"].key == key
     keys = {key}
     for change in (
         lambda folder: shutil.copy(folder / "04.png", folder / "03.png"),
@@ -206,19 +206,19 @@ def test_a_changed_folder_is_another_dataset(folder, tmp_path):
         only_rows(30),
     ):
         change(folder)
-        keys.add(Steps({"dataset": str(folder)}, tmp_path).lmdb.key)
+        keys.add(Steps({"dataset": str(folder)}, tmp_path)["lmdb"].key)
     assert len(keys) == 5
 
 
 def test_a_renamed_folder_is_the_same_dataset(folder, tmp_path):
-    before = Steps({"dataset": folder}, tmp_path).lmdb.path
-    assert Steps({"dataset": folder.rename(tmp_path / "renamed")}, tmp_path).lmdb.path == before
+    before = Steps({"dataset": folder}, tmp_path)["lmdb"].path
+    assert Steps({"dataset": folder.rename(tmp_path / "renamed")}, tmp_path)["lmdb"].path == before
 
 
 def test_a_folder_is_named_by_its_path_from_anywhere(folder, tmp_path, monkeypatch):
     monkeypatch.chdir(folder.parent)
     here = Steps({"dataset": "./my faces"}, tmp_path)
-    assert here.lmdb.key == Steps({"dataset": folder}, tmp_path).lmdb.key
+    assert here.lmdb.key == Steps({"dataset": folder}, tmp_path)["lmdb"].key
     assert here.lmdb.path.parent.name == "folder-mini"
     with pytest.raises(UserError, match=r"DATASET=faces is unknown; choose .* or a folder, such as ./faces"):
         Steps({"dataset": "faces"}, tmp_path)
@@ -229,7 +229,7 @@ def test_a_photograph_is_cut_out_as_the_pictures_of_the_folder_are(folder, tmp_p
     Image.fromarray(pixels).save(tmp_path / "me.png")
     steps = Steps({"dataset": str(folder), "photo": tmp_path / "me.png"}, tmp_path / "store")
     assert (steps.read_photograph() == pixels[:, 24:120]).all()
-    assert steps.inverted.settings["crop"] == "square"
+    assert steps["inverted"].settings["crop"] == "square"
     rendered = Steps({"photo": tmp_path / "me.png"}, tmp_path / "store")
     assert (rendered.read_photograph() == read_image(tmp_path / "me.png", 92)).all()
     assert "crop" not in rendered.inverted.settings
@@ -338,7 +338,7 @@ def test_a_broken_folder_is_one_sentence_and_nothing_is_written(folder, tmp_path
     before = sorted((path.name, path.stat().st_mtime_ns) for path in folder.iterdir())
     store = tmp_path / "store"
     with pytest.raises(UserError) as raised:
-        Steps({"dataset": folder, "judge_share": 0.05}, store).lmdb.made()
+        Steps({"dataset": folder, "judge_share": 0.05}, store).made("lmdb")
     assert part in str(raised.value)
     assert "\n" not in str(raised.value)
     assert not [
@@ -416,5 +416,7 @@ def test_describe_shows_a_few_of_many_errors_of_a_kind(folder):
 
 
 def test_other_datasets_are_described_too(steps):
-    said = [str(finding) for finding in describe_dataset(steps.faces.made(), dataset_of("synthetic"), WANTED)]
+    said = [
+        str(finding) for finding in describe_dataset(steps.made("faces"), dataset_of("synthetic"), WANTED)
+    ]
     assert said[0].startswith("note: 48 pictures of 8 people; Male ")

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from attr2face.pipeline import Steps
 from PIL import Image
 
 from attr2face.attributes import pubfig
@@ -29,6 +28,7 @@ from attr2face.data.readers import read_faces
 from attr2face.datasets import dataset_of
 from attr2face.errors import UserError
 from attr2face.parallel import Machine
+from attr2face.steps import Steps
 from tests.conftest import attr2face, says, succeed
 from tests.data.rendered import as_landmarks, moved_face
 from tests.data.test_celeba import write_lists
@@ -239,10 +239,10 @@ def askew(tmp_path_factory) -> tuple[Path, np.ndarray]:
 
 def test_a_dataset_is_aligned_from_its_pictures_to_its_lmdbs(askew, tmp_path):
     root, eyes = askew
-    given = {"dataset": "lfw", "lfw_root": root, "align": "1"}
+    given = {"dataset": "lfw", "root": root, "align": "1"}
     printed = succeed("align", store=tmp_path, **given)
     steps = Steps(given, tmp_path)
-    folder = steps.landmarks.path
+    folder = steps["found_landmarks"].path
     assert str(folder / "sheet.png") in printed
     with (folder / "not_found.csv").open(newline="") as file:
         missing = [row[0] for row in csv.reader(file)][1:]
@@ -251,7 +251,7 @@ def test_a_dataset_is_aligned_from_its_pictures_to_its_lmdbs(askew, tmp_path):
     printed = succeed("lmdb", store=tmp_path, **given)
     assert "are used unaligned (UNALIGNED=keep)" in printed
     database, frame, shown = (
-        FaceDatabase.open(steps.lmdb.path),
+        FaceDatabase.open(steps["lmdb"].path),
         Frame(dataset_of("lfw").eyes, 88, 8),
         read_faces(root, dataset_of("lfw")),
     )
@@ -267,7 +267,7 @@ def test_a_dataset_is_aligned_from_its_pictures_to_its_lmdbs(askew, tmp_path):
     assert np.median(errors) < 4
     dropped = Steps({**given, "unaligned": "drop"}, tmp_path)
     dropped.lmdb.made()
-    assert dropped.landmarks.key == steps.landmarks.key
+    assert dropped.landmarks.key == steps["found_landmarks"].key
     assert not any(name in (dropped.lmdb.path / "index.csv").read_text() for name in missing)
     assert len(database.people) == 12, "a quarter of the people is kept for the judges"
 
@@ -285,7 +285,7 @@ def test_celebas_own_list_is_used_where_it_is(tmp_path):
     (root / "Anno" / "list_landmarks_align_celeba.txt").write_text(
         "\n".join(["12", " ".join(COLUMNS), *rows]) + "\n"
     )
-    given = {"dataset": "celeba", "celeba_root": root, "align": "1"}
+    given = {"dataset": "celeba", "root": root, "align": "1"}
     aligned, plain = (Steps({**given, "align": align}, tmp_path / "store") for align in (1, 0))
     assert "landmarks" not in plain.lmdb.inputs
     folder = aligned.landmarks.made()
@@ -297,12 +297,12 @@ def test_celebas_own_list_is_used_where_it_is(tmp_path):
     )
     assert (aligned.lmdb.made() / "mean.npy").read_bytes() != (plain.lmdb.made() / "mean.npy").read_bytes()
     assert aligned.lmdb.path != plain.lmdb.path
-    assert "table" not in Steps({**given, "detector": tmp_path}, tmp_path / "store").landmarks.inputs
+    assert "table" not in Steps({**given, "detector": tmp_path}, tmp_path / "store")["found_landmarks"].inputs
 
 
 def test_what_cannot_be_aligned_is_said_in_a_sentence(askew, tmp_path):
     root, _ = askew
-    given = {"dataset": "lfw", "lfw_root": root, "store": tmp_path}
+    given = {"dataset": "lfw", "root": root, "store": tmp_path}
     says(attr2face("align", **given), "ALIGN=no aligns nothing")
     says(attr2face("align", align=1, store=tmp_path), "rendered faces are drawn in place", "DATASET=lfw")
     says(attr2face("lmdb", **given, detector=root), "DETECTOR=", "has no effect without ALIGN=1")
@@ -326,7 +326,7 @@ def test_a_photograph_is_aligned_for_nets_of_rendered_faces_without_training_oth
     Image.fromarray(image).save(tmp_path / "me.png")
     steps = Steps({"photo": tmp_path / "me.png", "align": "1"}, tmp_path / "store")
     plain = Steps({"photo": tmp_path / "me.png"}, tmp_path / "store")
-    assert steps.lmdb.key == plain.lmdb.key
+    assert steps["lmdb"].key == plain.lmdb.key
     assert steps.edited({"Smiling": True}).key != plain.edited({"Smiling": True}).key
     assert {
         name: step.key for name, step in steps.edited({"Smiling": True}).inputs.items() if name != "photo"

@@ -9,9 +9,9 @@ from attr2face.data.faces import split_by_person
 from attr2face.data.readers import read_faces
 from attr2face.datasets import dataset_of
 
-ROOT = Path(os.environ.get("LFW_ROOT") or Path(__file__).parents[3] / "shared" / "lfw")
+ROOT = Path(os.environ.get("ROOT") or Path(__file__).parents[3] / "shared" / "lfw")
 pytestmark = pytest.mark.skipif(
-    not (ROOT / "lfw_attributes.txt").exists(), reason=f"no LFW at {ROOT}; set LFW_ROOT"
+    not (ROOT / "lfw_attributes.txt").exists(), reason=f"no LFW at {ROOT}; set ROOT"
 )
 
 

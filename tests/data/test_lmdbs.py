@@ -29,7 +29,7 @@ ALONE = Machine(workers=1)
 @pytest.fixture(scope="module")
 def jpeg(steps) -> FaceDatabase:
     """The same faces as in `database`, stored as JPEG."""
-    return FaceDatabase.open(steps.varied(encoded=True).lmdb.made())
+    return FaceDatabase.open(steps.varied(encoded=True).made("lmdb"))
 
 
 def test_lmdbs_are_in_lockstep_with_the_index_and_the_images(steps, database):
@@ -46,14 +46,14 @@ def test_lmdbs_are_in_lockstep_with_the_index_and_the_images(steps, database):
             datum = caffe_pb2.Datum.FromString(image_transaction.get(key))
             blob = np.frombuffer(datum.data, np.uint8).reshape(datum.channels, datum.height, datum.width)
             assert (
-                blob == read_image(steps.faces.made() / index["path"][record], 92).transpose(2, 0, 1)[::-1]
+                blob == read_image(steps.made("faces") / index["path"][record], 92).transpose(2, 0, 1)[::-1]
             ).all()
             values = caffe_pb2.Datum.FromString(label_transaction.get(key)).float_data
             assert list(values) == [*database.labels[record].tolist(), people.index(database.people[record])]
 
 
 def test_scores_are_those_of_the_attribute_file(steps, database):
-    faces = read_faces(steps.faces.made(), dataset_of("synthetic"))
+    faces = read_faces(steps.made("faces"), dataset_of("synthetic"))
     row_of = {path: row for row, path in enumerate(faces.paths)}
     order = [row_of[path] for path in pd.read_csv(database.folder / "index.csv")["path"]]
     assert sorted(order) == list(range(48))
@@ -70,7 +70,7 @@ def test_the_map_of_labels_grows_with_their_number(steps, monkeypatch, tmp_path)
         return opened(path, **given)
 
     monkeypatch.setattr(lmdb, "open", noted)
-    faces = read_faces(steps.faces.made(), dataset_of("synthetic"))
+    faces = read_faces(steps.made("faces"), dataset_of("synthetic"))
     build_lmdbs(faces, MINI, Database(), 1, tmp_path, ALONE)
     each = (sizes["train_labels"] - sizes["val_labels"]) / (36 - 6)
     assert each > 2 * 244, "bytes that a record was seen to take"
@@ -115,7 +115,7 @@ def test_what_is_written_is_kept_unless_pictures_are_at_fault(error, kept, steps
     (tmp_path / "train_done.npz").touch()
     with pytest.raises(UserError, match=str(error)):
         build_lmdbs(
-            read_faces(steps.faces.made(), dataset_of("synthetic")), MINI, Database(), 1, tmp_path, ALONE
+            read_faces(steps.made("faces"), dataset_of("synthetic")), MINI, Database(), 1, tmp_path, ALONE
         )
     assert (tmp_path / "train_done.npz").exists() == kept
 

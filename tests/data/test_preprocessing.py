@@ -53,7 +53,7 @@ def test_blobs_beyond_black_and_white_are_clipped():
 
 
 def test_lmdb_extraction_and_generation_give_the_net_the_same_blob(steps, weights, tmp_path):
-    database = FaceDatabase.open(steps.lmdb.made())
+    database = FaceDatabase.open(steps.made("lmdb"))
     row = database.rows("val")[0]
     (tmp_path / "net.prototxt").write_text(
         prototxt.train_val(MINI, TrainingData(database.folder, MINI.batch))
@@ -69,7 +69,7 @@ def test_lmdb_extraction_and_generation_give_the_net_the_same_blob(steps, weight
 
     image = database.preprocessing.to_images(in_extraction[None])
     assert np.allclose(database.preprocessing.to_blob(image)[0], in_extraction, atol=1e-6)
-    assert (image[0] == read_image(steps.faces.made() / path_of(database, row), 92)[2:-2, 2:-2]).all()
+    assert (image[0] == read_image(steps.made("faces") / path_of(database, row), 92)[2:-2, 2:-2]).all()
 
 
 def path_of(database: FaceDatabase, row: int) -> str:

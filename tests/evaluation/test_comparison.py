@@ -174,7 +174,7 @@ def test_nothing_is_told_of_a_judge_that_cannot_read_an_attribute(real, database
 
 
 def test_methods_stand_between_the_mean_face_and_photographs(steps):
-    folder = steps.evaluation.made()
+    folder = steps.made("evaluation")
     table = pd.read_csv(folder / "table.csv").set_index("method")
     assert list(table.index) == ["mean face", "photographs of others", *steps.methods, "photographs"]
     assert list(steps.methods) == ["class visualisation", "paper", "strength 1", "prior alone", steps.own]
@@ -192,23 +192,23 @@ def test_methods_stand_between_the_mean_face_and_photographs(steps):
 
 
 def test_photographs_are_measured_on_the_requested_peoples_own(steps, database):
-    requests = read_requests(steps.requests.made())
+    requests = read_requests(steps.made("requests"))
     own = photographs(database, requests.rows)
     for i in range(4):
-        assert (read_picture(steps.real.made() / "photographs" / f"{i:03d}.png") == own[i]).all()
-    seen = load_judge(steps.judge.path / "judge.h5").sees(own)
-    assert np.array_equal(read_measures(steps.real.path / "own.npz")["ridge"], seen, equal_nan=True)
+        assert (read_picture(steps.made("real") / "photographs" / f"{i:03d}.png") == own[i]).all()
+    seen = load_judge(steps["judge"].path / "judge.h5").sees(own)
+    assert np.array_equal(read_measures(steps["real"].path / "own.npz")["ridge"], seen, equal_nan=True)
     shares = [
         np.nanmean([seen[i, pubfig().index[name]] for name in chosen])
         for i, chosen in enumerate(requests.sets)
     ]
-    row = pd.read_csv(steps.evaluation.made() / "table.csv").set_index("method").loc["photographs"]
+    row = pd.read_csv(steps.made("evaluation") / "table.csv").set_index("method").loc["photographs"]
     assert row["requested seen, ridge"] == pytest.approx(np.nanmean(shares))
 
 
 def test_repetitions_train_again_and_keep_faces_requests_and_judges(steps):
     one, other = steps.varied(seeds=2).repeats
-    assert one.finetuned.key == steps.finetuned.key
+    assert one.finetuned.key == steps["finetuned"].key
     for name in ("finetuned", "mixture", "eigenfaces", "pretrained"):
         assert getattr(one, name).key != getattr(other, name).key
     for name in ("lmdb", "requests", "judge", "net_judge", "real"):
@@ -221,4 +221,4 @@ def test_the_command_prints_means_and_intervals(steps):
     printed = succeed("evaluate", store=steps.store.root, **given)
     assert f"| {steps.own}" in printed
     assert "| prior alone" in printed
-    assert str(steps.evaluation.path) in printed
+    assert str(steps["evaluation"].path) in printed

@@ -23,7 +23,7 @@ def test_of_gaussian_elements_five_in_a_hundred_are_rejected():
 
 
 def test_separation_is_in_units_of_the_spread_within(steps):
-    m = load_mixture(steps.mixture.made() / "cgmm.h5")
+    m = load_mixture(steps.made("mixture") / "cgmm.h5")
     mean = np.zeros(4)
     mu = np.array([[3.0, 0, 0, 0], [0, 4.0, 0, 0]])
     known = replace(m, mean=mean, mu=mu, var=np.full((2, 4), 1.0), distance=6.0)
@@ -44,7 +44,7 @@ def test_requests_are_for_three_attributes_that_an_image_has(database):
 
 
 def test_targets_are_compared_on_unseen_people(steps):
-    table = pd.read_csv(steps.diagnosis.made() / "targets.csv")
+    table = pd.read_csv(steps.made("diagnosis") / "targets.csv")
     assert set(table["split"]) == {"val", "test"}
     assert sorted(
         table.query("target == 'conditional' and split == 'val' and request == 'all'")["strength"]
@@ -60,15 +60,15 @@ def test_targets_are_compared_on_unseen_people(steps):
 
 def test_the_papers_target_is_measured_as_it_is_defined(steps, database):
     """The target of all attributes of an image is the weighted mean of their Gaussians' means."""
-    m = load_mixture(steps.mixture.made() / "cgmm.h5")
+    m = load_mixture(steps.made("mixture") / "cgmm.h5")
     rows = database.rows("test")
-    with h5py.File(steps.activations.made() / "activations.h5") as file:
+    with h5py.File(steps.made("activations") / "activations.h5") as file:
         phi = file["activations"][rows].reshape(len(rows), -1)
     has = database.positive[rows].astype(float)
     target = (has * m.w) @ m.mu / has.sum(axis=1, keepdims=True)
     away = np.square(phi - m.mean).sum()
     row = (
-        pd.read_csv(steps.diagnosis.made() / "targets.csv")
+        pd.read_csv(steps.made("diagnosis") / "targets.csv")
         .query("split == 'test' and request == 'all' and target == 'paper'")
         .iloc[0]
     )
@@ -80,14 +80,14 @@ def test_the_papers_target_is_measured_as_it_is_defined(steps, database):
 
 
 def test_numbers_are_those_of_the_mixture_and_of_the_activations(steps):
-    numbers = pd.read_csv(steps.diagnosis.made() / "numbers.csv").set_index("number")["value"]
-    known = separation(load_mixture(steps.mixture.made() / "cgmm.h5"))
+    numbers = pd.read_csv(steps.made("diagnosis") / "numbers.csv").set_index("number")["value"]
+    known = separation(load_mixture(steps.made("mixture") / "cgmm.h5"))
     assert numbers[list(known)].to_dict() == pytest.approx(known)
     gaussian = numbers[numbers.index.str.startswith("share of elements that are not Gaussian")]
     assert len(gaussian) == 2
     assert gaussian.between(0, 1).all()
     for kind in ("png", "svg"):
-        assert (steps.diagnosis.path / f"histograms.{kind}").stat().st_size > 5000
+        assert (steps["diagnosis"].path / f"histograms.{kind}").stat().st_size > 5000
 
 
 def test_the_best_strength_of_a_target_is_the_one_at_which_heads_see_most():

@@ -133,7 +133,7 @@ def test_faces_are_measured_with_the_users_net(steps, folder, tmp_path):
     assert mine.measured(mine.faces_of("paper")).key != steps.measured(steps.faces_of("paper")).key
     before = mine.real.key
     (tmp_path / "net" / "net.caffemodel").write_bytes(b"other weights")
-    assert steps.varied(identity=tmp_path / "net" / "identity.json").real.key != before, (
+    assert steps.varied(identity=tmp_path / "net" / "identity.json")["real"].key != before, (
         "other weights are another net"
     )
 

@@ -17,13 +17,13 @@ from attr2face.parallel import Machine
 
 @pytest.fixture(scope="module")
 def judge(steps) -> Judge:
-    return load_judge(steps.judge.made() / "judge.h5")
+    return load_judge(steps.made("judge") / "judge.h5")
 
 
 @pytest.fixture(scope="module")
 def learned(steps) -> FaceDatabase:
     """The database that the judge learns from: people whom no net has seen."""
-    return FaceDatabase.open(steps.judge.inputs["lmdb"].made())
+    return FaceDatabase.open(steps["judge"].inputs["lmdb"].made())
 
 
 def test_a_judge_knows_the_pictures_it_learned_from(learned, judge):
@@ -72,7 +72,7 @@ def test_a_judge_is_read_as_it_was_trained(steps, learned, judge):
         assert np.allclose(
             getattr(judge, field.name), getattr(trained, field.name), rtol=1e-5, atol=1e-7, equal_nan=True
         )
-    written = pd.read_csv(steps.judge.made() / "scores.csv")
+    written = pd.read_csv(steps.made("judge") / "scores.csv")
     assert written["attribute"].tolist() == table["attribute"].tolist()
     assert np.allclose(written["auc"], table["auc"], equal_nan=True)
 

@@ -16,7 +16,7 @@ def pictures(steps, database) -> list[np.ndarray]:
 
 @pytest.fixture(scope="module")
 def judges(steps, tmp_path_factory):
-    for step in (steps.judge, steps.net_judge, steps.projections, steps.start):
+    for step in (steps["judge"], steps["net_judge"], steps["projections"], steps["start"]):
         step.made()
     return steps._judges(tmp_path_factory.mktemp("judges"))
 

@@ -15,16 +15,16 @@ from attr2face.parallel import Machine
 
 @pytest.fixture(scope="module")
 def learned(steps) -> FaceDatabase:
-    return FaceDatabase.open(steps.judge_lmdb.made())
+    return FaceDatabase.open(steps.made("judge_lmdb"))
 
 
 @pytest.fixture(scope="module")
 def judge(steps) -> NetJudge:
-    return load_net_judge(steps.net_judge.made(), pubfig())
+    return load_net_judge(steps.made("net_judge"), pubfig())
 
 
 def test_the_judges_learn_from_other_people_than_the_nets(steps, learned, database):
-    assert steps.net_judge.inputs["lmdb"].key == steps.judge.inputs["lmdb"].key
+    assert steps["net_judge"].inputs["lmdb"].key == steps["judge"].inputs["lmdb"].key
     assert not set(map(bytes, learned.scores)) & set(map(bytes, database.scores))
 
 
@@ -50,7 +50,7 @@ def test_a_picture_is_seen_alike_at_any_size_and_beside_any_other(judge, learned
 
 
 def test_scores_are_those_of_people_whom_it_did_not_learn_from(steps):
-    table = pd.read_csv(steps.net_judge.made() / "scores.csv")
+    table = pd.read_csv(steps.made("net_judge") / "scores.csv")
     assert len(table) == 73
     assert {"majority", "accuracy", "balanced_accuracy", "auc"} <= set(table)
 
@@ -58,12 +58,12 @@ def test_scores_are_those_of_people_whom_it_did_not_learn_from(steps):
 def test_training_can_start_from_another_judge(steps, learned, tmp_path):
     """After a single iteration, it is nearer to that one than to one that starts at random."""
     started, fresh = tmp_path / "started", tmp_path / "fresh"
-    for folder, start in ((started, steps.net_judge.path / "weights.caffemodel"), (fresh, None)):
+    for folder, start in ((started, steps["net_judge"].path / "weights.caffemodel"), (fresh, None)):
         folder.mkdir()
         write_net_judge(learned, start, 0.01, 1, folder, Machine(workers=1))
     pictures = list(learned.crops(range(8)))
     known, again, other = (
         load_net_judge(folder, pubfig()).look(pictures)[1]
-        for folder in (steps.net_judge.path, started, fresh)
+        for folder in (steps["net_judge"].path, started, fresh)
     )
     assert np.abs(again - known).mean() < 0.5 * np.abs(other - known).mean()

@@ -170,8 +170,8 @@ def test_written_scores_are_those_of_the_predictions(steps, database, weights):
     classes = np.stack([block.argmax(axis=1) for block in of_head], axis=1)
     val = database.split == "val"
     threshold = thresholds(database.positive[val], probability[val])
-    written = pd.read_csv(steps.scores.made() / "scores.csv").set_index(["split", "attribute"])
-    heads = pd.read_csv(steps.scores.path / "heads.csv", dtype={"head": str}).set_index(["split", "head"])
+    written = pd.read_csv(steps.made("scores") / "scores.csv").set_index(["split", "attribute"])
+    heads = pd.read_csv(steps["scores"].path / "heads.csv", dtype={"head": str}).set_index(["split", "head"])
     assert len(written) == 3 * 73
     assert len(heads) == 3 * 42
     for split in ("train", "val", "test"):
@@ -189,7 +189,7 @@ def test_written_scores_are_those_of_the_predictions(steps, database, weights):
             assert heads.loc[split, head.name]["accuracy"] == pytest.approx(
                 (classes[part, k] == database.labels[part, k]).mean()
             )
-    means = mean_scores(steps.scores.path)
+    means = mean_scores(steps["scores"].path)
     assert list(means.index) == ["train", "val", "test"]
     assert means.loc["test", "accuracy"] == pytest.approx(written.loc["test"]["accuracy"].mean())
     assert means.loc["test", "heads_accuracy"] == pytest.approx(heads.loc["test"]["accuracy"].mean())

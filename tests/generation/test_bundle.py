@@ -143,7 +143,7 @@ def test_the_committed_nets_make_faces_unless_a_setting_of_training_is_another(t
         {"seed": 2},
         {"preset": "people"},
         {"preset": "pixels"},
-        {"lfw_root": tmp_path},
+        {"root": tmp_path},
     ):
         assert inputs_of(tmp_path, **given) == {"committed"}
     for given in ({"train": True}, SMALL, {"epochs": 3}, {"layer": "fc6"}, {"repeat": 1}, {"dataset": "lfw"}):

@@ -4,7 +4,6 @@ import re
 
 import numpy as np
 import pytest
-from attr2face.pipeline import Steps
 from PIL import Image
 
 from attr2face.attributes import pubfig
@@ -15,6 +14,7 @@ from attr2face.datasets import dataset_of
 from attr2face.errors import UserError
 from attr2face.generation.editing import direction, edit_photograph
 from attr2face.generation.eigenfaces import Eigenfaces, load_eigenfaces
+from attr2face.steps import Steps
 from tests.conftest import attr2face, says, succeed
 from tests.data.rendered import as_landmarks, moved_face
 
@@ -138,7 +138,7 @@ def test_an_aligned_photograph_is_edited_by_the_same_nets(steps, tmp_path):
     succeed("edit", store=steps.store.root, attrs="Smiling", out=tmp_path / "edited.png", **given)
     edited = Steps(given, steps.store.root).edited({"Smiling": True})
     assert edited.exists
-    assert edited.inputs["net"].key == steps.finetuned.key
+    assert edited.inputs["net"].key == steps["finetuned"].key
     wanted = Frame(dataset_of("synthetic").eyes, 88, 4).aligned(image, as_landmarks(eyes))
     aligned = read_image(edited.inputs["photo"].path / "photograph.png", 92)
     assert np.abs(aligned[20:70, 20:70].astype(int) - wanted[20:70, 20:70]).mean() < 20

@@ -71,7 +71,7 @@ def test_eigenfaces_do_not_depend_on_the_number_of_threads():
 
 def test_eigenfaces_are_read_as_they_were_written(steps, database):
     """They are computed from all training images here, as there are few."""
-    stored = load_eigenfaces(steps.eigenfaces.made() / "eigenfaces.h5")
+    stored = load_eigenfaces(steps.made("eigenfaces") / "eigenfaces.h5")
     rows = np.random.default_rng(1).permutation(database.rows("train"))
     canvas = database.preprocessing.to_blob(np.stack(list(database.crops(rows))))
     fitted = fit_eigenfaces(canvas, database.positive[rows], 1000)

@@ -27,7 +27,7 @@ def activations(database, weights, images: np.ndarray, layer: str) -> np.ndarray
 
 
 def test_early_layers_give_a_photograph_back_better_than_late_ones(steps, database, trained, tmp_path):
-    path = steps.faces.made() / pd.read_csv(database.folder / "index.csv")["path"][0]
+    path = steps.made("faces") / pd.read_csv(database.folder / "index.csv")["path"][0]
     invert_photographs(trained, read_image(path, 92), ("conv2_1", "fc7"), ("photograph", "icnn"), 1, tmp_path)
     table = pd.read_csv(tmp_path / "table.csv").set_index(["layer", "preset"])
     assert list(table.index) == [

@@ -11,7 +11,7 @@ from attr2face.pycaffe import caffe_pb2
 @pytest.fixture(scope="session")
 def pretrained(steps) -> Path:
     """Weights that finetuning starts from."""
-    return steps.pretrained.made() / "weights.caffemodel"
+    return steps.made("pretrained") / "weights.caffemodel"
 
 
 def blobs(path: Path) -> dict[str, np.ndarray]:

@@ -35,7 +35,7 @@ def run(net, database, mirror: bool = False) -> None:
 
 @pytest.fixture(scope="module")
 def stored(steps):
-    with h5py.File(steps.activations.made() / "activations.h5") as file:
+    with h5py.File(steps.made("activations") / "activations.h5") as file:
         yield file
 
 
@@ -122,7 +122,7 @@ def test_an_interrupted_extraction_is_continued(steps, database, weights, tmp_pa
     assert computed == list(range(32, 48))
     with (
         h5py.File(tmp_path / "activations.h5") as resumed,
-        h5py.File(steps.activations.made() / "activations.h5") as whole,
+        h5py.File(steps.made("activations") / "activations.h5") as whole,
     ):
         assert (resumed["activations"][:32] == whole["activations"][:32] + 1).all(), "what was done is kept"
         assert (resumed["activations"][32:] == whole["activations"][32:]).all()

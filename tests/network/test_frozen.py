@@ -175,7 +175,7 @@ def test_a_cache_of_nothing_is_refused(steps, database, weights, cache, freeze):
     with pytest.raises(UserError, match=f"FREEZE={freeze}"):
         build_cache(Frozen(database.folder, weights, [freeze], 1, 0), cache, ALONE)
     with pytest.raises(UserError, match=f"FREEZE={freeze}"):
-        _ = steps.varied(freeze=freeze, cache=True).frozen_cache
+        _ = steps.varied(freeze=freeze, cache=True)["frozen_cache"]
     assert not list(cache.iterdir())
 
 
@@ -186,7 +186,7 @@ def test_a_net_from_a_cache_does_not_depend_on_what_was_cached_beside_it(steps):
     assert alone.frozen_cache.of.key != together.frozen_cache.of.key
     other = steps.varied(freeze="fc6", cache=True, cache_crops=2)
     assert alone.finetuned.key != other.finetuned.key
-    assert steps.finetuned.key == steps.varied(cache_crops=2).finetuned.key, (
+    assert steps["finetuned"].key == steps.varied(cache_crops=2)["finetuned"].key, (
         "without a cache they mean nothing"
     )
 

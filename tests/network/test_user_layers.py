@@ -62,7 +62,7 @@ def databases(nets, steps, tmp_path_factory) -> dict[str, FaceDatabase]:
     for name, (_, model) in nets.items():
         folder = tmp_path_factory.mktemp(name)
         build_lmdbs(
-            read_faces(steps.faces.made(), dataset_of("synthetic")),
+            read_faces(steps.made("faces"), dataset_of("synthetic")),
             model,
             STILL_DATABASE,
             1,

@@ -18,7 +18,7 @@ ROOT = Path(__file__).parents[2]
 
 @pytest.fixture(scope="module")
 def numbers(steps) -> dict[str, list[dict]]:
-    return json.loads((steps.numbers.made() / "numbers.json").read_text())
+    return json.loads((steps.made("numbers") / "numbers.json").read_text())
 
 
 def test_the_document_shows_the_numbers_of_the_file():
@@ -32,13 +32,13 @@ def test_the_document_shows_the_numbers_of_the_file():
 
 def test_numbers_are_those_of_the_stages(steps, numbers):
     reading = numbers["reading"][0]
-    means = mean_scores(steps.scores.path).loc["test"]
+    means = mean_scores(steps["scores"].path).loc["test"]
     assert reading["accuracy"] == pytest.approx(means["accuracy"], abs=1e-4)
     assert reading["majority"] == pytest.approx(means["majority"], abs=1e-4)
-    intervals = pd.read_csv(steps.evaluation.path / "intervals.csv")
+    intervals = pd.read_csv(steps["evaluation"].path / "intervals.csv")
     assert len(numbers["intervals"]) == len(intervals)
     assert numbers["intervals"][0]["mean"] == pytest.approx(intervals["mean"][0], abs=1e-4)
-    assert len(numbers["inversion"]) == len(pd.read_csv(steps.inverted.path / "table.csv"))
+    assert len(numbers["inversion"]) == len(pd.read_csv(steps["inverted"].path / "table.csv"))
 
 
 def test_every_table_can_be_shown(numbers):
@@ -70,7 +70,7 @@ def test_half_widths_stand_beside_their_numbers():
 
 def test_a_part_is_renewed_and_the_others_stay(steps, numbers, tmp_path):
     (tmp_path / "results.json").write_text(json.dumps({"lfw-mini-x": {"reading": []}}))
-    write_results(tmp_path, f"synthetic-mini-{steps.own}", steps.numbers.path, steps.evaluation.path)
+    write_results(tmp_path, f"synthetic-mini-{steps.own}", steps["numbers"].path, steps["evaluation"].path)
     stored = json.loads((tmp_path / "results.json").read_text())
     assert list(stored) == [f"synthetic-mini-{steps.own}", "lfw-mini-x"]
     assert stored[f"synthetic-mini-{steps.own}"] == numbers
@@ -81,7 +81,11 @@ def test_a_part_is_renewed_and_the_others_stay(steps, numbers, tmp_path):
 def test_the_command_renews_the_document_and_leaves_its_words(steps, numbers, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(cli, "CHECKOUT", tmp_path)
     of_defaults = SimpleNamespace(
-        given={}, dataset=steps.dataset, numbers=steps.numbers, own=steps.own, evaluation=steps.evaluation
+        given={},
+        dataset=steps.dataset,
+        numbers=steps["numbers"],
+        own=steps.own,
+        evaluation=steps["evaluation"],
     )
     with pytest.raises(UserError, match=r"results.md does not exist"):
         cli.results(SimpleNamespace(steps=of_defaults))

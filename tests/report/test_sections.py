@@ -14,11 +14,12 @@ from attr2face.evaluation.diagnosis import best_targets
 from attr2face.report.page import Section, write_page
 from attr2face.report.results import result_tables
 from attr2face.report.sections import Results
+from attr2face.steps.fitting import trained_by
 
 
 @pytest.fixture(scope="module")
 def report(steps):
-    return steps.report.made()
+    return steps.made("report")
 
 
 def test_every_figure_is_in_the_page_and_beside_it(report):
@@ -44,12 +45,14 @@ def test_the_page_needs_nothing_from_the_web(report):
 
 def test_tables_are_those_of_the_stages(steps, report):
     stages = {
-        "gaussians": steps.diagnosis.path / "numbers.csv",
+        "gaussians": steps["diagnosis"].path / "numbers.csv",
     }
     for name, written in stages.items():
         assert pd.read_csv(report / f"{name}.csv").equals(pd.read_csv(written))
         assert (report / f"{name}.md").read_text().startswith("|")
-    shown = result_tables({"synthetic-mini": json.loads((steps.numbers.path / "numbers.json").read_text())})
+    shown = result_tables(
+        {"synthetic-mini": json.loads((steps["numbers"].path / "numbers.json").read_text())}
+    )
     for name, of in (
         ("table1", "freezing"),
         ("inversion", "inversion"),
@@ -60,7 +63,7 @@ def test_tables_are_those_of_the_stages(steps, report):
         assert (written == shown[of].drop(columns="data", errors="ignore").fillna("").astype(str)).all(
             axis=None
         ), name
-    best = best_targets(pd.read_csv(steps.diagnosis.path / "targets.csv")).reset_index()
+    best = best_targets(pd.read_csv(steps["diagnosis"].path / "targets.csv")).reset_index()
     assert pd.read_csv(report / "targets.csv")["target"].tolist() == best["target"].tolist()
 
 
@@ -79,7 +82,7 @@ def test_agreement_by_chance_is_that_of_the_test_people(report, database):
 
 def test_likenesses_stand_beside_the_papers(steps, report):
     table = pd.read_csv(report / "table2.csv")
-    likeness = pd.read_csv(steps.evaluation.path / "likeness.csv")
+    likeness = pd.read_csv(steps["evaluation"].path / "likeness.csv")
     own = list(steps.methods)[-1]
     assert np.allclose(table["likeness, %"][: len(likeness)], likeness[own], equal_nan=True)
     assert table["paper's likeness, %"].mean() == pytest.approx(325 / 9)
@@ -105,19 +108,19 @@ def test_figure_8_shows_the_generated_faces(steps):
     """The pictures that the section reads are those of the project's own method."""
     methods = {name: steps.faces_of(name).path for name in steps.methods}
     results = Results(
-        steps.trained("mixture", "eigenfaces"),
-        steps.pretrained.path / "weights.caffemodel",
-        scores=steps.scores.path,
+        trained_by(steps, "mixture", "eigenfaces"),
+        steps["pretrained"].path / "weights.caffemodel",
+        scores=steps["scores"].path,
         experiments=steps.store.root,
-        diagnosis=steps.diagnosis.path,
-        evaluation=steps.evaluation.made(),
+        diagnosis=steps["diagnosis"].path,
+        evaluation=steps.made("evaluation"),
         inversion=steps.store.root,
-        real=steps.real.path,
-        numbers=steps.numbers.made(),
+        real=steps["real"].path,
+        numbers=steps.made("numbers"),
         methods=methods,
     )
     assert results.own == steps.own
-    for name, folder in (("paper", methods["paper"]), ("photographs", steps.real.path / "photographs")):
+    for name, folder in (("paper", methods["paper"]), ("photographs", steps["real"].path / "photographs")):
         shown = results.shown(name)
         assert len(shown) == 4
         assert all(

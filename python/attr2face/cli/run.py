@@ -47,7 +47,7 @@ def results_folder() -> Path:
 
 
 def place(out: str, name: str, usual: Path) -> Path:
-    """The file to write: `out` itself, or `name` in the folder `out`, or in the usual one. Links are followed."""
+    """The file to write: `out` itself, or `name` in the folder `out` or the usual one. Links are followed."""
     path = Path(out) if out else usual
     inside = not out or path.is_dir() or out.endswith("/") or not path.suffix
     return (path / name if inside else path).resolve()

@@ -44,9 +44,14 @@ def sheet(run: Run) -> None:
 
 def nets(run: Run) -> None:
     """write the committed prototxt files again"""
-    from attr2face.network.prototxt import write_prototxts
+    from attr2face.datasets import dataset_of
+    from attr2face.models import MODELS
+    from attr2face.network.committed import write_prototxts
+    from attr2face.steps.resolve import defaults_of
 
-    write_prototxts(CHECKOUT / "prototxt")
+    synthetic = dataset_of("synthetic")
+    usual = {name: defaults_of(synthetic, model) for name, model in MODELS.items()}
+    write_prototxts(CHECKOUT / "prototxt", usual)
 
 
 def bench(run: Run) -> None:

@@ -2,6 +2,7 @@
 rendered faces.
 """
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from attr2face.data.faces import SPLITS
@@ -11,19 +12,20 @@ from attr2face.network.finetuning import iterations_of
 from attr2face.network.layers import Learning
 from attr2face.network.prototxt import TrainingData
 from attr2face.network.solver import Training, solver_text
-from attr2face.settings import defaults
+from attr2face.settings import Settings
 
 
-def write_prototxts(folder: Path) -> None:
-    """Write `train_val`, `solver` and `deploy` of all models into a folder of each."""
+def write_prototxts(folder: Path, usual: Mapping[str, Settings]) -> None:
+    """Write `train_val`, `solver` and `deploy` of all models into a folder of each, for the settings that each
+    has where a user gives none.
+    """
     for model in MODELS.values():
         (folder / model.name).mkdir(parents=True, exist_ok=True)
-        for name, text in _texts(model).items():
+        for name, text in _texts(model, usual[model.name]).items():
             (folder / model.name / f"{name}.prototxt").write_text(text)
 
 
-def _texts(model: Model) -> dict[str, str]:
-    settings = defaults("synthetic", model.name)
+def _texts(model: Model, settings: Settings) -> dict[str, str]:
     given, rendering = settings.finetuning, settings.rendering
     images = rendering.people * rendering.pictures * SPLITS["train"]
     data = TrainingData(Path("lmdb"), model.batch)

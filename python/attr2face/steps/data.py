@@ -128,7 +128,7 @@ def lmdb(run: Run, faces: Path, heads: Path | None, alignment: dict | None, divi
     if division:
         of_nets, of_judges = divided_by_person(found, division["share"], division["seed"])
         found = of_judges if division["of"] == "judges" else of_nets
-    build_lmdbs(found, s.dataset.name, s.model, s[Database], s.seed, run.out, run.machine)
+    build_lmdbs(found, s.model, s[Database], s.seed, run.out, run.machine)
 
 
 @choice()
