@@ -59,11 +59,6 @@ def build_cache(what: Frozen, out: Path, machine: Machine) -> None:
     labels.
 
     What an interrupted call has stored is kept.
-
-    Raises
-    ------
-    UserError
-        If a depth freezes nothing.
     """
     database = FaceDatabase.open(what.database)
     blobs = what.blobs(database.model)

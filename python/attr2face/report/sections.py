@@ -83,7 +83,6 @@ ABOUT_ATTRIBUTES = (
 )
 EMBEDDED = 1000
 _SHOWN = 4
-_BATCH = 32
 
 
 @dataclass(frozen=True)
