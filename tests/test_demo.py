@@ -32,7 +32,7 @@ from tornado.httpserver import HTTPServer
 from tornado.netutil import bind_sockets
 
 from attr2face.attributes import pubfig
-from attr2face.cli import parse
+from attr2face.cli.main import parse_words
 from attr2face.demo.server import MOST_WAITING, application, sentence
 from attr2face.demo.studio import Query, Studio
 from attr2face.errors import UserError
@@ -186,7 +186,7 @@ def test_rare_pairs_exclude_each_other_in_no_head_and_are_rare_in_the_training_p
 @pytest.mark.parametrize("words", [["Male", "Smiling"], ["Male", "!Bald", "Smiling:1.5"]])
 def test_the_recipes_command_asks_for_the_same_face(studio, steps, words):
     command = made(studio, words=words, face=2)["recipe"]["command"]
-    run = parse(["generate", *shlex.split(command)[2:], f"STORE={steps.store.root}"])
+    run = parse_words(["generate", *shlex.split(command)[2:], f"STORE={steps.store.root}"])
     assert run.sets == [words] * 3
     assert run.steps.settings == replace(
         steps.settings, generation=replace(steps.settings.generation, strength=1.5, variety=0.5)

@@ -148,7 +148,8 @@ def test_training_stops_before_caffe_meets_a_full_disk(steps, weights):
     """Caffe would abort; here the disk has room for one net of the four that a snapshot takes."""
     limited = (
         "import shutil, sys; from types import SimpleNamespace; from attr2face import cli; "
-        f"shutil.disk_usage = lambda path: SimpleNamespace(free={weights.stat().st_size}); sys.exit(cli.main())"
+        f"shutil.disk_usage = lambda path: SimpleNamespace(free={weights.stat().st_size}); "
+        "sys.exit(cli.main())"
     )
     given = [f"{name.upper()}={value}" for name, value in {**SMALL, "epochs": 5}.items()]
     command = [sys.executable, "-c", limited, "finetune", *given, f"STORE={steps.store.root}"]

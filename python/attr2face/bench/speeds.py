@@ -49,8 +49,8 @@ VGG_CONV5 = (512, 14, 14)
 # Finetuning as `attr2face finetune` does it, but into a folder outside the store. The rate does not matter to
 # the speed.
 FINETUNE = (
-    "import pathlib, sys; from attr2face.cli.main import parse; "
-    "parse(sys.argv[2:]).steps['finetuned'].work(pathlib.Path(sys.argv[1]))"
+    "import pathlib, sys; from attr2face.cli.main import parse_words; "
+    "parse_words(sys.argv[2:]).steps['finetuned'].work(pathlib.Path(sys.argv[1]))"
 )
 RATE = 1e-6
 

@@ -27,7 +27,7 @@ def main() -> int:
     """
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C, even where SIGINT is ignored
     try:
-        run = parse(sys.argv[1:])
+        run = parse_words(sys.argv[1:])
         run.options.command(run)
     except BrokenPipeError:
         return 1  # whoever read the output has closed it
@@ -40,7 +40,7 @@ def main() -> int:
     return 0
 
 
-def parse(arguments: list[str]) -> Run:
+def parse_words(arguments: list[str]) -> Run:
     """The command and its settings, from words such as --seed 2 or SEED=2."""
     words = [_flag(word) for word in arguments]
     options = parser(words).parse_args(words)

@@ -54,7 +54,7 @@ def clean(run: Run) -> None:
             if manifest["key"] not in keep:
                 doomed[folder] = (manifest["key"], "")
         for folder, manifest in store.outdated().items():
-            doomed[folder] = (manifest["key"], ", made by an earlier release")
+            doomed[folder] = (manifest["key"], ", made by an earlier version")
         for folder, record in store.unfinished().items():
             if folder.name not in keep:
                 doomed[folder] = (folder.name, f", an unfinished {record['name']}")
