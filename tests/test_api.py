@@ -108,7 +108,9 @@ def test_a_wrong_setting_is_refused_at_once(steps):
 def test_a_script_without_a_guard_is_told_so(tmp_path):
     """Worker processes import the script; they must not begin the work again."""
     (tmp_path / "script.py").write_text(
-        f"import attr2face\nattr2face.Pipeline(store={str(tmp_path / 'store')!r}, workers=2, people=8).steps.made("faces")\n"
+        "import attr2face\n"
+        f"pipeline = attr2face.Pipeline(store={str(tmp_path / 'store')!r}, workers=2, people=8)\n"
+        "pipeline.steps.made('faces')\n"
     )
     done = subprocess.run(
         [sys.executable, tmp_path / "script.py"], capture_output=True, text=True, timeout=120

@@ -18,19 +18,18 @@ PACKAGE = ROOT / "python" / "attr2face"
 FLOORS = (
     ("errors", "provenance"),
     ("files", "pycaffe"),
-    ("cluster",),
+    ("settings", "cluster"),
     ("attributes",),
     ("table",),
     ("datasets", "descriptions", "models"),
     ("user_nets",),
-    ("settings",),
     ("parallel", "store"),
     ("data",),
     ("network", "cgmm"),
     ("generation",),
     ("evaluation",),
     ("report",),
-    ("pipeline",),
+    ("steps",),
     ("api",),
     ("__init__", "bench", "demo"),
     ("cli",),
@@ -97,9 +96,8 @@ def test_what_is_already_made_is_found_without_loading_caffe():
 
 def test_every_target_of_the_makefile_is_a_line_and_a_command():
     makefile = (ROOT / "Makefile").read_text()
-    assert len(makefile.splitlines()) <= 125
     commands = set(re.findall(r"^\t@\$\(ATTR2FACE\) (\w+) \$\(GIVEN\)$", makefile, re.M))
-    assert commands == {command.__name__ for command in COMMANDS}
+    assert commands == set(COMMANDS)
 
 
 def test_the_package_that_is_installed_has_its_tables_and_its_program(tmp_path):

@@ -11,7 +11,7 @@ from attr2face.generation.inversion import read_given_activations
 from attr2face.network import prototxt, user_layers
 from attr2face.network.weights import unfilled
 from attr2face.settings import defaults, resolve
-from attr2face.user_nets import model_of
+from attr2face.steps.resolve import model_of
 from tests.conftest import attr2face, says
 from tests.nets import CAFFENET, RESIDUAL, write_net
 

@@ -13,9 +13,9 @@ from pathlib import Path
 import numpy as np
 
 from attr2face.errors import UserError
-from attr2face.files import require
+from attr2face.files import TABLES, require
 
-PUBFIG = Path(__file__).with_name("tables") / "heads.csv"
+PUBFIG = TABLES / "heads.csv"
 _STRONGEST = 10
 
 

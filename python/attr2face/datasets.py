@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from attr2face.attributes import Attributes
+from attr2face.files import TABLES
 from attr2face.table import Table, attributes_of
 
 if sys.version_info >= (3, 11):
@@ -19,7 +20,6 @@ if sys.version_info >= (3, 11):
 else:
     import tomli as tomllib
 
-TABLES = Path(__file__).with_name("tables")
 # All that are described, the default first, but a folder of the user's own.
 DESCRIBED = {path.stem for path in (TABLES / "datasets").glob("*.toml")}
 DATASETS = ("synthetic", *sorted(DESCRIBED - {"synthetic", "folder"}))

@@ -1,4 +1,4 @@
-"""Files written whole, hashed, and asked for by name."""
+"""Files written whole, hashed, and asked for by name; the folder of the project's own tables."""
 
 import contextlib
 import hashlib
@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from attr2face.errors import UserError
+
+TABLES = Path(__file__).with_name("tables")
 
 
 @contextlib.contextmanager

@@ -6,6 +6,7 @@ from it.
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
+from pathlib import Path
 
 import numpy as np
 
@@ -146,3 +147,8 @@ JUDGE = VGG(
     solver=ADAM + "weight_decay: 1e-3\n",
     single_thread=True,
 )
+
+
+def is_file(name: str) -> bool:
+    """Whether a value of MODEL or MEAN is the path of a file of the user's, and not a name or numbers."""
+    return "/" in name or Path(name).suffix in (".prototxt", ".toml", ".json", ".npy", ".binaryproto")

@@ -168,13 +168,8 @@ class UserNet(Model):
         )
 
 
-def is_file(name: str) -> bool:
-    """Whether a value of MODEL or MEAN is the path of a file of the user's, and not a name or numbers."""
-    return "/" in name or Path(name).suffix in (".prototxt", ".toml", ".json", ".npy", ".binaryproto")
-
-
-def model_of(name: str, mean: str | None = None) -> Model:
-    """The model that MODEL names, or the net in the user's file; MEAN is the mean of a bare prototxt.
+def read_user_net(path: Path, mean: str | None) -> UserNet:
+    """The net of a deploy.prototxt, whose pixels have the given `mean`, or of a description.
 
     Raises
     ------
@@ -182,21 +177,17 @@ def model_of(name: str, mean: str | None = None) -> Model:
         If a file cannot be read or is no net that pictures can be given to, or MEAN is missing or has no
         effect.
     """
-    if is_file(name) and Path(name).suffix == ".prototxt":
-        if mean is None:
-            raise UserError(
-                f"MODEL={name} does not say what is subtracted from pixels; "
-                "set MEAN to a number, to three or to a file"
-            )
-        path = Path(name)
-        return user_net(
-            Description(path, None, "", 0, 0, read_mean(mean, Path.cwd(), True, "MEAN"), bgr=True), path
+    if path.suffix != ".prototxt":
+        if mean is not None:
+            raise UserError(f"MEAN={mean} has no effect on MODEL={path}; leave it out")
+        return user_net(read_description(path, "MODEL"), path)
+    if mean is None:
+        raise UserError(
+            f"MODEL={path} does not say what is subtracted from pixels; "
+            "set MEAN to a number, to three or to a file"
         )
-    if mean is not None:
-        raise UserError(f"MEAN={mean} has no effect on MODEL={name}; leave it out")
-    if not is_file(name):
-        return MODELS[name]
-    return user_net(read_description(Path(name), "MODEL"), Path(name))
+    pixels = read_mean(mean, Path.cwd(), True, "MEAN")
+    return user_net(Description(path, None, "", 0, 0, pixels, bgr=True), path)
 
 
 def user_net(described: Description, named: Path) -> UserNet:

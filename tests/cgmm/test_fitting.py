@@ -3,6 +3,7 @@
 import h5py
 import numpy as np
 import pytest
+from threadpoolctl import threadpool_limits
 
 from attr2face.cgmm import fitting
 from attr2face.cgmm.fitting import check_gradient, fit, residual_factors, training_rows, write_fit
@@ -52,6 +53,20 @@ def test_a_mixture_has_the_means_of_its_sets_and_the_exact_weights(activations):
         np.sqrt(np.square(phi - phi.mean(axis=0)).sum(axis=1).mean()), rel=1e-4
     )
     assert "exact weights: loss" in fitted.report()
+
+
+def test_a_mixture_does_not_depend_on_the_number_of_threads(tmp_path):
+    rng = np.random.default_rng(0)
+    phi = rng.standard_normal((400, 40, 10, 10)).astype(np.float32)
+    write(tmp_path / "phi.h5", phi, rng.random((400, 20)) < 0.4, ["train"] * 400)
+    fitted = []
+    for threads in (1, 2):
+        with threadpool_limits(threads):
+            fitted.append(
+                fit(tmp_path / "phi.h5", Mixture(images_per_attribute=50, cgmm_epochs=1), 1).mixture
+            )
+    for name, values in vars(fitted[0]).items():
+        assert np.array_equal(values, getattr(fitted[1], name)), name
 
 
 def test_only_training_people_count(activations):

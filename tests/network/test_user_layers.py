@@ -23,7 +23,7 @@ from attr2face.network.weights import load
 from attr2face.parallel import Machine
 from attr2face.pycaffe import caffe
 from attr2face.settings import Finetuning
-from attr2face.user_nets import model_of
+from attr2face.steps.resolve import model_of
 from tests.conftest import STILL_DATABASE
 from tests.nets import CAFFENET, RESIDUAL, write_net
 from tests.network.conftest import blobs

@@ -18,7 +18,6 @@ from attr2face.data.records import key_of
 from attr2face.errors import UserError
 from attr2face.models import MODELS, Model
 from attr2face.pycaffe import caffe_pb2
-from attr2face.user_nets import UserNet
 
 
 @dataclass(frozen=True)
@@ -76,7 +75,7 @@ class FaceDatabase:
         table = folder / "heads.csv"
         # Which all had once, so that they were not written.
         attributes = Attributes.read(table) if table.exists() else pubfig()
-        known = UserNet.of(info["net"], mean) if "net" in info else MODELS[info["model"]]
+        known = _user_net(info["net"], mean) if "net" in info else MODELS[info["model"]]
         average = np.load(folder / "average.npy") if (folder / "average.npy").exists() else None
         model = replace(known, given_attributes=attributes)
         return cls(
@@ -147,3 +146,9 @@ def _decoded(datum: caffe_pb2.Datum) -> np.ndarray:
             return np.asarray(image.convert("RGB"))
     pixels = np.frombuffer(datum.data, np.uint8).reshape(datum.channels, datum.height, datum.width)
     return from_blob_order(pixels)
+
+
+def _user_net(stored: dict[str, object], mean: np.ndarray) -> Model:
+    from attr2face.user_nets import UserNet
+
+    return UserNet.of(stored, mean)

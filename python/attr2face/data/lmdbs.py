@@ -20,11 +20,10 @@ from attr2face.data.faces import SPLITS, Faces, split_by_person
 from attr2face.data.records import FLOAT, array_record, image_records, key_of, open_for_writing
 from attr2face.errors import PictureError, UserError
 from attr2face.files import atomic_write, write_json
-from attr2face.models import Model
+from attr2face.models import VGG, Model
 from attr2face.parallel import Machine, cut_up, map_in_order
 from attr2face.pycaffe import caffe_pb2
 from attr2face.settings import Database
-from attr2face.user_nets import UserNet
 
 COMMIT = 1 << 29  # bytes of pixels that are written at a time
 _SHARD = 256  # images of a task
@@ -87,7 +86,7 @@ def build_lmdbs(
     counts = {name: int((records.faces.split == name).sum()) for name in SPLITS}
     people = len(np.unique(records.of("train").faces.people))
     info = {"dataset": faces.dataset, "model": model.name, "image_size": reading.frame.side}
-    info |= {"encoded": settings.encoded} | ({"net": model.stored} if isinstance(model, UserNet) else {})
+    info |= {"encoded": settings.encoded} | ({} if isinstance(model, VGG) else {"net": model.stored})
     write_json(out / "lmdb.json", info | {"training_people": people, "images": counts})
     for name in SPLITS:
         (out / f"{name}_done.npz").unlink(missing_ok=True)

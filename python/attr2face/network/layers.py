@@ -7,10 +7,8 @@ Plain values come in; `prototxt` puts the layers together into nets.
 from dataclasses import dataclass
 
 from attr2face.models import CONVOLUTIONS, STAGES, VGG, Model
-from attr2face.network import user_layers
 from attr2face.pycaffe import caffe, params
 from attr2face.pycaffe import layers as L
-from attr2face.user_nets import UserNet
 
 Top = caffe.net_spec.Top
 FILLERS = {"weight_filler": {"type": "msra"}, "bias_filler": {"type": "constant"}}
@@ -57,20 +55,11 @@ def add_trunk(
     """Add the layers from stage `start`, the first one without it, to layer `until` on top of `bottom`;
     return the last top.
     """
-    if isinstance(model, UserNet):
-        return _add_user_trunk(n, bottom, model, learning, start, "" if until == "heads" else until)
-    return _add_vgg_trunk(n, bottom, model, learning, start or "conv1", until)
+    if isinstance(model, VGG):
+        return _add_vgg_trunk(n, bottom, model, learning, start or "conv1", until)
+    from attr2face.network.user_layers import add_user_trunk
 
-
-def _add_user_trunk(
-    n: caffe.NetSpec, bottom: Top, model: UserNet, learning: Learning, start: str, until: str
-) -> Top:
-    top = user_layers.add_layers(
-        n, bottom, model, lambda name: learning.rate(name, model.stages), start, until
-    )
-    if learning.dropout and not until:
-        top = n.dropped = L.Dropout(top, dropout_ratio=learning.dropout)
-    return top
+    return add_user_trunk(n, bottom, model, learning, start, "" if until == "heads" else until)
 
 
 def _add_vgg_trunk(

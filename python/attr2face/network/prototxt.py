@@ -9,8 +9,7 @@ import numpy as np
 
 from attr2face.attributes import Attributes
 from attr2face.errors import UserError
-from attr2face.models import CONVOLUTIONS, JUDGE, LAYERS, STAGES, Model
-from attr2face.network import user_layers
+from attr2face.models import CONVOLUTIONS, JUDGE, LAYERS, STAGES, VGG, Model
 from attr2face.network.layers import (
     ALL_LEARN,
     NOTHING_LEARNS,
@@ -22,7 +21,6 @@ from attr2face.network.layers import (
 )
 from attr2face.pycaffe import caffe, caffe_pb2, params
 from attr2face.pycaffe import layers as L
-from attr2face.user_nets import UserNet
 
 
 @dataclass(frozen=True)
@@ -164,7 +162,9 @@ def generation(model: Model, layer: str = "", batch: int = 1, heads: bool = Fals
 
 def feature_shape(model: Model, layer: str) -> tuple[int, ...]:
     """Shape of an image's activations: (channels, height, width) of a convolution, (units,) of fc6, fc7."""
-    if isinstance(model, UserNet):
+    if not isinstance(model, VGG):
+        from attr2face.network import user_layers
+
         return user_layers.shapes_of(model)[0][layer]
     if layer in ("fc6", "fc7"):
         return (model.widths[-1],)
@@ -177,7 +177,9 @@ def feature_shape(model: Model, layer: str) -> tuple[int, ...]:
 
 def blob_below(model: Model, stage: str) -> str:
     """The blob that a stage reads: what a cache of the frozen layers below it holds."""
-    if isinstance(model, UserNet):
+    if not isinstance(model, VGG):
+        from attr2face.network import user_layers
+
         return user_layers.blob_read_by(model, stage)
     below = STAGES[STAGES.index(stage) - 1]
     return below.replace("conv", "pool")

@@ -11,6 +11,7 @@ from pathlib import Path
 from google.protobuf import text_format
 
 from attr2face.errors import UserError
+from attr2face.network.layers import Learning
 from attr2face.network.weights import check_weights, unfilled
 from attr2face.pycaffe import caffe, caffe_pb2
 from attr2face.pycaffe import layers as L
@@ -41,6 +42,16 @@ class Given(caffe.net_spec.Function):
 def layers_of(model: UserNet) -> list[caffe_pb2.LayerParameter]:
     """The layers up to the blob that heads read."""
     return list(text_format.Parse(model.net, caffe_pb2.NetParameter()).layer)
+
+
+def add_user_trunk(
+    n: caffe.NetSpec, bottom: Top, model: UserNet, learning: Learning, start: str, until: str
+) -> Top:
+    """Add the layers from stage `start`, the first one without it, to blob `until`, the last without it."""
+    top = add_layers(n, bottom, model, lambda name: learning.rate(name, model.stages), start, until)
+    if learning.dropout and not until:
+        top = n.dropped = L.Dropout(top, dropout_ratio=learning.dropout)
+    return top
 
 
 def add_layers(

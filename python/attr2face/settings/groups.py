@@ -10,7 +10,7 @@ import math
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from attr2face.datasets import TABLES
+from attr2face.files import TABLES
 
 
 def setting(

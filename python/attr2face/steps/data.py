@@ -5,9 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from attr2face.datasets import TABLES
 from attr2face.errors import UserError
-from attr2face.settings import Database, Judging, Pretraining, Rendering
+from attr2face.files import TABLES
+from attr2face.models import VGG
+from attr2face.settings import Database, Rendering
 from attr2face.steps.registry import File, Run, Use, View, choice, step
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ def faces(settings: View) -> Use | File:
     return Use("downloaded_faces")
 
 
-@choice("of", "seed", Rendering, Pretraining, Judging)
+@choice("of", "seed", Rendering, "pretrain_people", "pretrain_pictures", "judge_people", "judge_pictures")
 def people(settings: View) -> dict[str, object]:
     """The people to render: those whom nets learn from, others for judges, and others for pretraining."""
     drawn = {"people": settings.people, "pictures": settings.pictures, "label_noise": settings.label_noise}
@@ -104,9 +105,7 @@ def heads(settings: View) -> File | None:
 
 def check_own_net(steps: Steps) -> None:
     """Raise a UserError for a net of the user's that Caffe cannot run, or whose weights are of another."""
-    from attr2face.user_nets import UserNet
-
-    if isinstance(steps.model, UserNet) and steps.arguments.get("of", "nets") == "nets":
+    if not isinstance(steps.model, VGG) and steps.arguments.get("of", "nets") == "nets":
         from attr2face.network.user_layers import check_net
         from attr2face.steps.nets import weights_in
 

@@ -15,9 +15,8 @@ from attr2face.parallel import Machine
 from attr2face.settings import FIELDS, Settings, as_dict, as_text
 from attr2face.steps.places import default_store, vgg_face
 from attr2face.steps.registry import Choice, File, Run, Step, Use, View, found, training_seed
-from attr2face.steps.resolve import defaults_of, resolve
+from attr2face.steps.resolve import defaults_of, model_of, resolve
 from attr2face.store import Artefact, Part, Source, Store, made_paths
-from attr2face.user_nets import model_of
 
 # What one call asks of the steps, beside settings, and what it is if nothing is asked.
 ARGUMENTS = {

@@ -9,7 +9,6 @@ from attr2face.models import VGG
 from attr2face.settings import Finetuning, Pretraining
 from attr2face.steps.data import database_in
 from attr2face.steps.registry import File, Run, Use, View, choice, step
-from attr2face.user_nets import UserNet
 
 DRAWN = ("seed", "repeat")  # what all that training, fitting and generation draw at random depends on
 
@@ -47,7 +46,7 @@ def start(settings: View) -> Use | File:
     model = settings.model
     if settings.weights:
         return File(settings.weights, "set WEIGHTS to a .caffemodel, or leave it out")
-    if isinstance(model, UserNet):
+    if not isinstance(model, VGG):
         if not model.weights:
             raise UserError(f"MODEL={model.name} does not name its weights; set WEIGHTS to its .caffemodel")
         return File(model.weights, "mend the path in the description that MODEL names")

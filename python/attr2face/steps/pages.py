@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from attr2face.datasets import TABLES
+from attr2face.files import TABLES
 from attr2face.settings import Generation
 from attr2face.steps.comparing import PAPERS, compared, own_method, repeats
 from attr2face.steps.fitting import parts_of, trained_in

@@ -6,15 +6,15 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from pathlib import Path
 
 from attr2face.cgmm.targets import TARGETS
 from attr2face.datasets import DATASETS, Dataset, dataset_of
 from attr2face.errors import UserError
 from attr2face.generation.presets import PRESETS
-from attr2face.models import MODELS, Model
+from attr2face.models import MODELS, VGG, Model, is_file
 from attr2face.settings.groups import Alignment, Settings
 from attr2face.settings.values import absolute, either, parse, replaced
-from attr2face.user_nets import UserNet, is_file, model_of
 
 
 def resolve(given: Mapping[str, object]) -> Settings:
@@ -44,8 +44,19 @@ def defaults_of(dataset: Dataset, model: Model) -> Settings:
     """The settings of a dataset and a model where a user gives nothing else. Where the two differ, the
     dataset has precedence.
     """
-    of_both = {} if isinstance(model, UserNet) else dataset.defaults.get(model.name, {})
+    of_both = dataset.defaults.get(model.name, {}) if isinstance(model, VGG) else {}
     return replaced(Settings(), parse({**model.defaults, **dataset.defaults.get("any", {}), **of_both}))
+
+
+def model_of(name: str, mean: str | None = None) -> Model:
+    """The model that MODEL names, or the net in the user's file; MEAN is the mean of a bare prototxt."""
+    if is_file(name):
+        from attr2face.user_nets import read_user_net
+
+        return read_user_net(Path(name), mean)
+    if mean is not None:
+        raise UserError(f"MEAN={mean} has no effect on MODEL={name}; leave it out")
+    return MODELS[name]
 
 
 def choices_of(name: str, model: Model) -> tuple[str, ...]:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from attr2face.attributes import pubfig
-from attr2face.datasets import TABLES
+from attr2face.files import TABLES
 
 N_FEATURES = 24
 MALE_SHARE = 0.55
