@@ -218,13 +218,13 @@ class Pipeline:
         uint8.
         """
         from attr2face.generation.inversion import invert
-        from attr2face.generation.presets import PRESETS
+        from attr2face.generation.presets import PRESETS, preset_at
 
         if preset not in PRESETS:
             raise UserError(f"unknown preset {preset!r}; choose {', '.join(PRESETS)}")
         from attr2face.steps.fitting import trained_by
 
-        trained = trained_by(self.steps, *PRESETS[preset].needs)
+        trained = trained_by(self.steps, preset_at(preset, layer).prior)
         return invert(trained, layer, activations, preset, self.steps.training_seed)[0]
 
     def read(self, images: np.ndarray) -> pd.DataFrame:
@@ -235,7 +235,8 @@ class Pipeline:
         """
         import pandas as pd
 
-        from attr2face.generation.faces import load_trained, read_attributes
+        from attr2face.generation.faces import read_attributes
+        from attr2face.generation.loaded import load_trained
         from attr2face.steps.fitting import trained_for_faces
 
         loaded = load_trained(trained_for_faces(self.steps))

@@ -11,7 +11,15 @@ import pytest
 from attr2face import cli
 from attr2face.errors import UserError
 from attr2face.evaluation.scores import mean_scores
-from attr2face.report.results import MARKED, filled, markdown, result_tables, rounded, write_results
+from attr2face.report.results import (
+    MARKED,
+    filled,
+    markdown,
+    result_tables,
+    rounded,
+    row_of_judges,
+    write_results,
+)
 
 ROOT = Path(__file__).parents[2]
 
@@ -39,6 +47,21 @@ def test_numbers_are_those_of_the_stages(steps, numbers):
     assert len(numbers["intervals"]) == len(intervals)
     assert numbers["intervals"][0]["mean"] == pytest.approx(intervals["mean"][0], abs=1e-4)
     assert len(numbers["inversion"]) == len(pd.read_csv(steps["inverted"].path / "table.csv"))
+
+
+def test_what_a_judge_cannot_read_is_left_out_and_named():
+    table = pd.DataFrame(
+        {
+            "attribute": ["Male", "Bald", "Baby"],
+            "accuracy, ridge": [0.8, None, 0.6],
+            "accuracy, net": [0.9, 0.7, None],
+        }
+    )
+    row = row_of_judges(table)
+    assert row["left out"] == "Bald, Baby"
+    assert row["accuracy, ridge"] == pytest.approx(0.7)
+    assert "left out" not in row_of_judges(table[:1])
+    assert "Bald, Baby" in markdown(rounded(pd.DataFrame([row])))
 
 
 def test_every_table_can_be_shown(numbers):

@@ -20,7 +20,8 @@ from attr2face.data.preprocessing import Preprocessing
 from attr2face.errors import UserError
 from attr2face.generation.descent import Descent
 from attr2face.generation.objective import Objective, activations_of
-from attr2face.generation.presets import PRESETS
+from attr2face.generation.presets import preset_of
+from attr2face.generation.priors.pixels import Pixels
 from attr2face.models import MODELS, Model
 from attr2face.network import prototxt
 from attr2face.network.layers import Learning, add_trunk
@@ -232,7 +233,8 @@ def share_outside_caffe(objective: Objective, preprocessing: Preprocessing, step
         return running
 
     objective.net = SimpleNamespace(forward=timed(net.forward), backward=timed(net.backward), blobs=net.blobs)
-    descent = Descent(replace(PRESETS["pixels"], steps=steps), preprocessing)
+    pixels = replace(preset_of("pixels"), steps=steps)
+    descent = Descent(pixels, [Pixels(preprocessing)], preprocessing.bounds)
     whole = seconds(lambda: descent.run(objective, np.random.default_rng(0)))
     objective.net = net
     return 1 - inside / whole

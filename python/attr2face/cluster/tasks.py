@@ -115,6 +115,7 @@ def _losses_explained(cluster: Cluster) -> Iterator[None]:
         if getattr(error, "errno", None):  # a task's own, as of a disk that does not answer
             raise
         client_of.cache_clear()
-        remedy = "start it and its workers, and run the same command again"
-        goes_on = "which continues from what is finished"
-        raise WorkersError(f"the scheduler at {cluster.scheduler} is gone; {remedy}, {goes_on}") from error
+        remedy = (
+            "start it and its workers, and run the same command again, which continues from what is finished"
+        )
+        raise WorkersError(f"the scheduler at {cluster.scheduler} is gone; {remedy}") from error

@@ -13,10 +13,12 @@ import pandas as pd
 from PIL import Image
 
 from attr2face.attributes import bare, file_name, strength_of
+from attr2face.cgmm.targets import varies
 from attr2face.data.pictures import enlarged
 from attr2face.errors import UserError
 from attr2face.evaluation.judge import load_judge
-from attr2face.generation.faces import Loaded, generate, read_attributes
+from attr2face.generation.faces import generate, read_attributes
+from attr2face.generation.loaded import load_trained
 from attr2face.generation.presets import variety_of
 from attr2face.settings import as_dict
 from attr2face.steps import Steps
@@ -67,14 +69,14 @@ class Studio:
     def __init__(self, steps: Steps) -> None:
         self.steps = steps
         self.generation, self.seed = steps.settings.generation, steps.training_seed
-        self.loaded = Loaded(trained_for_faces(steps))
+        self.loaded = load_trained(trained_for_faces(steps))
         self.attributes = self.loaded.database.attributes
         self.judge = load_judge(steps.made("judge") / "judge.h5")
         accuracy = pd.read_csv(steps.made("judge_accuracy") / "accuracy.csv", index_col="attribute")[
             "balanced_accuracy"
         ]
         self.accuracy = accuracy.reindex(self.attributes.names)
-        self.varies = self.generation.target not in ("classes", "paper", "sampled", "drawn")
+        self.varies = varies(self.generation.target)
         usual = variety_of(self.generation)
         # Faces to choose from should differ, also where the preset's own face is the expected one.
         self.variety = (
@@ -103,7 +105,7 @@ class Studio:
         """Attributes that hardly ever occur together in the training pictures, without those that exclude
         each other.
         """
-        if not self.loaded.trained.mixture:
+        if "mixture" not in dict(self.loaded.trained.fitted):
             return []
         m = self.loaded.mixture
         chance = np.outer(m.prevalence, m.prevalence)
@@ -179,14 +181,8 @@ class Studio:
             name: value for name, value in self.steps.given.items() if name not in ("strength", "variety")
         }
         trained = self.loaded.trained
-        paths = {
-            "net": trained.weights.parent,
-            "cGMM": trained.mixture,
-            "eigenfaces": trained.eigenfaces,
-        }
-        made_with = {
-            name: (path if path.is_dir() else path.parent).name for name, path in paths.items() if path
-        }
+        paths = {"net": trained.weights.parent, **dict(trained.fitted)}
+        made_with = {name: path.name for name, path in paths.items()}
         recipe = {
             "name": file_name(query.words),
             **query.as_dict(),

@@ -14,9 +14,9 @@ from scipy.spatial import distance
 from attr2face.attributes import Attributes
 from attr2face.cgmm.fitting import training_rows
 from attr2face.cgmm.mixture import Mixture, load_mixture
-from attr2face.cgmm.targets import PAPER_TARGETS, TARGETS, target
+from attr2face.cgmm.targets import TARGETS, is_papers, target
 from attr2face.data.database import FaceDatabase
-from attr2face.generation.faces import Trained
+from attr2face.generation.loaded import Trained
 from attr2face.network import prototxt
 from attr2face.network.extraction import Extraction, compute_activations, read_heads
 from attr2face.network.weights import load
@@ -101,7 +101,7 @@ def compare_targets(
         for name in TARGETS:
             if name == "mean":
                 continue
-            for strength in (1.0,) if name in PAPER_TARGETS else STRENGTHS:
+            for strength in (1.0,) if is_papers(name) else STRENGTHS:
                 made = np.stack([target(name, m, a, strength, rng) for a in requested]).astype(np.float32)
                 rows.append((name, strength, kind, *_judged(made, m, phi, away, wanted, read)))
         for name, made in (("mean activation", np.tile(m.mean, (len(phi), 1))), ("true activations", phi)):
@@ -148,7 +148,10 @@ def write_diagnosis(
     has : (n, J) bool
         Attributes of these images.
     """
-    database, mixture = FaceDatabase.open(trained.database), load_mixture(trained.mixture)
+    database, mixture = (
+        FaceDatabase.open(trained.database),
+        load_mixture(trained.folder("mixture") / "cgmm.h5"),
+    )
     net = load(prototxt.deploy(database.model, _BATCH), trained.weights)
     attributes = database.attributes
 

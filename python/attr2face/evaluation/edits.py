@@ -10,7 +10,8 @@ from attr2face.data.pictures import enlarged, write_picture, write_sheet
 from attr2face.evaluation.judge import load_judge
 from attr2face.files import write_json
 from attr2face.generation.editing import Edit
-from attr2face.generation.faces import Trained, load_trained, read_attributes
+from attr2face.generation.faces import read_attributes
+from attr2face.generation.loaded import Trained, load_trained
 
 
 def write_edit(edit: Edit, changes: Mapping[str, bool], trained: Trained, judge: Path, out: Path) -> None:

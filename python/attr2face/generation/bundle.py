@@ -20,7 +20,7 @@ from attr2face.data.database import FaceDatabase
 from attr2face.data.preprocessing import from_blob_order, to_blob_order
 from attr2face.errors import UserError
 from attr2face.files import atomic_write, require, sha256, write_json
-from attr2face.generation.faces import Trained
+from attr2face.generation.loaded import Trained
 from attr2face.provenance import environment
 from attr2face.pycaffe import caffe_pb2
 
@@ -46,8 +46,8 @@ def write_bundle(trained: Trained, settings: Mapping[str, str], out: Path) -> No
             for k, blob in enumerate(layer.blobs):
                 values = np.array(blob.data, np.float32).reshape(blob.shape.dim)
                 _put(file, f"net/{layer.name}/{k}", values)
-        for part, path in (("mixture", trained.mixture), ("eigenfaces", trained.eigenfaces)):
-            with h5py.File(path) as stored:
+        for part, name in (("mixture", "cgmm.h5"), ("eigenfaces", "eigenfaces.h5")):
+            with h5py.File(trained.folder(part) / name) as stored:
                 file.create_group(part).attrs.update(stored.attrs)
                 for name, values in stored.items():
                     if name == "basis":

@@ -11,15 +11,12 @@ import numpy as np
 from scipy.optimize import minimize
 from tqdm import tqdm
 
-from attr2face.data.preprocessing import Preprocessing
-from attr2face.generation.eigenfaces import Eigenfaces
 from attr2face.generation.objective import Objective
 from attr2face.generation.optimisers import Adam, Momentum
-from attr2face.generation.pixels import Pixels
-from attr2face.generation.presets import Preset
+from attr2face.generation.preset import Preset
+from attr2face.generation.priors import Space
 from attr2face.generation.regularisers import decay, falling, jitter, total_variation
 
-Space = Pixels | Eigenfaces
 Watch = Callable[[int, np.ndarray], None]
 
 
@@ -30,10 +27,10 @@ class Descent:
     Attributes
     ----------
     preset : Preset
-    preprocessing : Preprocessing
-        Of the net; its mean image is where pixels start.
-    space : Eigenfaces, optional
-        For presets that move along these; the others move pixels.
+    spaces : sequence of Space
+        What is moved, one after another.
+    bounds : (array, array)
+        Of valid canvases.
     prior : (n, 3, crop, crop), optional
         Canvases that the descent starts from and decays to; the mean image without them.
     weight : float
@@ -43,17 +40,11 @@ class Descent:
     """
 
     preset: Preset
-    preprocessing: Preprocessing
-    space: Eigenfaces | None = None
+    spaces: Sequence[Space]
+    bounds: tuple[np.ndarray, np.ndarray]
     prior: np.ndarray | None = None
     weight: float = 1.0
     draws: Sequence[int] = ()
-
-    def spaces(self) -> list[Space]:
-        """The spaces to descend in, one after another."""
-        if self.space:
-            return [self.space]
-        return [Pixels(self.preprocessing, octave) for octave in self.preset.octaves]
 
     def run(
         self, objective: Objective, rng: np.random.Generator, watch: Watch | None = None
@@ -62,7 +53,7 @@ class Descent:
 
         `watch` is called with the number of every step and its canvases.
         """
-        preset, spaces, losses = self.preset, self.spaces(), []
+        preset, spaces, losses = self.preset, self.spaces, []
         steps = preset.steps // len(spaces)
         z = self._centre(spaces[0]) + self._noise(spaces[0], self.draws or [0] * objective.n, rng)
         with tqdm(total=steps * len(spaces), desc="generating", unit=" steps") as bar:
@@ -84,9 +75,7 @@ class Descent:
                     if preset.optimiser == "lbfgs"
                     else self._steps(loss_of, space, z, steps, rng)
                 )
-        return np.clip(spaces[-1].canvas(z), *self.preprocessing.bounds), np.reshape(
-            losses, (-1, objective.n)
-        )
+        return np.clip(spaces[-1].canvas(z), *self.bounds), np.reshape(losses, (-1, objective.n))
 
     def _noise(self, space: Space, draws: Sequence[int], rng: np.random.Generator) -> np.ndarray:
         """Noise of each draw, from the child of `rng` with its number: those before it are not made."""

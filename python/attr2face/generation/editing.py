@@ -8,8 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from attr2face.attributes import Attributes
-from attr2face.generation.eigenfaces import Eigenfaces
-from attr2face.generation.faces import Trained, load_trained, read_attributes
+from attr2face.generation.faces import read_attributes
+from attr2face.generation.loaded import Trained, load_trained
+from attr2face.generation.priors.eigenfaces import Eigenfaces
 
 RIDGE = 0.01  # added to the attributes' covariance
 

@@ -2,7 +2,6 @@
 the face.
 """
 
-import functools
 import json
 import math
 from collections import Counter
@@ -15,98 +14,22 @@ import pandas as pd
 from tqdm import tqdm
 
 from attr2face.attributes import bare
-from attr2face.cgmm.mixture import Mixture, load_mixture
 from attr2face.cgmm.targets import target
 from attr2face.data.database import FaceDatabase
 from attr2face.data.pictures import enlarged, read_picture, write_animation, write_picture, write_sheet
 from attr2face.files import write_json
 from attr2face.generation.descent import Descent
-from attr2face.generation.eigenfaces import Eigenfaces, load_eigenfaces
+from attr2face.generation.loaded import Loaded, Trained, load_trained
 from attr2face.generation.objective import Objective
 from attr2face.generation.presets import preset_at, start_of, variety_of
-from attr2face.network import prototxt
-from attr2face.network.weights import load
+from attr2face.generation.priors import spaces_of
 from attr2face.parallel import Machine, map_in_order
-from attr2face.pycaffe import caffe
 from attr2face.settings import Generation
 
 ABREAST = 8  # faces that are made side by side
 FRAMES = 60
 # Called with the finished share of a descent and the faces at that point, (n, crop, crop, 3) uint8.
 Progress = Callable[[float, np.ndarray], None]
-
-
-@dataclass(frozen=True)
-class Trained:
-    """Paths of what faces are made from.
-
-    Attributes
-    ----------
-    database : Path
-        Folder of LMDBs.
-    weights : Path
-        Finetuned net.
-    mixture : Path, optional
-        The cGMM; not needed to invert given activations.
-    eigenfaces : Path, optional
-        Not needed by presets on pixels.
-    """
-
-    database: Path
-    weights: Path
-    mixture: Path | None = None
-    eigenfaces: Path | None = None
-
-
-class Loaded:
-    """What faces are made with: each part is read when it is first needed, and kept for the faces that
-    follow. One net of each kind is kept, the last.
-
-    Parameters
-    ----------
-    trained : Trained
-    """
-
-    def __init__(self, trained: Trained) -> None:
-        self.trained = trained
-        self._nets: dict[str, tuple[tuple[object, ...], caffe.Net]] = {}
-
-    @functools.cached_property
-    def database(self) -> FaceDatabase:
-        """Of the net: its preprocessing and its model."""
-        return FaceDatabase.open(self.trained.database)
-
-    @functools.cached_property
-    def mixture(self) -> Mixture:
-        """The cGMM."""
-        return load_mixture(self.trained.mixture)
-
-    @functools.cached_property
-    def eigenfaces(self) -> Eigenfaces:
-        """What `eigenfaces` moves along, and the prior of other presets."""
-        return load_eigenfaces(self.trained.eigenfaces, self.database.preprocessing.mean_canvas)
-
-    def net(self, layer: str, n: int, heads: bool) -> caffe.Net:
-        """The net that an objective of n faces runs."""
-        return self._kept("objective", prototxt.generation, layer, n, heads)
-
-    def reader(self, n: int) -> caffe.Net:
-        """The net that reads attributes in n images."""
-        return self._kept("reader", prototxt.deploy, n)
-
-    def _kept(self, kind: str, text_of: Callable[..., str], *arguments: object) -> caffe.Net:
-        """The net that `text_of` writes for the model and some `arguments`."""
-        known, net = self._nets.get(kind, (None, None))
-        if known != arguments:
-            net = load(text_of(self.database.model, *arguments), self.trained.weights)
-            self._nets[kind] = arguments, net
-        return net
-
-
-@functools.lru_cache(maxsize=1)
-def load_trained(trained: Trained) -> Loaded:
-    """What faces are made with, the same for all calls of this process: its nets take seconds to load."""
-    return Loaded(trained)
 
 
 @dataclass(frozen=True)
@@ -231,8 +154,8 @@ def generate(
         if step % every == 0:
             watch(step / preset.steps, database.preprocessing.to_images(x))
 
-    space = loaded.eigenfaces if preset.eigenfaces else None
-    descent = Descent(preset, database.preprocessing, space, prior, settings.net_weight, draws)
+    bounds = database.preprocessing.bounds
+    descent = Descent(preset, spaces_of(loaded, preset), bounds, prior, settings.net_weight, draws)
     canvas, losses = descent.run(objective, np.random.default_rng(seed), show if watch else None)
     return database.preprocessing.to_images(canvas), losses
 

@@ -12,9 +12,10 @@ from attr2face.data.pictures import enlarged, write_picture, write_sheet
 from attr2face.errors import UserError
 from attr2face.files import require
 from attr2face.generation.descent import Descent
-from attr2face.generation.faces import Trained, load_trained
+from attr2face.generation.loaded import Trained, load_trained
 from attr2face.generation.objective import Objective, activations_of
 from attr2face.generation.presets import preset_at
+from attr2face.generation.priors import spaces_of
 from attr2face.network import prototxt
 from attr2face.network.weights import load
 
@@ -154,8 +155,7 @@ def invert(
     how = preset_at(preset, layer)
     preprocessing = loaded.database.preprocessing
     net = loaded.net(layer, len(phi), heads=False)
-    space = loaded.eigenfaces if how.eigenfaces else None
-    descent = Descent(how, preprocessing, space)
+    descent = Descent(how, spaces_of(loaded, how), preprocessing.bounds)
     canvas, losses = descent.run(Objective(net, layer, phi), np.random.default_rng(seed))
     return preprocessing.to_images(canvas), losses
 

@@ -87,7 +87,7 @@ def collect(stages: Stages) -> dict[str, list[dict]]:
         "freezing": pd.read_csv(stages.experiments / "table1.csv"),
         "intervals": pd.read_csv(stages.evaluation / "intervals.csv"),
         "differences": pd.read_csv(stages.evaluation / "differences.csv"),
-        "judges": pd.DataFrame([_of_judges(pd.read_csv(stages.evaluation / "judges.csv"))]),
+        "judges": pd.DataFrame([row_of_judges(pd.read_csv(stages.evaluation / "judges.csv"))]),
         "floor": pd.DataFrame(floor.items(), columns=["measure", "mean"]),
         "inversion": pd.read_csv(stages.inversion / "table.csv"),
     }
@@ -107,7 +107,7 @@ def _read_by_baseline(folder: Path) -> dict[str, object]:
     return {"reader": "HOG and ridge regression"} | pd.read_csv(folder / "scores.csv")[MEANS].mean().to_dict()
 
 
-def _of_judges(table: pd.DataFrame) -> dict[str, object]:
+def row_of_judges(table: pd.DataFrame) -> dict[str, object]:
     """Means over the attributes that each judge can read, and the names of those that one of them cannot."""
     read = table[["accuracy, ridge", "accuracy, net"]].notna().all(axis=1)
     means = table.drop(columns="attribute").mean().to_dict()

@@ -19,8 +19,8 @@ from attr2face.data.pictures import enlarged, read_picture, resized
 from attr2face.evaluation import clusters
 from attr2face.evaluation.diagnosis import best_targets
 from attr2face.evaluation.scores import mean_scores
-from attr2face.generation.faces import Trained
 from attr2face.generation.inversion import invert_images
+from attr2face.generation.loaded import Trained
 from attr2face.network.extraction import Extraction, compute_activations
 from attr2face.parallel import Machine
 from attr2face.report import figures

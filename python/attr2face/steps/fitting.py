@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,11 +23,11 @@ from attr2face.settings import (
 from attr2face.steps.data import database_in
 from attr2face.steps.nets import DRAWN
 from attr2face.steps.places import COMMITTED
-from attr2face.steps.registry import File, Run, Use, View, choice, names_of, step
+from attr2face.steps.registry import STEPS, File, Run, Use, View, choice, names_of, step
 from attr2face.store import made_paths
 
 if TYPE_CHECKING:
-    from attr2face.generation.faces import Trained
+    from attr2face.generation.loaded import Trained
     from attr2face.steps.graph import Steps
 
 # What nets, cGMM and eigenfaces of rendered faces depend on; SEED aside, which may be any for committed nets.
@@ -47,7 +47,7 @@ def mixture(run: Run, activations: Path) -> None:
 @step(EigenfaceBasis, *DRAWN)
 def eigenfaces(run: Run, lmdb: Path) -> None:
     """Principal components of the training people's pictures."""
-    from attr2face.generation.eigenfaces import write_eigenfaces
+    from attr2face.generation.priors.eigenfaces import write_eigenfaces
 
     write_eigenfaces(database_in(lmdb), run.settings[EigenfaceBasis], run.training_seed, run.out)
 
@@ -61,9 +61,10 @@ def own_nets(settings: View) -> dict[str, Use]:
     return parts_of(needed(settings[Generation]))
 
 
-def parts_of(names: set[str]) -> dict[str, Use]:
-    """LMDBs and the net, and some of "mixture" and "eigenfaces"."""
-    return {"lmdb": Use("lmdb"), "net": Use("finetuned")} | {name: Use(name) for name in sorted(names)}
+def parts_of(names: Iterable[str]) -> dict[str, Use]:
+    """LMDBs and the net, the mixture, and those priors that something is fitted for, by a step here."""
+    fitted = {name: Use(name) for name in sorted(names) if name in STEPS}
+    return {"lmdb": Use("lmdb"), "net": Use("finetuned")} | fitted
 
 
 @choice("dataset", "model", "mean", "train", "weights", *TRAINING, Generation)
@@ -74,8 +75,7 @@ def face_nets(settings: View) -> Use | dict[str, Use]:
     named = settings.dataset.name == usual["dataset"] and settings.model.name == usual["model"]
     if not (alike and named and COMMITTED.exists()) or settings.train:
         return Use("own_nets")
-    names = ("lmdb", "net", *sorted(needed(settings[Generation])))
-    return {name: Use("committed_nets", part=name) for name in names}
+    return {name: Use("committed_nets", part=name) for name in parts_of(needed(settings[Generation]))}
 
 
 @choice()
@@ -94,11 +94,10 @@ def committed_nets(run: Run, bundle_file: Path) -> None:
 
 def trained_in(nets: Mapping[str, Path]) -> Trained:
     """Paths of what faces are made from, by the name of the step that made each."""
-    from attr2face.generation.faces import Trained
+    from attr2face.generation.loaded import Trained
 
-    files = {"mixture": "cgmm.h5", "eigenfaces": "eigenfaces.h5"}
-    others = {name: nets[name] / file for name, file in files.items() if name in nets}
-    return Trained(nets["lmdb"], nets["net"] / "weights.caffemodel", **others)
+    fitted = {name: folder for name, folder in nets.items() if name not in ("lmdb", "net")}
+    return Trained(nets["lmdb"], nets["net"] / "weights.caffemodel", tuple(fitted.items()))
 
 
 @choice()
@@ -120,11 +119,9 @@ def bundle(run: Run, bundled_nets: dict[str, Path]) -> None:
 
 
 def trained_by(steps: Steps, *names: str) -> Trained:
-    """The net that the settings train, and some of "mixture" and "eigenfaces", once they are made."""
-    return trained_in(
-        {"lmdb": steps.made("lmdb"), "net": steps.made("finetuned")}
-        | {name: steps.made(name) for name in names}
-    )
+    """The net that the settings train, the mixture and priors, once they are made."""
+    made = {name: steps.made(use.name) for name, use in parts_of(names).items()}
+    return trained_in(made)
 
 
 def trained_for_faces(steps: Steps) -> Trained:

@@ -5,8 +5,11 @@ of pixels moves along the ways in which faces differ, and the more easily the mo
 regression of z on the attributes gives the start of the descent, and the centre of its prior.
 """
 
+from __future__ import annotations
+
 from dataclasses import dataclass, fields
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import h5py
 import numpy as np
@@ -14,10 +17,19 @@ from scipy import linalg
 from threadpoolctl import threadpool_limits
 from tqdm import tqdm
 
-from attr2face.cgmm.targets import expected
+from attr2face.cgmm.regression import expected
 from attr2face.data.database import FaceDatabase
 from attr2face.files import require
+from attr2face.generation.preset import Preset
 from attr2face.settings import EigenfaceBasis
+
+if TYPE_CHECKING:
+    from attr2face.generation.loaded import Loaded
+
+
+def spaces(loaded: Loaded, preset: Preset) -> list[Eigenfaces]:
+    """The eigenfaces of the training people."""
+    return [loaded.eigenfaces]
 
 
 @dataclass(frozen=True)

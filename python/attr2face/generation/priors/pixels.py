@@ -1,14 +1,22 @@
-"""The space of pixels: coordinates z are pixel values, at the net's resolution or a coarser one.
+"""The space of pixels: coordinates z are pixel values, at the net's resolution or a coarser one."""
 
-A space turns coordinates, which generation optimises, into canvases, which the net reads. It has
-`noise(deviation, rng)`, `canvas(z)`, `coordinates(canvas)`, `pull_back(gradient)` and `constrain(z, sigma)`,
-which keeps z among images. `eigenfaces` has the other space.
-"""
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from attr2face.data.preprocessing import Preprocessing
+from attr2face.generation.preset import Preset
 from attr2face.generation.regularisers import blur
+
+if TYPE_CHECKING:
+    from attr2face.generation.loaded import Loaded
+
+
+def spaces(loaded: Loaded, preset: Preset) -> list[Pixels]:
+    """Pixels at each of the preset's resolutions."""
+    return [Pixels(loaded.database.preprocessing, octave) for octave in preset.octaves]
 
 
 class Pixels:

@@ -1,0 +1,16 @@
+"""What regression expects, and a draw of the rest."""
+
+import numpy as np
+
+from attr2face.cgmm.mixture import Mixture
+from attr2face.cgmm.regression import unexplained
+from attr2face.cgmm.targets import conditional
+
+DRAWN = True
+
+
+def target(m: Mixture, a: np.ndarray, strength: float, rng: np.random.Generator) -> np.ndarray:
+    """`conditional` plus a draw of what attributes do not explain: Gaussian, its covariance of low rank plus
+    a diagonal.
+    """
+    return conditional.target(m, a, strength, rng) + unexplained(m, rng)

@@ -1,0 +1,44 @@
+"""What a descent moves. Each file here has one prior, which goes by the name of the file: a function
+`spaces(loaded, preset)` that gives the spaces to descend in, one after another.
+
+A space turns coordinates z, which generation optimises, into canvases, which the net reads. It has
+`noise(deviation, rng)`, `canvas(z)`, `coordinates(canvas)`, `pull_back(gradient)` and `constrain(z, sigma)`,
+which keeps z among images. What a prior is fitted to is made by the step of its name, if there is one, in
+`steps.fitting`; `loaded.trained.folder(name)` is its folder.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
+
+from attr2face.generation.preset import Preset
+
+if TYPE_CHECKING:
+    from attr2face.generation.loaded import Loaded
+
+
+class Space(Protocol):
+    """Coordinates z (n, ...) of canvases (n, 3, crop, crop)."""
+
+    def noise(self, deviation: float, rng: np.random.Generator) -> np.ndarray:
+        """What is added to where a descent starts, for one canvas."""
+
+    def canvas(self, z: np.ndarray) -> np.ndarray:
+        """Coordinates to canvases."""
+
+    def coordinates(self, canvas: np.ndarray) -> np.ndarray:
+        """The coordinates of the nearest canvases."""
+
+    def pull_back(self, gradient: np.ndarray) -> np.ndarray:
+        """The gradient with respect to z of what has `gradient` with respect to the canvas."""
+
+    def constrain(self, z: np.ndarray, sigma: float) -> np.ndarray:
+        """Coordinates that are of images, blurred by `sigma` pixels where that has a meaning."""
+
+
+def spaces_of(loaded: Loaded, preset: Preset) -> list[Space]:
+    """The spaces that a preset descends in, one after another."""
+    return importlib.import_module(f"{__name__}.{preset.prior}").spaces(loaded, preset)
