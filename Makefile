@@ -1,5 +1,6 @@
-# Faces from attributes: `make generate ATTRS="Male,Smiling"`. Each target runs a command of attr2face, which finds what is already
-# made and makes the rest. Variables on make's command line are settings; `make help` lists both, `make config` what is in force.
+# Faces from attributes: `make generate ATTRS="Male,Smiling"`. Each target runs a command of attr2face, which
+# finds what is already made and makes the rest. Variables on make's command line are settings; `make help`
+# lists both, `make config` what is in force.
 
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
@@ -13,10 +14,11 @@ CUDA_ARCH :=
 MARCH :=
 CONDA :=
 
-# All variables that were given on make's command line, quoted for the shell; attr2face refuses those that it does not know.
+# All variables that were given on make's command line, quoted for the shell; attr2face refuses those that it
+# does not know.
 quote = '$(subst ','\'',$(1))'
-GIVEN = $(foreach name,$(filter-out CAFFE_ROOT CUDA_ARCH MARCH CONDA,$(.VARIABLES)),$(if $(filter command,$(origin $(name))), \
-	$(name)=$(call quote,$(value $(name)))))
+GIVEN = $(foreach name,$(filter-out CAFFE_ROOT CUDA_ARCH MARCH CONDA,$(.VARIABLES)), \
+	$(if $(filter command,$(origin $(name))),$(name)=$(call quote,$(value $(name)))))
 
 VENV := .venv
 READY := $(VENV)/ready$(subst /,_,$(CAFFE_ROOT))
@@ -102,8 +104,10 @@ distclean:  ## remove .venv and the Caffe built in the cache
 data align lmdb pretrain finetune activations cgmm gradcheck diagnose generate edit invert retrain baseline evaluate experiments \
 	paper results bench: $(if $(SCHEDULER),$(VENV)/extras)
 
-# What one face needs. The stamp names CAFFE_ROOT, and there is only one: another CAFFE_ROOT, or none, sets Caffe up again.
-SETUP = CONDA=$(call quote,$(CONDA)) MARCH=$(call quote,$(MARCH)) CUDA_ARCH=$(call quote,$(CUDA_ARCH)) CAFFE_ROOT=$(call quote,$(CAFFE_ROOT)) bash setup
+# What one face needs. The stamp names CAFFE_ROOT, and there is only one: another CAFFE_ROOT, or none, sets
+# Caffe up again.
+SETUP = CONDA=$(call quote,$(CONDA)) MARCH=$(call quote,$(MARCH)) CUDA_ARCH=$(call quote,$(CUDA_ARCH)) \
+	CAFFE_ROOT=$(call quote,$(CAFFE_ROOT)) bash setup
 $(READY): $(wildcard setup/*.sh setup/patches/*.patch) setup/onednn.txt setup/lock/core.txt pyproject.toml
 	@$(SETUP)/plan.sh $(VENV)
 	@$(SETUP)/system.sh

@@ -131,7 +131,7 @@ def test_bad_input_has_status_2_and_makes_nothing(tmp_path):
 def test_every_command_explains_itself_and_its_settings():
     helps = parser([]).format_help()
     for name in COMMANDS:
-        assert re.search(rf"^    {name} +[a-z]", helps, re.M)
+        assert re.search(rf"^    {name}\s+[a-z]", helps, re.M)
 
 
 def test_config_prints_what_is_in_force():

@@ -28,6 +28,7 @@ OPTIONS = {
     "TORCH",
     "YES",
     "ALL",
+    "STEPS",
     "CUDA_ARCH",
     "CAFFE_ROOT",
     "CAFFE_SOURCE",

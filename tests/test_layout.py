@@ -36,7 +36,7 @@ FLOORS = (
     ("__main__",),
 )
 # Folders whose modules have no line of their own in docs/internals.md.
-OF_ONE_PURPOSE = {"bench", "render", "tables", "zoo"}
+OF_ONE_PURPOSE = {"bench", "render", "tables", "zoo", "targets", "presets", "priors"}
 MODULES = sorted(
     path for path in PACKAGE.rglob("*.py") if "tables" not in path.parts and "zoo" not in path.parts
 )

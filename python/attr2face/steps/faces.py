@@ -9,7 +9,7 @@ from attr2face.errors import UserError
 from attr2face.generation.presets import preset_at
 from attr2face.models import VGG
 from attr2face.settings import Generation
-from attr2face.steps.fitting import parts_of, trained_in
+from attr2face.steps.fitting import trained_in
 from attr2face.steps.nets import DRAWN
 from attr2face.steps.photographs import read_photograph
 from attr2face.steps.registry import File, Run, Use, View, choice, step
@@ -36,7 +36,7 @@ def generated(run: Run, face_nets: dict[str, Path], descent: dict) -> None:
     from attr2face.generation.faces import write_faces
 
     s = run.settings
-    write_faces(trained_in(face_nets), s.sets, s[Generation], run.training_seed, run.out, run.machine)
+    write_faces(trained_in(**face_nets), s.sets, s[Generation], run.training_seed, run.out, run.machine)
 
 
 @choice()
@@ -57,39 +57,27 @@ def edited(run: Run, photo: Path, editing_nets: dict[str, Path], judge: Path) ->
     from attr2face.generation.editing import edit_photograph
 
     s = run.settings
-    made_with = trained_in(editing_nets)
+    made_with = trained_in(**editing_nets)
     made = edit_photograph(made_with, read_photograph(photo, s), s.changes, s.strength)
     write_edit(made, s.changes, made_with, judge / "judge.h5", run.out)
 
 
 @choice("model", "layer")
-def inverted_layers(settings: View) -> list[str]:
-    """The layers that photographs are inverted from."""
-    if isinstance(settings.model, VGG):
-        return list(INVERTED_LAYERS)
-    return list(dict.fromkeys((settings.layer, settings.model.output)))
-
-
-@choice()
-def inversion_nets(settings: View) -> dict[str, Use]:
-    """What inversion needs: the net and eigenfaces."""
-    return parts_of({"eigenfaces"})
-
-
-@choice("model", "layer")
 def inverting(settings: View) -> dict[str, object]:
-    """How each preset descends at each layer, as plain data."""
-    layers = inverted_layers(settings)
+    """How each preset descends at each of the layers that photographs are inverted from, as plain data."""
+    layers = INVERTED_LAYERS if isinstance(settings.model, VGG) else (settings.layer, settings.model.output)
     return {layer: {name: preset_at(name, layer).described() for name in INVERTING} for layer in layers}
 
 
 @step("dataset", "model", "margin", *DRAWN)
-def inverted(run: Run, photo: Path | None, inversion_nets: dict[str, Path], inverting: dict) -> None:
+def inverted(
+    run: Run, photo: Path | None, lmdb: Path, finetuned: Path, eigenfaces: Path, inverting: dict
+) -> None:
     """Photographs, from their activations at several layers."""
     from attr2face.generation.inversion import invert_photographs
 
     picture = read_photograph(photo, run.settings) if photo else None
-    made_with = trained_in(inversion_nets)
+    made_with = trained_in(lmdb, finetuned, eigenfaces=eigenfaces)
     invert_photographs(made_with, picture, tuple(inverting), INVERTING, run.training_seed, run.out)
 
 
@@ -107,19 +95,19 @@ def given_activations(settings: View) -> File:
 
 
 @choice("layer")
-def inverting_activations(settings: View) -> dict[str, object]:
+def inverting_given(settings: View) -> dict[str, object]:
     """How the first presets descend at the layer, as plain data."""
     return {name: preset_at(name, settings.layer).described() for name in INVERTING[:2]}
 
 
 @step("layer", *DRAWN)
 def inverted_activations(
-    run: Run, given_activations: Path, inversion_nets: dict[str, Path], inverting_activations: dict
+    run: Run, given_activations: Path, lmdb: Path, finetuned: Path, eigenfaces: Path, inverting_given: dict
 ) -> None:
     """Pictures from the user's own activations at one layer."""
     from attr2face.generation.inversion import invert_activations
 
-    made_with = trained_in(inversion_nets)
-    presets = tuple(inverting_activations)
+    made_with = trained_in(lmdb, finetuned, eigenfaces=eigenfaces)
+    presets = tuple(inverting_given)
     layer = run.settings.layer
     invert_activations(made_with, given_activations, layer, presets, run.training_seed, run.out)

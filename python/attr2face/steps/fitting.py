@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -92,22 +92,15 @@ def committed_nets(run: Run, bundle_file: Path) -> None:
     unpack(bundle_file, run.out)
 
 
-def trained_in(nets: Mapping[str, Path]) -> Trained:
-    """Paths of what faces are made from, by the name of the step that made each."""
+def trained_in(lmdb: Path, net: Path, **fitted: Path) -> Trained:
+    """What faces are made from, as paths: folders of LMDBs, of the net and of what was fitted."""
     from attr2face.generation.loaded import Trained
 
-    fitted = {name: folder for name, folder in nets.items() if name not in ("lmdb", "net")}
-    return Trained(nets["lmdb"], nets["net"] / "weights.caffemodel", tuple(fitted.items()))
-
-
-@choice()
-def bundled_nets(settings: View) -> dict[str, Use]:
-    """What goes into the file of committed nets."""
-    return parts_of({"mixture", "eigenfaces"})
+    return Trained(lmdb, net / "weights.caffemodel", tuple(fitted.items()))
 
 
 @step("dataset", "seed", *TRAINING)
-def bundle(run: Run, bundled_nets: dict[str, Path]) -> None:
+def bundle(run: Run, lmdb: Path, finetuned: Path, mixture: Path, eigenfaces: Path) -> None:
     """All that faces are made from in one small file, and what made it."""
     from attr2face.generation.bundle import write_bundle
 
@@ -115,15 +108,15 @@ def bundle(run: Run, bundled_nets: dict[str, Path]) -> None:
     values = {name: getattr(s, name) for name in ("seed", *TRAINING)}
     told = {name: as_text(value) for name, value in values.items() if value is not None}
     told |= {"dataset": s.dataset.name}
-    write_bundle(trained_in(bundled_nets), told, run.out / "default.h5")
+    trained = trained_in(lmdb, finetuned, mixture=mixture, eigenfaces=eigenfaces)
+    write_bundle(trained, told, run.out / "default.h5")
 
 
 def trained_by(steps: Steps, *names: str) -> Trained:
     """The net that the settings train, the mixture and priors, once they are made."""
-    made = {name: steps.made(use.name) for name, use in parts_of(names).items()}
-    return trained_in(made)
+    return trained_in(**{name: steps.made(use.name) for name, use in parts_of(names).items()})
 
 
 def trained_for_faces(steps: Steps) -> Trained:
     """What faces of these settings are made from, once it is made: the committed nets where these will do."""
-    return trained_in(made_paths(steps["face_nets"]))
+    return trained_in(**made_paths(steps["face_nets"]))

@@ -131,8 +131,9 @@ class Steps:
         return self._planned[name]
 
     def _chosen(self, name: str, choice: Choice, view: View) -> tuple[object, set[str]]:
-        names = set(choice.reads)
-        return self._resolved(choice.function(view), names), names
+        chosen = choice.function(view)
+        names = set(view.read)
+        return self._resolved(chosen, names), names
 
     def _resolved(self, chosen: object, names: set[str]) -> object:
         """The same with artefacts and files in it; `names` gets the settings that these depend on."""

@@ -11,7 +11,7 @@ from attr2face.descriptions import read_description
 from attr2face.models import JUDGE
 from attr2face.settings import Generation
 from attr2face.steps.data import OTHER_SEEDS, database_in
-from attr2face.steps.fitting import parts_of, trained_in
+from attr2face.steps.fitting import trained_in
 from attr2face.steps.nets import DRAWN, weights_in
 from attr2face.steps.registry import File, Run, Use, View, choice, step
 
@@ -160,7 +160,7 @@ def requested_faces(run: Run, own_nets: dict[str, Path], requests: Path, descent
 
     sets = read_requests(requests).with_draws
     settings = run.settings[Generation]
-    write_faces(trained_in(own_nets), sets, settings, run.training_seed, run.out, run.machine)
+    write_faces(trained_in(**own_nets), sets, settings, run.training_seed, run.out, run.machine)
 
 
 @step("target", "preset", label=lambda settings: f"measures-of-{settings.target}-{settings.preset}")
@@ -171,20 +171,14 @@ def measures(run: Run, judges: dict, requested_faces: Path) -> None:
     write_measures(requested_faces, judges_in(judges, run.out), run.out, run.machine)
 
 
-@choice()
-def diagnosed_nets(settings: View) -> dict[str, Use]:
-    """What targets are computed from."""
-    return parts_of({"mixture"})
-
-
 @step("seed")
-def diagnosis(run: Run, diagnosed_nets: dict[str, Path], activations: Path) -> None:
+def diagnosis(run: Run, lmdb: Path, finetuned: Path, mixture: Path, activations: Path) -> None:
     """What activations, attributes and targets are like, before a picture is generated."""
     from attr2face.evaluation.diagnosis import write_diagnosis
     from attr2face.report import figures
 
     seed = run.settings.seed
-    trained = trained_in(diagnosed_nets)
+    trained = trained_in(lmdb, finetuned, mixture=mixture)
     kinds, has = write_diagnosis(trained, activations / "activations.h5", seed, run.out, run.machine)
-    attributes = database_in(diagnosed_nets["lmdb"]).attributes
+    attributes = database_in(lmdb).attributes
     figures.save(figures.common_histograms(kinds, attributes, has, seed), run.out / "histograms")

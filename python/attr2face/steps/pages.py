@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from attr2face.files import TABLES
 from attr2face.settings import Generation
 from attr2face.steps.comparing import PAPERS, compared, own_method, repeats
@@ -40,31 +38,25 @@ def numbers(run: Run, documented: dict) -> None:
 
 
 @choice("methods", Generation)
-def shown_faces(settings: View) -> dict[str, Use]:
-    """Faces of the paper's methods and of the settings' own."""
+def reported(settings: View) -> dict[str, object]:
+    """All steps that the report shows, with faces of the paper's methods and of the settings' own."""
     methods = compared(settings)["methods"]
-    return {name: Use("requested_faces", methods[name]) for name in (*PAPERS, own_method(settings))}
-
-
-@choice()
-def reported(settings: View) -> dict[str, Use]:
-    """All steps that the report shows."""
-    names = ("scores", "diagnosis", "evaluation", "real", "numbers")
-    others = {"experiments": Use("paper_experiments"), "inversion": Use("inverted")}
-    return {name: Use(name) for name in names} | others
-
-
-@choice()
-def reported_nets(settings: View) -> dict[str, Use]:
-    """What the report's figures are computed with."""
-    return parts_of({"mixture", "eigenfaces"})
+    shown = (*PAPERS, own_method(settings))
+    names = ("start", "scores", "diagnosis", "evaluation", "real", "numbers")
+    return {name: Use(name) for name in names} | {
+        "experiments": Use("paper_experiments"),
+        "inversion": Use("inverted"),
+        "nets": parts_of({"mixture", "eigenfaces"}),
+        "methods": {name: Use("requested_faces", methods[name]) for name in shown},
+    }
 
 
 @step("layer", "seed")
-def report(run: Run, reported_nets: dict[str, Path], start: Path, shown_faces: dict, reported: dict) -> None:
+def report(run: Run, reported: dict) -> None:
     """Every figure and table of the paper, in one page."""
     from attr2face.report.sections import Results, write_report
 
-    s = run.settings
-    results = Results(trained_in(reported_nets), weights_in(start), methods=shown_faces, **reported)
-    write_report(results, s.layer, s.seed, run.out, run.machine)
+    folders = dict(reported)
+    trained = trained_in(**folders.pop("nets"))
+    results = Results(trained, weights_in(folders.pop("start")), **folders)
+    write_report(results, run.settings.layer, run.settings.seed, run.out, run.machine)

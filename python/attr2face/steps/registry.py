@@ -108,15 +108,17 @@ class File:
 
 
 class View:
-    """The settings that a step declares; reading another one is a mistake in the step."""
+    """The settings that a step declares: another one cannot be read. `read` has the names of those that were."""
 
     def __init__(self, of: str, reads: tuple[str, ...], values: Mapping[str, object]) -> None:
         self._of = of
         self._values = {name: values[name] for name in reads}
+        self.read: set[str] = set()
 
     def __getattr__(self, name: str) -> object:
         if name not in self._values:
             raise AttributeError(f"step {self._of} reads the setting {name}, which it does not declare")
+        self.read.add(name)
         return self._values[name]
 
     def __getitem__(self, group: type) -> object:
