@@ -79,7 +79,7 @@ def report(run: Run) -> None:
 def results(run: Run) -> None:
     """write the numbers of one dataset into docs/results.json, and the tables of docs/results.md from it"""
     from attr2face.files import atomic_write
-    from attr2face.report.results import filled, tables, write_results
+    from attr2face.report.results import filled, result_tables, write_results
     from attr2face.steps.comparing import own_method
 
     steps, document = run.steps, CHECKOUT / "docs" / "results.md"
@@ -88,7 +88,7 @@ def results(run: Run) -> None:
     own = own_method(steps.view("compared"))
     name = f"{steps['numbers'].group}-{own}"
     shown = write_results(document.parent, name, numbers, steps["evaluation"].path)
-    text = filled(document.read_text(), tables(shown))
+    text = filled(document.read_text(), result_tables(shown))
     with atomic_write(document) as temporary:
         temporary.write_text(text)
     print(numbers / "numbers.json")

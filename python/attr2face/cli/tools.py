@@ -16,14 +16,13 @@ from attr2face.steps.places import CHECKOUT
 
 def describe(run: Run) -> None:
     """check a dataset, and say what to do before anything is made from it"""
-    from attr2face.data.describe import Wanted
-    from attr2face.data.describe import describe as findings
+    from attr2face.data.describe import Wanted, describe_dataset
 
     steps, s = run.steps, run.steps.settings
     root = steps.dataset.root or steps.made("faces")
     wanted = Wanted(steps.model.crop + s.database.margin, s.judging.judge_share, s.seed)
     errors = 0
-    for finding in findings(root, steps.dataset, wanted):
+    for finding in describe_dataset(root, steps.dataset, wanted):
         print(finding)
         errors += finding.fatal
     if errors:
@@ -56,20 +55,20 @@ def nets(run: Run) -> None:
 
 def bench(run: Run) -> None:
     """measure speeds, side by side with Caffe's own tools"""
-    from attr2face.bench.speeds import bench
+    from attr2face.bench.speeds import measure_speeds
 
-    bench(run.steps, run.options.gpu, run.options.torch)
+    measure_speeds(run.steps, run.options.gpu, run.options.torch)
 
 
 def notebooks(run: Run) -> None:
     """execute the notebooks, as pages in results/; notebooks/ keeps small outputs of the default settings"""
-    from attr2face.report.notebooks import executed, write_light, write_page
+    from attr2face.report.notebooks import executed, write_light, write_notebook_page
 
     _prepare(run)
     out = results_folder() / f"{run.steps.dataset.name}-{run.steps.model.name}" / "notebooks"
     for path in sorted((CHECKOUT / "notebooks").glob("[1-6]_*.ipynb")):
         notebook = executed(path, _notebook_environment(run))
-        write_page(notebook, out / f"{path.stem}.html")
+        write_notebook_page(notebook, out / f"{path.stem}.html")
         print(out / f"{path.stem}.html")
         if run.steps.settings == Settings():
             write_light(notebook, path)
