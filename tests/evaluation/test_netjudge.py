@@ -24,7 +24,7 @@ def judge(steps) -> NetJudge:
 
 
 def test_the_judges_learn_from_other_people_than_the_nets(steps, learned, database):
-    assert steps["net_judge"].inputs["lmdb"].key == steps["judge"].inputs["lmdb"].key
+    assert steps["net_judge"].inputs["judge_lmdb"].key == steps["judge"].inputs["judge_lmdb"].key
     assert not set(map(bytes, learned.scores)) & set(map(bytes, database.scores))
 
 

@@ -163,11 +163,11 @@ def test_an_interrupted_cache_is_continued(database, weights, cache, monkeypatch
 
 def test_finetuning_from_a_cache_gives_a_whole_net(steps, weights):
     cached = steps.varied(weights=weights, freeze="fc6", cache=True, epochs=2)
-    before, after = blobs(weights), blobs(cached.finetuned.made() / "weights.caffemodel")
+    before, after = blobs(weights), blobs(cached.made("finetuned") / "weights.caffemodel")
     assert before.keys() == after.keys()
     assert (before["conv5_3"] == after["conv5_3"]).all()
     assert (before["fc6"] != after["fc6"]).any()
-    assert len(pd.read_csv(cached.finetuned.path / "loss.csv")) > 0
+    assert len(pd.read_csv(cached["finetuned"].path / "loss.csv")) > 0
 
 
 @pytest.mark.parametrize("freeze", ["none", "conv1"])
@@ -180,21 +180,19 @@ def test_a_cache_of_nothing_is_refused(steps, database, weights, cache, freeze):
 
 
 def test_a_net_from_a_cache_does_not_depend_on_what_was_cached_beside_it(steps):
-    alone, together = (steps.varied(freeze="fc6", cache=True) for _ in range(2))
-    together.cached_together = ["conv5", "fc6"]
-    assert alone.finetuned.key == together.finetuned.key
-    assert alone.frozen_cache.of.key != together.frozen_cache.of.key
+    alone = steps.varied(freeze="fc6", cache=True)
+    together = alone.varied(cached_together=["conv5", "fc6"])
+    assert alone["finetuned"].key == together["finetuned"].key
+    assert alone["frozen_cache"].of.key != together["frozen_cache"].of.key
     other = steps.varied(freeze="fc6", cache=True, cache_crops=2)
-    assert alone.finetuned.key != other.finetuned.key
+    assert alone["finetuned"].key != other["finetuned"].key
     assert steps["finetuned"].key == steps.varied(cache_crops=2)["finetuned"].key, (
         "without a cache they mean nothing"
     )
 
 
 def test_depths_that_are_cached_together_are_one_artefact(steps):
-    runs = [steps.varied(freeze=freeze, cache=True) for freeze in ("fc6", "conv5")]
-    for run in runs:
-        run.cached_together = ["conv5", "fc6"]
-    one, other = (run.frozen_cache for run in runs)
+    both = steps.varied(cache=True, cached_together=["conv5", "fc6"])
+    one, other = (both.varied(freeze=freeze)["frozen_cache"] for freeze in ("fc6", "conv5"))
     assert one.of.path == other.of.path
     assert one.path != other.path

@@ -72,7 +72,7 @@ def train_net_judge(
 
 def judge_model(crop: int, attributes: Attributes) -> Model:
     """The net among the judges for pictures of some side."""
-    return replace(JUDGE, crop=crop, attributes=attributes)
+    return replace(JUDGE, crop=crop, given_attributes=attributes)
 
 
 def iterations_of(epochs: float, images: int, batch: int) -> int:

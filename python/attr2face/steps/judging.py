@@ -187,4 +187,4 @@ def diagnosis(run: Run, diagnosed_nets: dict[str, Path], activations: Path) -> N
     trained = trained_in(diagnosed_nets)
     kinds, has = write_diagnosis(trained, activations / "activations.h5", seed, run.out, run.machine)
     attributes = database_in(diagnosed_nets["lmdb"]).attributes
-    figures.save(figures.activations(kinds, attributes, has, seed), run.out / "histograms")
+    figures.save(figures.common_histograms(kinds, attributes, has, seed), run.out / "histograms")
