@@ -11,7 +11,7 @@ from attr2face.cgmm.mixture import load_mixture, save_mixture
 from attr2face.cgmm.moments import measure_moments
 from attr2face.errors import UserError
 from attr2face.parallel import Machine
-from attr2face.settings import Mixture
+from attr2face.settings import MixtureFit
 
 
 def write(path, phi: np.ndarray, has: np.ndarray, split: list[str]) -> None:
@@ -36,7 +36,7 @@ def activations(tmp_path):
 
 
 def test_a_mixture_has_the_means_of_its_sets_and_the_exact_weights(activations):
-    fitted = fit(activations, Mixture(images_per_attribute=1000, cgmm_epochs=200), 1)
+    fitted = fit(activations, MixtureFit(images_per_attribute=1000, cgmm_epochs=200), 1)
     with h5py.File(activations) as file:
         phi, has = file["activations"][:300].reshape(300, -1).astype(float), file["positive"][:300]
     m = fitted.mixture
@@ -70,10 +70,10 @@ def test_a_mixture_does_not_depend_on_the_number_of_threads(tmp_path):
 
 
 def test_only_training_people_count(activations):
-    before = fit(activations, Mixture(images_per_attribute=50, cgmm_epochs=2), 1).mixture
+    before = fit(activations, MixtureFit(images_per_attribute=50, cgmm_epochs=2), 1).mixture
     with h5py.File(activations, "r+") as file:
         file["activations"][300:] = 1e6
-    after = fit(activations, Mixture(images_per_attribute=50, cgmm_epochs=2), 1).mixture
+    after = fit(activations, MixtureFit(images_per_attribute=50, cgmm_epochs=2), 1).mixture
     assert (before.mu == after.mu).all()
     assert (before.w == after.w).all()
 
@@ -92,14 +92,14 @@ def test_the_same_seed_writes_the_same_bytes(activations, tmp_path):
     written = []
     for name in ("one", "again"):
         (tmp_path / name).mkdir()
-        write_fit(activations, Mixture(images_per_attribute=20), 1, tmp_path / name, Machine(workers=1))
+        write_fit(activations, MixtureFit(images_per_attribute=20), 1, tmp_path / name, Machine(workers=1))
         written.append({path.name: path.read_bytes() for path in (tmp_path / name).iterdir()})
         assert written[-1].keys() == {"cgmm.h5", "report.txt"}
     assert written[0] == written[1]
 
 
 def test_a_mixture_is_read_as_it_was_written(activations, tmp_path):
-    m = fit(activations, Mixture(images_per_attribute=20), 1).mixture
+    m = fit(activations, MixtureFit(images_per_attribute=20), 1).mixture
     save_mixture(m, tmp_path / "cgmm.h5")
     stored = load_mixture(tmp_path / "cgmm.h5")
     assert (stored.layer, stored.shape, stored.distance) == (m.layer, m.shape, m.distance)

@@ -28,6 +28,8 @@ from attr2face.network import extraction
 from attr2face.parallel import Machine
 from attr2face.settings import Database, Generation, Rendering
 from attr2face.steps import Steps
+from attr2face.steps.judging import judges_in
+from attr2face.store import made_paths
 from tests.cluster.conftest import Running
 from tests.conftest import SMALL
 from tests.test_parallel import bytes_below
@@ -87,7 +89,10 @@ def test_faces_and_measures_are_those_of_one_machine_though_workers_are_killed(
     monkeypatch.setattr(faces, "BATCH", 2)
     monkeypatch.setattr(measures, "CHUNK", 2)
     steps.made("projections")
-    sets, judges = [["Male"], ["Smiling"], ["Bald", "Male"], ["Senior"]], steps._judges(tmp_path)
+    sets, judges = (
+        [["Male"], ["Smiling"], ["Bald", "Male"], ["Senior"]],
+        judges_in(made_paths(steps["judges"]), tmp_path),
+    )
     written = []
     for where in (Machine(workers=1), machine):
         folder = tmp_path / str(len(written))
@@ -106,11 +111,12 @@ def test_trainings_side_by_side_are_those_of_one_thread_though_their_workers_are
     steps.made("start")
     grid = tmp_path / "grid.csv"
     grid.write_text("name,rate,epochs\nslow,0.001,12\nfast,0.002,12\n")
+    given = {**SMALL, "grid": grid}
     stores = [tmp_path / "one machine", tmp_path / "a cluster"]
     for store in stores:
         shutil.copytree(steps.store.root, store)
     with threadpool_limits(1):
-        Steps(SMALL, stores[0], Machine(workers=1)).experiments(grid).made()
+        Steps(given, stores[0], Machine(workers=1)).made("experiments")
 
     where = Machine(cluster=Cluster(running.address, stores[1]))
     workers, killed = client_of(where.cluster).run(os.getpid).values(), []
@@ -124,7 +130,7 @@ def test_trainings_side_by_side_are_those_of_one_thread_though_their_workers_are
 
     killer = threading.Thread(target=kill, daemon=True)
     killer.start()
-    shared = Steps(SMALL, stores[1], where).experiments(grid)
+    shared = Steps(given, stores[1], where)["experiments"]
     shared.made()
     assert len(killed) == 2
     assert contents(stores[0] / shared.group) == contents(stores[1] / shared.group)

@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 from attr2face.attributes import pubfig
-from attr2face.cli import parse
+from attr2face.cli.main import parse
 from attr2face.data.database import FaceDatabase
 from attr2face.data.describe import Wanted, describe_dataset
 from attr2face.data.images import read_image
@@ -23,6 +23,7 @@ from attr2face.data.render.people import picture_of
 from attr2face.datasets import dataset_of
 from attr2face.errors import UserError
 from attr2face.steps import Steps
+from attr2face.steps.photographs import read_photograph
 from tests.conftest import SMALL, attr2face, says, succeed
 
 PEOPLE, PICTURES = 12, 3
@@ -218,8 +219,8 @@ def test_a_renamed_folder_is_the_same_dataset(folder, tmp_path):
 def test_a_folder_is_named_by_its_path_from_anywhere(folder, tmp_path, monkeypatch):
     monkeypatch.chdir(folder.parent)
     here = Steps({"dataset": "./my faces"}, tmp_path)
-    assert here.lmdb.key == Steps({"dataset": folder}, tmp_path)["lmdb"].key
-    assert here.lmdb.path.parent.name == "folder-mini"
+    assert here["lmdb"].key == Steps({"dataset": folder}, tmp_path)["lmdb"].key
+    assert here["lmdb"].path.parent.name == "folder-mini"
     with pytest.raises(UserError, match=r"DATASET=faces is unknown; choose .* or a folder, such as ./faces"):
         Steps({"dataset": "faces"}, tmp_path)
 
@@ -228,11 +229,12 @@ def test_a_photograph_is_cut_out_as_the_pictures_of_the_folder_are(folder, tmp_p
     pixels = np.random.default_rng(0).integers(0, 256, (96, 144, 3), np.uint8)
     Image.fromarray(pixels).save(tmp_path / "me.png")
     steps = Steps({"dataset": str(folder), "photo": tmp_path / "me.png"}, tmp_path / "store")
-    assert (steps.read_photograph() == pixels[:, 24:120]).all()
-    assert steps["inverted"].settings["crop"] == "square"
+    assert (read_photograph(steps["photo"].made(), steps.view("edited")) == pixels[:, 24:120]).all()
+    assert steps["inverted"].settings["dataset"]["crop"] == "square"
     rendered = Steps({"photo": tmp_path / "me.png"}, tmp_path / "store")
-    assert (rendered.read_photograph() == read_image(tmp_path / "me.png", 92)).all()
-    assert "crop" not in rendered.inverted.settings
+    whole = read_photograph(rendered["photo"].made(), rendered.view("edited"))
+    assert (whole == read_image(tmp_path / "me.png", 92)).all()
+    assert rendered["inverted"].settings["dataset"]["crop"] != "square"
 
 
 # What is wrong with it.

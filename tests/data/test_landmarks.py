@@ -29,6 +29,7 @@ from attr2face.datasets import dataset_of
 from attr2face.errors import UserError
 from attr2face.parallel import Machine
 from attr2face.steps import Steps
+from attr2face.store import artefacts_in
 from tests.conftest import attr2face, says, succeed
 from tests.data.rendered import as_landmarks, moved_face
 from tests.data.test_celeba import write_lists
@@ -266,9 +267,9 @@ def test_a_dataset_is_aligned_from_its_pictures_to_its_lmdbs(askew, tmp_path):
             errors.append(np.hypot(*(found[number, :2] - eyes[number]).T).max())
     assert np.median(errors) < 4
     dropped = Steps({**given, "unaligned": "drop"}, tmp_path)
-    dropped.lmdb.made()
-    assert dropped.landmarks.key == steps["found_landmarks"].key
-    assert not any(name in (dropped.lmdb.path / "index.csv").read_text() for name in missing)
+    dropped.made("lmdb")
+    assert dropped["found_landmarks"].key == steps["found_landmarks"].key
+    assert not any(name in (dropped["lmdb"].path / "index.csv").read_text() for name in missing)
     assert len(database.people) == 12, "a quarter of the people is kept for the judges"
 
 
@@ -287,17 +288,19 @@ def test_celebas_own_list_is_used_where_it_is(tmp_path):
     )
     given = {"dataset": "celeba", "root": root, "align": "1"}
     aligned, plain = (Steps({**given, "align": align}, tmp_path / "store") for align in (1, 0))
-    assert "landmarks" not in plain.lmdb.inputs
-    folder = aligned.landmarks.made()
+    assert plain["lmdb"].inputs["alignment"] is None
+    folder = aligned.made("found_landmarks")
     assert (
         (folder / "landmarks.csv")
         .read_text()
         .splitlines()[1]
         .startswith(f"{names[0]},{float(rows[0].split()[1]):.2f}")
     )
-    assert (aligned.lmdb.made() / "mean.npy").read_bytes() != (plain.lmdb.made() / "mean.npy").read_bytes()
-    assert aligned.lmdb.path != plain.lmdb.path
-    assert "table" not in Steps({**given, "detector": tmp_path}, tmp_path / "store")["found_landmarks"].inputs
+    assert (aligned.made("lmdb") / "mean.npy").read_bytes() != (plain.made("lmdb") / "mean.npy").read_bytes()
+    assert aligned["lmdb"].path != plain["lmdb"].path
+    detected = Steps({**given, "detector": tmp_path}, tmp_path / "store")
+    assert aligned["found_landmarks"].inputs["landmark_table"].path.name == "list_landmarks_align_celeba.txt"
+    assert detected["found_landmarks"].inputs["landmark_table"] is None
 
 
 def test_what_cannot_be_aligned_is_said_in_a_sentence(askew, tmp_path):
@@ -326,11 +329,15 @@ def test_a_photograph_is_aligned_for_nets_of_rendered_faces_without_training_oth
     Image.fromarray(image).save(tmp_path / "me.png")
     steps = Steps({"photo": tmp_path / "me.png", "align": "1"}, tmp_path / "store")
     plain = Steps({"photo": tmp_path / "me.png"}, tmp_path / "store")
-    assert steps["lmdb"].key == plain.lmdb.key
-    assert steps.edited({"Smiling": True}).key != plain.edited({"Smiling": True}).key
-    assert {
-        name: step.key for name, step in steps.edited({"Smiling": True}).inputs.items() if name != "photo"
-    } == {name: step.key for name, step in plain.edited({"Smiling": True}).inputs.items() if name != "photo"}
-    picture = read_image(steps.photograph.made() / "photograph.png", 92)
+    assert steps["lmdb"].key == plain["lmdb"].key
+    edits = [some.varied(changes={"Smiling": True})["edited"] for some in (steps, plain)]
+    made_from = [dict(artefacts_in(edit.inputs)) for edit in edits]
+    photographs = [inputs.pop("photo") for inputs in made_from]
+    assert photographs[0].key != photographs[1].key
+    assert edits[0].key != edits[1].key
+    one, other = ({name: step.key for name, step in inputs.items()} for inputs in made_from)
+    assert "editing_nets/net" in one
+    assert one == other
+    picture = read_image(steps["photo"].made() / "photograph.png", 92)
     wanted = Frame(dataset_of("synthetic").eyes, 88, 4).aligned(image, as_landmarks(eyes))
     assert np.abs(picture[20:70, 20:70].astype(int) - wanted[20:70, 20:70]).mean() < 20

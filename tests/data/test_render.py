@@ -17,9 +17,9 @@ from attr2face.data.render import render
 from attr2face.data.render.contact_sheet import contact_sheet, pair
 from attr2face.data.render.dataset import render_dataset
 from attr2face.data.render.people import drawing_tables, mislabelled, picture_of
-from attr2face.datasets import dataset_of
+from attr2face.datasets import TABLES, dataset_of
 from attr2face.parallel import Machine
-from attr2face.settings import TABLES, Rendering
+from attr2face.settings import Rendering
 
 
 @pytest.fixture(scope="module")

@@ -14,6 +14,7 @@ from attr2face.evaluation.comparison import Compared, Real, by_attribute, of_jud
 from attr2face.evaluation.judge import load_judge, photographs
 from attr2face.evaluation.measures import read_measures
 from attr2face.evaluation.requests import read_requests
+from attr2face.steps.comparing import own_method, repeats
 from tests.conftest import succeed
 
 N = 5
@@ -174,14 +175,15 @@ def test_nothing_is_told_of_a_judge_that_cannot_read_an_attribute(real, database
 
 
 def test_methods_stand_between_the_mean_face_and_photographs(steps):
-    folder = steps.made("evaluation")
+    folder, own = steps.made("evaluation"), own_method(steps.view("compared"))
+    methods = list(steps["compared"]["methods"])
     table = pd.read_csv(folder / "table.csv").set_index("method")
-    assert list(table.index) == ["mean face", "photographs of others", *steps.methods, "photographs"]
-    assert list(steps.methods) == ["class visualisation", "paper", "strength 1", "prior alone", steps.own]
+    assert list(table.index) == ["mean face", "photographs of others", *methods, "photographs"]
+    assert methods == ["class visualisation", "paper", "strength 1", "prior alone", own]
     assert table.loc["mean face", "distance from the mean"] == table.loc["mean face", "diversity"] == 0
     assert table.loc["photographs", "fine detail"] == pytest.approx(1)
     assert table.loc["prior alone", "diversity of one request"] == pytest.approx(0, abs=1e-6)
-    assert table.loc[steps.own, "diversity of one request"] > 0.01
+    assert table.loc[own, "diversity of one request"] > 0.01
     with Image.open(folder / "paper.jpg") as sheet:
         assert sheet.width == 6 * (256 + 6) - 6
     for factor in ("strength", "net"):
@@ -207,18 +209,21 @@ def test_photographs_are_measured_on_the_requested_peoples_own(steps, database):
 
 
 def test_repetitions_train_again_and_keep_faces_requests_and_judges(steps):
-    one, other = steps.varied(seeds=2).repeats
-    assert one.finetuned.key == steps["finetuned"].key
+    twice = steps.varied(seeds=2)
+    one, other = (steps.varied(repeat=k) for k in repeats(twice.view("runs")))
+    assert one["finetuned"].key == steps["finetuned"].key
     for name in ("finetuned", "mixture", "eigenfaces", "pretrained"):
-        assert getattr(one, name).key != getattr(other, name).key
+        assert one[name].key != other[name].key
     for name in ("lmdb", "requests", "judge", "net_judge", "real"):
-        assert getattr(one, name).key == getattr(other, name).key
-    assert one.faces_of(one.own).key != other.faces_of(one.own).key
+        assert one[name].key == other[name].key
+    first, second = twice["runs"][own_method(steps.view("compared"))]
+    assert first["faces"].key != second["faces"].key
+    assert first["measures"].key != second["measures"].key
 
 
 def test_the_command_prints_means_and_intervals(steps):
     given = {name: value for name, value in steps.given.items()}
     printed = succeed("evaluate", store=steps.store.root, **given)
-    assert f"| {steps.own}" in printed
+    assert f"| {own_method(steps.view('compared'))}" in printed
     assert "| prior alone" in printed
     assert str(steps["evaluation"].path) in printed

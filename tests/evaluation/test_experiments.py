@@ -3,8 +3,9 @@
 import pandas as pd
 import pytest
 
+from attr2face.datasets import TABLES
 from attr2face.evaluation.experiments import write_tables
-from attr2face.settings import TABLES
+from attr2face.store import artefacts_in
 from tests.conftest import SMALL, succeed
 
 GRID = """name,freeze,cache,rate_decay,dropout,dropout_after,class_weights
@@ -59,15 +60,18 @@ def test_repetitions_have_their_mean_and_the_half_width_of_its_interval(tmp_path
 
 
 def test_rows_that_are_cached_alike_are_cached_together(steps):
-    runs = steps.experiments(TABLES / "experiments.csv")
-    caches = {
-        run.inputs["cache"].of.key
-        for name, run in runs.inputs.items()
-        if name.startswith("net") and "cache" in run.inputs
-    }
-    assert len(caches) == 1
-    repeated = steps.varied(seeds=2).experiments(TABLES / "table1.csv")
-    assert len(repeated.inputs) == 2 * len(steps.experiments(TABLES / "table1.csv").inputs)
+    trainings = steps.varied(grid=TABLES / "experiments.csv")["trainings"]
+    parts = [repeated[0]["net"].inputs["frozen_cache"] for repeated in trainings.values()]
+    cached = [part for part in parts if part]
+    assert len({part.key for part in cached}) > 1
+    assert len({part.of.key for part in cached}) == 1
+
+
+def test_each_row_is_trained_as_often_as_there_are_repetitions(steps):
+    once = steps.varied(grid=TABLES / "table1.csv")
+    twice = once.varied(seeds=2)
+    made_from = [dict(artefacts_in(some["experiments"].inputs)) for some in (once, twice)]
+    assert len(made_from[1]) == 2 * len(made_from[0])
 
 
 def test_a_grid_ends_with_tables_and_curves_and_is_not_run_twice(steps, tmp_path):
@@ -75,7 +79,7 @@ def test_a_grid_ends_with_tables_and_curves_and_is_not_run_twice(steps, tmp_path
     given = {**SMALL, "epochs": 1, "grid": tmp_path / "grid.csv"}
     printed = succeed("experiments", store=steps.store.root, **given)
     assert "0.795" in printed, "the paper's figures stand beside ours"
-    step = steps.varied(**given).experiments(tmp_path / "grid.csv")
+    step = steps.varied(**given)["experiments"]
     assert step.exists
     assert list(pd.read_csv(step.path / "table.csv", keep_default_na=False)["run"]) == ["fc6", "none"]
     assert "test" in pd.read_csv(step.path / "table1.csv").columns

@@ -2,15 +2,17 @@
 
 import pytest
 
+from attr2face.datasets import TABLES
 from attr2face.errors import UserError
 from attr2face.evaluation.grids import read_grid
-from attr2face.settings import TABLES, Finetuning, Generation
+from attr2face.settings import Cache, Finetuning, Generation
+from attr2face.steps.comparing import own_method
 from tests.conftest import SMALL, attr2face, says
 
 
 def test_a_grid_has_settings_by_the_name_of_the_run(tmp_path):
     (tmp_path / "grid.csv").write_text("name,freeze,dropout\na,fc6,0.5\nb,none,0\n")
-    assert read_grid(tmp_path / "grid.csv", Finetuning, "GRID") == {
+    assert read_grid(tmp_path / "grid.csv", (Finetuning,), "GRID") == {
         "a": {"freeze": "fc6", "dropout": "0.5"},
         "b": {"freeze": "none", "dropout": "0"},
     }
@@ -34,25 +36,26 @@ def test_a_grid_that_cannot_be_run_is_refused(tmp_path, content, part):
     if content:
         (tmp_path / "grid.csv").write_text(content)
     with pytest.raises(UserError, match=part):
-        read_grid(tmp_path / "grid.csv", Finetuning, "GRID")
+        read_grid(tmp_path / "grid.csv", (Finetuning,), "GRID")
 
 
 @pytest.mark.parametrize("table", ["experiments", "table1"])
 def test_the_projects_own_grids_have_settings_that_are_known(steps, table):
-    for row in read_grid(TABLES / f"{table}.csv", Finetuning, "GRID").values():
+    for row in read_grid(TABLES / f"{table}.csv", (Finetuning, Cache), "GRID").values():
         assert steps.varied(**row).settings.finetuning.freeze == row["freeze"]
 
 
 def test_an_empty_cell_leaves_a_setting_at_its_default(tmp_path):
     (tmp_path / "methods.csv").write_text("name,factor,strength,start\na,x,,1\n")
-    rows = read_grid(tmp_path / "methods.csv", Generation, "METHODS", also=("factor",))
+    rows = read_grid(tmp_path / "methods.csv", (Generation,), "METHODS", also=("factor",))
     assert rows == {"a": {"factor": "x", "start": "1"}}
 
 
 def test_the_projects_methods_are_known_and_each_is_another_one(steps):
-    methods = steps.varied(methods=TABLES / "methods.csv").methods
+    varied = steps.varied(methods=TABLES / "methods.csv")
+    methods = varied["compared"]["methods"]
     assert len(methods) > 15
-    assert list(methods)[-1] == Generation().preset
+    assert list(methods)[-1] == own_method(varied.view("compared")) == Generation().preset
     assert len({repr(method) for method in methods.values()}) == len(methods)
 
 
@@ -60,7 +63,7 @@ def test_the_projects_methods_are_known_and_each_is_another_one(steps):
 def test_a_name_that_the_comparison_needs_or_no_file_may_have_is_refused(steps, tmp_path, name):
     (tmp_path / "methods.csv").write_text(f"name,target\n{name},paper\n")
     with pytest.raises(UserError, match="choose another name"):
-        _ = steps.varied(methods=tmp_path / "methods.csv").methods
+        _ = steps.varied(methods=tmp_path / "methods.csv")["compared"]
 
 
 def test_a_method_with_a_value_that_is_unknown_is_refused_in_a_sentence(tmp_path):

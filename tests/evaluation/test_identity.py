@@ -11,6 +11,8 @@ from attr2face.errors import UserError
 from attr2face.evaluation.identity import IdentityNet, own_net, read_identity
 from attr2face.network.extraction import Extraction, compute_activations
 from attr2face.parallel import Machine
+from attr2face.steps import Steps
+from attr2face.store import Artefact
 from tests.conftest import SMALL, attr2face, says
 
 MOBILE = Path(__file__).parents[3] / "shared" / "nets" / "mobilefacenet"
@@ -127,13 +129,22 @@ def test_the_own_net_gives_the_fc7_of_images_at_length_1(database, weights, tmp_
     assert np.allclose(found, phi / np.linalg.norm(phi, axis=1, keepdims=True), atol=1e-5)
 
 
+def with_net(steps: Steps, identity: Path) -> Steps:
+    """The same steps with a net that is read anew."""
+    return Steps({**steps.given, "identity": identity}, steps.store.root)
+
+
+def measures_of_paper(steps: Steps) -> Artefact:
+    return steps["runs"]["paper"][0]["measures"]
+
+
 def test_faces_are_measured_with_the_users_net(steps, folder, tmp_path):
     shutil.copytree(folder, tmp_path / "net")
-    mine = steps.varied(identity=described(tmp_path / "net", output="fc", side=4, face=4))
-    assert mine.measured(mine.faces_of("paper")).key != steps.measured(steps.faces_of("paper")).key
-    before = mine.real.key
+    mine = with_net(steps, described(tmp_path / "net", output="fc", side=4, face=4))
+    assert measures_of_paper(mine).key != measures_of_paper(steps).key
+    before = mine["real"].key
     (tmp_path / "net" / "net.caffemodel").write_bytes(b"other weights")
-    assert steps.varied(identity=tmp_path / "net" / "identity.json")["real"].key != before, (
+    assert with_net(steps, tmp_path / "net" / "identity.json")["real"].key != before, (
         "other weights are another net"
     )
 
@@ -149,8 +160,8 @@ def test_another_mean_image_is_another_net(steps, folder, tmp_path):
     identity, keys = described(tmp_path / "net", mean="mean.npy"), set()
     for mean in (1, 2):
         np.save(tmp_path / "net" / "mean.npy", np.full((3, 4, 4), mean))
-        mine = steps.varied(identity=identity)
-        keys |= {mine.real.key, mine.measured(mine.faces_of("paper")).key}
+        mine = with_net(steps, identity)
+        keys |= {mine["real"].key, measures_of_paper(mine).key}
     assert len(keys) == 4
 
 

@@ -23,7 +23,7 @@ def judge(steps) -> Judge:
 @pytest.fixture(scope="module")
 def learned(steps) -> FaceDatabase:
     """The database that the judge learns from: people whom no net has seen."""
-    return FaceDatabase.open(steps["judge"].inputs["lmdb"].made())
+    return FaceDatabase.open(steps.made("judge_lmdb"))
 
 
 def test_a_judge_knows_the_pictures_it_learned_from(learned, judge):

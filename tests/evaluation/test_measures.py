@@ -7,6 +7,8 @@ from attr2face.data.pictures import enlarged, read_picture, write_picture
 from attr2face.evaluation import measures
 from attr2face.evaluation.measures import fit_projection, load_projection, measure_pictures, read_measures
 from attr2face.parallel import Machine
+from attr2face.steps.judging import judges_in
+from attr2face.store import made_paths
 
 
 @pytest.fixture(scope="module")
@@ -16,9 +18,7 @@ def pictures(steps, database) -> list[np.ndarray]:
 
 @pytest.fixture(scope="module")
 def judges(steps, tmp_path_factory):
-    for step in (steps["judge"], steps["net_judge"], steps["projections"], steps["start"]):
-        step.made()
-    return steps._judges(tmp_path_factory.mktemp("judges"))
+    return judges_in(made_paths(steps["judges"]), tmp_path_factory.mktemp("judges"))
 
 
 def test_a_picture_is_measured_alike_beside_any_other(pictures, judges):
@@ -52,9 +52,9 @@ def test_features_are_projected_as_those_of_training_pictures(steps, judges):
 
 
 def test_all_faces_of_a_folder_are_measured_in_order(steps, database):
-    faces = steps.faces_of("paper")
-    m = read_measures(steps.measured(faces).made() / "measures.npz")
-    pngs = sorted(faces.path.glob("[0-9]*.png"))
+    paper = steps["runs"]["paper"][0]
+    m = read_measures(paper["measures"].made() / "measures.npz")
+    pngs = sorted(paper["faces"].path.glob("[0-9]*.png"))
     assert len(m["ridge"]) == len(pngs) == 4 + 3 * 4
     mean = np.asarray(enlarged(database.preprocessing.mean_image), float)
     distances = [np.sqrt(np.square(read_picture(png).astype(float) - mean).mean()) for png in pngs]

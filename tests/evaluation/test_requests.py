@@ -8,7 +8,6 @@ import pytest
 from attr2face.attributes import pubfig
 from attr2face.errors import UserError
 from attr2face.evaluation.requests import Requests, draw_people, read_requests, write_requests
-from attr2face.settings import Evaluation
 
 
 def test_people_are_drawn_once_before_anybody_is_drawn_twice():
@@ -27,7 +26,7 @@ def test_the_attributes_of_an_image_are_one_of_each_head():
 
 
 def test_requests_are_the_attributes_of_unseen_people(database, tmp_path):
-    write_requests(database, Evaluation(images=4, split="val"), 1, tmp_path)
+    write_requests(database, 4, "val", 1, tmp_path)
     requests = read_requests(tmp_path)
     assert len(requests.rows) == len(set(requests.rows)) == 4
     assert (database.split[requests.rows] == "val").all()
@@ -37,7 +36,7 @@ def test_requests_are_the_attributes_of_unseen_people(database, tmp_path):
 def test_a_split_without_people_is_refused(database, tmp_path):
     nobody = replace(database, split=np.full(48, "train"))
     with pytest.raises(UserError, match="nobody in the split test"):
-        write_requests(nobody, Evaluation(), 1, tmp_path)
+        write_requests(nobody, 100, "test", 1, tmp_path)
 
 
 def test_the_first_requests_are_there_four_times():

@@ -16,7 +16,7 @@ from attr2face.evaluation.scores import (
     seen,
     thresholds,
 )
-from attr2face.network.extraction import Extraction
+from attr2face.network.extraction import Extraction, compute_activations
 from attr2face.parallel import Machine
 
 ALONE = Machine(workers=1)

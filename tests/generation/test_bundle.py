@@ -11,7 +11,6 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
-from attr2face.pipeline import BUNDLE, Steps
 
 from attr2face.cgmm.mixture import load_mixture
 from attr2face.errors import UserError
@@ -20,6 +19,9 @@ from attr2face.generation.bundle import compare_bundles, unpack, write_bundle
 from attr2face.generation.eigenfaces import load_eigenfaces
 from attr2face.generation.faces import Loaded, Trained, generate, read_attributes
 from attr2face.settings import Generation, Settings, as_dict, as_text
+from attr2face.steps import Steps
+from attr2face.steps.places import COMMITTED
+from attr2face.store import artefacts_in
 from tests.conftest import SMALL
 
 
@@ -78,7 +80,7 @@ def test_a_part_that_no_face_is_made_from_is_neither_compared_nor_unpacked(train
     assert {path.name for path in (tmp_path / "out").iterdir()} == {"lmdb", "net", "mixture", "eigenfaces"}
 
 
-@pytest.mark.skipif(not BUNDLE.exists(), reason="no nets are committed")
+@pytest.mark.skipif(not COMMITTED.exists(), reason="no nets are committed")
 def test_what_is_unpacked_does_not_depend_on_the_number_of_threads(tmp_path):
     script = (
         "import sys; from pathlib import Path; from attr2face.generation.bundle import unpack; "
@@ -87,7 +89,7 @@ def test_what_is_unpacked_does_not_depend_on_the_number_of_threads(tmp_path):
     for threads in "12":
         (tmp_path / threads).mkdir()
         environment = os.environ | {"OMP_NUM_THREADS": threads, "OPENBLAS_NUM_THREADS": threads}
-        command = [sys.executable, "-c", script, BUNDLE, tmp_path / threads]
+        command = [sys.executable, "-c", script, COMMITTED, tmp_path / threads]
         subprocess.run(command, env=environment, check=True, timeout=300)
     for path in (tmp_path / "1").rglob("*.*"):
         assert path.read_bytes() == (tmp_path / "2" / path.relative_to(tmp_path / "1")).read_bytes(), path
@@ -120,22 +122,20 @@ def test_a_bundle_that_was_damaged_is_refused(trained, tmp_path):
 
 def inputs_of(store: Path, **given: object) -> set[str]:
     """What a face is made from."""
-    return {
-        step.path.parent.name.partition("-")[0]
-        for step in Steps(given, store).generated([["Male"]]).inputs.values()
-    }
+    generated = Steps(given, store).varied(sets=[["Male"]])["generated"]
+    return {made_from.path.parent.name.partition("-")[0] for _, made_from in artefacts_in(generated.inputs)}
 
 
-@pytest.mark.skipif(not BUNDLE.exists(), reason="no nets are committed")
+@pytest.mark.skipif(not COMMITTED.exists(), reason="no nets are committed")
 def test_the_committed_nets_were_made_with_the_defaults():
-    made_with = json.loads(BUNDLE.with_suffix(".json").read_text())["settings"]
+    made_with = json.loads(COMMITTED.with_suffix(".json").read_text())["settings"]
     usual = {name: as_text(value) for name, value in as_dict(Settings()).items()}
     # A part that nothing reads now was made with settings of its own.
     assert {name: value for name, value in made_with.items() if name in usual}.items() <= usual.items()
     assert made_with.keys() - usual.keys() == {"generator_iterations", "adversarial_weight"}
 
 
-@pytest.mark.skipif(not BUNDLE.exists(), reason="no nets are committed")
+@pytest.mark.skipif(not COMMITTED.exists(), reason="no nets are committed")
 def test_the_committed_nets_make_faces_unless_a_setting_of_training_is_another(tmp_path):
     for given in (
         {},
@@ -145,6 +145,6 @@ def test_the_committed_nets_make_faces_unless_a_setting_of_training_is_another(t
         {"preset": "pixels"},
         {"root": tmp_path},
     ):
-        assert inputs_of(tmp_path, **given) == {"committed"}
+        assert inputs_of(tmp_path, **given) == {"committed_nets"}
     for given in ({"train": True}, SMALL, {"epochs": 3}, {"layer": "fc6"}, {"repeat": 1}, {"dataset": "lfw"}):
-        assert inputs_of(tmp_path, **given) != {"committed"}
+        assert inputs_of(tmp_path, **given) != {"committed_nets"}

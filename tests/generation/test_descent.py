@@ -12,7 +12,6 @@ from attr2face.generation.pixels import Pixels
 from attr2face.generation.presets import PRESETS, Preset, preset_at
 from attr2face.network import prototxt
 from attr2face.network.weights import load
-from attr2face.settings import PRESETS as CHOICES
 from tests.generation.conftest import GREY, MINI, objective
 
 
@@ -69,10 +68,6 @@ def test_the_noise_of_a_draw_is_made_without_that_of_others(monkeypatch):
     for i, draw in ((0, 900), (1, 2)):
         expected = rng().spawn(1 + draw)[draw].standard_normal((3, 88, 88))
         assert np.allclose(canvas[i], np.clip(expected * GREY.scale, *GREY.bounds), atol=1e-5)
-
-
-def test_every_choice_of_the_user_is_a_preset():
-    assert set(PRESETS) == set(CHOICES)
 
 
 def test_class_visualisation_raises_the_wanted_scores(weights, wanted):

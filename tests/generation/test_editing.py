@@ -136,9 +136,9 @@ def test_an_aligned_photograph_is_edited_by_the_same_nets(steps, tmp_path):
     Image.fromarray(image).save(tmp_path / "me.png")
     given = {**steps.given, "photo": tmp_path / "me.png", "align": "1"}
     succeed("edit", store=steps.store.root, attrs="Smiling", out=tmp_path / "edited.png", **given)
-    edited = Steps(given, steps.store.root).edited({"Smiling": True})
+    edited = Steps(given, steps.store.root).varied(changes={"Smiling": True})["edited"]
     assert edited.exists
-    assert edited.inputs["net"].key == steps["finetuned"].key
+    assert edited.inputs["editing_nets"]["net"].key == steps["finetuned"].key
     wanted = Frame(dataset_of("synthetic").eyes, 88, 4).aligned(image, as_landmarks(eyes))
     aligned = read_image(edited.inputs["photo"].path / "photograph.png", 92)
     assert np.abs(aligned[20:70, 20:70].astype(int) - wanted[20:70, 20:70]).mean() < 20

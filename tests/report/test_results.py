@@ -1,5 +1,6 @@
 """The numbers of docs/results.md and of the report, in one file."""
 
+import copy
 import json
 import re
 from pathlib import Path
@@ -8,7 +9,7 @@ from types import SimpleNamespace
 import pandas as pd
 import pytest
 
-from attr2face import cli
+from attr2face.cli import pictures
 from attr2face.errors import UserError
 from attr2face.evaluation.scores import mean_scores
 from attr2face.report.results import (
@@ -93,29 +94,27 @@ def test_half_widths_stand_beside_their_numbers():
 
 def test_a_part_is_renewed_and_the_others_stay(steps, numbers, tmp_path):
     (tmp_path / "results.json").write_text(json.dumps({"lfw-mini-x": {"reading": []}}))
-    write_results(tmp_path, f"synthetic-mini-{steps.own}", steps["numbers"].path, steps["evaluation"].path)
+    part = f"synthetic-mini-{own_method(steps.view('compared'))}"
+    write_results(tmp_path, part, steps["numbers"].path, steps["evaluation"].path)
     stored = json.loads((tmp_path / "results.json").read_text())
-    assert list(stored) == [f"synthetic-mini-{steps.own}", "lfw-mini-x"]
-    assert stored[f"synthetic-mini-{steps.own}"] == numbers
-    assert (tmp_path / f"synthetic-mini-{steps.own}.jpg").exists()
+    assert list(stored) == [part, "lfw-mini-x"]
+    assert stored[part] == numbers
+    assert (tmp_path / f"{part}.jpg").exists()
     assert not re.findall(r"/[a-z]+/", (tmp_path / "results.json").read_text()), "no path of a machine"
 
 
 def test_the_command_renews_the_document_and_leaves_its_words(steps, numbers, tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(cli, "CHECKOUT", tmp_path)
-    of_defaults = SimpleNamespace(
-        given={},
-        dataset=steps.dataset,
-        numbers=steps["numbers"],
-        own=steps.own,
-        evaluation=steps["evaluation"],
-    )
+    monkeypatch.setattr(pictures, "CHECKOUT", tmp_path)
+    assert steps["numbers"].exists
+    assert steps["evaluation"].exists
+    as_of_defaults = copy.copy(steps)  # with what is planned already; only defaults are documented
+    as_of_defaults.given = {}
     with pytest.raises(UserError, match=r"results.md does not exist"):
-        cli.results(SimpleNamespace(steps=of_defaults))
+        pictures.results(SimpleNamespace(steps=as_of_defaults))
     document = tmp_path / "docs" / "results.md"
     document.parent.mkdir()
     document.write_text("# Results\n<!-- results: reading -->\n<!-- end -->\nLimits\n")
-    cli.results(SimpleNamespace(steps=of_defaults))
+    pictures.results(SimpleNamespace(steps=as_of_defaults))
     assert re.fullmatch(
         r"# Results\n<!-- .*\| the net .*<!-- end -->\nLimits\n", document.read_text(), re.DOTALL
     )

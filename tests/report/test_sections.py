@@ -14,6 +14,7 @@ from attr2face.evaluation.diagnosis import best_targets
 from attr2face.report.page import Section, write_page
 from attr2face.report.results import result_tables
 from attr2face.report.sections import Results
+from attr2face.steps.comparing import own_method
 from attr2face.steps.fitting import trained_by
 
 
@@ -83,7 +84,7 @@ def test_agreement_by_chance_is_that_of_the_test_people(report, database):
 def test_likenesses_stand_beside_the_papers(steps, report):
     table = pd.read_csv(report / "table2.csv")
     likeness = pd.read_csv(steps["evaluation"].path / "likeness.csv")
-    own = list(steps.methods)[-1]
+    own = own_method(steps.view("compared"))
     assert np.allclose(table["likeness, %"][: len(likeness)], likeness[own], equal_nan=True)
     assert table["paper's likeness, %"].mean() == pytest.approx(325 / 9)
 
@@ -106,7 +107,7 @@ def test_a_page_escapes_names_and_embeds_pictures(tmp_path):
 
 def test_figure_8_shows_the_generated_faces(steps):
     """The pictures that the section reads are those of the project's own method."""
-    methods = {name: steps.faces_of(name).path for name in steps.methods}
+    methods = {name: repeated[0]["faces"].path for name, repeated in steps["runs"].items()}
     results = Results(
         trained_by(steps, "mixture", "eigenfaces"),
         steps["pretrained"].path / "weights.caffemodel",
@@ -119,7 +120,7 @@ def test_figure_8_shows_the_generated_faces(steps):
         numbers=steps.made("numbers"),
         methods=methods,
     )
-    assert results.own == steps.own
+    assert results.own == own_method(steps.view("compared"))
     for name, folder in (("paper", methods["paper"]), ("photographs", steps["real"].path / "photographs")):
         shown = results.shown(name)
         assert len(shown) == 4
