@@ -13,8 +13,9 @@ import nbformat
 import pytest
 from PIL import Image
 
-from attr2face import cli
 from attr2face.api import ENVIRONMENT, Pipeline
+from attr2face.cli import tools
+from attr2face.cli.main import parse_words
 from attr2face.errors import UserError
 from attr2face.report.notebooks import WIDGET, WIDTH, code_hash, executed, lightened
 from tests.nets import CAFFENET, write_net
@@ -102,12 +103,14 @@ def test_a_light_notebook_keeps_pictures_as_small_jpegs_and_no_messages_or_widge
 def test_a_notebook_gets_what_the_command_was_given(monkeypatch, tmp_path):
     handed = {}
     monkeypatch.setattr(
-        cli.subprocess,
+        tools.subprocess,
         "run",
         lambda command, env: handed.update(env) or subprocess.CompletedProcess(command, 0),
     )
-    run = cli.parse(["jupyter", "PEOPLE=8", "STRENGTH=1.5", "WORKERS=1", f"STORE={tmp_path / 'a store'}"])
-    cli._jupyter(run, "lab")
+    monkeypatch.setattr(tools, "_prepare", lambda run: None)
+    words = ["jupyter", "PEOPLE=8", "STRENGTH=1.5", "WORKERS=1", f"STORE={tmp_path / 'a store'}"]
+    run = parse_words(words)
+    tools.jupyter(run)
     monkeypatch.setenv(ENVIRONMENT, handed[ENVIRONMENT])
     found = Pipeline.from_environment().steps
     assert found.settings == run.steps.settings
@@ -123,7 +126,7 @@ def test_what_the_notebooks_cannot_show_is_refused_before_anything_is_made(comma
         (["DATASET=celeba"], "DATASET=celeba lacks"),
         ([f"MODEL={net}", "MEAN=128"], f"leave out MODEL={net}"),
     ):
-        run = cli.parse([command, *given, f"STORE={tmp_path / 'store'}"])
+        run = parse_words([command, *given, f"STORE={tmp_path / 'store'}"])
         with pytest.raises(UserError, match=f"make {command} .*{part}"):
             run.options.command(run)
     assert not (tmp_path / "store").exists()

@@ -10,8 +10,7 @@ from attr2face.errors import UserError
 from attr2face.generation.inversion import read_given_activations
 from attr2face.network import prototxt, user_layers
 from attr2face.network.weights import unfilled
-from attr2face.settings import defaults, resolve
-from attr2face.steps.resolve import model_of
+from attr2face.steps.resolve import model_of, resolve
 from tests.conftest import attr2face, says
 from tests.nets import CAFFENET, RESIDUAL, write_net
 
@@ -122,7 +121,7 @@ def test_a_mean_image_is_cut_to_the_pictures(folder, suffix):
 
 
 def test_only_heads_learn_unless_the_user_says_otherwise(folder):
-    settings = defaults("synthetic", str(folder / "caffenet.prototxt"), "128")
+    settings = resolve({"model": folder / "caffenet.prototxt", "mean": "128"})
     assert (settings.layer, settings.finetuning.freeze, settings.finetuning.cache) == ("fc7", "heads", True)
 
 
