@@ -2,7 +2,15 @@
 Hussain, 2016).
 """
 
-from attr2face.api import Face, Pipeline
 from attr2face.errors import UserError
 
 __all__ = ["Face", "Pipeline", "UserError"]
+
+
+def __getattr__(name: str) -> object:
+    """`Face` and `Pipeline`, which the command line does not need."""
+    if name not in __all__:
+        raise AttributeError(f"module {__name__} has no attribute {name}")
+    from attr2face import api
+
+    return getattr(api, name)

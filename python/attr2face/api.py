@@ -181,7 +181,7 @@ class Pipeline:
             Whether to stop before the layer's ReLU.
         """
         from attr2face.network.extraction import Extraction, compute_activations
-        from attr2face.steps.nets import weights_in
+        from attr2face.steps.folders import weights_in
 
         net = self.steps.made("finetuned" if finetuned else "start")
         what = Extraction(self.database.folder, weights_in(net), layer, linear=linear)
@@ -249,7 +249,7 @@ class Pipeline:
         """The net up to a layer, for n images; the last one is kept."""
         from attr2face.network import prototxt
         from attr2face.network.weights import load
-        from attr2face.steps.nets import weights_in
+        from attr2face.steps.folders import weights_in
 
         if self._loaded[0] != (layer, n):
             weights = weights_in(self.steps.made("finetuned"))

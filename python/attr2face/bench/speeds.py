@@ -39,7 +39,7 @@ from attr2face.provenance import usable_cpus
 from attr2face.pycaffe import caffe
 from attr2face.settings import MixtureFit
 from attr2face.steps import Steps
-from attr2face.steps.nets import weights_in
+from attr2face.steps.folders import weights_in
 
 ITERATIONS = 200
 _RENDERED = 200

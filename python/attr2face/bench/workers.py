@@ -15,9 +15,8 @@ from attr2face.generation.presets import needed
 from attr2face.network.extraction import Extraction, compute_activations
 from attr2face.parallel import Machine
 from attr2face.steps import Steps
-from attr2face.steps.data import database_in
 from attr2face.steps.fitting import trained_by
-from attr2face.steps.nets import weights_in
+from attr2face.steps.folders import database_in, weights_in
 
 _IMAGES = 12_000
 FACES = [["Male", "Smiling", "Eyeglasses"]] * 64

@@ -3,8 +3,6 @@
 from attr2face.cli.run import Run, check_vgg, place, places_of_faces, print_table, results_folder
 from attr2face.errors import UserError
 from attr2face.steps import Steps
-from attr2face.steps.data import check_own_net
-from attr2face.steps.photographs import read_photograph
 from attr2face.steps.places import CHECKOUT
 from attr2face.store.export import export
 
@@ -116,6 +114,8 @@ def _check_documented(run: Run) -> None:
 
 def _check_photograph(steps: Steps) -> None:
     """Refuse a photograph that cannot be read, before anything is made for it."""
+    from attr2face.steps.photographs import read_photograph
+
     read_photograph(steps["photo"].made(), steps.view("edited"))
 
 
@@ -123,6 +123,7 @@ def _check_activations(steps: Steps) -> None:
     """Refuse ACTIVATIONS that are not of LAYER, before anything is made for them."""
     from attr2face.generation.inversion import read_given_activations
     from attr2face.network.prototxt import feature_shape
+    from attr2face.steps.data import check_own_net
 
     check_own_net(steps)
     layer = steps.settings.layer

@@ -12,29 +12,31 @@ from pathlib import Path
 
 from attr2face.files import TABLES
 
+ANY = (-math.inf, math.inf)
+
 
 def setting(
     default: object,
     help: str,
+    within: tuple[float, float] = ANY,
     choices: tuple[str, ...] = (),
-    within: tuple[float, float] = (-math.inf, math.inf),
     none: str = "",
 ) -> object:
-    """A field with its meaning, the words that it may be, or the smallest and the largest number, and a word
+    """A field with its meaning, the smallest and the largest number or the words that it may be, and a word
     for None.
     """
-    return field(default=default, metadata={"help": help, "choices": choices, "within": within, "none": none})
+    return field(default=default, metadata={"help": help, "within": within, "choices": choices, "none": none})
 
 
 @dataclass(frozen=True)
 class Rendering:
     """The rendered faces of DATASET=synthetic."""
 
-    people: int = setting(2000, "rendered people", within=(2, 1e6))
-    pictures: int = setting(6, "rendered pictures of each person", within=(1, 1e4))
-    size: int = setting(92, "side of the rendered pictures in pixels", within=(64, 512))
+    people: int = setting(2000, "rendered people", (2, 1e6))
+    pictures: int = setting(6, "rendered pictures of each person", (1, 1e4))
+    size: int = setting(92, "side of the rendered pictures in pixels", (64, 512))
     label_noise: float = setting(
-        0.0, "standard deviation of noise on the scores, which are 0.6 to 1.2 in size", within=(0, 100)
+        0.0, "deviation of noise on the scores, which are 0.6 to 1.2 in size", (0, 100)
     )
 
 
@@ -44,17 +46,11 @@ class Alignment:
 
     align: bool = setting(False, "align photographs by their eyes")
     landmarks: Path | None = setting(
-        None,
-        "table of eyes, nose and corners of the mouth; without it, the dataset's own if there is one, "
-        "otherwise eyes are looked for",
+        None, "table of eyes, nose and mouth; without it the dataset's, or a search"
     )
-    detector: Path | None = setting(
-        None, "folder with MTCNN's nets to look for them, instead of OpenCV's cascades"
-    )
+    detector: Path | None = setting(None, "folder with MTCNN's nets to look for them, not OpenCV's cascades")
     unaligned: str = setting(
-        "keep",
-        "pictures whose eyes are not found: use them as they are, or leave them out",
-        choices=("keep", "drop"),
+        "keep", "pictures whose eyes are not found: used or not", choices=("keep", "drop")
     )
 
 
@@ -62,9 +58,7 @@ class Alignment:
 class Database:
     """The LMDBs that feed Caffe."""
 
-    margin: int = setting(
-        4, "pixels beyond the net's input, from which training crops at random", within=(0, 256)
-    )
+    margin: int = setting(4, "pixels beyond the net's input, from which training crops at random", (0, 256))
     encoded: bool = setting(False, "store JPEG instead of raw pixels")
 
 
@@ -72,10 +66,10 @@ class Database:
 class Pretraining:
     """Training from random weights on identities of rendered people, in place of VGG-Face's own training."""
 
-    pretrain_people: int = setting(150, "rendered people of pretraining", within=(3, 1e6))
-    pretrain_pictures: int = setting(60, "pictures of each person of pretraining", within=(1, 1e4))
-    pretrain_epochs: float = setting(3.0, "epochs of pretraining", within=(1e-6, 1e6))
-    pretrain_rate: float = setting(2e-3, "learning rate of pretraining", within=(1e-20, 1e3))
+    pretrain_people: int = setting(150, "rendered people of pretraining", (3, 1e6))
+    pretrain_pictures: int = setting(60, "pictures of each person of pretraining", (1, 1e4))
+    pretrain_epochs: float = setting(3.0, "epochs of pretraining", (1e-6, 1e6))
+    pretrain_rate: float = setting(2e-3, "learning rate of pretraining", (1e-20, 1e3))
 
 
 @dataclass(frozen=True)
@@ -83,19 +77,14 @@ class Finetuning:
     """Training of the heads, and of the layers from `freeze` upwards (paper, section 3.1)."""
 
     freeze: str = setting("none", "layers below this one do not learn; none lets all learn")
-    epochs: float = setting(6.0, "epochs of finetuning", within=(1e-6, 1e6))
+    epochs: float = setting(6.0, "epochs of finetuning", (1e-6, 1e6))
     rate: float | None = setting(
-        2e-3,
-        "learning rate, or search: start high and lower it until the loss falls",
-        within=(1e-20, 1e3),
-        none="search",
+        2e-3, "learning rate, or search: start high and lower it", (1e-20, 1e3), none="search"
     )
-    rate_decay: float = setting(
-        1.0, "learning rate of each stage relative to the stage above it", within=(1e-6, 1)
-    )
-    dropout: float = setting(0.0, "share of units that dropout drops in finetuning", within=(0, 0.999))
+    rate_decay: float = setting(1.0, "learning rate of a stage relative to the stage above it", (1e-6, 1))
+    dropout: float = setting(0.0, "share of units that dropout drops in finetuning", (0, 0.999))
     dropout_after: str = setting(
-        "fc", "dropout after fc6 and fc7 (fc), or after convolutions too (all)", choices=("fc", "all")
+        "fc", "dropout after fc6 and fc7, or convolutions too", choices=("fc", "all")
     )
     class_weights: bool = setting(False, "let rare classes of a head count more")
 
@@ -105,64 +94,47 @@ class Cache:
     """The output of the frozen layers, computed once for finetuning."""
 
     cache: bool = setting(False, "compute the output of the frozen layers once, and train from that")
-    cache_crops: int = setting(4, "random crops of each image in that cache", within=(1, 1000))
+    cache_crops: int = setting(4, "random crops of each image in that cache", (1, 1000))
 
 
 @dataclass(frozen=True)
 class MixtureFit:
     """The cGMM (paper, section 3.2)."""
 
-    images_per_attribute: int = setting(
-        100, "images per attribute that its Gaussian is computed from (S_i in the paper)", within=(2, 1e9)
-    )
-    lam: float = setting(1e-5, "regularisation of the cGMM's weights (lambda of Eq. 3)", within=(0, 1e9))
-    cgmm_epochs: int = setting(10, "epochs of SGD for the cGMM's weights", within=(0, 1e6))
-    cgmm_rate: float = setting(
-        1.0, "learning rate at which SGD starts its search; the paper's started at 1e-6", within=(1e-20, 1e6)
-    )
+    images_per_attribute: int = setting(100, "images that an attribute's Gaussian is computed from", (2, 1e9))
+    lam: float = setting(1e-5, "regularisation of the cGMM's weights (lambda of Eq. 3)", (0, 1e9))
+    cgmm_epochs: int = setting(10, "epochs of SGD for the cGMM's weights", (0, 1e6))
+    cgmm_rate: float = setting(1.0, "rate at which SGD starts its search; the paper's is 1e-6", (1e-20, 1e6))
 
 
 @dataclass(frozen=True)
 class EigenfaceBasis:
     """The eigenfaces that inversion moves along."""
 
-    eigenface_images: int = setting(
-        4000, "images of training people that eigenfaces are computed from", within=(2, 1e6)
-    )
-    eigenfaces: int = setting(1000, "eigenfaces to keep", within=(1, 1e5))
+    eigenface_images: int = setting(4000, "images of training people that they are computed from", (2, 1e6))
+    eigenfaces: int = setting(1000, "eigenfaces to keep", (1, 1e5))
 
 
 @dataclass(frozen=True)
 class Generation:
-    """How a face is made from attributes (paper, section 3.3)."""
+    """How a face is made from attributes (paper, section 3.3). What is None is as the preset has it."""
 
     preset: str = setting("eigenfaces", "what faces are made of, and how: along eigenfaces, or of pixels")
     target: str = setting("conditional", "target activations; classes is class visualisation")
     strength: float = setting(
-        2.0, "distance of the target from the mean; 1 is where such images are", within=(0, 1e3)
+        2.0, "distance of the target from the mean; 1 is where such images are", (0, 1e3)
     )
     variety: float | None = setting(
-        None,
-        "share of what attributes do not explain that is drawn for each face, so that faces of one request "
-        "differ; the preset's own without it",
-        within=(0, 10),
-        none="preset",
+        None, "share of what attributes leave open that is drawn", (0, 10), none="preset"
     )
     start: float | None = setting(
         None,
-        "where the descent starts and is pulled to, along the regression of pixels on attributes: 0 is the "
-        "mean image, 1 the face that it expects; the preset's own without it",
-        within=(0, 1e3),
+        "where the descent starts: 0 at the mean image, 1 where regression says",
+        (0, 1e3),
         none="preset",
     )
-    net_weight: float = setting(
-        1.0,
-        "weight of the net beside the prior; 0 is the prior's own face, without a net",
-        within=(0, 1e6),
-    )
-    score_weight: float = setting(
-        0.0, "weight of the scores of the requested classes beside the target", within=(0, 1e6)
-    )
+    net_weight: float = setting(1.0, "weight of the net beside the prior; 0 is the prior alone", (0, 1e6))
+    score_weight: float = setting(0.0, "weight of the requested classes' scores beside the target", (0, 1e6))
     animate: bool = setting(False, "write the descent as a GIF, too")
 
 
@@ -170,13 +142,11 @@ class Generation:
 class Judging:
     """The judges of generated faces. They learn from people of their own, whom nets and priors never see."""
 
-    judge_people: int = setting(1500, "rendered people that the judges learn from", within=(8, 1e6))
-    judge_pictures: int = setting(
-        6, "pictures of each rendered person that the judges learn from", within=(1, 1e4)
-    )
-    judge_epochs: float = setting(10.0, "epochs of the net among the judges", within=(1e-6, 1e6))
+    judge_people: int = setting(1500, "rendered people that the judges learn from", (8, 1e6))
+    judge_pictures: int = setting(6, "pictures of each of them", (1, 1e4))
+    judge_epochs: float = setting(10.0, "epochs of the net among the judges", (1e-6, 1e6))
     judge_share: float = setting(
-        0.25, "share of photographed people who are kept for the judges", within=(0.05, 0.9)
+        0.25, "share of photographed people who are kept for the judges", (0.05, 0.9)
     )
 
 
@@ -184,54 +154,35 @@ class Judging:
 class Evaluation:
     """The comparison of methods of generation."""
 
-    seeds: int = setting(
-        1,
-        "repetitions of training, fitting and generation that results are averaged over",
-        within=(1, 100),
-    )
-    images: int = setting(100, "faces that each method generates in evaluation", within=(1, 1e6))
+    seeds: int = setting(1, "repetitions of training, fitting and generation to average over", (1, 100))
+    images: int = setting(100, "faces that each method generates in evaluation", (1, 1e6))
     split: str = setting("test", "people whose attributes are requested", choices=("val", "test"))
     methods: Path = setting(TABLES / "methods.csv", "table of methods of generation to compare")
-    identity: Path | None = setting(
-        None, "description of a net that tells people apart (TOML or JSON); see docs/results.md"
-    )
+    identity: Path | None = setting(None, "net that tells people apart (TOML or JSON); see docs/results.md")
 
 
 @dataclass(frozen=True)
 class Settings:
     """Everything that decides what an output is. Fields without a group concern several stages."""
 
-    dataset: str = setting(
-        "synthetic",
-        "the faces: rendered here (synthetic), downloaded (lfw, pubfig), or yours (celeba, or the path of a "
-        "folder with attributes.csv)",
-    )
+    dataset: str = setting("synthetic", "the faces, or the path of a folder with attributes.csv")
     root: Path | None = setting(
-        None,
-        "folder with the files of DATASET=celeba, lfw or pubfig; without it, the last two are downloaded",
+        None, "folder with the dataset's files; without it, lfw and pubfig are downloaded"
     )
-    model: str = setting(
-        "mini", "the network, or the path of one of yours: a deploy.prototxt or its description"
-    )
+    model: str = setting("mini", "the network, or the path of a deploy.prototxt or of its description")
     mean: str | None = setting(
-        None,
-        "of MODEL=deploy.prototxt, subtracted from pixels: a number, red,green,blue, or a .npy or "
-        ".binaryproto",
+        None, "of MODEL=deploy.prototxt: a number, red,green,blue, .npy or .binaryproto"
     )
-    seed: int = setting(1, "seed of everything random", within=(0, 2**31))
-    repeat: int = setting(
-        0,
-        "another number repeats training, fitting and generation on the same faces",
-        within=(0, 1000),
-    )
+    seed: int = setting(1, "seed of everything random", (0, 2**31))
+    repeat: int = setting(0, "another number trains, fits and generates again for the same faces", (0, 1000))
     layer: str = setting("conv5_3", "layer of the cGMM and of inversion")
     train: bool = setting(False, "train, even if models/mini/default.h5 has nets for these settings")
     weights: Path | None = setting(None, ".caffemodel to finetune from")
     photo: Path | None = setting(
-        None, "picture to invert or to edit; without it, pictures of six test people are inverted"
+        None, "picture to invert or to edit; without it, six test people's are inverted"
     )
     activations: Path | None = setting(
-        None, "activations of LAYER to invert, a .npy of one picture's or of several"
+        None, "activations of LAYER to invert, a .npy of one picture's or several"
     )
     grid: Path = setting(TABLES / "experiments.csv", "table of finetuning experiments")
     rendering: Rendering = Rendering()

@@ -12,7 +12,7 @@ from attr2face.evaluation.grids import read_grid
 from attr2face.generation.presets import needed
 from attr2face.settings import Cache, Finetuning, Generation, parse
 from attr2face.steps.apart import make_apart
-from attr2face.steps.data import database_in
+from attr2face.steps.folders import database_in
 from attr2face.steps.registry import Run, Use, View, choice, step
 
 if TYPE_CHECKING:

@@ -12,7 +12,6 @@ from attr2face.settings import Database, Rendering
 from attr2face.steps.registry import File, Run, Use, View, choice, step
 
 if TYPE_CHECKING:
-    from attr2face.data.database import FaceDatabase
     from attr2face.steps.graph import Steps
 
 OTHER_SEEDS = {"nets": 0, "pretraining": 1000, "judges": 2000}  # added to SEED, for people of their own
@@ -107,7 +106,7 @@ def check_own_net(steps: Steps) -> None:
     """Raise a UserError for a net of the user's that Caffe cannot run, or whose weights are of another."""
     if not isinstance(steps.model, VGG) and steps.arguments.get("of", "nets") == "nets":
         from attr2face.network.user_layers import check_net
-        from attr2face.steps.nets import weights_in
+        from attr2face.steps.folders import weights_in
 
         check_net(steps.model, weights_in(steps["start"].path))
 
@@ -140,10 +139,3 @@ def judge_lmdb(settings: View) -> Use:
 def pretraining_lmdb(settings: View) -> Use:
     """Images of rendered people to be told apart, of whom there are more pictures each."""
     return Use("lmdb", {"of": "pretraining", "dataset": "synthetic"})
-
-
-def database_in(lmdb: Path) -> FaceDatabase:
-    """The database of a finished step `lmdb`."""
-    from attr2face.data.database import FaceDatabase
-
-    return FaceDatabase.open(lmdb)

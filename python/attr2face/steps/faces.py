@@ -9,10 +9,8 @@ from attr2face.errors import UserError
 from attr2face.generation.presets import preset_at
 from attr2face.models import VGG
 from attr2face.settings import Generation
-from attr2face.steps.fitting import trained_in
-from attr2face.steps.nets import DRAWN
-from attr2face.steps.photographs import read_photograph
-from attr2face.steps.registry import File, Run, Use, View, choice, step
+from attr2face.steps.folders import trained_in
+from attr2face.steps.registry import DRAWN, File, Run, Use, View, choice, step
 
 INVERTED_LAYERS = ("conv3_3", "conv4_3", "conv5_3", "fc6", "fc7")
 INVERTING = ("photograph", "pixels", "icnn", "mahendran")  # presets: the project's, the paper's, others'
@@ -55,6 +53,7 @@ def edited(run: Run, photo: Path, editing_nets: dict[str, Path], judge: Path) ->
     """A photograph with some attributes given or taken away."""
     from attr2face.evaluation.edits import write_edit
     from attr2face.generation.editing import edit_photograph
+    from attr2face.steps.photographs import read_photograph
 
     s = run.settings
     made_with = trained_in(**editing_nets)
@@ -75,6 +74,7 @@ def inverted(
 ) -> None:
     """Photographs, from their activations at several layers."""
     from attr2face.generation.inversion import invert_photographs
+    from attr2face.steps.photographs import read_photograph
 
     picture = read_photograph(photo, run.settings) if photo else None
     made_with = trained_in(lmdb, finetuned, eigenfaces=eigenfaces)

@@ -20,10 +20,9 @@ from attr2face.settings import (
     as_dict,
     as_text,
 )
-from attr2face.steps.data import database_in
-from attr2face.steps.nets import DRAWN
+from attr2face.steps.folders import database_in, trained_in
 from attr2face.steps.places import COMMITTED
-from attr2face.steps.registry import STEPS, File, Run, Use, View, choice, names_of, step
+from attr2face.steps.registry import DRAWN, STEPS, File, Run, Use, View, choice, names_of, step
 from attr2face.store import made_paths
 
 if TYPE_CHECKING:
@@ -90,13 +89,6 @@ def committed_nets(run: Run, bundle_file: Path) -> None:
     from attr2face.generation.bundle import unpack
 
     unpack(bundle_file, run.out)
-
-
-def trained_in(lmdb: Path, net: Path, **fitted: Path) -> Trained:
-    """What faces are made from, as paths: folders of LMDBs, of the net and of what was fitted."""
-    from attr2face.generation.loaded import Trained
-
-    return Trained(lmdb, net / "weights.caffemodel", tuple(fitted.items()))
 
 
 @step("dataset", "seed", *TRAINING)

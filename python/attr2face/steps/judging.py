@@ -10,10 +10,9 @@ from typing import TYPE_CHECKING
 from attr2face.descriptions import read_description
 from attr2face.models import JUDGE
 from attr2face.settings import Generation
-from attr2face.steps.data import OTHER_SEEDS, database_in
-from attr2face.steps.fitting import trained_in
-from attr2face.steps.nets import DRAWN, weights_in
-from attr2face.steps.registry import File, Run, Use, View, choice, step
+from attr2face.steps.data import OTHER_SEEDS
+from attr2face.steps.folders import database_in, trained_in, weights_in
+from attr2face.steps.registry import DRAWN, File, Run, Use, View, choice, step
 
 if TYPE_CHECKING:
     from attr2face.evaluation.measures import Judges

@@ -1,12 +1,17 @@
 """What computes, as a user names it."""
 
-from pathlib import Path
+from __future__ import annotations
 
-from attr2face.cluster.description import Cluster
+from pathlib import Path
+from typing import TYPE_CHECKING
+
 from attr2face.errors import UserError
 from attr2face.parallel import Machine
 from attr2face.settings import switch
 from attr2face.steps.places import default_store
+
+if TYPE_CHECKING:
+    from attr2face.cluster.description import Cluster
 
 
 def machine_of(gpu: str, workers: int, cluster: Cluster | None = None) -> Machine:
@@ -36,4 +41,6 @@ def cluster_of(scheduler: str, ship: object, store: Path | None) -> Cluster | No
     """The cluster that SCHEDULER and SHIP name; none where SCHEDULER is empty."""
     if not scheduler:
         return None
+    from attr2face.cluster.description import Cluster
+
     return Cluster(scheduler, (store or default_store()).absolute(), switch(ship))

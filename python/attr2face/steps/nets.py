@@ -7,15 +7,8 @@ from pathlib import Path
 from attr2face.errors import UserError
 from attr2face.models import VGG
 from attr2face.settings import Finetuning, Pretraining
-from attr2face.steps.data import database_in
-from attr2face.steps.registry import File, Run, Use, View, choice, step
-
-DRAWN = ("seed", "repeat")  # what all that training, fitting and generation draw at random depends on
-
-
-def weights_in(net: Path) -> Path:
-    """The .caffemodel of a trained net, or the user's own file."""
-    return net / "weights.caffemodel" if net.is_dir() else net
+from attr2face.steps.folders import database_in, weights_in
+from attr2face.steps.registry import DRAWN, File, Run, Use, View, choice, step
 
 
 @choice("model")

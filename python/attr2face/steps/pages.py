@@ -5,8 +5,8 @@ from __future__ import annotations
 from attr2face.files import TABLES
 from attr2face.settings import Generation
 from attr2face.steps.comparing import PAPERS, compared, own_method, repeats
-from attr2face.steps.fitting import parts_of, trained_in
-from attr2face.steps.nets import weights_in
+from attr2face.steps.fitting import parts_of
+from attr2face.steps.folders import trained_in, weights_in
 from attr2face.steps.registry import Run, Use, View, choice, step
 
 

@@ -27,8 +27,10 @@ from pathlib import Path
 
 from attr2face.parallel import Machine
 
-# Modules with steps, as data flows; each is imported when a step is looked for that those before it lack.
-MODULES = ("data", "photographs", "nets", "fitting", "faces", "judging", "comparing", "pages")
+# Modules with steps, from faces down to what they are made from, then what judges and shows them. Each is
+# imported when a step is looked for that those before it lack.
+MODULES = ("faces", "fitting", "nets", "data", "photographs", "judging", "comparing", "pages")
+DRAWN = ("seed", "repeat")  # what all that training, fitting and generation draw at random depends on
 STEPS: dict[str, Step | Choice] = {}  # those of the modules that are imported
 
 
@@ -108,7 +110,7 @@ class File:
 
 
 class View:
-    """The settings that a step declares: another one cannot be read. `read` has the names of those that were."""
+    """The settings that a step declares: no other can be read. `read` has the names of those that were."""
 
     def __init__(self, of: str, reads: tuple[str, ...], values: Mapping[str, object]) -> None:
         self._of = of
@@ -155,7 +157,7 @@ def found(name: str) -> Step | Choice:
 
 
 def all_steps() -> dict[str, Step | Choice]:
-    """All steps and choices, as data flows."""
+    """All steps and choices, in the order of their modules."""
     modules = [f"attr2face.steps.{module}" for module in MODULES]
     for module in modules:
         importlib.import_module(module)
