@@ -24,19 +24,21 @@ VENV := .venv
 READY := $(VENV)/ready$(subst /,_,$(CAFFE_ROOT))
 ATTR2FACE := $(VENV)/bin/attr2face
 
-.PHONY: help config status setup describe data align lmdb weights pretrain finetune activations cgmm gradcheck diagnose generate edit \
-	invert retrain baseline evaluate experiments paper results sheet nets bench notebooks jupyter demo worker test lint clean distclean
+.PHONY: help config status setup describe data align lmdb weights pretrain finetune activations cgmm \
+	gradcheck diagnose generate edit invert retrain baseline evaluate experiments paper results sheet nets \
+	bench notebooks jupyter demo worker test lint clean distclean
 
 help:  ## this list
 	@echo "usage: make TARGET [VARIABLE=value ...]"; echo
 	@sed -nE 's/^([a-z]+):.*## (.*)/  \1\t\2/p' Makefile | expand -t 16
-	@if [ -x $(ATTR2FACE) ]; then echo; $(ATTR2FACE) config $(GIVEN); else echo; echo "make setup first, then make config lists the variables"; fi
+	@echo; if [ -x $(ATTR2FACE) ]; then $(ATTR2FACE) config $(GIVEN); \
+		else echo "make setup first, then make config lists the variables"; fi
 
 config: $(READY)  ## the settings in force
 	@$(ATTR2FACE) config $(GIVEN)
 status: $(READY)  ## what is already made, its size, and from what
 	@$(ATTR2FACE) status $(GIVEN)
-setup: $(READY) $(if $(GPU),$(VENV)/cuda)  ## system packages, virtual environment and Caffe; with CUDA if GPU is given
+setup: $(READY) $(if $(GPU),$(VENV)/cuda)  ## system packages, .venv and Caffe; with CUDA if GPU is given
 describe: $(READY)  ## check a dataset, such as DATASET=/path with attributes.csv, and say what to do
 	@$(ATTR2FACE) describe $(GIVEN)
 data: $(READY)  ## render the faces of DATASET=synthetic, or download those of lfw or pubfig
@@ -63,9 +65,9 @@ generate: $(READY)  ## a face with the attributes ATTRS, in results/ or OUT
 	@$(ATTR2FACE) generate $(GIVEN)
 edit: $(READY)  ## a photograph PHOTO with attributes ATTRS given, or taken away: Smiling,!Eyeglasses
 	@$(ATTR2FACE) edit $(GIVEN)
-retrain: $(READY)  ## nets for rendered faces in one small file, compared with models/mini/default.h5 if that is there
+retrain: $(READY)  ## nets for rendered faces in one small file, compared with models/mini/default.h5
 	@$(ATTR2FACE) retrain $(GIVEN)
-invert: $(READY)  ## photographs from their activations, layer by layer; of test people, or PHOTO; or from ACTIVATIONS
+invert: $(READY)  ## photographs from their activations, of test people or PHOTO; or from ACTIVATIONS
 	@$(ATTR2FACE) invert $(GIVEN)
 baseline: $(READY)  ## ridge regression on HOG and colours, on the same unseen people
 	@$(ATTR2FACE) baseline $(GIVEN)
@@ -83,7 +85,7 @@ nets: $(READY)  ## write the committed prototxt files again
 	@$(ATTR2FACE) nets $(GIVEN)
 bench: $(READY)  ## speeds, side by side with Caffe's own tools
 	@$(ATTR2FACE) bench $(GIVEN)
-notebooks: $(VENV)/extras  ## execute the notebooks, as pages in results/, and with small outputs in notebooks/
+notebooks: $(VENV)/extras  ## execute the notebooks, as pages in results/, with small outputs in notebooks/
 	@$(ATTR2FACE) notebooks $(GIVEN)
 jupyter: $(VENV)/extras  ## open the notebooks
 	@$(ATTR2FACE) jupyter $(GIVEN)
@@ -95,14 +97,14 @@ test: $(VENV)/extras lint  ## lint, unit tests and a small end-to-end run
 	@$(VENV)/bin/python -m pytest
 lint: $(VENV)/extras
 	@$(VENV)/bin/ruff check && $(VENV)/bin/ruff format --check
-clean: $(READY)  ## remove what no settings lead to any more, after saying what; YES=1 does not ask, ALL=1 removes everything made
+clean: $(READY)  ## remove what no settings lead to any more, after asking (YES=1); ALL=1: all that was made
 	@$(ATTR2FACE) clean $(GIVEN)
 distclean:  ## remove .venv and the Caffe built in the cache
-	rm -rf $(VENV) "$${XDG_CACHE_HOME:-$$HOME/.cache}"/attr2face/caffe-* "$${XDG_CACHE_HOME:-$$HOME/.cache}"/attr2face/cuda-*
+	cache="$${XDG_CACHE_HOME:-$$HOME/.cache}/attr2face"; rm -rf $(VENV) "$$cache"/caffe-* "$$cache"/cuda-*
 
 # Dask is among the extras.
-data align lmdb pretrain finetune activations cgmm gradcheck diagnose generate edit invert retrain baseline evaluate experiments \
-	paper results bench: $(if $(SCHEDULER),$(VENV)/extras)
+data align lmdb pretrain finetune activations cgmm gradcheck diagnose generate \
+	edit invert retrain baseline evaluate experiments paper results bench: $(if $(SCHEDULER),$(VENV)/extras)
 
 # What one face needs. The stamp names CAFFE_ROOT, and there is only one: another CAFFE_ROOT, or none, sets
 # Caffe up again.

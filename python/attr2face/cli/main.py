@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 from attr2face.cli.parser import parser
-from attr2face.cli.run import Run, place, places_of_faces
+from attr2face.cli.run import CommandLine, place, places_of_faces
 from attr2face.datasets import DATASETS
 from attr2face.errors import UserError
 from attr2face.settings import FIELDS
@@ -40,7 +40,7 @@ def main() -> int:
     return 0
 
 
-def parse_words(arguments: list[str]) -> Run:
+def parse_words(arguments: list[str]) -> CommandLine:
     """The command and its settings, from words such as --seed 2 or SEED=2."""
     words = [_flag(word) for word in arguments]
     options = parser(words).parse_args(words)
@@ -57,7 +57,7 @@ def parse_words(arguments: list[str]) -> Run:
     if options.n != 1 and name != "generate":
         raise UserError(f"N={options.n} has no effect on {name}; leave it out")
     sets, changes = ([], {}) if name == "describe" else _requested(steps, options)
-    run = Run(steps, sets, changes, options)
+    run = CommandLine(steps, sets, changes, options)
     if options.out:
         _check_out(run)
     return run
@@ -103,7 +103,7 @@ def _add_folder(folder: str, given: dict[str, str]) -> None:
     given["dataset"] = named
 
 
-def _check_out(run: Run) -> None:
+def _check_out(run: CommandLine) -> None:
     """Refuse an OUT that cannot be written, before anything is made for it."""
     out, command, store = run.options.out, run.options.command.__name__, run.steps.store
     if command not in ("generate", "edit", "report"):

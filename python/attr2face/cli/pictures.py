@@ -1,13 +1,13 @@
 """Commands that make pictures and judge them."""
 
-from attr2face.cli.run import Run, check_vgg, place, places_of_faces, print_table, results_folder
+from attr2face.cli.run import CommandLine, check_vgg, place, places_of_faces, print_table, results_folder
 from attr2face.errors import UserError
 from attr2face.steps import Steps
 from attr2face.steps.places import CHECKOUT
 from attr2face.store.export import export
 
 
-def generate(run: Run) -> None:
+def generate(run: CommandLine) -> None:
     """make a face with some attributes"""
     faces = run.faces
     print_table(faces.made() / "reading.csv")
@@ -16,7 +16,7 @@ def generate(run: Run) -> None:
         print(export(faces.store, faces.path / name, target))
 
 
-def edit(run: Run) -> None:
+def edit(run: CommandLine) -> None:
     """give the face in a photograph attributes, or take some away, such as Smiling,!Eyeglasses"""
     import json
 
@@ -32,7 +32,7 @@ def edit(run: Run) -> None:
     print(export(edited.store, edited.path / "edited.png", target))
 
 
-def invert(run: Run) -> None:
+def invert(run: CommandLine) -> None:
     """make photographs from their activations, layer by layer, or a picture from activations of your own"""
     settings = run.steps.settings
     if settings.activations:
@@ -46,7 +46,7 @@ def invert(run: Run) -> None:
     print(step.path)
 
 
-def evaluate(run: Run) -> None:
+def evaluate(run: CommandLine) -> None:
     """compare methods of generation for unseen people's attributes, before two judges"""
     import pandas as pd
 
@@ -65,7 +65,7 @@ def evaluate(run: Run) -> None:
     print(folder)
 
 
-def report(run: Run) -> None:
+def report(run: CommandLine) -> None:
     """make every figure and table of the paper, in one page"""
     check_vgg(run.steps, "paper")
     step = run.steps["report"]
@@ -74,7 +74,7 @@ def report(run: Run) -> None:
     print(export(run.steps.store, page, place(run.options.out, name, results_folder())))
 
 
-def results(run: Run) -> None:
+def results(run: CommandLine) -> None:
     """write the numbers of one dataset into docs/results.json, and the tables of docs/results.md from it"""
     from attr2face.files import atomic_write
     from attr2face.report.results import filled, result_tables, write_results
@@ -92,7 +92,7 @@ def results(run: Run) -> None:
     print(numbers / "numbers.json")
 
 
-def _check_documented(run: Run) -> None:
+def _check_documented(run: CommandLine) -> None:
     """Refuse settings whose numbers docs/results.md has no place for."""
     check_vgg(run.steps, "results")
     taken = ("dataset", "model", "seeds", "root", "identity", "preset", "methods")

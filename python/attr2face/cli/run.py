@@ -16,7 +16,7 @@ from attr2face.store import Artefact
 
 
 @dataclass(frozen=True)
-class Run:
+class CommandLine:
     """A command with what the user gave: the steps, attributes, and options that are no settings.
 
     Attributes
@@ -53,7 +53,7 @@ def place(out: str, name: str, usual: Path) -> Path:
     return (path / name if inside else path).resolve()
 
 
-def places_of_faces(run: Run) -> dict[str, Path]:
+def places_of_faces(run: CommandLine) -> dict[str, Path]:
     """Where the pictures of faces are copied to, by their names: to OUT, or to the results' folder."""
     faces, sets, out = run.faces, run.sets, run.options.out
     name = faces.path.name

@@ -3,14 +3,14 @@
 from pathlib import Path
 
 from attr2face.cli.options import OPTIONS
-from attr2face.cli.run import Run
+from attr2face.cli.run import CommandLine
 from attr2face.settings import as_dict, as_text, leaves
 from attr2face.steps.listing import listed_steps
 from attr2face.steps.resolve import choices_of
 from attr2face.store import MANIFEST
 
 
-def config(run: Run) -> None:
+def config(run: CommandLine) -> None:
     """print the settings in force, and what each means; or all steps, with STEPS=1"""
     if run.options.steps:
         print(listed_steps(run.steps))
@@ -27,7 +27,7 @@ def config(run: Run) -> None:
             print(f"{name.upper():21} {as_text(value):12} {OPTIONS[name]}")
 
 
-def status(run: Run) -> None:
+def status(run: CommandLine) -> None:
     """list what the store holds: size, when it was made, and from what"""
     store, total = run.steps.store, 0
     manifests = store.manifests()
@@ -42,7 +42,7 @@ def status(run: Run) -> None:
     print(f"{total / 1e6:9.1f} MB in {store.root}")
 
 
-def clean(run: Run) -> None:
+def clean(run: CommandLine) -> None:
     """remove from the store what no settings lead to any more, or everything with --all"""
     from attr2face.steps.reachable import reachable
 

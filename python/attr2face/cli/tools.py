@@ -8,13 +8,13 @@ from pathlib import Path
 
 from attr2face.api import ENVIRONMENT
 from attr2face.attributes import pubfig
-from attr2face.cli.run import Run, check_vgg, results_folder
+from attr2face.cli.run import CommandLine, check_vgg, results_folder
 from attr2face.errors import UserError
 from attr2face.settings import Settings
 from attr2face.steps.places import CHECKOUT
 
 
-def describe(run: Run) -> None:
+def describe(run: CommandLine) -> None:
     """check a dataset, and say what to do before anything is made from it"""
     from attr2face.data.describe import Wanted, describe_dataset
 
@@ -32,7 +32,7 @@ def describe(run: Run) -> None:
     print(f"{root} can be used: make generate {words}")
 
 
-def sheet(run: Run) -> None:
+def sheet(run: CommandLine) -> None:
     """draw a rendered person without and with each attribute, as docs/attributes.jpg"""
     from attr2face.data.render.contact_sheet import contact_sheet
 
@@ -41,7 +41,7 @@ def sheet(run: Run) -> None:
     print(page)
 
 
-def nets(run: Run) -> None:
+def nets(run: CommandLine) -> None:
     """write the committed prototxt files again"""
     from attr2face.datasets import dataset_of
     from attr2face.models import MODELS
@@ -53,14 +53,14 @@ def nets(run: Run) -> None:
     write_prototxts(CHECKOUT / "prototxt", usual)
 
 
-def bench(run: Run) -> None:
+def bench(run: CommandLine) -> None:
     """measure speeds, side by side with Caffe's own tools"""
     from attr2face.bench.speeds import measure_speeds
 
     measure_speeds(run.steps, run.options.gpu, run.options.torch)
 
 
-def notebooks(run: Run) -> None:
+def notebooks(run: CommandLine) -> None:
     """execute the notebooks, as pages in results/; notebooks/ keeps small outputs of the default settings"""
     from attr2face.report.notebooks import executed, write_light, write_notebook_page
 
@@ -75,7 +75,7 @@ def notebooks(run: Run) -> None:
             print(path)
 
 
-def jupyter(run: Run) -> None:
+def jupyter(run: CommandLine) -> None:
     """open the notebooks"""
     _prepare(run)
     command = [str(Path(sys.executable).with_name("jupyter")), "lab", "--ServerApp.ip=127.0.0.1"]
@@ -84,7 +84,7 @@ def jupyter(run: Run) -> None:
         raise UserError(f"jupyter lab ended with status {done.returncode}")
 
 
-def _prepare(run: Run) -> None:
+def _prepare(run: CommandLine) -> None:
     """Make what the notebooks read, if they can show it."""
     steps, target = run.steps, run.options.command.__name__
     check_vgg(steps, target)
@@ -100,7 +100,7 @@ def _prepare(run: Run) -> None:
         part.made()
 
 
-def _notebook_environment(run: Run) -> dict[str, str]:
+def _notebook_environment(run: CommandLine) -> dict[str, str]:
     """The environment in which `Pipeline.from_environment` finds what the command was given."""
     places = ("workers", "gpu", "scheduler", "ship")
     where = {"store": run.steps.store.root} | {name: getattr(run.options, name) for name in places}
@@ -109,7 +109,7 @@ def _notebook_environment(run: Run) -> dict[str, str]:
     return os.environ | {ENVIRONMENT: given, "TQDM_DISABLE": "1"}
 
 
-def demo(run: Run) -> None:
+def demo(run: CommandLine) -> None:
     """serve a page to tick attributes on, at 127.0.0.1:PORT"""
     from attr2face.demo.server import serve
 
@@ -119,7 +119,7 @@ def demo(run: Run) -> None:
     serve(run.steps, int(port))
 
 
-def worker(run: Run) -> None:
+def worker(run: CommandLine) -> None:
     """start a worker for the scheduler at SCHEDULER, with one thread, or the card GPU"""
     from attr2face.cluster.worker import start_worker
 

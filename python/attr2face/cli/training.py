@@ -1,15 +1,15 @@
 """Commands from faces to activations and the cGMM. Each makes a step and prints what a user wants to know."""
 
-from attr2face.cli.run import Run, check_vgg
+from attr2face.cli.run import CommandLine, check_vgg
 from attr2face.errors import UserError
 
 
-def data(run: Run) -> None:
+def data(run: CommandLine) -> None:
     """render or download the faces"""
     print(run.steps.made("faces"))
 
 
-def align(run: Run) -> None:
+def align(run: CommandLine) -> None:
     """find the eyes in photographs, and show some of them aligned"""
     import csv
 
@@ -26,12 +26,12 @@ def align(run: Run) -> None:
     print(folder / "sheet.png")
 
 
-def lmdb(run: Run) -> None:
+def lmdb(run: CommandLine) -> None:
     """build LMDBs of images and labels, split by person"""
     print(run.steps.made("lmdb"))
 
 
-def weights(run: Run) -> None:
+def weights(run: CommandLine) -> None:
     """download VGG-Face's published weights"""
     from attr2face.data.sources import fetch_vgg_face
     from attr2face.models import MODELS
@@ -46,13 +46,13 @@ def weights(run: Run) -> None:
     print(path)
 
 
-def pretrain(run: Run) -> None:
+def pretrain(run: CommandLine) -> None:
     """train mini on the identities of other rendered people"""
     check_vgg(run.steps, "pretrain")
     print(run.steps.made("pretrained"))
 
 
-def finetune(run: Run) -> None:
+def finetune(run: CommandLine) -> None:
     """train the heads, and score them on unseen people"""
     from attr2face.evaluation.scores import mean_scores
 
@@ -60,19 +60,19 @@ def finetune(run: Run) -> None:
     print(run.steps["finetuned"].path)
 
 
-def activations(run: Run) -> None:
+def activations(run: CommandLine) -> None:
     """store one layer's activations for all images"""
     print(run.steps.made("activations"))
 
 
-def cgmm(run: Run) -> None:
+def cgmm(run: CommandLine) -> None:
     """fit a Gaussian per attribute, and the weights"""
     folder = run.steps.made("mixture")
     print((folder / "report.txt").read_text(), end="")
     print(folder)
 
 
-def gradcheck(run: Run) -> None:
+def gradcheck(run: CommandLine) -> None:
     """compare the cGMM's gradient with central differences"""
     from attr2face.cgmm.fitting import check_gradient
 
@@ -80,7 +80,7 @@ def gradcheck(run: Run) -> None:
     print(f"relative error of the gradient: {error:.2e}")
 
 
-def diagnose(run: Run) -> None:
+def diagnose(run: CommandLine) -> None:
     """describe activations and attributes, and what the heads see in each target"""
     import pandas as pd
 
@@ -92,7 +92,7 @@ def diagnose(run: Run) -> None:
     print(folder)
 
 
-def baseline(run: Run) -> None:
+def baseline(run: CommandLine) -> None:
     """score ridge regression on HOG and mean colours on the same unseen people"""
     import pandas as pd
 
@@ -103,7 +103,7 @@ def baseline(run: Run) -> None:
     print(folder)
 
 
-def experiments(run: Run) -> None:
+def experiments(run: CommandLine) -> None:
     """finetune and score every row of a grid of settings"""
     from attr2face.cli.run import print_table
 
@@ -113,7 +113,7 @@ def experiments(run: Run) -> None:
     print(folder)
 
 
-def retrain(run: Run) -> None:
+def retrain(run: CommandLine) -> None:
     """make nets for rendered faces in one small file, and compare it with models/mini/default.h5"""
     from attr2face.generation.bundle import compare_bundles
     from attr2face.steps.places import COMMITTED

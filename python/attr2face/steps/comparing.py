@@ -84,9 +84,7 @@ def make_repeats_apart(steps: Steps) -> None:
 
 
 @step(before=make_repeats_apart)
-def evaluation(
-    run: Run, lmdb: Path, requests: Path, projections: Path, real: Path, compared: dict, runs: dict
-) -> None:
+def evaluation(run: Run, judges: dict, requests: Path, real: Path, compared: dict, runs: dict) -> None:
     """The methods of generation, compared by judges."""
     from attr2face.evaluation.summary import Runs, write_comparison
     from attr2face.report import figures
@@ -94,8 +92,8 @@ def evaluation(
     measures = {name: [made["measures"] / "measures.npz" for made in of] for name, of in runs.items()}
     faces = {name: of[0]["faces"] for name, of in runs.items()}
     all_runs = Runs(measures, faces, compared["factors"])
-    database = database_in(lmdb)
-    write_comparison(database, requests, all_runs, real, projections / "projections.npz", run.out)
+    projections = judges["projections"] / "projections.npz"
+    write_comparison(database_in(judges["lmdb"]), requests, all_runs, real, projections, run.out)
     figures.write_intervals(run.out / "intervals.csv", all_runs.factors, run.out)
 
 
