@@ -241,6 +241,15 @@ def test_photographs_start_from_the_net_of_rendered_faces_with_its_own_defaults(
     assert steps["start"].settings["epochs"] == 6
 
 
+@pytest.mark.parametrize("given", [{"label_noise": 0.5}, {"epochs": 3}, {"layer": "fc6"}, {"strength": 1.5}])
+def test_what_a_setting_does_not_change_keeps_its_folder(tmp_path, given):
+    """A folder of another name would be made a second time, though its key is the same."""
+    before, after = Steps({}, tmp_path), Steps(given, tmp_path)
+    for name in ("pretrained", "lmdb", "mixture", "eigenfaces", "judge", "net_judge"):
+        same = before[name].key == after[name].key
+        assert same == (before[name].path == after[name].path), name
+
+
 def test_nothing_is_made_by_asking_for_keys(tmp_path):
     keys(tmp_path, freeze="fc6")
     assert not [path for path in tmp_path.iterdir() if path.name != ".hashes"]

@@ -42,11 +42,12 @@ def faces(settings: View) -> Use | File:
 @choice("of", "seed", Rendering, "pretrain_people", "pretrain_pictures", "judge_people", "judge_pictures")
 def people(settings: View) -> dict[str, object]:
     """The people to render: those whom nets learn from, others for judges, and others for pretraining."""
-    drawn = {"people": settings.people, "pictures": settings.pictures, "label_noise": settings.label_noise}
     if settings.of == "judges":
         drawn = {"people": settings.judge_people, "pictures": settings.judge_pictures}
     elif settings.of == "pretraining":
         drawn = {"people": settings.pretrain_people, "pictures": settings.pretrain_pictures}
+    else:
+        drawn = {name: getattr(settings, name) for name in ("people", "pictures", "label_noise")}
     return {**drawn, "size": settings.size, "seed": settings.seed + OTHER_SEEDS[settings.of]}
 
 
