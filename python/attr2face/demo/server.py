@@ -79,7 +79,7 @@ class FaceHandler(Handler):
     """A face for the query of a link."""
 
     async def get(self) -> None:
-        """Lines of JSON: {"done", "picture"}, and at the end {"picture", "reading", "recipe"} or {"error"}."""
+        """Lines of JSON: {"done", "picture"}, at the end {"picture", "reading", "recipe"} or {"error"}."""
         self.set_header("Content-Type", "application/x-ndjson")
         try:
             self._check()

@@ -7,7 +7,6 @@ stands between `<!-- results: NAME -->` and `<!-- end -->`.
 import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
@@ -60,28 +59,23 @@ PARTS_OF_EIGENFACES = {
 SHEETS = ("paper.jpg", "factor-target.jpg", "factor-prior.jpg", "factor-strength.jpg", "factor-net.jpg")
 
 
-@dataclass(frozen=True)
-class Stages:
-    """Folders of what the stages wrote; `scores` of each repetition."""
+def collect(
+    scores: Sequence[Path], baseline: Path, experiments: Path, evaluation: Path, inversion: Path
+) -> dict[str, list[dict]]:
+    """All numbers that docs/results.md and the report show of one dataset and model: rows by table.
 
-    scores: Sequence[Path]
-    baseline: Path
-    experiments: Path
-    evaluation: Path
-    inversion: Path
-
-
-def collect(stages: Stages) -> dict[str, list[dict]]:
-    """All numbers that docs/results.md and the report show of one dataset and model: rows by table."""
-    floor = json.loads((stages.evaluation / "floor.json").read_text())
+    All are folders that steps wrote; `scores` are of each repetition.
+    """
+    floor = json.loads((evaluation / "floor.json").read_text())
+    regression = {"reader": "HOG and ridge regression", **pd.read_csv(baseline / "scores.csv")[MEANS].mean()}
     tables = {
-        "reading": pd.DataFrame([_read_by_net(stages.scores), _read_by_baseline(stages.baseline)]),
-        "freezing": pd.read_csv(stages.experiments / "table1.csv"),
-        "intervals": pd.read_csv(stages.evaluation / "intervals.csv"),
-        "differences": pd.read_csv(stages.evaluation / "differences.csv"),
-        "judges": pd.DataFrame([row_of_judges(pd.read_csv(stages.evaluation / "judges.csv"))]),
+        "reading": pd.DataFrame([_read_by_net(scores), regression]),
+        "freezing": pd.read_csv(experiments / "table1.csv"),
+        "intervals": pd.read_csv(evaluation / "intervals.csv"),
+        "differences": pd.read_csv(evaluation / "differences.csv"),
+        "judges": pd.DataFrame([row_of_judges(pd.read_csv(evaluation / "judges.csv"))]),
         "floor": pd.DataFrame(floor.items(), columns=["measure", "mean"]),
-        "inversion": pd.read_csv(stages.inversion / "table.csv"),
+        "inversion": pd.read_csv(inversion / "table.csv"),
     }
     return {name: json.loads(table.round(4).to_json(orient="records")) for name, table in tables.items()}
 
@@ -93,10 +87,6 @@ def _read_by_net(scores: Sequence[Path]) -> dict[str, object]:
     for measure in MEANS[1:]:
         row |= with_half_width(measure, [means[measure] for means in tables])
     return row
-
-
-def _read_by_baseline(folder: Path) -> dict[str, object]:
-    return {"reader": "HOG and ridge regression"} | pd.read_csv(folder / "scores.csv")[MEANS].mean().to_dict()
 
 
 def row_of_judges(table: pd.DataFrame) -> dict[str, object]:
