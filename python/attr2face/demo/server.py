@@ -1,6 +1,4 @@
-"""The server of the page, for this machine alone: `/` is the page, `/face` streams a face as it emerges, a
-line of JSON at a time.
-"""
+"""The server of the page, for this machine alone: `/` is the page, `/face` a face, as lines of JSON."""
 
 import asyncio
 import json
@@ -25,11 +23,6 @@ POLICY = (
     "default-src 'self'; img-src 'self' data:; style-src 'self' 'unsafe-inline'; "
     "form-action 'self'; frame-ancestors 'none'"
 )
-HEADERS = {
-    "Content-Security-Policy": POLICY,
-    "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "same-origin",
-}
 # Faces that are being made or wait for it. The page asks for one after another.
 MOST_WAITING = 8
 
@@ -50,8 +43,9 @@ class Handler(RequestHandler):
 
     def set_default_headers(self) -> None:
         """The page runs no script but its own."""
-        for name, value in HEADERS.items():
-            self.set_header(name, value)
+        self.set_header("Content-Security-Policy", POLICY)
+        self.set_header("X-Content-Type-Options", "nosniff")
+        self.set_header("Referrer-Policy", "same-origin")
 
     def on_connection_close(self) -> None:
         """The browser has gone."""
@@ -60,9 +54,8 @@ class Handler(RequestHandler):
 
     def query(self) -> Query:
         """What the link asks for; a UserError names what cannot be used."""
-        return self.studio.parse(
-            {name: self.get_query_argument(name) for name in self.request.query_arguments}
-        )
+        arguments = self.request.query_arguments
+        return self.studio.parse({name: self.get_query_argument(name) for name in arguments})
 
 
 class PageHandler(Handler):
@@ -70,9 +63,8 @@ class PageHandler(Handler):
 
     def get(self) -> None:
         """The page before the first face. It gets what its link asks for, or why that cannot be used."""
-        page = jinja2.Environment(loader=jinja2.FileSystemLoader(FOLDER), autoescape=True).get_template(
-            "page.html.jinja"
-        )
+        jinja = jinja2.Environment(loader=jinja2.FileSystemLoader(FOLDER), autoescape=True)
+        page = jinja.get_template("page.html.jinja")
         start = self.studio.start() | {"link": self._link() if self.request.query_arguments else None}
         self.write(page.render(**start, data=json.dumps(start).replace("<", "\\u003c")))
 
@@ -87,9 +79,7 @@ class FaceHandler(Handler):
     """A face for the query of a link."""
 
     async def get(self) -> None:
-        """Lines of JSON: {"done", "picture"} on the way, at the end {"picture", "reading", "recipe"}, or
-        {"error"}, a sentence.
-        """
+        """Lines of JSON: {"done", "picture"}, at the end {"picture", "reading", "recipe"} or {"error"}."""
         self.set_header("Content-Type", "application/x-ndjson")
         try:
             self._check()
@@ -102,14 +92,11 @@ class FaceHandler(Handler):
             self.closed = True
         except Exception:
             traceback.print_exc()
-            await self._send(
-                {"error": "The face could not be made; the terminal in which make demo runs says why."}
-            )
+            told = "The face could not be made; the terminal in which make demo runs says why."
+            await self._send({"error": told})
 
     def _check(self) -> None:
-        """Refuse with a status and a UserError what a page of another site asks for, and what would wait for
-        long.
-        """
+        """Refuse with a status and a UserError what another site asks for, and what would wait for long."""
         if not asked_here(self.request.headers):
             self.set_status(403)
             raise UserError("the face was asked for by another site; open the page of make demo itself")
@@ -165,16 +152,11 @@ def sentence(error: UserError) -> str:
 
 
 def application(studio: Studio, worker: ThreadPoolExecutor) -> Application:
-    """The server's answers, for requests that name this machine: a page of the web cannot lead its own name
-    here.
-    """
-    pages = [(r"/", PageHandler), (r"/face", FaceHandler)]
+    """Answers to requests that name this machine: a page of the web cannot lead its own name here."""
     shared = {"studio": studio, "worker": worker, "waiting": set()}
     app = Application(static_path=str(FOLDER / "static"))
-    app.add_handlers(
-        r"(localhost|127\.0\.0\.1)",
-        [(path, handler, shared) for path, handler in pages],
-    )
+    pages = [("/", PageHandler, shared), ("/face", FaceHandler, shared)]
+    app.add_handlers(r"(localhost|127\.0\.0\.1)", pages)
     return app
 
 
@@ -204,8 +186,7 @@ async def _listen(app: Application, port: int) -> None:
     try:
         server.listen(port, "127.0.0.1")
     except OSError as error:
-        raise UserError(
-            f"cannot serve the page at 127.0.0.1:{port}: {error.strerror}; choose another PORT"
-        ) from error
+        what = f"cannot serve the page at 127.0.0.1:{port}: {error.strerror}"
+        raise UserError(f"{what}; choose another PORT") from error
     print(f"http://127.0.0.1:{port} shows the page; Ctrl-C ends it", file=sys.stderr, flush=True)
     await asyncio.Event().wait()

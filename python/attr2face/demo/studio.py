@@ -1,6 +1,4 @@
-"""What the page asks for: a face for a query, what the judge sees in it, and the recipe that makes it
-again.
-"""
+"""What the page asks for: a face for a query, what the judge sees in it, the recipe that makes it again."""
 
 import base64
 import io
@@ -10,7 +8,6 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
-from PIL import Image
 
 from attr2face.attributes import bare, file_name, strength_of
 from attr2face.cgmm.targets import varies
@@ -24,10 +21,7 @@ from attr2face.settings import as_dict
 from attr2face.steps import Steps
 from attr2face.steps.fitting import trained_for_faces
 
-MOST_WEIGHT = 3.0
-MOST_STRENGTH = 4.0
-MOST_VARIETY = 2.0
-MOST_FACE = 999
+MOST = {"strength": 4.0, "variety": 2.0, "weight": 3.0, "face": 999}
 RARE = 0.1  # pairs of attributes that occur together less than a tenth as often as by chance are named
 Tell = Callable[[float, str], None]
 
@@ -72,21 +66,16 @@ class Studio:
         self.loaded = load_trained(trained_for_faces(steps))
         self.attributes = self.loaded.database.attributes
         self.judge = load_judge(steps.made("judge") / "judge.h5")
-        accuracy = pd.read_csv(steps.made("judge_accuracy") / "accuracy.csv", index_col="attribute")[
-            "balanced_accuracy"
-        ]
-        self.accuracy = accuracy.reindex(self.attributes.names)
+        accuracy = pd.read_csv(steps.made("judge_accuracy") / "accuracy.csv", index_col="attribute")
+        self.accuracy = accuracy["balanced_accuracy"].reindex(self.attributes.names)
         self.varies = varies(self.generation.target)
-        usual = variety_of(self.generation)
-        # Faces to choose from should differ, also where the preset's own face is the expected one.
-        self.variety = (
-            0.0 if not self.varies else usual if self.generation.variety is not None else usual or 1.0
-        )
-        self.most = {
-            "strength": max(MOST_STRENGTH, self.generation.strength),
-            "variety": max(MOST_VARIETY, self.variety),
-            "weight": MOST_WEIGHT,
-            "face": MOST_FACE,
+        self.variety = variety_of(self.generation) if self.varies else 0.0
+        if self.varies and self.generation.variety is None:
+            # Faces to choose from should differ, also where the preset's own face is the expected one.
+            self.variety = self.variety or 1.0
+        self.most = MOST | {
+            "strength": max(MOST["strength"], self.generation.strength),
+            "variety": max(MOST["variety"], self.variety),
         }
 
     def start(self) -> dict[str, object]:
@@ -102,9 +91,7 @@ class Studio:
         }
 
     def rare_pairs(self) -> list[tuple[str, str]]:
-        """Attributes that hardly ever occur together in the training pictures, without those that exclude
-        each other.
-        """
+        """Attributes that hardly ever occur together in training pictures, but do not exclude each other."""
         if "mixture" not in dict(self.loaded.trained.fitted):
             return []
         m = self.loaded.mixture
@@ -129,25 +116,18 @@ class Studio:
         if not attributes.strip(" ,"):
             raise UserError("no attribute is chosen; tick at least one")
         words = self.attributes.ordered(self.attributes.parse(attributes))
-        strength = _number(
-            "strength", arguments.get("strength", self.generation.strength), self.most["strength"]
-        )
-        variety = _number("variety", arguments.get("variety", self.variety), self.most["variety"])
-        face = _number("face", arguments.get("face", 0), MOST_FACE)
+        usual = {"strength": self.generation.strength, "variety": self.variety, "face": 0}
+        given = {name: arguments.get(name, value) for name, value in usual.items()}
+        numbers = {name: _number(name, value, self.most[name]) for name, value in given.items()}
+        face = numbers.pop("face")
         if face != int(face):
-            raise UserError(f"face {face:g} is not a whole number; choose 0 to {MOST_FACE}")
-        return Query(words, strength, variety, int(face))
+            raise UserError(f"face {face:g} is not a whole number; choose 0 to {self.most['face']}")
+        return Query(words, **numbers, face=int(face))
 
     def make(self, query: Query, tell: Tell) -> dict[str, object]:
-        """The face of a query as the page shows it. `tell` is called with the finished share, and the picture
-        at that point.
-        """
-        settings = replace(
-            self.generation,
-            strength=query.strength,
-            variety=query.variety if self.varies else None,
-            animate=False,
-        )
+        """The face of a query for the page; `tell` is called with the finished share and its picture."""
+        variety = query.variety if self.varies else None
+        settings = replace(self.generation, strength=query.strength, variety=variety, animate=False)
 
         def watch(done: float, images: np.ndarray) -> None:
             tell(done, _url(images[0], "JPEG"))
@@ -157,53 +137,44 @@ class Studio:
         return {"picture": _url(images[0], "PNG"), "reading": reading, "recipe": self.recipe(query)}
 
     def read(self, images: np.ndarray, names: list[str]) -> list[dict[str, object]]:
-        """What the judge and the net see of some attributes in a face, and how often the judge is right about
-        real pictures; None where it cannot read an attribute, or was not tested.
+        """What the judge and the net see of some attributes in a face, and how often the judge is right.
+
+        That is of real pictures; None where it cannot read an attribute, or was not tested.
         """
-        index = self.attributes.index
         seen = self.judge.sees([np.asarray(enlarged(images[0]))])[0]
-        readable = ~np.isnan(seen)
         probability = read_attributes(self.loaded, images)[0]
-        known = self.accuracy.notna()
-        return [
-            {
-                "attribute": name,
-                "seen": bool(seen[index[name]]) if readable[index[name]] else None,
-                "accuracy": round(float(self.accuracy[name]), 3) if known[name] else None,
-                "net": round(float(probability[index[name]]), 3),
-            }
-            for name in names
-        ]
+        rows = []
+        for name in names:
+            j, accuracy = self.attributes.index[name], float(self.accuracy[name])
+            row = {"attribute": name, "seen": None if np.isnan(seen[j]) else bool(seen[j])}
+            row["accuracy"] = None if np.isnan(accuracy) else round(accuracy, 3)
+            rows.append(row | {"net": round(float(probability[j]), 3)})
+        return rows
 
     def recipe(self, query: Query) -> dict[str, object]:
         """Everything that decides what the face is."""
+        s, trained = self.steps.settings, self.loaded.trained
         given = {
             name: value for name, value in self.steps.given.items() if name not in ("strength", "variety")
         }
-        trained = self.loaded.trained
+        own = {"strength": query.strength, "variety": query.variety if self.varies else None}
         paths = {"net": trained.weights.parent, **dict(trained.fitted)}
-        made_with = {name: path.name for name, path in paths.items()}
-        recipe = {
+        return {
             "name": file_name(query.words),
             **query.as_dict(),
-            "variety": query.variety if self.varies else None,
-            "settings": as_dict(self.generation)
-            | {"dataset": self.steps.settings.dataset, "seed": self.steps.settings.seed}
-            | given,
-            "made with": made_with,
+            "variety": own["variety"],
+            "settings": as_dict(self.generation) | {"dataset": s.dataset, "seed": s.seed} | given | own,
+            "made with": {name: path.name for name, path in paths.items()},
             "command": self._command(query, given),
         }
-        recipe["settings"] |= {"strength": query.strength, "variety": recipe["variety"]}
-        return recipe
 
     def _command(self, query: Query, given: Mapping[str, str]) -> str:
         """The command whose last face this is, but for rounding."""
         named = {"ATTRS": ",".join(query.words), "STRENGTH": f"{query.strength:g}"}
         named |= {"VARIETY": f"{query.variety:g}"} if self.varies else {}
         named |= {"N": query.face + 1} | {name.upper(): value for name, value in given.items()}
-        return " ".join(
-            ["make generate", *(f"{name}={shlex.quote(str(value))}" for name, value in named.items())]
-        )
+        words = [f"{name}={shlex.quote(str(value))}" for name, value in named.items()]
+        return " ".join(["make generate", *words])
 
 
 def _number(name: str, value: object, most: float) -> float:
@@ -217,10 +188,7 @@ def _number(name: str, value: object, most: float) -> float:
 
 
 def _url(image: np.ndarray, kind: str) -> str:
-    """An image of the net's size, enlarged, as a data URL. Pictures on the way are JPEG: they are many, and
-    soon replaced.
-    """
+    """An image of the net's size, enlarged, as a data URL. The many pictures on the way are JPEG."""
     file = io.BytesIO()
-    picture: Image.Image = enlarged(image)
-    picture.save(file, kind)
+    enlarged(image).save(file, kind)
     return f"data:image/{kind.lower()};base64,{base64.b64encode(file.getvalue()).decode()}"

@@ -1,6 +1,4 @@
-"""How images of an attribute lie together at fc7 (paper, Figure 3): t-SNE to look at, and near neighbours to
-count.
-"""
+"""How images of an attribute lie together at fc7 (paper, Figure 3): t-SNE to see, neighbours to count."""
 
 import numpy as np
 import pandas as pd
@@ -17,8 +15,7 @@ def embed(phi: np.ndarray, seed: int) -> np.ndarray:
 
 
 def agreement(phi: np.ndarray, has: np.ndarray, people: np.ndarray) -> float:
-    """Share of each image's five nearest images of other people (by cosine) that agree with it about an
-    attribute.
+    """Share of each image's five nearest images of other people (by cosine) that agree about an attribute.
 
     Pictures of the same person would agree about much that fc7 need not know.
 

@@ -1,5 +1,4 @@
-"""Methods of generation compared: what judges see in their faces, how like real pictures they are, and whom
-they show.
+"""Methods of generation compared: what judges see in faces, how like real pictures they are, whom they show.
 
 A method is measured once for each repetition of training, for the same requests; every number gets an
 interval, and every difference to the project's own method one of paired values. Between the mean face as the
@@ -12,22 +11,24 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from sklearn.metrics import balanced_accuracy_score, cohen_kappa_score
+from sklearn.metrics import cohen_kappa_score
 
 from attr2face.attributes import Attributes
 from attr2face.data.database import FaceDatabase
 from attr2face.data.pictures import enlarged, write_picture
 from attr2face.errors import UserError
 from attr2face.evaluation import quality
-from attr2face.evaluation.intervals import Interval, over_people, over_repeats
+from attr2face.evaluation.intervals import over_people, over_repeats
 from attr2face.evaluation.judge import photographs
 from attr2face.evaluation.likeness import fit_likeness
 from attr2face.evaluation.measures import Judges, load_projection, measure_pictures, read_measures
 from attr2face.evaluation.requests import Requests
+from attr2face.evaluation.scores import score
 from attr2face.parallel import Machine
 
 OTHERS = 1000
 FRECHET_COMPONENTS = 16
+JUDGES = ("ridge", "net")
 Measures = Mapping[str, np.ndarray]
 
 
@@ -36,8 +37,7 @@ def write_real(
 ) -> None:
     """Measure real pictures: the requested people's own, other pictures of unseen people, and the mean face.
 
-    Writes `photographs/`, `own.npz`, `others.npz` (with `rows` of the database) and `mean.npz` into the
-    folder `out`.
+    Writes `photographs/`, `own.npz`, `others.npz` (with `rows` of the database) and `mean.npz` into `out`.
 
     Raises
     ------
@@ -50,16 +50,12 @@ def write_real(
     np.savez(out / "own.npz", **measure_pictures(own, judges, machine))
     unseen = np.setdiff1d(database.rows("val", "test"), requests.rows)
     if len(unseen) == 0:
-        raise UserError(
-            "all pictures of unseen people are requested; "
-            f"lower IMAGES below {len(requests.rows)}, or use more people"
-        )
+        remedy = f"lower IMAGES below {len(requests.rows)}, or use more people"
+        raise UserError(f"all pictures of unseen people are requested; {remedy}")
     rows = np.sort(np.random.default_rng(seed).permutation(unseen)[:OTHERS])
     np.savez(out / "others.npz", rows=rows, **measure_pictures(photographs(database, rows), judges, machine))
-    np.savez(
-        out / "mean.npz",
-        **measure_pictures([np.asarray(enlarged(database.preprocessing.mean_image))], judges, machine),
-    )
+    mean_face = np.asarray(enlarged(database.preprocessing.mean_image))
+    np.savez(out / "mean.npz", **measure_pictures([mean_face], judges, machine))
 
 
 @dataclass(frozen=True)
@@ -93,31 +89,20 @@ class Real:
     def read(cls, database: FaceDatabase, requests: Requests, folder: Path, projections: Path) -> "Real":
         """Read what `write_real` wrote."""
         own, others, mean = (read_measures(folder / f"{name}.npz") for name in ("own", "others", "mean"))
-        rows = others["rows"]
+        known = load_projection(projections, "hog").known
         requested = database.attributes.of_classes(database.labels[requests.rows])
-        return cls(
-            own,
-            others,
-            mean,
-            load_projection(projections, "hog").known,
-            requested,
-            database.positive[requests.rows],
-            database.people[requests.rows],
-            database.people[rows],
-            database.split[rows] != database.split[requests.rows[0]],
-        )
+        positive, people = database.positive[requests.rows], database.people[requests.rows]
+        rows, asked_split = others["rows"], database.split[requests.rows[0]]
+        calibrating = database.split[rows] != asked_split
+        return cls(own, others, mean, known, requested, positive, people, database.people[rows], calibrating)
 
     def another(self) -> np.ndarray:
-        """For each requested person the first other picture among `others`; -1 where there is none:
-        (n,) int.
-        """
+        """For each requested person the first other picture among `others`; -1 where there is none: (n,)."""
         first = {person: k for k, person in reversed(list(enumerate(self.people_of_others)))}
         return np.array([first.get(person, -1) for person in self.people])
 
     def reference(self) -> np.ndarray:
-        """The first picture among `others` of each person of whom nothing is requested: what sets of pictures
-        are compared to.
-        """
+        """What sets are compared to: of each person of whom nothing is requested, the first of `others`."""
         _, first = np.unique(self.people_of_others, return_index=True)
         return first[~np.isin(self.people_of_others[first], self.people)]
 
@@ -127,18 +112,17 @@ class Real:
 
 
 def of_people(m: Measures, real: Real, query: np.ndarray) -> dict[str, np.ndarray]:
-    """What is measured of each face, (n,) each; `query` (n, d) are the features that tell whom it shows, NaN
-    where nothing does.
+    """What is measured of each face, (n,) each.
+
+    `query` (n, d) are the features that tell whom it shows, NaN where nothing does.
     """
     cosine = query @ real.own["identity"].T
     to_own, stranger = np.diag(cosine), real.people[:, None] != real.people
     others = (cosine * stranger).sum(axis=1) / np.maximum(stranger.sum(axis=1), 1)
+    rank = 1 + (stranger & (cosine > to_own[:, None])).sum(axis=1)
     memory = quality.nearest(m["hog"], real.known) / quality.nearest(real.own["hog"], real.known).mean()
-    values = {}
-    for judge in ("ridge", "net"):
-        values[f"requested seen, {judge}"] = _share(m[judge], real.requested)
-    for judge in ("ridge", "net"):
-        values[f"not there, but seen, {judge}"] = _share(m[judge], ~real.positive)
+    values = {f"requested seen, {judge}": _share(m[judge], real.requested) for judge in JUDGES}
+    values |= {f"not there, but seen, {judge}": _share(m[judge], ~real.positive) for judge in JUDGES}
     return values | {
         "one face": (m["faces"] == 1).astype(float),
         "fine detail": m["fine"] / real.own["fine"].mean(),
@@ -146,15 +130,14 @@ def of_people(m: Measures, real: Real, query: np.ndarray) -> dict[str, np.ndarra
         "nearest training picture": memory,
         "cosine to own": to_own,
         "cosine to others": others,
-        "rank of own": np.where(
-            np.isnan(to_own), np.nan, 1 + (stranger & (cosine > to_own[:, None])).sum(axis=1)
-        ),
+        "rank of own": np.where(np.isnan(to_own), np.nan, rank),
     }
 
 
 def _share(seen: np.ndarray, counted: np.ndarray) -> np.ndarray:
-    """The share of each picture's counted attributes that are seen: (n, J) twice to (n,). What a judge cannot
-    read (NaN) is not counted; a picture of which nothing is counted has no share, NaN.
+    """The share of each picture's counted attributes that are seen: (n, J) twice to (n,).
+
+    What a judge cannot read (NaN) is not counted; a picture of which nothing is counted has no share, NaN.
     """
     counted = counted & ~np.isnan(seen)
     n = counted.sum(axis=1)
@@ -162,30 +145,25 @@ def _share(seen: np.ndarray, counted: np.ndarray) -> np.ndarray:
 
 
 def of_sets(m: Measures, draws: np.ndarray | None, real: Real) -> dict[str, float]:
-    """What is measured of a set of pictures; `draws` (8, 4, k) are `hog` features of several faces of some
-    requests.
-    """
+    """What is measured of a set of pictures; `draws` (8, 4, k) are `hog` of several faces of requests."""
     values = {"diversity": quality.diversity(m["hog"])}
     if draws is not None:
-        values["diversity of one request"] = float(
-            np.mean([quality.diversity(features) for features in draws])
-        )
+        of_one = np.mean([quality.diversity(features) for features in draws])
+        values["diversity of one request"] = float(of_one)
     return values | _distances(m, real.features_of(real.reference()))
 
 
 def _distances(m: Measures, others: Measures) -> dict[str, float]:
-    """Distances of two sets with a picture of each person: several of one would bias what is estimated from
-    few.
-    """
-    few = slice(None), slice(0, FRECHET_COMPONENTS)
-    return {
-        f"{name} distance, {kind}": distance(m[feature][cut], others[feature][cut])
-        for name, distance, cut in (
-            ("Fréchet", quality.unbiased_frechet, few),
-            ("kernel", quality.kernel_distance, few[0]),
-        )
-        for kind, feature in (("HOG", "hog"), ("net", "deep"))
+    """Distances of two sets with a picture of each person: several of one would bias estimates from few."""
+    found = {}
+    distances = {
+        "Fréchet": (quality.unbiased_frechet, FRECHET_COMPONENTS),
+        "kernel": (quality.kernel_distance, None),
     }
+    for name, (distance, k) in distances.items():
+        for kind, feature in (("HOG", "hog"), ("net", "deep")):
+            found[f"{name} distance, {kind}"] = distance(m[feature][:, :k], others[feature][:, :k])
+    return found
 
 
 def floor_of_distances(real: Real) -> dict[str, float]:
@@ -214,37 +192,29 @@ class Compared:
     def intervals(self) -> pd.DataFrame:
         """A row per method and measure: `mean`, `low`, `high`; of ranks, the median over people."""
         rows = []
-        for method in self.people:
-            found = {
-                measure: over_people(self._by_person(values), average_of(measure))
-                for measure, values in self.people[method].items()
-            }
-            found |= {measure: over_repeats(values) for measure, values in self.sets[method].items()}
-            rows += [_row(method, measure, interval) for measure, interval in found.items()]
+        for method, by_measure in self.people.items():
+            for measure, values in by_measure.items():
+                interval = over_people(self._by_person(values), average_of(measure))
+                rows.append({"method": method, "measure": measure, **vars(interval)})
+            for measure, values in self.sets[method].items():
+                rows.append({"method": method, "measure": measure, **vars(over_repeats(values))})
         return pd.DataFrame(rows)
 
     def differences(self, own: str) -> pd.DataFrame:
-        """The project's own method less each other one, for the same people and repetitions, as `intervals`,
-        but for medians.
-        """
+        """The project's own method less each other one, for the same people and repetitions; no medians."""
         rows = []
-        for method in self.people:
-            if method != own:
-                for measure, values in self.people[method].items():
-                    if average_of(measure) is np.median:
-                        continue
-                    rows.append(
-                        _row(
-                            method, measure, over_people(self._by_person(self.people[own][measure] - values))
-                        )
-                    )
+        others = {method: values for method, values in self.people.items() if method != own}
+        for method, by_measure in others.items():
+            for measure, values in by_measure.items():
+                if average_of(measure) is not np.median:
+                    interval = over_people(self._by_person(self.people[own][measure] - values))
+                    rows.append({"method": method, "measure": measure, **vars(interval)})
         return pd.DataFrame(rows)
 
     def _by_person(self, values: np.ndarray) -> np.ndarray:
         """Means over the requests of each person: (n_repeats, n_requests) to (n_repeats, n_people)."""
-        return np.stack(
-            [values[:, self.names == name].mean(axis=1) for name in pd.unique(self.names)], axis=1
-        )
+        people = pd.unique(self.names)
+        return np.stack([values[:, self.names == name].mean(axis=1) for name in people], axis=1)
 
 
 def average_of(measure: str) -> Callable[..., np.ndarray]:
@@ -252,100 +222,78 @@ def average_of(measure: str) -> Callable[..., np.ndarray]:
     return np.median if measure.startswith("rank") else np.mean
 
 
-def _row(method: str, measure: str, interval: Interval) -> dict[str, object]:
+def compare_methods(requests: Requests, runs: Mapping[str, Sequence[Path]], real: Real) -> Compared:
+    """All values of methods, and of the rows that they stand between.
+
+    `runs` are files of measures for each repetition, by method. Likeness is that to the requested people's
+    own photographs, as in Table 2 of the paper.
+    """
+    n, kept = len(requests.sets), real.calibrating
+    rng = np.random.default_rng(0)
+    likeness = fit_likeness(real.others["identity"][kept], real.people_of_others[kept], rng)
+    people, sets = {}, {}
+
+    def add(name: str, m: Measures, query: np.ndarray, draws: np.ndarray | None = None) -> None:
+        """Add a repetition."""
+        found = of_people(m, real, query) | {"likeness, %": likeness(query, real.own["identity"])}
+        people.setdefault(name, []).append(found)
+        sets.setdefault(name, []).append(of_sets(m, draws, real))
+
+    mean = {name: np.repeat(values, n, axis=0) for name, values in real.mean.items()}
+    add("mean face", mean, mean["identity"])
+    rolled = {name: np.roll(values, 1, axis=0) for name, values in real.own.items()}
+    add("photographs of others", rolled, rolled["identity"])
+    for name, files in runs.items():
+        for whole in map(read_measures, files):
+            m = {key: values[:n] for key, values in whole.items()}
+            add(name, m, m["identity"], requests.draws_of(whole["hog"]))
+    another = real.another()
+    query = np.where((another >= 0)[:, None], real.others["identity"][another], np.nan)
+    add("photographs", real.own, query)
+    return Compared(_stacked(people), _stacked(sets), real.people)
+
+
+def _stacked(found: Mapping[str, list[dict]]) -> dict[str, dict[str, np.ndarray]]:
+    """Values of each repetition, by method and measure, as arrays whose first axis is the repetition."""
     return {
-        "method": method,
-        "measure": measure,
-        "mean": interval.mean,
-        "low": interval.low,
-        "high": interval.high,
+        method: {measure: np.stack([values[measure] for values in repeats]) for measure in repeats[0]}
+        for method, repeats in found.items()
     }
 
 
-def compare_methods(requests: Requests, runs: Mapping[str, Sequence[Path]], real: Real) -> Compared:
-    """All values of methods, whose files of measures there are for each repetition, and of the rows that they
-    stand between.
-    """
-    n, likeness = len(requests.sets), likeness_of(real)
-    people, sets = {}, {}
-
-    def add(name: str, repeats: list[tuple[Measures, np.ndarray, np.ndarray | None]]) -> None:
-        by_repeat = [of_people(m, real, query) | {"likeness, %": likeness(query)} for m, query, _ in repeats]
-        people[name] = {
-            measure: np.stack([values[measure] for values in by_repeat]) for measure in by_repeat[0]
-        }
-        by_set = [of_sets(m, draws, real) for m, _, draws in repeats]
-        sets[name] = {measure: np.array([values[measure] for values in by_set]) for measure in by_set[0]}
-
-    mean = {name: np.repeat(values, n, axis=0) for name, values in real.mean.items()}
-    add("mean face", [(mean, mean["identity"], None)])
-    rolled = {name: np.roll(values, 1, axis=0) for name, values in real.own.items()}
-    add("photographs of others", [(rolled, rolled["identity"], None)])
-    for name, files in runs.items():
-        found = [read_measures(path) for path in files]
-        cut = [{key: values[:n] for key, values in m.items()} for m in found]
-        add(
-            name,
-            [
-                (m, m["identity"], requests.draws_of(whole["hog"]))
-                for m, whole in zip(cut, found, strict=True)
-            ],
-        )
-    another = real.another()
-    query = np.where((another >= 0)[:, None], real.others["identity"][another], np.nan)
-    add("photographs", [(real.own, query, None)])
-    return Compared(people, sets, real.people)
-
-
-def likeness_of(real: Real) -> Callable[[np.ndarray], np.ndarray]:
-    """Likeness of features (n, d) to the requested people's own photographs in percent, as Table 2 of the
-    paper: (n, d) to (n,).
-    """
-    kept = real.calibrating
-    scale = fit_likeness(real.others["identity"][kept], real.people_of_others[kept], np.random.default_rng(0))
-    return lambda query: scale(query, real.own["identity"])
-
-
 def by_attribute(attributes: Attributes, m: Sequence[Measures], real: Real) -> pd.DataFrame:
-    """A row per attribute: how often it is requested, and seen where it is, by each judge, in faces and in
-    the own photographs.
+    """How often each attribute is requested, and seen where it is, by each judge: a row per attribute.
 
-    Where a judge sees an attribute in more faces than in photographs that have it, the face exaggerates it.
-    Of an attribute that a judge cannot read, nothing is told.
+    Where a judge sees an attribute in more faces than in the own photographs that have it, the face
+    exaggerates it. Of an attribute that a judge cannot read, nothing is told.
     """
     rows = []
     for j, attribute in enumerate(attributes.names):
-        wanted = real.requested[:, j]
-        row = {"attribute": attribute, "requested": int(wanted.sum())}
-        for judge in ("ridge", "net"):
-            row[f"in faces, {judge}"] = (
-                np.mean([values[judge][: len(wanted)][wanted, j].mean() for values in m])
-                if wanted.any()
-                else np.nan
-            )
-            row[f"in photographs, {judge}"] = real.own[judge][wanted, j].mean() if wanted.any() else np.nan
+        wanted = np.flatnonzero(real.requested[:, j])
+        row = {"attribute": attribute, "requested": len(wanted)}
+        for judge in JUDGES:
+            in_faces = [values[judge][wanted, j].mean() for values in m] if len(wanted) else np.nan
+            row[f"in faces, {judge}"] = np.mean(in_faces)
+            row[f"in photographs, {judge}"] = real.own[judge][wanted, j].mean() if len(wanted) else np.nan
         rows.append(row)
     return pd.DataFrame(rows)
 
 
 def of_judges(real: Real, database: FaceDatabase) -> pd.DataFrame:
-    """How right the judges are on unseen people's pictures, and how far they agree (Cohen's kappa): a row per
-    attribute. Numbers of a judge that cannot read it are NaN.
+    """How right the judges are on unseen people's pictures, and how far they agree: a row per attribute.
+
+    `kappa` is Cohen's. Numbers of a judge that cannot read an attribute are NaN.
     """
     truth = database.positive[real.others["rows"]]
-    rows = []
-    for has, attribute, one, other in zip(
-        truth.T, database.attributes.names, real.others["ridge"].T, real.others["net"].T, strict=True
-    ):
-        row = {"attribute": attribute, "prevalence": has.mean()}
-        for judge, seen in (("ridge", one), ("net", other)):
-            readable = not np.isnan(seen).any()
-            both = readable and 0 < has.mean() < 1
-            row[f"accuracy, {judge}"] = (seen == has).mean() if readable else np.nan
-            row[f"balanced accuracy, {judge}"] = balanced_accuracy_score(has, seen == 1) if both else np.nan
-        row["kappa"] = _kappa(one, other)
-        rows.append(row)
-    return pd.DataFrame(rows)
+    table = {"attribute": database.attributes.names, "prevalence": truth.mean(axis=0)}
+    for judge in JUDGES:
+        seen = real.others[judge]
+        threshold = np.where(np.isnan(seen).any(axis=0), np.nan, 1)
+        scores = score(database.attributes, truth, np.nan_to_num(seen), threshold)
+        table[f"accuracy, {judge}"] = scores["accuracy"]
+        table[f"balanced accuracy, {judge}"] = scores["balanced_accuracy"]
+    pairs = zip(*(real.others[judge].T for judge in JUDGES), strict=True)
+    return pd.DataFrame({**table, "kappa": [_kappa(one, other) for one, other in pairs]})
 
 
 def _kappa(one: np.ndarray, other: np.ndarray) -> float:

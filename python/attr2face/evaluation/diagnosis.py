@@ -1,6 +1,4 @@
-"""Diagnosis before a picture is generated: are activations Gaussian, how far apart are attributes, what do
-heads see in targets.
-"""
+"""Before a picture is generated: are activations Gaussian, attributes apart, targets seen by the heads."""
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -30,10 +28,9 @@ _BATCH = 32
 
 
 def rejected_share(phi: np.ndarray, has: np.ndarray) -> float:
-    """Share of elements, attribute by attribute, that are not Gaussian by D'Agostino and Pearson's test at
-    the 5% level.
+    """Share of elements, attribute by attribute, that are not Gaussian by D'Agostino and Pearson's test.
 
-    Of Gaussian elements the test rejects 5%. Elements that never vary count as rejected.
+    Its level is 5%: of Gaussian elements it rejects as many. Elements that never vary count as rejected.
 
     Parameters
     ----------
@@ -52,14 +49,12 @@ def rejected_share(phi: np.ndarray, has: np.ndarray) -> float:
 def separation(m: Mixture) -> dict[str, float]:
     """How far attributes lie apart, in units of the spread of one attribute's images about their mean."""
     within = np.sqrt(m.var.sum(axis=1).mean())
-    offset = np.linalg.norm(m.mu - m.mean, axis=1)
-    return {
-        "distance of two attributes' means over the spread within": float(
-            distance.pdist(m.mu).mean() / within
-        ),
-        "distance of an attribute's mean from the mean over the spread within": float(offset.mean() / within),
-        "distance of an image from the mean over the spread within": float(m.distance / within),
+    found = {
+        "distance of two attributes' means": distance.pdist(m.mu).mean(),
+        "distance of an attribute's mean from the mean": np.linalg.norm(m.mu - m.mean, axis=1).mean(),
+        "distance of an image from the mean": m.distance,
     }
+    return {f"{name} over the spread within": float(value / within) for name, value in found.items()}
 
 
 def requests(attributes: Attributes, has: np.ndarray, rng: np.random.Generator) -> np.ndarray:
@@ -81,7 +76,7 @@ def compare_targets(
     ----------
     phi : (n, d)
         True activations.
-    requested_by_kind : mapping of (n, J)
+    requested_by_kind : dict of (n, J)
         Requests for the images: "three" attributes of each, and "all", present and absent.
     read : callable
         Activations to whether the heads see each attribute, (n, J) bool.
@@ -94,52 +89,43 @@ def compare_targets(
         activation over that of the images; `cosine`, the median of target and activations, both less the mean
         (0 for the mean itself). `request` is the kind.
     """
-    away = np.square(phi - m.mean).sum()
-    rows = []
-    for kind, requested in requested_by_kind.items():
-        wanted = requested == 1
-        for name in TARGETS:
-            if name == "mean":
-                continue
-            for strength in (1.0,) if is_papers(name) else STRENGTHS:
-                made = np.stack([target(name, m, a, strength, rng) for a in requested]).astype(np.float32)
-                rows.append((name, strength, kind, *_judged(made, m, phi, away, wanted, read)))
-        for name, made in (("mean activation", np.tile(m.mean, (len(phi), 1))), ("true activations", phi)):
-            rows.append((name, 1.0, kind, *_judged(made, m, phi, away, wanted, read)))
-    return pd.DataFrame(
-        rows, columns=["target", "strength", "request", "explained", "seen", "distance", "cosine"]
-    )
-
-
-def _judged(
-    made: np.ndarray, m: Mixture, phi: np.ndarray, away: float, wanted: np.ndarray, read: Callable
-) -> tuple[float, ...]:
-    moved = made - m.mean
     own = phi - m.mean
-    explained = 1 - np.square(phi - made).sum() / away
-    distance = np.sqrt(np.square(moved).sum() / away)
-    lengths = np.linalg.norm(moved, axis=1) * np.linalg.norm(own, axis=1)
-    cosine = np.median((moved * own).sum(axis=1) / np.maximum(lengths, 1e-12))
-    return float(explained), float(read(made)[wanted].mean()), float(distance), float(cosine)
+    away = np.square(own).sum()
+    rows = []
+
+    def add(name: str, strength: float, kind: str, made: np.ndarray) -> None:
+        moved = made - m.mean
+        lengths = np.linalg.norm(moved, axis=1) * np.linalg.norm(own, axis=1)
+        row = {"target": name, "strength": strength, "request": kind}
+        row["explained"] = float(1 - np.square(phi - made).sum() / away)
+        row["seen"] = float(read(made)[requested_by_kind[kind] == 1].mean())
+        row["distance"] = float(np.sqrt(np.square(moved).sum() / away))
+        row["cosine"] = float(np.median((moved * own).sum(axis=1) / np.maximum(lengths, 1e-12)))
+        rows.append(row)
+
+    for kind, requested in requested_by_kind.items():
+        for name in (name for name in TARGETS if name != "mean"):
+            for strength in (1.0,) if is_papers(name) else STRENGTHS:
+                made = np.stack([target(name, m, a, strength, rng) for a in requested])
+                add(name, strength, kind, made.astype(np.float32))
+        add("mean activation", 1.0, kind, np.tile(m.mean, (len(phi), 1)))
+        add("true activations", 1.0, kind, phi)
+    return pd.DataFrame(rows)
 
 
 def best_targets(table: pd.DataFrame) -> pd.DataFrame:
-    """A row per target, at the strength at which the heads see most of what is requested for validation
-    people.
-    """
-    wide = table.pivot_table(["explained", "seen", "distance"], ["target", "strength"], ["split", "request"])
-    best = wide.loc[wide["seen", "val", "three"].groupby("target").idxmax()].sort_values(
-        ("seen", "val", "three")
-    )
+    """A row per target, at the strength at which heads see most of what validation people's requests want."""
+    values, chosen = ["explained", "seen", "distance"], ("seen", "val", "three")
+    wide = table.pivot_table(values, ["target", "strength"], ["split", "request"])
+    best = wide.loc[wide[chosen].groupby("target").idxmax()].sort_values(chosen)
     parts = (("val", "three"), ("test", "three"), ("test", "all"))
-    return best[[(value, *part) for part in parts for value in ("explained", "seen", "distance")]]
+    return best[[(value, *part) for part in parts for value in values]]
 
 
 def write_diagnosis(
     trained: Trained, activations_file: Path, seed: int, out: Path, machine: Machine
 ) -> tuple[dict[str, np.ndarray], np.ndarray]:
-    """Write `numbers.csv`, and the table of targets on validation and test people as `targets.csv`, into the
-    folder `out`.
+    """Write `numbers.csv`, and `targets.csv`, the table of targets on validation and test people, into `out`.
 
     Returns
     -------
@@ -148,10 +134,8 @@ def write_diagnosis(
     has : (n, J) bool
         Attributes of these images.
     """
-    database, mixture = (
-        FaceDatabase.open(trained.database),
-        load_mixture(trained.folder("mixture") / "cgmm.h5"),
-    )
+    database = FaceDatabase.open(trained.database)
+    mixture = load_mixture(trained.folder("mixture") / "cgmm.h5")
     net = load(prototxt.deploy(database.model, _BATCH), trained.weights)
     attributes = database.attributes
 
@@ -161,13 +145,9 @@ def write_diagnosis(
     with h5py.File(activations_file) as file:
         phi, has = file["activations"], file["positive"][:]
         n = min(PICTURES, training_rows(file))
-        before = compute_activations(
-            Extraction(trained.database, trained.weights, mixture.layer, linear=True), np.arange(n), machine
-        )
-        kinds = {
-            "after ReLU": phi[:n].reshape(n, -1),
-            "before ReLU": np.concatenate(list(before)).reshape(n, -1),
-        }
+        linear = Extraction(trained.database, trained.weights, mixture.layer, linear=True)
+        before = np.concatenate(list(compute_activations(linear, np.arange(n), machine)))
+        kinds = {"after ReLU": phi[:n].reshape(n, -1), "before ReLU": before.reshape(n, -1)}
         tables = []
         for name in ("val", "test"):
             rows = database.rows(name)[:PICTURES]
@@ -175,14 +155,12 @@ def write_diagnosis(
             rng = np.random.default_rng(seed)
             requested = {"three": requests(attributes, has[rows], rng), "all": has[rows].astype(float)}
             tables.append(compare_targets(mixture, true, requested, read, rng).assign(split=name))
-    elements = np.random.default_rng(seed).choice(
-        len(mixture.mean), min(ELEMENTS, len(mixture.mean)), replace=False
-    )
+    size = len(mixture.mean)
+    elements = np.random.default_rng(seed).choice(size, min(ELEMENTS, size), replace=False)
     numbers = separation(mixture)
     for kind, values in kinds.items():
-        numbers[f"share of elements that are not Gaussian, {kind}"] = rejected_share(
-            values[:, elements], has[:n]
-        )
+        share = rejected_share(values[:, elements], has[:n])
+        numbers[f"share of elements that are not Gaussian, {kind}"] = share
     pd.concat(tables).to_csv(out / "targets.csv", index=False)
     pd.DataFrame(numbers.items(), columns=["number", "value"]).to_csv(out / "numbers.csv", index=False)
     return kinds, has[:n]

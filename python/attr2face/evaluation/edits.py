@@ -18,8 +18,8 @@ def write_edit(edit: Edit, changes: Mapping[str, bool], trained: Trained, judge:
     """Write `edited.png`, `sheet.png`, `reading.csv` and `others.json` into the folder `out`.
 
     `reading.csv` has a row for each changed attribute: the net's probability, and whether the judge sees it,
-    before and after: True or False, and nothing where it cannot read the attribute. `others.json` has the
-    number of the other attributes that it can read, and of those that it sees as before.
+    before and after (nothing where it cannot read the attribute). `others.json` has the number of the other
+    attributes that it can read, and of those that it sees as before.
     """
     before, after = (np.asarray(enlarged(picture)) for picture in (edit.photograph, edit.edited))
     write_picture(after, out / "edited.png")
@@ -27,12 +27,8 @@ def write_edit(edit: Edit, changes: Mapping[str, bool], trained: Trained, judge:
     loaded = load_trained(trained)
     probability = read_attributes(loaded, np.stack([edit.photograph, edit.edited]))
     seen = load_judge(judge).sees([before, after])
-    columns = {
-        "before": probability[0],
-        "after": probability[1],
-        "judge, before": pd.array(seen[0], "boolean"),
-        "judge, after": pd.array(seen[1], "boolean"),
-    }
+    columns = {"before": probability[0], "after": probability[1]}
+    columns |= {"judge, before": pd.array(seen[0], "boolean"), "judge, after": pd.array(seen[1], "boolean")}
     table = pd.DataFrame(columns, index=pd.Index(loaded.database.attributes.names, name="attribute")).round(3)
     others = table.drop(index=list(changes)).dropna()
     table.loc[list(changes)].reset_index().to_csv(out / "reading.csv", index=False)

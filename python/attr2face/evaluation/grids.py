@@ -26,17 +26,15 @@ def read_grid(
     Raises
     ------
     UserError
-        If the file is missing or no table, has no rows, or a column that is no setting, or two runs have the
-        same name.
+        If the file is missing or no table, has no rows, a column that is no setting, or a name twice.
     """
-    require(path, f"set {setting} to a table such as data/{setting_example(setting)}")
+    example = {"GRID": "data/experiments.csv", "METHODS": "data/methods.csv"}[setting]
+    require(path, f"set {setting} to a table such as {example}")
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
             rows = list(csv.DictReader(file, restkey="", restval=None, strict=True))
     except (UnicodeDecodeError, csv.Error, IsADirectoryError):
-        raise UserError(
-            f"{path} is not a table of comma-separated values; see data/{setting_example(setting)}"
-        ) from None
+        raise UserError(f"{path} is not a table of comma-separated values; see {example}") from None
     names = [row.get("name") for row in rows]
     if not names or not all(names) or len(set(names)) < len(names):
         raise UserError(f"{path} needs rows, and a column name with another name in each")
@@ -46,13 +44,6 @@ def read_grid(
             raise UserError(f"{path}, line {line}, has not as many cells as the first line; mend it")
         unknown = [column for column in row if column not in ("name", *also, *known)]
         if unknown:
-            what = groups[0].__name__.lower()
-            raise UserError(
-                f"{path} has a column {unknown[0]}, which is no setting of {what}; choose {', '.join(known)}"
-            )
+            wrong = f"{unknown[0]}, which is no setting of {groups[0].__name__.lower()}"
+            raise UserError(f"{path} has a column {wrong}; choose {', '.join(known)}")
     return {row.pop("name"): {key: value for key, value in row.items() if value} for row in rows}
-
-
-def setting_example(setting: str) -> str:
-    """The project's own table for a setting."""
-    return {"GRID": "experiments.csv", "METHODS": "methods.csv"}[setting]

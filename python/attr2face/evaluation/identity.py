@@ -1,5 +1,4 @@
-"""Who a picture shows, as a net sees that was made to tell people apart: features whose cosine is high for
-two pictures of one person.
+"""Who a picture shows: features of a net that tells people apart, whose cosine is high for one person's.
 
 The net is the user's own (IDENTITY, a small TOML or JSON file), VGG-Face where `make weights` has fetched it,
 or the one that finetuning started from: mini's tells rendered people apart, and photographed people hardly.
@@ -46,14 +45,10 @@ class IdentityNet(Description):
 
     def to_blob(self, pictures: Sequence[np.ndarray]) -> np.ndarray:
         """Pictures as the net reads them: (n, 3, side, side) float32."""
-        before = (self.side - self.face) // 2
-        around = (
-            (0, 0),
-            (before, self.side - self.face - before),
-            (before, self.side - self.face - before),
-            (0, 0),
-        )
-        images = np.pad(np.stack([resized(picture, self.face) for picture in pictures]), around, mode="edge")
+        margin = self.side - self.face
+        around = (margin // 2, margin - margin // 2)
+        faces = np.stack([resized(picture, self.face) for picture in pictures])
+        images = np.pad(faces, [(0, 0), around, around, (0, 0)], mode="edge")
         x = (images - np.asarray(self.mean, np.float32)) * np.float32(self.scale)
         return to_blob_order(x) if self.bgr else np.moveaxis(x, -1, 1)
 
@@ -88,10 +83,8 @@ def read_identity(path: Path) -> IdentityNet:
     """
     net = IdentityNet(**vars(read_description(path, "IDENTITY")))
     if net.mean.ndim > 1 and len(net.mean) != net.side:
-        raise UserError(
-            f"{path}: the mean image is {len(net.mean)} pixels wide, but side={net.side}; "
-            "cut it, or state three numbers"
-        )
+        wrong = f"the mean image is {len(net.mean)} pixels wide, but side={net.side}"
+        raise UserError(f"{path}: {wrong}; cut it, or state three numbers")
     return net
 
 

@@ -1,6 +1,4 @@
-"""Intervals of confidence: of means over people and over repetitions of training, and of differences between
-methods.
-"""
+"""Intervals of confidence: of means over people and over repetitions of training, and of differences."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -14,9 +12,7 @@ CONFIDENCE = 0.95
 
 @dataclass(frozen=True)
 class Interval:
-    """A mean and the interval of 95% confidence about it; `low` and `high` are NaN where nothing tells
-    them.
-    """
+    """A mean and the interval of 95% confidence about it, `low` to `high`; NaN where nothing tells them."""
 
     mean: float
     low: float = np.nan
@@ -24,8 +20,7 @@ class Interval:
 
 
 def over_people(values: np.ndarray, average: Callable[..., np.ndarray] = np.mean) -> Interval:
-    """The average over people, of which the mean over repetitions, and what other people and other
-    repetitions might have given.
+    """The mean over repetitions of the average over people, and what others of both might have given.
 
     The percentile bootstrap over people and Student's interval over repetitions, whose half widths are added
     as squares. To resample three repetitions would not do: such intervals are too narrow. An average is never
@@ -50,27 +45,18 @@ def over_people(values: np.ndarray, average: Callable[..., np.ndarray] = np.mean
     def resampled(chosen: np.ndarray, axis: int) -> np.ndarray:
         return average(values[:, chosen], axis=-1).mean(axis=0)
 
-    settings = {
-        "n_resamples": RESAMPLES,
-        "confidence_level": CONFIDENCE,
-        "method": "percentile",
-        "random_state": 0,
-    }
-    people = stats.bootstrap(
-        (np.arange(values.shape[1]),), resampled, vectorized=True, **settings
-    ).confidence_interval
+    people = (np.arange(values.shape[1]),)
+    settings = {"n_resamples": RESAMPLES, "confidence_level": CONFIDENCE, "random_state": 0}
+    found = stats.bootstrap(people, resampled, vectorized=True, method="percentile", **settings)
+    within = found.confidence_interval
     of_repeats = 0.0 if np.isnan(repeats.low) else mean - repeats.low
-    low, high = (
-        mean - np.hypot(mean - people.low, of_repeats),
-        mean + np.hypot(people.high - mean, of_repeats),
-    )
+    low = mean - np.hypot(mean - within.low, of_repeats)
+    high = mean + np.hypot(within.high - mean, of_repeats)
     return Interval(mean, float(max(low, values.min())), float(min(high, values.max())))
 
 
 def over_repeats(values: np.ndarray) -> Interval:
-    """The mean of one number per repetition, (n_repeats,), with Student's interval; for what is known of a
-    set of pictures only.
-    """
+    """The mean of one number per repetition, (n_repeats,), with Student's interval."""
     if len(values) < 2:
         return Interval(float(np.mean(values)))
     mean = np.mean(values)
@@ -79,9 +65,7 @@ def over_repeats(values: np.ndarray) -> Interval:
 
 
 def with_half_width(name: str, values: Sequence[float | None]) -> dict[str, float | None]:
-    """The mean of one number per repetition, by its name, and of several the half width of its interval, by
-    the name and ±.
-    """
+    """The mean of one number per repetition, by its name; of several, its half width, by the name and ±."""
     if len(values) == 1 or None in values:
         return {name: values[0]}
     interval = over_repeats(np.array(values))

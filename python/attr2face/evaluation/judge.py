@@ -46,8 +46,9 @@ def each_photograph(database: FaceDatabase, rows: np.ndarray) -> Iterator[np.nda
 
 
 def features(picture: np.ndarray) -> np.ndarray:
-    """HOG of the brightness (9 orientations, cells of 8 pixels) and the mean colour, in Lab, of cells of 4
-    pixels, after the picture (256, 256, 3) uint8 was made 112 pixels wide: (8436,) float32.
+    """HOG of the brightness (9 orientations, cells of 8 pixels), and mean Lab colours of cells of 4 pixels.
+
+    The picture (256, 256, 3) uint8 is made 112 pixels wide before: (8436,) float32.
     """
     small = Image.fromarray(picture).resize((_SIDE, _SIDE), Image.Resampling.BICUBIC)
     image = np.asarray(small, np.float32) / 255
@@ -60,9 +61,10 @@ def features(picture: np.ndarray) -> np.ndarray:
 
 @dataclass(frozen=True)
 class Judge:
-    """A regression on `features`, which are scaled by `centre` and `std` (d,) and clipped, with
-    `coefficients` (d, J) and `intercept` (J,). An attribute is seen above its `threshold`, which is NaN where
-    it cannot be read.
+    """A regression on `features`, which are scaled by `centre` and `std` (d,) and clipped.
+
+    It has `coefficients` (d, J) and `intercept` (J,). An attribute is seen above its `threshold`, which is
+    NaN where it cannot be read.
     """
 
     centre: np.ndarray
@@ -72,9 +74,7 @@ class Judge:
     threshold: np.ndarray
 
     def outputs(self, pictures: Iterable[np.ndarray]) -> np.ndarray:
-        """The regression's output for pictures (256, 256, 3), higher where an attribute is more probable: (n,
-        J).
-        """
+        """The regression's output for pictures (256, 256, 3), higher for more probable attributes: (n, J)."""
         return self.outputs_of(self.scaled(pictures))
 
     def scaled(self, pictures: Iterable[np.ndarray]) -> np.ndarray:
@@ -86,9 +86,7 @@ class Judge:
         return x @ self.coefficients + self.intercept
 
     def sees(self, pictures: Iterable[np.ndarray]) -> np.ndarray:
-        """Whether pictures show each attribute, as `scores.seen`: (n, J) of 1, 0 and, where the judge cannot
-        read it, NaN.
-        """
+        """Whether pictures show each attribute, as `scores.seen`: (n, J) of 1, 0, and NaN if it is unread."""
         return seen(self.outputs(pictures), self.threshold)
 
 
@@ -108,8 +106,7 @@ def check_people(database: FaceDatabase) -> None:
 
 
 def train_judge(database: FaceDatabase, machine: Machine) -> tuple[Judge, pd.DataFrame]:
-    """Fit a judge to a database's training people, up to `_MOST` pictures; the penalty is the best of a few
-    on validation people.
+    """Fit a judge to up to `_MOST` pictures of training people, with the best penalty for validation people.
 
     Its thresholds give misses and false alarms the same weight (the best balanced accuracy), so that it sees
     rare attributes, too; those of which validation has too few pictures it cannot read (`scores.LEAST`).
@@ -125,23 +122,15 @@ def train_judge(database: FaceDatabase, machine: Machine) -> tuple[Judge, pd.Dat
     train, val, test = (slice(end - len(part), end) for part, end in zip(parts, ends, strict=True))
     x, positive = _features(database, rows, machine), database.positive[rows]
     scaler = StandardScaler().fit(x[train])
-    x = _scaled(x, scaler.mean_, scaler.scale_)
-    fits = [
-        Ridge(penalty).fit(x[train], positive[train].astype(np.float32))
-        for penalty in tqdm(PENALTIES, "ridge", unit=" fits")
-    ]
-    best = max(fits, key=lambda ridge: _auc(positive[val], ridge.predict(x[val])))
+    centre, std = scaler.mean_, scaler.scale_
+    x, wanted = _scaled(x, centre, std), positive[train].astype(np.float32)
+    fits = [Ridge(penalty).fit(x[train], wanted) for penalty in tqdm(PENALTIES, "ridge", unit=" fits")]
+    best = max(fits, key=lambda ridge: pd.Series(aucs(positive[val], ridge.predict(x[val]))).mean())
     answer = best.predict(x)
-    judge = Judge(
-        scaler.mean_,
-        scaler.scale_,
-        best.coef_.T,
-        best.intercept_,
-        thresholds(positive[val], answer[val], balanced=True),
-    )
-    return judge, score(
-        database.attributes, positive[test], answer[test], thresholds(positive[val], answer[val])
-    )
+    balanced = thresholds(positive[val], answer[val], balanced=True)
+    most_accurate = thresholds(positive[val], answer[val])
+    table = score(database.attributes, positive[test], answer[test], most_accurate)
+    return Judge(centre, std, best.coef_.T, best.intercept_, balanced), table
 
 
 def _features(database: FaceDatabase, rows: np.ndarray, machine: Machine) -> np.ndarray:
@@ -154,10 +143,6 @@ def _features(database: FaceDatabase, rows: np.ndarray, machine: Machine) -> np.
 def _judged(database: FaceDatabase, split: str) -> np.ndarray:
     """Rows of a split for a judge. Their order in the LMDBs is random, so the first ones are a sample."""
     return database.rows(split)[: _MOST[split]]
-
-
-def _auc(positive: np.ndarray, answer: np.ndarray) -> float:
-    return pd.Series(aucs(positive, answer)).mean()
 
 
 def _features_of(folder: Path, rows: np.ndarray) -> np.ndarray:
@@ -175,17 +160,14 @@ def write_judge(database: FaceDatabase, out: Path, machine: Machine) -> None:
 
 
 def write_accuracy(judge: Path, database: FaceDatabase, out: Path) -> None:
-    """Write how often a judge is right about test people, with the thresholds by which it sees, as
-    `accuracy.csv` into `out`.
-    """
+    """Write how often a judge, with its thresholds, is right about test people: `accuracy.csv` in `out`."""
     rows, judge = _judged(database, "test"), load_judge(judge)
     answer = judge.outputs(each_photograph(database, rows))
-    score(database.attributes, database.positive[rows], answer, judge.threshold).to_csv(
-        out / "accuracy.csv", index=False
-    )
+    table = score(database.attributes, database.positive[rows], answer, judge.threshold)
+    table.to_csv(out / "accuracy.csv", index=False)
 
 
 def load_judge(path: Path) -> Judge:
     """Read what `write_judge` wrote."""
     with h5py.File(require(path, "make evaluate trains it")) as file:
-        return Judge(**{name: file[name][()] for name in (field.name for field in fields(Judge))})
+        return Judge(**{field.name: file[field.name][()] for field in fields(Judge)})

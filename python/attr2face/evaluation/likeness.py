@@ -10,17 +10,15 @@ from dataclasses import dataclass
 import numpy as np
 from sklearn.linear_model import LogisticRegression
 
+MOST = 2000  # pairs of each kind
 
-def draw_pairs(
-    people: np.ndarray, rng: np.random.Generator, most: int = 2000
-) -> tuple[np.ndarray, np.ndarray]:
-    """Pairs of pictures of the same person and, as many, of different people: two arrays (n, 2) of
-    indices.
-    """
+
+def draw_pairs(people: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    """Pairs of pictures of the same person and, as many, of different people: indices, (n, 2) each."""
     order = rng.permutation(len(people))
     order = order[np.argsort(people[order], kind="stable")]
     neighbours = np.stack([order[:-1], order[1:]], axis=1)
-    same = rng.permutation(neighbours[people[neighbours[:, 0]] == people[neighbours[:, 1]]])[:most]
+    same = rng.permutation(neighbours[people[neighbours[:, 0]] == people[neighbours[:, 1]]])[:MOST]
     others = rng.integers(len(people), size=(4 * len(same) + 8, 2))
     return same, others[people[others[:, 0]] != people[others[:, 1]]][: len(same)]
 
@@ -39,9 +37,7 @@ class Likeness:
 
 
 def fit_likeness(phi: np.ndarray, people: np.ndarray, rng: np.random.Generator) -> Likeness:
-    """Calibrate it on pictures (n, units) of people, some of whom have several. Without such pairs, likeness
-    is NaN.
-    """
+    """Calibrate it on pictures (n, units) of people, some with several; without such pairs, it is NaN."""
     same, different = draw_pairs(people, rng)
     if len(same) == 0 or len(different) == 0:
         return Likeness(np.nan, np.nan)

@@ -82,21 +82,15 @@ def fit_projection(features: np.ndarray, seed: int) -> Projection:
 def write_projections(
     ridge: Path, net: Path, database: FaceDatabase, seed: int, out: Path, machine: Machine
 ) -> None:
-    """Fit `hog` and `deep` to what two judges see in pictures of training people; write `projections.npz`
-    into the folder `out`.
-    """
+    """Fit `hog` and `deep` to what judges see in pictures of training people; write `projections.npz`."""
     rows = np.random.default_rng(seed).permutation(database.rows("train"))[:KNOWN]
     tasks = [(ridge, net, database.folder, rows[cut]) for cut in cut_up(0, len(rows), _CHUNK)]
     looks = map_in_order(machine, _features, tasks)
     hog, deep = (np.concatenate(features) for features in zip(*looks, strict=True))
     stored = {}
     for name, features in (("hog", hog), ("deep", deep)):
-        fitted = fit_projection(features, seed)
-        stored |= {
-            f"{name}_mean": fitted.mean,
-            f"{name}_components": fitted.components,
-            f"{name}_known": fitted.known,
-        }
+        parts = vars(fit_projection(features, seed))
+        stored |= {f"{name}_{part}": values for part, values in parts.items()}
     np.savez(out / "projections.npz", **stored)
 
 

@@ -1,5 +1,4 @@
-"""The second judge of faces: a small Caffe net of another kind than those that faces are made with, trained
-on the judges' people.
+"""The second judge of faces: a small Caffe net of another kind than those that faces are made with.
 
 Its folder holds `weights.caffemodel`, `judge.npz` (mean image and thresholds), `scores.csv` and what
 `network.training` writes.
@@ -29,9 +28,7 @@ _BATCH = 32
 
 @dataclass(frozen=True)
 class NetJudge:
-    """The net, and the probability of each attribute above which it is seen, `threshold` (J,), NaN where it
-    cannot be read.
-    """
+    """The net, and the probabilities above which attributes are seen: `threshold` (J,), NaN if unread."""
 
     weights: Path
     model: Model
@@ -39,9 +36,7 @@ class NetJudge:
     threshold: np.ndarray
 
     def look(self, pictures: Iterable[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
-        """The probability of each attribute in pictures (height, width, 3) uint8, (n, J), and the net's last
-        features, (n, 128).
-        """
+        """Chances of attributes in pictures (height, width, 3) uint8, (n, J), and fc5 of each, (n, 128)."""
         net = kept_net(prototxt.deploy(self.model, _BATCH), self.weights)
         inputs = (self.preprocessing.to_blob(resized(picture, self.model.crop)) for picture in pictures)
         probability, features = [], []
@@ -55,30 +50,19 @@ class NetJudge:
 def write_net_judge(
     database: FaceDatabase, start: Path | None, epochs: float, seed: int, out: Path, machine: Machine
 ) -> None:
-    """Train a judge on a database's training people, from the weights `start` if they are given, into the
-    folder `out`.
-    """
+    """Train a judge on a database's training people, from the weights `start` if given, into `out`."""
     check_people(database)
     train_net_judge(database, start, epochs, seed, out, machine)
     model = judge_model(database.model.crop, database.attributes)
     preprocessing = replace(database.preprocessing, scale=model.scale)
     judge = NetJudge(out / "weights.caffemodel", model, preprocessing, np.zeros(0))
     val, test = database.rows("val"), database.rows("test")
+    positive, of_test = database.positive[val], database.positive[test]
     # As it will see pictures: enlarged, and reduced again.
-    seen = {
-        name: judge.look(each_photograph(database, rows))[0] for name, rows in (("val", val), ("test", test))
-    }
-    np.savez(
-        out / "judge.npz",
-        mean=database.preprocessing.mean,
-        threshold=thresholds(database.positive[val], seen["val"], balanced=True),
-    )
-    table = score(
-        database.attributes,
-        database.positive[test],
-        seen["test"],
-        thresholds(database.positive[val], seen["val"]),
-    )
+    probability, in_test = (judge.look(each_photograph(database, rows))[0] for rows in (val, test))
+    balanced = thresholds(positive, probability, balanced=True)
+    np.savez(out / "judge.npz", mean=database.preprocessing.mean, threshold=balanced)
+    table = score(database.attributes, of_test, in_test, thresholds(positive, probability))
     table.to_csv(out / "scores.csv", index=False)
 
 

@@ -1,5 +1,4 @@
-"""Whether pictures are like pictures of faces: sharpness, distances between sets of pictures, diversity,
-memorising, a face detector.
+"""Whether pictures are like those of faces: sharpness, distances of sets, diversity, memorising, detection.
 
 Sets of pictures are compared by features (n, d) that no method of generation optimises.
 """
@@ -28,29 +27,19 @@ def _cascade() -> cv2.CascadeClassifier:
 
 
 def count_faces(picture: np.ndarray) -> int:
-    """How many faces OpenCV's frontal Haar cascade (Viola and Jones 2001) finds in a picture (256, 256, 3)
-    uint8.
-    """
+    """How many faces OpenCV's Haar cascade (Viola and Jones 2001) finds in a picture (256, 256, 3) uint8."""
     grey = cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY)
     return len(_cascade().detectMultiScale(grey, minSize=(SMALLEST_FACE, SMALLEST_FACE)))
 
 
-def spectrum(picture: np.ndarray, side: int) -> np.ndarray:
-    """Power of the brightness at each spatial frequency, at `side` pixels: (side, side), the zero frequency
-    first.
+def fine_share(picture: np.ndarray, side: int) -> float:
+    """Share of a picture's spectral power above a quarter of the highest frequency that `side` pixels hold.
 
     The picture (height, width, 3) is faded out towards its edges, which are no edges in it.
     """
     grey = resized(picture, side).mean(axis=2)
-    window = np.outer(hann(side), hann(side))
-    return np.abs(np.fft.fft2((grey - grey.mean()) * window)) ** 2
-
-
-def fine_share(picture: np.ndarray, side: int) -> float:
-    """Share of a picture's spectral power at more than a quarter of the highest frequency that `side` pixels
-    can hold.
-    """
-    power, along = spectrum(picture, side), np.fft.fftfreq(side) / 0.5
+    faded = (grey - grey.mean()) * np.outer(hann(side), hann(side))
+    power, along = np.abs(np.fft.fft2(faded)) ** 2, np.fft.fftfreq(side) / 0.5
     fine = np.hypot(along[:, None], along) > FINE
     return float(power[fine].sum() / max(power.sum(), 1e-12))
 
@@ -67,24 +56,24 @@ def nearest(features: np.ndarray, known: np.ndarray) -> np.ndarray:
 
 
 def kernel_distance(x: np.ndarray, y: np.ndarray) -> float:
-    """Squared maximum mean discrepancy of two sets of features, kernel (x y / d + 1)^3; unbiased, so that it
-    may be below 0.
+    """Squared maximum mean discrepancy of two sets of features, kernel (x y / d + 1)^3.
 
-    The kernel inception distance of Binkowski et al. (2018), on other features. Of fewer than two pictures it
-    is NaN.
+    The kernel inception distance of Binkowski et al. (2018), on other features. It is unbiased, so that it
+    may be below 0; of fewer than two pictures it is NaN.
     """
     if min(len(x), len(y)) < 2:
         return np.nan
     within = []
     for a in (x, y):
-        k = polynomial_kernel(a, degree=3, gamma=1 / a.shape[1], coef0=1)
+        k = polynomial_kernel(a, degree=3, coef0=1)
         within.append((k.sum() - np.trace(k)) / (len(a) * (len(a) - 1)))
-    return float(sum(within) - 2 * polynomial_kernel(x, y, degree=3, gamma=1 / x.shape[1], coef0=1).mean())
+    return float(sum(within) - 2 * polynomial_kernel(x, y, degree=3, coef0=1).mean())
 
 
 def frechet_distance(x: np.ndarray, y: np.ndarray) -> float:
-    """|m_x - m_y|^2 + tr(S_x + S_y - 2 (S_x S_y)^(1/2)), the distance of the Gaussians of two sets of
-    features (Heusel et al. 2017).
+    """The distance of the Gaussians of two sets of features (Heusel et al. 2017).
+
+    |m_x - m_y|^2 + tr(S_x + S_y - 2 (S_x S_y)^(1/2))
     """
     mean = np.square(x.mean(axis=0) - y.mean(axis=0)).sum()
     one, other = np.cov(x, rowvar=False), np.cov(y, rowvar=False)
@@ -93,8 +82,7 @@ def frechet_distance(x: np.ndarray, y: np.ndarray) -> float:
 
 
 def unbiased_frechet(x: np.ndarray, y: np.ndarray) -> float:
-    """Fréchet distance as of infinitely many pictures: the bias of few falls with 1 / n (Chong and Forsyth
-    2020).
+    """Fréchet distance as of infinitely many pictures: the bias falls with 1 / n (Chong and Forsyth 2020).
 
     Two points determine that line: all pictures, and halves of them. It may be below 0; of fewer than four
     pictures it is NaN.

@@ -1,6 +1,4 @@
-"""Requests for evaluation: the attributes of unseen people's pictures, one picture of a person, and some of
-them several times.
-"""
+"""Requests for evaluation: the attributes of unseen people, one picture of each, some several times."""
 
 import json
 from dataclasses import dataclass
@@ -25,23 +23,18 @@ class Requests:
 
     @property
     def with_draws(self) -> list[list[str]]:
-        """All sets, and after them the first eight three times again: four faces of each of these tell how
-        much one request varies.
-        """
+        """All sets, and the first eight three times again: four faces of one request tell how they vary."""
         return self.sets + self.sets[:REPEATED] * (DRAWS - 1)
 
     def draws_of(self, values: np.ndarray) -> np.ndarray:
-        """The values (n, ...) of `with_draws` that belong to the requests that are there several times: (8,
-        4, ...).
-        """
+        """The values (n, ...) of `with_draws` of the requests that are there several times: (8, 4, ...)."""
         repeated = min(REPEATED, len(self.sets))
         again = values[len(self.sets) :].reshape(DRAWS - 1, repeated, *values.shape[1:])
         return np.concatenate([values[None, :repeated], again]).swapaxes(0, 1)
 
 
 def write_requests(database: FaceDatabase, images: int, split: str, seed: int, out: Path) -> None:
-    """Draw images of unseen people, whose attributes are requested; write `requests.json` into the folder
-    `out`.
+    """Draw images of unseen people, whose attributes are requested; write `requests.json` into `out`.
 
     Raises
     ------
@@ -51,15 +44,11 @@ def write_requests(database: FaceDatabase, images: int, split: str, seed: int, o
     within = database.rows(split)
     if len(within) == 0:
         raise UserError(f"{database.folder} has nobody in the split {split}; use more people")
-    chosen = draw_people(
-        database.people[within], database.labels[within], images, np.random.default_rng(seed)
-    )
-    rows = within[chosen]
+    people, labels = database.people[within], database.labels[within]
+    chosen = draw_people(people, labels, images, np.random.default_rng(seed))
     of_labels = database.attributes.of_labels
-    write_json(
-        out / "requests.json",
-        [{"row": int(row), "attributes": of_labels(database.labels[row])} for row in rows],
-    )
+    requests = [{"row": int(within[k]), "attributes": of_labels(labels[k])} for k in chosen]
+    write_json(out / "requests.json", requests)
 
 
 def read_requests(folder: Path) -> Requests:

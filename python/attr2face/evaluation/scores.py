@@ -1,6 +1,4 @@
-"""How well a net reads attributes: accuracy, balanced accuracy and AUC per attribute, beside the majority
-baseline.
-"""
+"""How well a net reads attributes: accuracy, balanced accuracy and AUC, beside the majority baseline."""
 
 from pathlib import Path
 
@@ -22,16 +20,13 @@ LEAST = 5
 
 
 def predict(database: FaceDatabase, weights: Path, machine: Machine) -> np.ndarray:
-    """What a net sees in all images, averaged over each and its mirror image: the softmaxes of all heads side
-    by side, (n_images, C).
-    """
+    """What a net sees in images, averaged over each and its mirror image: softmaxes side by side, (n, C)."""
     rows, passes = np.arange(len(database.split)), []
     with tqdm(total=2 * len(rows), desc="predicting", unit=" images") as bar:
         for mirror in (False, True):
+            what = Extraction(database.folder, weights, "prob", mirror)
             shards = []
-            for prob in compute_activations(
-                Extraction(database.folder, weights, "prob", mirror), rows, machine
-            ):
+            for prob in compute_activations(what, rows, machine):
                 shards.append(prob)
                 bar.update(len(prob))
             passes.append(np.concatenate(shards))
@@ -39,27 +34,20 @@ def predict(database: FaceDatabase, weights: Path, machine: Machine) -> np.ndarr
 
 
 def write_scores(database: FaceDatabase, weights: Path, out: Path, machine: Machine) -> None:
-    """Write `scores.csv` per attribute and split, and `heads.csv` per head. Thresholds are learned from
-    validation people.
-    """
+    """Write `scores.csv` per attribute and split, and `heads.csv` per head, with validation's thresholds."""
     prob = predict(database, weights, machine)
     attributes, positive = database.attributes, database.positive
     probability = attributes.probabilities(prob)
     validation = database.rows("val") if len(database.rows("val")) else database.rows("train")
     threshold = thresholds(positive[validation], probability[validation])
-    rows = {name: database.rows(name) for name in SPLITS if len(database.rows(name))}
-    per_attribute = {
-        name: score(attributes, positive[part], probability[part], threshold) for name, part in rows.items()
-    }
-    per_head = {
-        name: score_heads(attributes, database.labels[part], prob[part]) for name, part in rows.items()
-    }
-    _by_split(per_attribute).to_csv(out / "scores.csv", index=False)
-    _by_split(per_head).to_csv(out / "heads.csv", index=False)
-
-
-def _by_split(tables: dict[str, pd.DataFrame]) -> pd.DataFrame:
-    return pd.concat(tables, names=["split"]).reset_index(level=0)
+    per_attribute, per_head = {}, {}
+    for name in SPLITS:
+        if len(rows := database.rows(name)):
+            per_attribute[name] = score(attributes, positive[rows], probability[rows], threshold)
+            per_head[name] = score_heads(attributes, database.labels[rows], prob[rows])
+    for name, tables in (("scores", per_attribute), ("heads", per_head)):
+        whole = pd.concat(tables, names=["split"]).reset_index(level=0)
+        whole.to_csv(out / f"{name}.csv", index=False)
 
 
 def mean_scores(folder: Path) -> pd.DataFrame:
@@ -70,8 +58,7 @@ def mean_scores(folder: Path) -> pd.DataFrame:
 
 
 def thresholds(positive: np.ndarray, answer: np.ndarray, balanced: bool = False) -> np.ndarray:
-    """Per attribute, the answer from which on calling it present is most accurate, learned from these images:
-    (n, J) twice to (J,).
+    """The answer from which on calling an attribute present is most accurate: (n, J) twice to (J,).
 
     Heads make attributes of one head compete, so that the best threshold is rarely one half. It lies between
     two different answers; it is infinite where all images are best given the same answer.
@@ -80,9 +67,8 @@ def thresholds(positive: np.ndarray, answer: np.ndarray, balanced: bool = False)
     that fewer than `LEAST` images have or lack, or that no threshold tells better than chance, cannot be read
     by such a threshold: NaN.
     """
-    return np.array(
-        [_threshold(has, values, balanced) for has, values in zip(positive.T, answer.T, strict=True)]
-    )
+    pairs = zip(positive.T, answer.T, strict=True)
+    return np.array([_threshold(has, values, balanced) for has, values in pairs])
 
 
 def _threshold(has: np.ndarray, answer: np.ndarray, balanced: bool) -> float:
@@ -105,9 +91,7 @@ def _threshold(has: np.ndarray, answer: np.ndarray, balanced: bool) -> float:
 
 
 def seen(answer: np.ndarray, threshold: np.ndarray) -> np.ndarray:
-    """Whether answers (n, J) are at or above the thresholds (J,): 1 or 0, and NaN for attributes without a
-    threshold.
-    """
+    """Whether answers (n, J) are at or above the thresholds (J,): 1 or 0, and NaN where that is NaN."""
     return np.where(np.isnan(threshold), np.nan, answer >= threshold)
 
 
@@ -135,37 +119,24 @@ def score(
         truth = positive[:, j]
         predicted = probability[:, j] >= threshold[j]
         prevalence = truth.mean()
+        row = {"attribute": attribute, "positives": prevalence}
         readable = not np.isnan(threshold[j])
         both = readable and 0 < prevalence < 1
-        rows.append(
-            {
-                "attribute": attribute,
-                "positives": prevalence,
-                "majority": max(prevalence, 1 - prevalence) if readable else np.nan,
-                "accuracy": (truth == predicted).mean() if readable else np.nan,
-                "balanced_accuracy": balanced_accuracy_score(truth, predicted) if both else np.nan,
-                "auc": auc[j],
-            }
-        )
+        row["majority"] = max(prevalence, 1 - prevalence) if readable else np.nan
+        row["accuracy"] = (truth == predicted).mean() if readable else np.nan
+        row["balanced_accuracy"] = balanced_accuracy_score(truth, predicted) if both else np.nan
+        rows.append(row | {"auc": auc[j]})
     return pd.DataFrame(rows)
 
 
 def aucs(positive: np.ndarray, answer: np.ndarray) -> np.ndarray:
-    """The area under the ROC curve for each attribute, NaN where all images have it or none: (n, J) twice to
-    (J,).
-    """
-    both = positive.any(axis=0) & ~positive.all(axis=0)
-    return np.array(
-        [
-            roc_auc_score(truth, y) if varies else np.nan
-            for truth, y, varies in zip(positive.T, answer.T, both, strict=True)
-        ]
-    )
+    """The area under each ROC curve, NaN if all images have the attribute or none: (n, J) twice to (J,)."""
+    pairs = zip(positive.T, answer.T, strict=True)
+    return np.array([roc_auc_score(has, y) if 0 < has.mean() < 1 else np.nan for has, y in pairs])
 
 
 def score_heads(attributes: Attributes, labels: np.ndarray, prob: np.ndarray) -> pd.DataFrame:
-    """A row per head: how often its most probable class is the label, which the paper's Table 1 averages over
-    heads.
+    """A row per head: how often its most probable class is the label; the paper's Table 1 has the average.
 
     Parameters
     ----------
@@ -179,15 +150,10 @@ def score_heads(attributes: Attributes, labels: np.ndarray, prob: np.ndarray) ->
         Columns `majority`, `accuracy`, `balanced_accuracy` (the mean over the classes that occur).
     """
     rows = []
-    for head, truth, predicted in zip(
-        attributes.heads, labels.T, attributes.predicted_classes(prob).T, strict=True
-    ):
-        rows.append(
-            {
-                "head": head.name,
-                "majority": np.bincount(truth).max() / len(truth),
-                "accuracy": (truth == predicted).mean(),
-                "balanced_accuracy": np.mean([(predicted[truth == c] == c).mean() for c in np.unique(truth)]),
-            }
-        )
+    found = attributes.predicted_classes(prob).T
+    for head, truth, predicted in zip(attributes.heads, labels.T, found, strict=True):
+        row = {"head": head.name, "majority": np.bincount(truth).max() / len(truth)}
+        row["accuracy"] = (truth == predicted).mean()
+        row["balanced_accuracy"] = np.mean([(predicted[truth == c] == c).mean() for c in np.unique(truth)])
+        rows.append(row)
     return pd.DataFrame(rows)

@@ -9,14 +9,7 @@ import pandas as pd
 
 from attr2face.data.database import FaceDatabase
 from attr2face.data.pictures import read_picture, write_sheet
-from attr2face.evaluation.comparison import (
-    Compared,
-    Real,
-    by_attribute,
-    compare_methods,
-    floor_of_distances,
-    of_judges,
-)
+from attr2face.evaluation.comparison import Real, by_attribute, compare_methods, floor_of_distances, of_judges
 from attr2face.evaluation.measures import read_measures
 from attr2face.evaluation.requests import read_requests
 from attr2face.files import write_json
@@ -49,8 +42,8 @@ class Runs:
 
 def write_comparison(
     database: FaceDatabase, requests: Path, runs: Runs, real: Path, projections: Path, out: Path
-) -> Compared:
-    """Compare methods of generation; write tables and sheets into the folder `out`.
+) -> None:
+    """Compare methods of generation; write tables and sheets into `out`.
 
     `intervals.csv` and `differences.csv` have a row per method and measure, `table.csv` the means with a row
     per method, `attributes.csv` and `judges.csv` a row per attribute, `likeness.csv` one per request;
@@ -63,49 +56,40 @@ def write_comparison(
     intervals.to_csv(out / "intervals.csv", index=False)
     compared.differences(runs.own).to_csv(out / "differences.csv", index=False)
     table = intervals.pivot_table("mean", "method", "measure", sort=False, dropna=False)
-    table.loc[list(compared.people), list(dict.fromkeys(intervals["measure"]))].reset_index().to_csv(
-        out / "table.csv", index=False
-    )
-    by_attribute(
-        database.attributes, [read_measures(path) for path in runs.measures[runs.own]], known
-    ).to_csv(out / "attributes.csv", index=False)
+    table = table.loc[list(compared.people), pd.unique(intervals["measure"])]
+    table.reset_index().to_csv(out / "table.csv", index=False)
+    own = [read_measures(path) for path in runs.measures[runs.own]]
+    by_attribute(database.attributes, own, known).to_csv(out / "attributes.csv", index=False)
     of_judges(known, database).to_csv(out / "judges.csv", index=False)
     write_json(out / "floor.json", floor_of_distances(known))
     captions = [", ".join(names) for names in asked.sets]
     likeness = {name: values["likeness, %"].mean(axis=0) for name, values in compared.people.items()}
-    pd.DataFrame(likeness).assign(person=known.people, attributes=captions).to_csv(
-        out / "likeness.csv", index=False
-    )
+    likeness |= {"person": known.people, "attributes": captions}
+    pd.DataFrame(likeness).to_csv(out / "likeness.csv", index=False)
     _write_sheets(runs, captions, real / "photographs", out)
-    return compared
 
 
 def _write_sheets(runs: Runs, captions: Sequence[str], photographs: Path, out: Path) -> None:
     """The first faces of each method, and for each factor the same requests by its methods, a row each."""
-    folders = {**runs.faces, "photographs": photographs}
-    shown = {
-        name: [read_picture(folder / f"{i:03d}.png") for i in range(min(SHOWN, len(captions)))]
-        for name, folder in folders.items()
-    }
-    for name, pictures in shown.items():
-        write_sheet(out / f"{name.replace(' ', '-')}.jpg", pictures, captions[:SHOWN], 6, lines=7)
+    captions = captions[:SHOWN]
+    shown = {}
+    for name, folder in {**runs.faces, "photographs": photographs}.items():
+        shown[name] = [read_picture(folder / f"{i:03d}.png") for i in range(len(captions))]
+        write_sheet(out / f"{name.replace(' ', '-')}.jpg", shown[name], captions, 6, lines=7)
+    columns = min(OF_FACTOR, len(captions))
     for factor, methods in runs.factors.items():
         rows = [*methods, "photographs"]
-        pictures = [picture for name in rows for picture in shown[name][:OF_FACTOR]]
-        titles = [name for name in rows for _ in shown[name][:OF_FACTOR]]
-        write_sheet(out / f"factor-{factor}.jpg", pictures, titles, len(shown[rows[0]][:OF_FACTOR]))
+        pictures = [picture for name in rows for picture in shown[name][:columns]]
+        titles = [name for name in rows for _ in range(columns)]
+        write_sheet(out / f"factor-{factor}.jpg", pictures, titles, columns)
 
 
 def columns_of(intervals: pd.DataFrame, measures: Sequence[str]) -> pd.DataFrame:
-    """Some measures with their intervals as text, `mean (low to high)`: a row per method, a column per
-    measure.
-    """
+    """Some measures as text, `mean (low to high)`: a row per method, a column per measure."""
     rows = {}
     for method, of_method in intervals.groupby("method", sort=False):
         found = of_method.set_index("measure")[["mean", "low", "high"]].astype(float)
-        rows[method] = {
-            measure: text_of(*found.loc[measure]) for measure in measures if measure in found.index
-        }
+        rows[method] = {name: text_of(*found.loc[name]) for name in measures if name in found.index}
     return pd.DataFrame(rows).T.reindex(columns=list(measures)).fillna("").rename_axis("method").reset_index()
 
 

@@ -1,7 +1,6 @@
 """The paper's figures, drawn by matplotlib from numbers and pictures; nothing is calculated here.
 
-Colours are Okabe and Ito's (2008), which colour-blind people tell apart; sizes are a column's of a printed
-page.
+Colours are Okabe and Ito's (2008), which colour-blind people tell apart; sizes are a printed column's.
 """
 
 from collections.abc import Sequence
@@ -18,28 +17,23 @@ from attr2face.attributes import Attributes, file_name
 from attr2face.files import atomic_write
 from attr2face.models import CONVOLUTIONS, VGG, Model
 
-BLACK = "#000000"
 ORANGE = "#E69F00"
 SKY = "#56B4E9"
 GREEN = "#009E73"
 BLUE = "#0072B2"
 VERMILION = "#D55E00"
-PURPLE = "#CC79A7"
-LINES = (BLUE, VERMILION, GREEN, ORANGE, PURPLE, SKY, BLACK, "0.5")
+LINES = (BLUE, VERMILION, GREEN, ORANGE, "#CC79A7", SKY, "#000000", "0.5")
 STYLES = ("-", "--")
 COLUMN = 7.0
 
 
 def save(figure: Figure, out: Path) -> None:
-    """Write a figure as `out`.png and `out`.svg, whole; the names of an SVG's parts are drawn from a fixed
-    word, not at random.
-    """
-    for kind in ("png", "svg"):
-        with (
-            atomic_write(out.with_suffix(f".{kind}")) as temporary,
-            rc_context({"svg.hashsalt": "attr2face"}),
-        ):
-            figure.savefig(temporary, format=kind, dpi=150, metadata={"Date": None} if kind == "svg" else {})
+    """Write a figure as `out`.png and `out`.svg, whole, and the same bytes at all times."""
+    for kind, metadata in (("png", {}), ("svg", {"Date": None})):
+        path = out.with_suffix(f".{kind}")
+        # What the names of an SVG's parts are drawn from.
+        with atomic_write(path) as temporary, rc_context({"svg.hashsalt": "attr2face"}):
+            figure.savefig(temporary, format=kind, dpi=150, metadata=metadata)
 
 
 def network_figure(model: Model) -> Figure:
@@ -55,50 +49,30 @@ def network_figure(model: Model) -> Figure:
         blocks += [(model.name, f"{len(model.stages) - 2} layers\nto {model.output}")]
     for i, (name, text) in enumerate(blocks):
         tall = 34 - 3.4 * i if i < 6 else 20
-        axes.add_patch(
-            _box(i * 1.25, 21 - tall / 2, 1.0, tall, SKY if name.startswith("fc") else ORANGE if i else "0.9")
-        )
+        colour = SKY if name.startswith("fc") else ORANGE if i else "0.9"
+        box = {"boxstyle": "round,pad=0.02", "edgecolor": "0.3", "linewidth": 0.8, "alpha": 0.7}
+        axes.add_patch(FancyBboxPatch((i * 1.25, 21 - tall / 2), 1.0, tall, facecolor=colour, **box))
         axes.text(i * 1.25 + 0.5, 21, f"{name}\n{text}", ha="center", va="center", fontsize=5.8)
-        axes.annotate(
-            "", ((i + 1) * 1.25, 21), (i * 1.25 + 1.0, 21), arrowprops={"arrowstyle": "->", "linewidth": 0.8}
-        )
+        arrow = {"arrowstyle": "->", "linewidth": 0.8}
+        axes.annotate("", ((i + 1) * 1.25, 21), (i * 1.25 + 1.0, 21), arrowprops=arrow)
     x = len(blocks) * 1.25 + 0.8
     heads = model.attributes.heads
     for k, head in enumerate(heads):
         y = 42 * (1 - (k + 0.5) / len(heads))
         axes.plot([x - 0.8, x], [21, y], color="0.7", linewidth=0.4, zorder=0)
         names = ", ".join(head.attributes)
-        axes.text(
-            x + 0.05,
-            y,
-            f"{names[:44]}{'…' if len(names) > 44 else ''} ({head.n_classes})",
-            va="center",
-            fontsize=4.6,
-        )
+        text = f"{names[:44]}{'…' if len(names) > 44 else ''} ({head.n_classes})"
+        axes.text(x + 0.05, y, text, va="center", fontsize=4.6)
     axes.set(xlim=(-0.1, x + 4.2), ylim=(-1, 43))
     axes.axis("off")
     axes.set_title("softmax heads, with their numbers of classes", loc="right", fontsize="x-small")
     return figure
 
 
-def _box(x: float, y: float, width: float, height: float, colour: str) -> FancyBboxPatch:
-    return FancyBboxPatch(
-        (x, y),
-        width,
-        height,
-        boxstyle="round,pad=0.02",
-        facecolor=colour,
-        edgecolor="0.3",
-        linewidth=0.8,
-        alpha=0.7,
-    )
-
-
 def embeddings(
     points: dict[str, np.ndarray], has: np.ndarray, attribute: str, agreement: dict[str, float], chance: float
 ) -> Figure:
-    """Figure 3: t-SNE of fc7, a panel for each net, an image with the attribute in one colour and without it
-    in another.
+    """Figure 3: t-SNE of fc7, a panel for each net, images with the attribute and without it in two colours.
 
     Parameters
     ----------
@@ -108,12 +82,10 @@ def embeddings(
         Share of near neighbours that agree about the attribute, and what it would be by chance.
     """
     figure = Figure(figsize=(COLUMN, COLUMN / 2 + 0.3), layout="constrained")
-    for axes, (name, xy) in zip(np.atleast_1d(figure.subplots(1, len(points))), points.items(), strict=True):
-        for mask, colour, marker, label in (
-            (~has, SKY, "o", f"not {attribute}"),
-            (has, VERMILION, "^", attribute),
-        ):
-            axes.scatter(*xy[mask].T, s=7, c=colour, marker=marker, label=label, linewidths=0)
+    panels = figure.subplots(1, len(points), squeeze=False)[0]
+    for axes, (name, xy) in zip(panels, points.items(), strict=True):
+        axes.scatter(*xy[~has].T, s=7, c=SKY, marker="o", label=f"not {attribute}", linewidths=0)
+        axes.scatter(*xy[has].T, s=7, c=VERMILION, marker="^", label=attribute, linewidths=0)
         axes.set_title(f"{name}: neighbours agree in {agreement[name]:.0%}", fontsize="small")
         axes.set(xlabel="t-SNE, first dimension", ylabel="t-SNE, second dimension", xticks=[], yticks=[])
     axes.legend(fontsize="x-small", markerscale=2)
@@ -138,13 +110,13 @@ def pictures(columns: dict[str, Sequence[np.ndarray]], rows: Sequence[str]) -> F
     """Figures 5 and 8: columns of pictures (height, width, 3) side by side, with a caption for each row."""
     figure = Figure(figsize=(COLUMN, COLUMN / len(columns) * len(rows) * 1.02 + 0.4), layout="constrained")
     grid = figure.subplots(len(rows), len(columns), squeeze=False)
-    for line, i in zip(grid, range(len(rows)), strict=True):
-        for axes, (name, column) in zip(line, columns.items(), strict=True):
-            axes.imshow(column[i])
+    for line, (name, column) in zip(grid.T, columns.items(), strict=True):
+        line[0].set_title(name, fontsize="small")
+        for axes, picture in zip(line, column, strict=False):
+            axes.imshow(picture)
             axes.set(xticks=[], yticks=[])
-            if i == 0:
-                axes.set_title(name, fontsize="small")
-        line[0].set_ylabel(rows[i], fontsize=6)
+    for axes, caption in zip(grid[:, 0], rows, strict=True):
+        axes.set_ylabel(caption, fontsize=6)
     return figure
 
 
@@ -190,15 +162,8 @@ def distribution(prevalence: pd.Series, paper: dict[str, float]) -> Figure:
     axes = figure.subplots()
     axes.barh(prevalence.index, 100 * prevalence, color=BLUE, height=0.75, label="here")
     known = [name for name in prevalence.index if name in paper]
-    axes.scatter(
-        [100 * paper[name] for name in known],
-        known,
-        color=VERMILION,
-        marker="D",
-        s=16,
-        zorder=3,
-        label="paper, PubFig",
-    )
+    shares = [100 * paper[name] for name in known]
+    axes.scatter(shares, known, color=VERMILION, marker="D", s=16, zorder=3, label="paper, PubFig")
     axes.set(xlabel="images with the attribute, %", xlim=(0, 100), ylim=(-0.8, len(prevalence) - 0.2))
     axes.tick_params(axis="y", labelsize=5.5)
     axes.legend(loc="center right")
@@ -206,19 +171,15 @@ def distribution(prevalence: pd.Series, paper: dict[str, float]) -> Figure:
 
 
 def write_intervals(table: Path, factors: dict[str, list[str]], out: Path) -> None:
-    """A plot for each measure of a comparison (`intervals.csv`): every method's mean and interval, a panel
-    for each factor.
+    """A plot for each measure of a comparison (`intervals.csv`): means and intervals, a panel per factor.
 
     The dotted lines are photographs and the mean face.
     """
-    intervals = pd.read_csv(table)
-    for measure, of_measure in intervals.groupby("measure", sort=False):
+    heights = [len(names) for names in factors.values()]
+    size = (COLUMN, 0.6 + 0.19 * sum(height + 1 for height in heights))
+    for measure, of_measure in pd.read_csv(table).groupby("measure", sort=False):
         found = of_measure.set_index("method")
-        figure = Figure(
-            figsize=(COLUMN, 0.6 + 0.19 * sum(len(names) + 1 for names in factors.values())),
-            layout="constrained",
-        )
-        heights = [len(names) for names in factors.values()]
+        figure = Figure(figsize=size, layout="constrained")
         panels = figure.subplots(len(factors), 1, sharex=True, squeeze=False, height_ratios=heights).ravel()
         for axes, (factor, names) in zip(panels, factors.items(), strict=True):
             at = found.loc[names]

@@ -1,6 +1,4 @@
-"""The notebooks, executed: as pages, and with outputs that are small enough to be committed, beside a hash of
-the code that made them.
-"""
+"""The notebooks, executed: as pages, and with outputs small enough to commit, beside a hash of their code."""
 
 import base64
 import hashlib
@@ -25,8 +23,7 @@ WIDGET = "application/vnd.jupyter.widget-view+json"
 def executed(path: Path, environment: Mapping[str, str]) -> NotebookNode:
     """A notebook with its outputs; its kernel is of this Python, and sees `environment`.
 
-    Widgets are for people: their cells are tagged "skip-execution", as without a browser nbclient may wait
-    for them for ever.
+    Cells of widgets are tagged "skip-execution": without a browser nbclient may wait for them for ever.
 
     Raises
     ------
@@ -34,9 +31,8 @@ def executed(path: Path, environment: Mapping[str, str]) -> NotebookNode:
         If a cell fails.
     """
     notebook = nbformat.read(path, as_version=4)
-    client = NotebookClient(
-        notebook, timeout=1200, kernel_name="python3", resources={"metadata": {"path": str(path.parent)}}
-    )
+    place = {"metadata": {"path": str(path.parent)}}
+    client = NotebookClient(notebook, timeout=1200, kernel_name="python3", resources=place)
     try:
         client.execute(env=dict(environment))
     except CellExecutionError as error:
@@ -59,9 +55,7 @@ def write_light(notebook: NotebookNode, out: Path) -> None:
 
 
 def lightened(notebook: NotebookNode) -> NotebookNode:
-    """A notebook whose pictures are small JPEGs, without widgets, times and messages, and with the hash of
-    its code.
-    """
+    """A notebook with small JPEGs and the hash of its code, without widgets, times and messages."""
     notebook = nbformat.from_dict(notebook)
     notebook.metadata = {
         "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},

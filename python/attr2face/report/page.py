@@ -28,9 +28,7 @@ def write_page(out: Path, title: str, sections: list[Section]) -> None:
     jinja.filters["embedded"] = lambda path: base64.b64encode(path.read_bytes()).decode()
     jinja.filters["html"] = lambda table: table.to_html(index=False, border=0, na_rep="")
     machine = environment()
-    versions = ", ".join(
-        f"{name} {version}" for name, version in {"python": machine["python"], **machine["versions"]}.items()
-    )
+    programs = {"python": machine["python"], **machine["versions"]}
+    versions = ", ".join(f"{name} {version}" for name, version in programs.items())
     page = jinja.from_string(TEMPLATE.read_text())
-    values = {"title": title, "sections": sections, "machine": machine, "versions": versions}
-    out.write_text(page.render(**values))
+    out.write_text(page.render(title=title, sections=sections, machine=machine, versions=versions))

@@ -1,5 +1,4 @@
-"""The numbers of docs/results.md and of the report: collected from what the stages wrote, kept in
-docs/results.json, and shown as tables.
+"""The numbers of docs/results.md and of the report, kept in docs/results.json, and their tables.
 
 The file has a part for each dataset, model and preset of generation. A table of docs/results.md
 stands between `<!-- results: NAME -->` and `<!-- end -->`.
@@ -8,7 +7,6 @@ stands between `<!-- results: NAME -->` and `<!-- end -->`.
 import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
@@ -21,8 +19,7 @@ from attr2face.files import atomic_write, write_json
 
 MARKED = re.compile(r"(<!-- results: (.+?) -->\n).*?(<!-- end -->)", re.DOTALL)
 NAMES = {"synthetic-mini": "rendered", "lfw-mini": "LFW"}
-# Rows of methods in the tables of docs/results.md. The others are in the sheets, and in the table `methods`
-# of the report.
+# Methods in the tables of docs/results.md. The others are in the sheets, and in the report's table `methods`.
 _SHOWN = (
     "mean face",
     "photographs of others",
@@ -34,12 +31,8 @@ _SHOWN = (
     "drawn",
     "photographs",
 )
-SEEN = (
-    "requested seen, ridge",
-    "requested seen, net",
-    "not there, but seen, ridge",
-    "not there, but seen, net",
-)
+REQUESTED = ("requested seen, ridge", "requested seen, net")
+SEEN = (*REQUESTED, "not there, but seen, ridge", "not there, but seen, net")
 LIKE = (
     "one face",
     "fine detail",
@@ -66,30 +59,23 @@ PARTS_OF_EIGENFACES = {
 SHEETS = ("paper.jpg", "factor-target.jpg", "factor-prior.jpg", "factor-strength.jpg", "factor-net.jpg")
 
 
-@dataclass(frozen=True)
-class Stages:
-    """Folders of what the stages wrote; `scores` of each repetition."""
+def collect(
+    scores: Sequence[Path], baseline: Path, experiments: Path, evaluation: Path, inversion: Path
+) -> dict[str, list[dict]]:
+    """All numbers that docs/results.md and the report show of one dataset and model: rows by table.
 
-    scores: Sequence[Path]
-    baseline: Path
-    experiments: Path
-    evaluation: Path
-    inversion: Path
-
-
-def collect(stages: Stages) -> dict[str, list[dict]]:
-    """All numbers that docs/results.md and the report show of one dataset and model: rows by the name of
-    their table.
+    All are folders that steps wrote; `scores` are of each repetition.
     """
-    floor = json.loads((stages.evaluation / "floor.json").read_text())
+    floor = json.loads((evaluation / "floor.json").read_text())
+    regression = {"reader": "HOG and ridge regression", **pd.read_csv(baseline / "scores.csv")[MEANS].mean()}
     tables = {
-        "reading": pd.DataFrame([_read_by_net(stages.scores), _read_by_baseline(stages.baseline)]),
-        "freezing": pd.read_csv(stages.experiments / "table1.csv"),
-        "intervals": pd.read_csv(stages.evaluation / "intervals.csv"),
-        "differences": pd.read_csv(stages.evaluation / "differences.csv"),
-        "judges": pd.DataFrame([row_of_judges(pd.read_csv(stages.evaluation / "judges.csv"))]),
+        "reading": pd.DataFrame([_read_by_net(scores), regression]),
+        "freezing": pd.read_csv(experiments / "table1.csv"),
+        "intervals": pd.read_csv(evaluation / "intervals.csv"),
+        "differences": pd.read_csv(evaluation / "differences.csv"),
+        "judges": pd.DataFrame([row_of_judges(pd.read_csv(evaluation / "judges.csv"))]),
         "floor": pd.DataFrame(floor.items(), columns=["measure", "mean"]),
-        "inversion": pd.read_csv(stages.inversion / "table.csv"),
+        "inversion": pd.read_csv(inversion / "table.csv"),
     }
     return {name: json.loads(table.round(4).to_json(orient="records")) for name, table in tables.items()}
 
@@ -103,10 +89,6 @@ def _read_by_net(scores: Sequence[Path]) -> dict[str, object]:
     return row
 
 
-def _read_by_baseline(folder: Path) -> dict[str, object]:
-    return {"reader": "HOG and ridge regression"} | pd.read_csv(folder / "scores.csv")[MEANS].mean().to_dict()
-
-
 def row_of_judges(table: pd.DataFrame) -> dict[str, object]:
     """Means over the attributes that each judge can read, and the names of those that one of them cannot."""
     read = table[["accuracy, ridge", "accuracy, net"]].notna().all(axis=1)
@@ -115,17 +97,16 @@ def row_of_judges(table: pd.DataFrame) -> dict[str, object]:
 
 
 def write_results(docs: Path, part: str, numbers: Path, evaluation: Path) -> dict[str, dict[str, list[dict]]]:
-    """Put the numbers of one dataset, model and preset into results.json in the folder `docs`, and the sheets
-    beside it, half as large.
+    """Put the numbers of one dataset, model and preset into results.json in `docs`, and return all.
 
-    Returns what the file holds now.
+    The sheets are put beside it, half as large.
     """
-    results = json.loads((docs / "results.json").read_text()) if (docs / "results.json").exists() else {}
+    path = docs / "results.json"
+    results = json.loads(path.read_text()) if path.exists() else {}
     results[part] = json.loads((numbers / "numbers.json").read_text())
     # Sorted by name, and then the groups from the last: sorting keeps the order of equals.
-    parts = sorted(sorted(results), key=_group, reverse=True)
-    results = {name: results[name] for name in parts}
-    write_json(docs / "results.json", results)
+    results = {name: results[name] for name in sorted(sorted(results), key=_group, reverse=True)}
+    write_json(path, results)
     own = f"{part.rpartition('-')[2].replace(' ', '-')}.jpg"
     for name in (own, *SHEETS):
         if (evaluation / name).exists():
@@ -140,17 +121,13 @@ def result_tables(results: Mapping[str, Mapping[str, list[dict]]]) -> dict[str, 
     found = {name: rounded(_of_all(results, name)) for name in ("reading", "freezing", "judges")}
     found["inversion"] = _inversions(_of_all(results, "inversion", last=True))
     for part, numbers in results.items():
-        floor = [{"method": "halves of photographs", **row} for row in numbers["floor"]]
-        intervals = pd.DataFrame([*numbers["intervals"], *floor])
-        for name, measures, rows in (
-            ("seen", SEEN, _SHOWN),
-            ("like", LIKE, (*_SHOWN, "halves of photographs")),
-            ("who", WHO, _SHOWN),
-        ):
-            found[f"{name}, {part}"] = columns_of(intervals[intervals["method"].isin(rows)], measures)
-        found[f"methods, {part}"] = columns_of(
-            pd.DataFrame(numbers["intervals"]), (*SEEN[:2], "one face", "Fréchet distance, HOG")
-        )
+        intervals = pd.DataFrame(numbers["intervals"])
+        shown = intervals[intervals["method"].isin(_SHOWN)]
+        floor = pd.DataFrame(numbers["floor"]).assign(method="halves of photographs")
+        found[f"seen, {part}"] = columns_of(shown, SEEN)
+        found[f"like, {part}"] = columns_of(pd.concat([shown, floor]), LIKE)
+        found[f"who, {part}"] = columns_of(shown, WHO)
+        found[f"methods, {part}"] = columns_of(intervals, (*REQUESTED, "one face", "Fréchet distance, HOG"))
         found[f"parts, {part}"] = _parts(pd.DataFrame(numbers["differences"]), part.rpartition("-")[2])
     return found
 
@@ -162,15 +139,12 @@ def _group(part: str) -> str:
 
 def _of_all(results: Mapping, table: str, last: bool = False) -> pd.DataFrame:
     """A table of all datasets, one below another: of the first part of each, or the last."""
-    of_group = {_group(part): part for part in (results if last else reversed(results))}
-    groups = dict.fromkeys(map(_group, results))
-    whole = pd.concat(
-        [
-            pd.DataFrame(results[of_group[group]][table]).assign(data=NAMES.get(group, group))
-            for group in groups
-        ]
-    )
-    return whole[["data", *(column for column in whole if column != "data")]]
+    tables = {}
+    for part, numbers in results.items():
+        group = NAMES.get(_group(part), _group(part))
+        if last or group not in tables:
+            tables[group] = pd.DataFrame(numbers[table])
+    return pd.concat(tables, names=["data"]).reset_index(level="data")
 
 
 def rounded(table: pd.DataFrame) -> pd.DataFrame:
@@ -178,33 +152,32 @@ def rounded(table: pd.DataFrame) -> pd.DataFrame:
     shown = {}
     for column in (name for name in table if not name.endswith(" ±")):
         numeric = pd.api.types.is_numeric_dtype(table[column])
-        shown[column] = [
-            f"{value:.3f}" if numeric and value == value else "" if value != value else str(value)
-            for value in table[column]
-        ]
-        for i, half in enumerate(table.get(f"{column} ±", [])):
-            shown[column][i] += f" ± {half:.3f}" if half == half and half is not None else ""
+        shown[column] = _texts(table[column], "{:.3f}" if numeric else "{}")
+        if f"{column} ±" in table:
+            halves = _texts(table[f"{column} ±"], " ± {:.3f}")
+            shown[column] = [cell + half for cell, half in zip(shown[column], halves, strict=True)]
     return pd.DataFrame(shown).rename(columns={"balanced_accuracy": "balanced accuracy", "auc": "AUC"})
+
+
+def _texts(values: pd.Series, form: str) -> list[str]:
+    return ["" if pd.isna(value) else form.format(value) for value in values]
 
 
 def _inversions(table: pd.DataFrame) -> pd.DataFrame:
     """SSIM, PSNR in dB and feature distance in one cell: a row per layer, a column per preset."""
     columns = zip(table["ssim"], table["psnr"], table["feature distance"], strict=True)
     cells = [f"{ssim:.2f} / {psnr:.1f} / {distance:.3f}" for ssim, psnr, distance in columns]
-    wide = table.assign(cell=cells).pivot_table(
-        "cell", ["data", "layer"], "preset", aggfunc="first", sort=False
-    )
+    table = table.assign(cell=cells)
+    wide = table.pivot_table("cell", ["data", "layer"], "preset", aggfunc="first", sort=False)
     return wide.fillna("").reset_index().rename_axis(columns=None)
 
 
 def _parts(differences: pd.DataFrame, own: str) -> pd.DataFrame:
     """What the method `own` gains in attributes seen over some other methods, of those that were compared."""
-    table = columns_of(differences, SEEN[:2]).set_index("method")
+    table = columns_of(differences, REQUESTED).set_index("method")
     parts = _PARTS | (PARTS_OF_EIGENFACES if own == "eigenfaces" else {})
-    rows = {
-        about.format(own=own): table.loc[method] for about, method in parts.items() if method in table.index
-    }
-    return pd.DataFrame(rows, index=list(SEEN[:2])).T.rename_axis("difference").reset_index()
+    known = {about.format(own=own): method for about, method in parts.items() if method in table.index}
+    return table.loc[list(known.values())].set_axis(list(known)).rename_axis("difference").reset_index()
 
 
 def markdown(table: pd.DataFrame) -> str:
@@ -213,9 +186,7 @@ def markdown(table: pd.DataFrame) -> str:
 
 
 def filled(text: str, shown: Mapping[str, pd.DataFrame]) -> str:
-    """A document with the tables between its marks renewed; what stands between marks without a table
-    stays.
-    """
+    """A document with the tables between its marks renewed; between marks without a table, all stays."""
 
     def renewed(found: re.Match) -> str:
         return f"{found[1]}\n{markdown(shown[found[2]])}\n{found[3]}" if found[2] in shown else found[0]

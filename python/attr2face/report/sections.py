@@ -1,5 +1,4 @@
-"""The sections of the report: the paper's figures and tables from what the other stages wrote, each beside
-the paper's own numbers.
+"""The sections of the report: the paper's figures and tables, each beside the paper's own numbers.
 
 Each section writes its figures (PNG, SVG) and tables (CSV, Markdown) into the report's folder and returns a
 `Section` of the page.
@@ -43,43 +42,36 @@ LIKENESS = {
 }
 PLOTS = ("requested-seen-ridge", "Fréchet-distance-HOG")
 ABOUT_JUDGES = (
-    "Two judges of people whom nets and priors never saw: "
-    "ridge regression on HOG and colours, and a small Caffe net. On pictures of "
-    "unseen people, means over the attributes; kappa (Cohen) is how far the two agree. What too few "
-    "validation pictures have or lack for a judge to read it is left out, and named."
+    "Two judges of people whom nets and priors never saw: ridge regression on HOG and colours, and a small "
+    "Caffe net. On pictures of unseen people, means over the attributes; kappa (Cohen) is how far the two "
+    "agree. What too few validation pictures have or lack for a judge to read it is left out, and named."
 )
 ABOUT_SEEN = (
-    "Faces for the attributes of unseen people. The share of requested attributes that each judge sees, "
-    "and of those that the person's own "
-    "photograph does not have; mean and 95% interval over people and repetitions of training. "
-    "Where a method is above photographs, it "
-    "exaggerates."
+    "Faces for the attributes of unseen people. The share of requested attributes that each judge sees, and "
+    "of those that the person's own photograph does not have; mean and 95% interval over people and "
+    "repetitions of training. Where a method is above photographs, it exaggerates."
 )
 ABOUT_PARTS = (
-    "The default less other methods, in requested attributes seen: "
-    "paired, for the same people and repetitions."
+    "The default less other methods, in requested attributes seen: paired, for the same people and "
+    "repetitions."
 )
 ABOUT_LIKE = (
     "OpenCV finds exactly one face; fine detail is the share of spectral power above a quarter of the "
-    "highest frequency, relative to "
-    "photographs. Distances to pictures of unseen people, on features that no method optimises, have "
-    "halves of photographs as their floor. "
-    "Diversity is the mean distance of two faces; the nearest training picture is 1 for photographs, and "
-    "lower where a face is a copy."
+    "highest frequency, relative to photographs. Distances to pictures of unseen people, on features that no "
+    "method optimises, have halves of photographs as their floor. Diversity is the mean distance of two "
+    "faces; the nearest training picture is 1 for photographs, and lower where a face is a copy."
 )
 ABOUT_WHO = (
     "Cosine, of features of a net that tells people apart, to the requested person's own photograph and to "
-    "those of others, and the "
-    "median rank of the own photograph among all. Of the row of photographs it is another picture of that "
-    "person, where there is one."
+    "those of others, and the median rank of the own photograph among all. Of the row of photographs it is "
+    "another picture of that person, where there is one."
 )
 ABOUT_METHODS = (
     "Every method that was compared. The sheets show the same requests, a row per method, factor by factor."
 )
 ABOUT_ATTRIBUTES = (
     "How often each judge sees a requested attribute in faces of the default, and in the photographs that "
-    "have it, which is the judge's "
-    "own ceiling. Where faces are above it, they exaggerate."
+    "have it, which is the judge's own ceiling. Where faces are above it, they exaggerate."
 )
 EMBEDDED = 1000
 _SHOWN = 4
@@ -122,11 +114,9 @@ class Results:
     @functools.cached_property
     def tables(self) -> dict[str, pd.DataFrame]:
         """The tables of docs/results.md, of this dataset and model, by the first word of their names."""
-        shown = result_tables({f"-{self.own}": json.loads((self.numbers / "numbers.json").read_text())})
-        return {
-            name.partition(",")[0]: table.drop(columns="data", errors="ignore")
-            for name, table in shown.items()
-        }
+        numbers = json.loads((self.numbers / "numbers.json").read_text())
+        tables = result_tables({f"-{self.own}": numbers}).items()
+        return {name.split(",")[0]: table.drop(columns="data", errors="ignore") for name, table in tables}
 
     def shown(self, method: str) -> list[np.ndarray]:
         """The first faces of a method, or the first photographs."""
@@ -144,7 +134,7 @@ def write_report(results: Results, layer: str, seed: int, out: Path, machine: Ma
     """
     sections = [
         _network(results, out),
-        *_clusters(results, seed, out, machine),
+        _clusters(results, seed, out, machine),
         _freezing(results, out),
         _inversions(results, layer, seed, out),
         _histograms(results, out),
@@ -160,13 +150,9 @@ def write_report(results: Results, layer: str, seed: int, out: Path, machine: Ma
 
 
 def _network(results: Results, out: Path) -> Section:
-    figure = _figure(figures.network_figure(results.database.model), out, "1")
-    return Section(
-        "Figure 1: the network",
-        f"{len(results.database.attributes.heads)} softmax heads share the net's layers up to "
-        f"{results.database.model.output}.",
-        [figure],
-    )
+    model = results.database.model
+    text = f"{len(model.attributes.heads)} softmax heads share the net's layers up to {model.output}."
+    return Section("Figure 1: the network", text, [_figure(figures.network_figure(model), out, "1")])
 
 
 def _figure(figure: figures.Figure, out: Path, number: str) -> Path:
@@ -175,9 +161,9 @@ def _figure(figure: figures.Figure, out: Path, number: str) -> Path:
 
 
 def _copied(figure: Path, out: Path, number: str) -> Path:
-    for kind in (".png", ".svg"):
-        shutil.copyfile(figure.with_suffix(kind), out / f"figure{number}{kind}")
-    return out / f"figure{number}.png"
+    for kind in (".svg", ".png"):
+        copied = shutil.copyfile(figure.with_suffix(kind), out / f"figure{number}{kind}")
+    return copied
 
 
 def _table(table: pd.DataFrame, out: Path, name: str) -> pd.DataFrame:
@@ -188,67 +174,48 @@ def _table(table: pd.DataFrame, out: Path, name: str) -> pd.DataFrame:
     return rounded
 
 
-def _clusters(results: Results, seed: int, out: Path, machine: Machine) -> list[Section]:
+def _clusters(results: Results, seed: int, out: Path, machine: Machine) -> Section:
     database = results.database
-    rows = database.rows("test")[:EMBEDDED]
-    people = database.people[rows]
-    has = database.positive[rows]
-    names = database.attributes.names
-    weights = {"before finetuning": results.pretrained, "after": results.trained.weights}
+    rows, names = database.rows("test")[:EMBEDDED], database.attributes.names
+    people, has = database.people[rows], database.positive[rows]
     phi = {}
-    for name, path in weights.items():
-        phi[name] = np.concatenate(
-            list(compute_activations(Extraction(database.folder, path, database.model.output), rows, machine))
-        )
-    agreement = {
-        name: [clusters.agreement(x, has[:, j], people) for j in range(len(names))] for name, x in phi.items()
-    }
-    table = pd.DataFrame(
-        {"attribute": names, **agreement, "by chance": [clusters.by_chance(column) for column in has.T]}
-    )
+    for name, weights in (("before finetuning", results.pretrained), ("after", results.trained.weights)):
+        what = Extraction(database.folder, weights, database.model.output)
+        phi[name] = np.concatenate(list(compute_activations(what, rows, machine)))
+    columns = {name: [clusters.agreement(x, column, people) for column in has.T] for name, x in phi.items()}
+    columns["by chance"] = [clusters.by_chance(column) for column in has.T]
+    table = pd.DataFrame(columns, index=pd.Index(names, name="attribute"))
+    _table(table.reset_index(), out, "clusters")
     points = {name: clusters.embed(x, seed) for name, x in phi.items()}
-    drawn = []
     common = [names[j] for j in np.argsort(-has.sum(axis=0))[:2]]
+    drawn = []
     for letter, attribute in zip("ab", CLUSTERED if set(CLUSTERED) <= set(names) else common, strict=False):
-        j = names.index(attribute)
-        figure = figures.embeddings(
-            points, has[:, j], attribute, {name: agreement[name][j] for name in phi}, table["by chance"][j]
-        )
+        having = has[:, names.index(attribute)]
+        *agreement, chance = table.loc[attribute]
+        figure = figures.embeddings(points, having, attribute, dict(zip(phi, agreement, strict=True)), chance)
         drawn.append(_figure(figure, out, f"3{letter}"))
-    means = (
-        table.drop(columns="attribute")
-        .mean()
-        .to_frame(f"mean over the {len(names)} attributes")
-        .T.rename_axis("agreement")
-        .reset_index()
-    )
-    _table(table, out, "clusters")
+    means = table.mean().to_frame(f"mean over the {len(names)} attributes").T
     text = (
-        "t-SNE of fc7 for unseen people, before and after finetuning. "
-        "The number is the share of the five nearest pictures of other people "
-        "that agree about the attribute. The paper judged by eye."
+        "t-SNE of fc7 for unseen people, before and after finetuning. The number is the share of the five "
+        "nearest pictures of other people that agree about the attribute. The paper judged by eye."
     )
-    return [Section("Figure 3: attributes at fc7", text, drawn, means.round(3))]
+    means = means.rename_axis("agreement").reset_index().round(3)
+    return Section("Figure 3: attributes at fc7", text, drawn, means)
 
 
 def _freezing(results: Results, out: Path) -> Section:
-    table = _table(results.tables["freezing"], out, "table1")
+    figure = _copied(results.experiments / "loss.png", out, "4")
     text = (
         "Accuracy of the heads, averaged over all, with the layers below fc6 or conv5 frozen, and the loss "
         "by what is frozen."
     )
-    return Section(
-        "Table 1 and Figure 4: what to freeze",
-        text,
-        [_copied(results.experiments / "loss.png", out, "4")],
-        table,
-    )
+    table = _table(results.tables["freezing"], out, "table1")
+    return Section("Table 1 and Figure 4: what to freeze", text, [figure], table)
 
 
 def _inversions(results: Results, layer: str, seed: int, out: Path) -> Section:
     photographs = results.shown("photographs")
-    crop = results.database.model.crop
-    images = np.stack([resized(picture, crop) for picture in photographs])
+    images = np.stack([resized(picture, results.database.model.crop) for picture in photographs])
     found, _ = invert_images(results.trained, layer, images, seed)
     columns = {
         "photograph": photographs,
@@ -257,51 +224,40 @@ def _inversions(results: Results, layer: str, seed: int, out: Path) -> Section:
         "its attributes:\nclass visualisation": results.shown("class visualisation"),
         f"its attributes:\n{results.own}": results.shown(results.own),
     }
-    figure = figures.pictures(columns, [""] * _SHOWN)
-    table = _table(results.tables["inversion"], out, "inversion")
+    figure = _figure(figures.pictures(columns, [""] * _SHOWN), out, "5")
     text = (
-        "Inversion of a photograph's own activations, and of what its attributes alone tell of it. "
-        "The table compares inversions by layer "
-        "and by preset: SSIM / PSNR in dB / relative distance of the activations. "
-        "icnn and mahendran are others' published settings."
+        "Inversion of a photograph's own activations, and of what its attributes alone tell of it. The "
+        "table compares inversions by layer and by preset: SSIM / PSNR in dB / relative distance of the "
+        "activations. icnn and mahendran are others' published settings."
     )
-    return Section("Figure 5: inversion", text, [_figure(figure, out, "5")], table)
+    return Section(
+        "Figure 5: inversion", text, [figure], _table(results.tables["inversion"], out, "inversion")
+    )
 
 
 def _histograms(results: Results, out: Path) -> Section:
     numbers = _table(pd.read_csv(results.diagnosis / "numbers.csv"), out, "gaussians")
+    figure = _copied(results.diagnosis / "histograms.png", out, "6")
     text = (
-        "Histograms of single elements over images with an attribute, and the fitted Gaussian. "
-        "The paper shows two "
-        "elements of fc6 and takes all for Gaussian; behind a ReLU they are not."
+        "Histograms of single elements over images with an attribute, and the fitted Gaussian. The paper "
+        "shows two elements of fc6 and takes all for Gaussian; behind a ReLU they are not."
     )
-    return Section(
-        "Figure 6: are activations Gaussian?",
-        text,
-        [_copied(results.diagnosis / "histograms.png", out, "6")],
-        numbers,
-    )
+    return Section("Figure 6: are activations Gaussian?", text, [figure], numbers)
 
 
 def _distribution(results: Results, out: Path) -> Section:
     prevalence = pd.Series(results.database.positive.mean(axis=0), results.database.attributes.names)
     _table(prevalence.rename_axis("attribute").reset_index(name="prevalence"), out, "distribution")
-    return Section(
-        "Figure 7: how common attributes are",
-        "",
-        [_figure(figures.distribution(prevalence, FREQUENCY), out, "7")],
-    )
+    figure = _figure(figures.distribution(prevalence, FREQUENCY), out, "7")
+    return Section("Figure 7: how common attributes are", "", [figure])
 
 
 def _generated(results: Results, out: Path) -> Section:
     likeness = pd.read_csv(results.evaluation / "likeness.csv")
     pairs = zip(likeness["person"], results.shown("photographs"), results.shown(results.own), strict=False)
     figure = figures.pictures({str(person): pair for person, *pair in pairs}, ["photograph", "generated"])
-    text = (
-        "Unseen people, and faces generated from their attributes: "
-        + "; ".join(likeness["attributes"][:_SHOWN])
-        + "."
-    )
+    attributes = "; ".join(likeness["attributes"][:_SHOWN])
+    text = f"Unseen people, and faces generated from their attributes: {attributes}."
     return Section("Figure 8: generated beside true", text, [_figure(figure, out, "8")])
 
 
@@ -316,32 +272,28 @@ def _likeness(results: Results, out: Path) -> Section:
         return f"{middle:.0f}% ({low:.0f} to {high:.0f})"
 
     text = (
-        "Likeness of a generated face to the person whose attributes it has: "
-        f"median and middle 80% {within(own)}. On the same "
-        f"scale another photograph of that person has {within('photographs')} and one of somebody else "
-        f"{within('photographs of others')}. "
-        f"The paper's mean is {np.mean(list(LIKENESS.values())):.0f}%, on the scale of a service that is "
-        "not stated."
+        "Likeness of a generated face to the person whose attributes it has: median and middle 80% "
+        f"{within(own)}. On the same scale another photograph of that person has {within('photographs')} and "
+        f"one of somebody else {within('photographs of others')}. The paper's mean is "
+        f"{np.mean(list(LIKENESS.values())):.0f}%, on the scale of a service that is not stated."
     )
     return Section("Table 2: likeness", text, [], table)
 
 
 def _comparison(results: Results, out: Path) -> list[Section]:
     folder = results.evaluation
-    judges, seen, like, who, parts, methods = (
-        _table(results.tables[name], out, name)
-        for name in ("judges", "seen", "like", "who", "parts", "methods")
-    )
+    names = ("judges", "seen", "like", "who", "parts", "methods")
+    judges, seen, like, who, parts, methods = (_table(results.tables[name], out, name) for name in names)
     attributes = _table(pd.read_csv(folder / "attributes.csv"), out, "attributes")
-    plots = [shutil.copy(folder / f"plot-{name}.png", out) for name in PLOTS]
-    sheets = [shutil.copy(path, out) for path in sorted(folder.glob("factor-*.jpg"))]
+    of_seen, of_like = (Path(shutil.copy(folder / f"plot-{name}.png", out)) for name in PLOTS)
+    sheets = [Path(shutil.copy(path, out)) for path in sorted(folder.glob("factor-*.jpg"))]
     return [
         Section("The judges", ABOUT_JUDGES, [], judges),
-        Section("What the judges see in faces", ABOUT_SEEN, [Path(plots[0])], seen),
+        Section("What the judges see in faces", ABOUT_SEEN, [of_seen], seen),
         Section("What each part adds", ABOUT_PARTS, [], parts),
-        Section("Are they pictures of faces?", ABOUT_LIKE, [Path(plots[1])], like),
+        Section("Are they pictures of faces?", ABOUT_LIKE, [of_like], like),
         Section("Whom do they show?", ABOUT_WHO, [], who),
-        Section("All methods, factor by factor", ABOUT_METHODS, [Path(sheet) for sheet in sheets], methods),
+        Section("All methods, factor by factor", ABOUT_METHODS, sheets, methods),
         Section("Attribute by attribute", ABOUT_ATTRIBUTES, [], attributes),
     ]
 
@@ -351,14 +303,12 @@ def _targets(results: Results, out: Path) -> Section:
     best.columns = [" ".join(column) for column in best.columns]
     text = (
         "What the heads see when fed the target, for three attributes of an image or for all, before "
-        "anything is "
-        "generated; and how much of the activations' variance it explains."
+        "anything is generated; and how much of the activations' variance it explains."
     )
     return Section("Targets compared", text, [], _table(best.reset_index(), out, "targets"))
 
 
 def _scores(results: Results, out: Path) -> Section:
     text = "The finetuned net that faces are generated with, means over the attributes and over the heads."
-    return Section(
-        "Attributes read", text, [], _table(mean_scores(results.scores).reset_index(), out, "scores")
-    )
+    table = _table(mean_scores(results.scores).reset_index(), out, "scores")
+    return Section("Attributes read", text, [], table)

@@ -32,9 +32,9 @@ def documented(settings: View) -> dict[str, object]:
 def numbers(run: Run, documented: dict) -> None:
     """The numbers that docs/results.md and the report show, in one file."""
     from attr2face.files import write_json
-    from attr2face.report.results import Stages, collect
+    from attr2face.report.results import collect
 
-    write_json(run.out / "numbers.json", collect(Stages(**documented)))
+    write_json(run.out / "numbers.json", collect(**documented))
 
 
 @choice("methods", Generation)
