@@ -58,7 +58,7 @@ def test_images_and_activations_are_those_of_one_machine_though_workers_are_kill
         folder = tmp_path / str(len(written))
         (folder / "lmdb").mkdir(parents=True)
         (folder / "activations").mkdir()
-        lmdbs.build_lmdbs(found, "synthetic", MODELS["mini"], Database(), 1, folder / "lmdb", where)
+        lmdbs.build_lmdbs(found, MODELS["mini"], Database(), 1, folder / "lmdb", where)
         extraction.extract(
             FaceDatabase.open(folder / "lmdb"), weights, "conv5_3", folder / "activations", where
         )
@@ -75,7 +75,7 @@ def test_moments_are_those_of_one_machine_though_a_worker_is_killed(machine, kil
         file["activations"] = phi
     with h5py.File(tmp_path / "phi.h5") as file:
         alone, shared = (
-            moments.measure(file["activations"], has, has, machine=where)
+            moments.measure_moments(file["activations"], has, has, machine=where)
             for where in (Machine(workers=1), machine)
         )
     assert killed == {"_sums_of"}

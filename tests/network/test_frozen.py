@@ -20,7 +20,8 @@ from attr2face.network.solver import total_loss
 from attr2face.network.weights import load
 from attr2face.parallel import Machine
 from attr2face.pycaffe import caffe_pb2
-from tests.conftest import STILL, solver_of
+from attr2face.steps import Steps
+from tests.conftest import SMALL, STILL, solver_of
 from tests.network.conftest import blobs
 
 ALONE = Machine(workers=1)
@@ -171,12 +172,11 @@ def test_finetuning_from_a_cache_gives_a_whole_net(steps, weights):
 
 
 @pytest.mark.parametrize("freeze", ["none", "conv1"])
-def test_a_cache_of_nothing_is_refused(steps, database, weights, cache, freeze):
-    with pytest.raises(UserError, match=f"FREEZE={freeze}"):
-        build_cache(Frozen(database.folder, weights, [freeze], 1, 0), cache, ALONE)
-    with pytest.raises(UserError, match=f"FREEZE={freeze}"):
-        _ = steps.varied(freeze=freeze, cache=True)["frozen_cache"]
-    assert not list(cache.iterdir())
+def test_a_cache_of_nothing_is_refused_before_anything_is_made(tmp_path, freeze):
+    alone = Steps({**SMALL, "freeze": freeze, "cache": True}, tmp_path)
+    with pytest.raises(UserError, match=f"FREEZE={freeze} freezes no layer"):
+        alone.made("finetuned")
+    assert not list(tmp_path.glob("synthetic-mini/*"))
 
 
 def test_a_net_from_a_cache_does_not_depend_on_what_was_cached_beside_it(steps):

@@ -7,6 +7,7 @@ import pytest
 from google.protobuf import text_format
 
 from attr2face.attributes import pubfig
+from attr2face.datasets import dataset_of
 from attr2face.errors import UserError
 from attr2face.models import LAYERS, MODELS
 from attr2face.network import prototxt
@@ -16,6 +17,7 @@ from attr2face.network.prototxt import TrainingData
 from attr2face.network.solver import Training, solver_text
 from attr2face.network.weights import load
 from attr2face.pycaffe import caffe, caffe_pb2
+from attr2face.steps.resolve import defaults_of
 
 PROTOTXT = Path(__file__).parents[2] / "prototxt"
 MINI = MODELS["mini"]
@@ -37,7 +39,8 @@ def constant(name: str, width: int, value: float) -> str:
 @pytest.mark.parametrize("file", ["train_val", "deploy", "solver"])
 def test_committed_prototxts_are_what_the_code_writes(name, file, tmp_path):
     """Read as Caffe reads them: versions of protobuf differ in the order of fields."""
-    write_prototxts(tmp_path)
+    usual = {each: defaults_of(dataset_of("synthetic"), model) for each, model in MODELS.items()}
+    write_prototxts(tmp_path, usual)
     message = caffe_pb2.SolverParameter if file == "solver" else caffe_pb2.NetParameter
     written, committed = (
         text_format.Parse((folder / name / f"{file}.prototxt").read_text(), message())

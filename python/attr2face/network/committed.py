@@ -16,8 +16,8 @@ from attr2face.settings import Settings
 
 
 def write_prototxts(folder: Path, usual: Mapping[str, Settings]) -> None:
-    """Write `train_val`, `solver` and `deploy` of all models into a folder of each, for the settings that each
-    has where a user gives none.
+    """Write `train_val`, `solver` and `deploy` of all models into a folder of each, for the settings that
+    each has where a user gives none.
     """
     for model in MODELS.values():
         (folder / model.name).mkdir(parents=True, exist_ok=True)
