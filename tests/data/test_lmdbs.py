@@ -143,7 +143,7 @@ def test_caffe_decodes_jpeg_datums_as_pil_does(jpeg, tmp_path):
 
 def test_pretraining_on_jpeg_datums_begins_with_the_loss_on_raw_images(steps):
     raw, jpeg = (
-        pd.read_csv(some.pretrained.made() / "loss.csv")["loss"]
+        pd.read_csv(some.made("pretrained") / "loss.csv")["loss"]
         for some in (steps, steps.varied(encoded=True))
     )
     assert len(raw) == len(jpeg) > 1
