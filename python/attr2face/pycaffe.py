@@ -47,6 +47,7 @@ def check_processor(flags: set[str]) -> None:
     record = root / "instructions"
     missing = set(record.read_text().split()) - flags if record.exists() and flags else set()
     if missing:
+        lacks = ", ".join(sorted(missing))
         raise UserError(
             f"the Caffe in {root} was compiled for another processor: this one lacks "
             f"{', '.join(sorted(missing))}; delete .venv/ready and run make setup here, with MARCH=x86-64-v3 "

@@ -50,7 +50,7 @@ def test_rendered_pictures_are_those_of_one_machine_though_a_worker_is_killed(ma
 def test_images_and_activations_are_those_of_one_machine_though_workers_are_killed(
     steps, weights, machine, killed, monkeypatch, tmp_path
 ):
-    monkeypatch.setattr(lmdbs, "SHARD", 10)
+    monkeypatch.setattr(lmdbs, "_SHARD", 10)
     monkeypatch.setattr(extraction, "SHARD", 16)
     found = read_faces(steps.made("faces"), dataset_of("synthetic"))
     written = []
@@ -58,7 +58,7 @@ def test_images_and_activations_are_those_of_one_machine_though_workers_are_kill
         folder = tmp_path / str(len(written))
         (folder / "lmdb").mkdir(parents=True)
         (folder / "activations").mkdir()
-        lmdbs.build_lmdbs(found, "synthetic", MODELS["mini"], Database(), 1, folder / "lmdb", where)
+        lmdbs.build_lmdbs(found, MODELS["mini"], Database(), 1, folder / "lmdb", where)
         extraction.extract(
             FaceDatabase.open(folder / "lmdb"), weights, "conv5_3", folder / "activations", where
         )
@@ -68,14 +68,14 @@ def test_images_and_activations_are_those_of_one_machine_though_workers_are_kill
 
 
 def test_moments_are_those_of_one_machine_though_a_worker_is_killed(machine, killed, monkeypatch, tmp_path):
-    monkeypatch.setattr(moments, "SHARD", 100)
+    monkeypatch.setattr(moments, "_SHARD", 100)
     rng = np.random.default_rng(0)
     has, phi = rng.random((500, 4)) < 0.4, rng.random((500, 30), np.float32)
     with h5py.File(tmp_path / "phi.h5", "w") as file:
         file["activations"] = phi
     with h5py.File(tmp_path / "phi.h5") as file:
         alone, shared = (
-            moments.measure(file["activations"], has, has, machine=where)
+            moments.measure_moments(file["activations"], has, has, machine=where)
             for where in (Machine(workers=1), machine)
         )
     assert killed == {"_sums_of"}
@@ -86,8 +86,8 @@ def test_moments_are_those_of_one_machine_though_a_worker_is_killed(machine, kil
 def test_faces_and_measures_are_those_of_one_machine_though_workers_are_killed(
     steps, trained, machine, killed, monkeypatch, tmp_path
 ):
-    monkeypatch.setattr(faces, "BATCH", 2)
-    monkeypatch.setattr(measures, "CHUNK", 2)
+    monkeypatch.setattr(faces, "ABREAST", 2)
+    monkeypatch.setattr(measures, "_CHUNK", 2)
     steps.made("projections")
     sets, judges = (
         [["Male"], ["Smiling"], ["Bald", "Male"], ["Senior"]],

@@ -36,11 +36,12 @@ class Shape:
         dims = " ".join(f"dim: {size}" for size in (self.images, self.channels, *self.size))
         names = ("kernel_size", "stride", "pad", "dilation", "group")
         given = zip(names, (self.kernel, self.stride, self.pad, self.dilation, self.group), strict=True)
+        window = " ".join(f"{name}: {value}" for name, value in given)
         net = unfilled(
             f"""
             layer {{ name: "data" type: "Input" top: "data" input_param {{ shape {{ {dims} }} }} }}
             layer {{ name: "conv" type: "Convolution" bottom: "data" top: "conv" loss_weight: 1 {gradients}
-                     convolution_param {{ num_output: {self.outputs} {" ".join(f"{name}: {value}" for name, value in given)} }} }}
+                     convolution_param {{ num_output: {self.outputs} {window} }} }}
         """,
             phase,
         )

@@ -23,7 +23,8 @@ layer { name: "first" type: "Convolution" bottom: "data" top: "first"
         convolution_param { num_output: 8 kernel_size: 3 pad: 1 weight_filler { type: "msra" } } }
 layer { name: "norm" type: "BatchNorm" bottom: "first" top: "first" }
 layer { name: "relu" type: "ReLU" bottom: "first" top: "first" }
-layer { name: "pool" type: "Pooling" bottom: "first" top: "pool" pooling_param { pool: MAX kernel_size: 2 stride: 2 } }
+layer { name: "pool" type: "Pooling" bottom: "first" top: "pool"
+        pooling_param { pool: MAX kernel_size: 2 stride: 2 } }
 layer { name: "second" type: "Convolution" bottom: "pool" top: "second"
         convolution_param { num_output: 6 kernel_size: 1 group: 2 weight_filler { type: "msra" } } }
 """
@@ -72,11 +73,13 @@ def test_the_same_threads_give_the_same_bytes(calculate):
 def test_adam_takes_the_published_steps(tmp_path):
     (tmp_path / "net.prototxt").write_text("""
         layer { name: "data" type: "Input" top: "data" input_param { shape { dim: 3 dim: 300 } } }
-        layer { name: "fc" type: "InnerProduct" bottom: "data" top: "fc" inner_product_param { num_output: 200 bias_term: false } }
+        layer { name: "fc" type: "InnerProduct" bottom: "data" top: "fc"
+                inner_product_param { num_output: 200 bias_term: false } }
         layer { name: "loss" type: "Reduction" bottom: "fc" top: "loss" loss_weight: 1 }
     """)
     (tmp_path / "solver.prototxt").write_text(
-        f'net: "{tmp_path}/net.prototxt" type: "Adam" base_lr: 0.1 lr_policy: "fixed" momentum: 0.9 momentum2: 0.99 delta: 1e-3'
+        f'net: "{tmp_path}/net.prototxt" type: "Adam" base_lr: 0.1 lr_policy: "fixed" '
+        "momentum: 0.9 momentum2: 0.99 delta: 1e-3"
     )
     solver = caffe.get_solver(str(tmp_path / "solver.prototxt"))
     rng = np.random.default_rng(0)
@@ -99,9 +102,11 @@ def test_convolutions_of_any_size_are_sums_over_windows(tmp_path, channels, outp
     """Few channels and many, wide images and narrow ones are calculated in different ways."""
     (tmp_path / "net.prototxt").write_text(f"""
         force_backward: true
-        layer {{ name: "data" type: "Input" top: "data" input_param {{ shape {{ dim: 3 dim: {channels} dim: {height} dim: {width} }} }} }}
+        layer {{ name: "data" type: "Input" top: "data"
+                 input_param {{ shape {{ dim: 3 dim: {channels} dim: {height} dim: {width} }} }} }}
         layer {{ name: "conv" type: "Convolution" bottom: "data" top: "conv"
-                 convolution_param {{ num_output: {outputs} kernel_size: 3 pad: 1 weight_filler {{ type: "msra" }}
+                 convolution_param {{ num_output: {outputs} kernel_size: 3 pad: 1
+                                      weight_filler {{ type: "msra" }}
                                       bias_filler {{ type: "gaussian" }} }} }}
     """)
     net, rng = caffe.Net(str(tmp_path / "net.prototxt"), caffe.TRAIN), np.random.default_rng(0)
@@ -136,7 +141,8 @@ def test_batch_normalisation_and_its_gradient_are_the_published_ones(tmp_path, i
     (tmp_path / "net.prototxt").write_text(f"""
         force_backward: true
         layer {{ name: "data" type: "Input" top: "data" input_param {{ shape {{ {dims} }} }} }}
-        layer {{ name: "norm" type: "BatchNorm" bottom: "data" top: "{top}" batch_norm_param {{ moving_average_fraction: 0.9 }} }}
+        layer {{ name: "norm" type: "BatchNorm" bottom: "data" top: "{top}"
+                 batch_norm_param {{ moving_average_fraction: 0.9 }} }}
         layer {{ name: "out" type: "Power" bottom: "{top}" top: "out" }}
     """)
     net, rng = caffe.Net(str(tmp_path / "net.prototxt"), phase), np.random.default_rng(0)
@@ -167,8 +173,10 @@ def test_batch_normalisation_and_its_gradient_are_the_published_ones(tmp_path, i
 def test_the_largest_of_each_window_is_kept_and_gets_the_gradient(tmp_path, height, width):
     (tmp_path / "net.prototxt").write_text(f"""
         force_backward: true
-        layer {{ name: "data" type: "Input" top: "data" input_param {{ shape {{ dim: 3 dim: 2 dim: {height} dim: {width} }} }} }}
-        layer {{ name: "pool" type: "Pooling" bottom: "data" top: "pool" pooling_param {{ pool: MAX kernel_size: 2 stride: 2 }} }}
+        layer {{ name: "data" type: "Input" top: "data"
+                 input_param {{ shape {{ dim: 3 dim: 2 dim: {height} dim: {width} }} }} }}
+        layer {{ name: "pool" type: "Pooling" bottom: "data" top: "pool"
+                 pooling_param {{ pool: MAX kernel_size: 2 stride: 2 }} }}
     """)
     net, rng = caffe.Net(str(tmp_path / "net.prototxt"), caffe.TRAIN), np.random.default_rng(0)
     x = rng.standard_normal(net.blobs["data"].data.shape).astype(np.float32)
@@ -208,7 +216,8 @@ def test_max_pooling_of_values_that_compare_with_none_stays_within_the_map(tmp_p
     """
     (tmp_path / "net.prototxt").write_text(f"""
         force_backward: true
-        layer {{ name: "data" type: "Input" top: "data" input_param {{ shape {{ dim: 1 dim: 2 dim: 5 dim: 5 }} }} }}
+        layer {{ name: "data" type: "Input" top: "data"
+                 input_param {{ shape {{ dim: 1 dim: 2 dim: 5 dim: 5 }} }} }}
         layer {{ name: "pool" type: "Pooling" bottom: "data" top: "pool"
                  pooling_param {{ pool: MAX kernel_size: {kernel} stride: {stride} }} }}
     """)
