@@ -16,10 +16,7 @@ def background(c: Canvas, face: DrawnFace, rng: np.random.Generator) -> None:
     else:
         c.image[:] = rng.uniform((90, 80, 70), (190, 180, 170))
         for _ in range(6):
-            x = rng.uniform(-1, 1)
-            y = rng.uniform(-1, 1)
-            w = rng.uniform(0.06, 0.4)
-            h = rng.uniform(0.1, 0.8)
+            x, y, w, h = rng.uniform((-1, -1, 0.06, 0.1), (1, 1, 0.4, 0.8)).tolist()
             c.paint(c.box(x - w, x + w, y - h, y + h, 0.03), rng.uniform(30, 230, 3), 0.75)
     if face.has("Posed Photo"):
         far = np.clip(np.hypot(c.x, c.y) - 0.35, 0, 1)
@@ -28,10 +25,8 @@ def background(c: Canvas, face: DrawnFace, rng: np.random.Generator) -> None:
 
 def _outdoor(c: Canvas, rng: np.random.Generator) -> None:
     horizon = rng.uniform(-0.25, 0.25)
-    sky = np.array((132, 186, 240)) + 40 * np.clip(c.y + 1, 0, 1)[..., None]
-    c.image[:] = sky
-    cloud = np.clip(c.noise(0.2) - 0.4, 0, 1)
-    c.paint(cloud, (248, 250, 252), 0.8)
+    c.image[:] = np.array((132, 186, 240)) + 40 * np.clip(c.y + 1, 0, 1)[..., None]
+    c.paint(np.clip(c.noise(0.2) - 0.4, 0, 1), (248, 250, 252), 0.8)
     leaves = 0.8 + 0.35 * c.noise(0.035)
     ground = np.array((86, 140, 58)) * leaves[..., None]
     c.paint(c.soft(horizon + 0.12 * c.noise(0.15) - c.y, 0.05), ground)
@@ -71,12 +66,10 @@ def light(c: Canvas, face: DrawnFace, rng: np.random.Generator) -> None:
     c.image[:] *= (around + strength * lit * shadow)[..., None]
     c.image[:] += np.float32(95) * shine[..., None]
     if has("Flash"):
-        c.image[:] *= (1 + 0.12 * has("Flash") * c.subject - 0.62 * min(1.0, has("Flash")) * (1 - c.subject))[
-            ..., None
-        ]
-        c.image[:] += (24 * has("Flash") * c.subject * np.exp(-((c.x**2 + (c.y - 0.05) ** 2) / 0.22)))[
-            ..., None
-        ]
+        near = 1 + 0.12 * has("Flash") * c.subject - 0.62 * min(1.0, has("Flash")) * (1 - c.subject)
+        c.image[:] *= near[..., None]
+        spot = 24 * has("Flash") * c.subject * np.exp(-((c.x**2 + (c.y - 0.05) ** 2) / 0.22))
+        c.image[:] += spot[..., None]
     if has("Soft Lighting"):
         bloom = gaussian_filter(c.image, (0.03 / c.pixel, 0.03 / c.pixel, 0), truncate=2)
         c.image[:] += 0.26 * has("Soft Lighting") * (bloom + 30 - c.image)
@@ -89,12 +82,8 @@ def _shadow(c: Canvas, towards: np.ndarray) -> np.ndarray:
     beyond = np.pad(c.relief, margin)
     for distance in (0.05, 0.1, 0.16, 0.24, 0.34):
         column, row = (margin + round(float(distance * t / flat / c.pixel)) for t in towards[:2])
-        over = (
-            beyond[row : row + size, column : column + size]
-            - c.relief
-            - np.float32(distance * towards[2] / flat)
-        )
-        np.maximum(blocked, over, out=blocked)
+        over = beyond[row : row + size, column : column + size] - c.relief
+        np.maximum(blocked, over - np.float32(distance * towards[2] / flat), out=blocked)
     return gaussian_filter(np.clip(blocked / 0.06, 0, 1), 0.016 / c.pixel, truncate=2)
 
 
@@ -105,9 +94,8 @@ def develop(c: Canvas, face: DrawnFace, rng: np.random.Generator) -> np.ndarray:
         if has(name):
             glow = gaussian_filter(image, (0.02 / c.pixel, 0.02 / c.pixel, 0), truncate=2)
             image += (0.35 * c.subject)[..., None] * (glow - image)
-            image *= 1 + (has(name) * c.subject * np.exp(-(c.x**2 + c.y**2) / 0.5))[..., None] * (
-                np.array(tone, np.float32) - 1
-            )
+            middle = has(name) * c.subject * np.exp(-(c.x**2 + c.y**2) / 0.5)
+            image *= 1 + middle[..., None] * (np.array(tone, np.float32) - 1)
     image *= (1 + rng.normal(0, 0.04)) * (1 + rng.normal(0, 0.02, 3)).astype(np.float32)
     if not has("Color Photo"):
         image = np.repeat((image @ np.array((0.299, 0.587, 0.114), np.float32))[..., None], 3, axis=2)
