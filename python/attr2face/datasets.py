@@ -1,5 +1,4 @@
-"""The datasets: how pictures, scores and heads are found in a folder, and where defaults differ. Plain data,
-from data/datasets.
+"""The datasets of data/datasets: how pictures, scores and heads are found, and where defaults differ.
 
 A folder of the user's own, which is named by its path, is described by folder.toml.
 """
@@ -91,9 +90,7 @@ class Dataset:
         return (self.root or TABLES) / self.heads
 
     def found(self, root: Path, kind: str) -> Path:
-        """Where `scores`, `pictures`, `people` or `partition` are in the folder `root`; the usual place, if
-        they are nowhere.
-        """
+        """Where `scores`, `pictures` and the like are in the folder `root`; the usual place, if nowhere."""
         places = [root / place for place in getattr(self, kind)]
         return next((place for place in places if place.exists()), places[0])
 
@@ -102,9 +99,8 @@ class Dataset:
         must = [self.found(root, kind) for kind in ("scores", "pictures")]
         may = [self.found(root, kind) for kind in ("people", "partition") if getattr(self, kind)]
         # The partition is for those who have no list of people.
-        return tuple(
-            str(place.relative_to(root)) for place in must + [place for place in may if place.exists()][:1]
-        )
+        may = [place for place in may if place.exists()][:1]
+        return tuple(str(place.relative_to(root)) for place in must + may)
 
     @functools.cached_property
     def attributes(self) -> Attributes:
@@ -123,6 +119,5 @@ def dataset_of(name: str) -> Dataset:
 @functools.cache
 def _described(name: str) -> Dataset:
     described = tomllib.loads((TABLES / "datasets" / f"{name}.toml").read_text())
-    return Dataset(
-        name, **{key: tuple(value) if isinstance(value, list) else value for key, value in described.items()}
-    )
+    fields = {key: tuple(value) if isinstance(value, list) else value for key, value in described.items()}
+    return Dataset(name, **fields)

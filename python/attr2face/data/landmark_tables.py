@@ -17,9 +17,8 @@ from attr2face.data.lists import Lines, read_list
 from attr2face.errors import UserError
 from attr2face.files import require
 
-COLUMNS = [
-    f"{point}_{axis}" for point in ("lefteye", "righteye", "nose", "leftmouth", "rightmouth") for axis in "xy"
-]
+POINTS = ("lefteye", "righteye", "nose", "leftmouth", "rightmouth")
+COLUMNS = [f"{point}_{axis}" for point in POINTS for axis in "xy"]
 WANTED = (
     "a file and ten numbers, x and y of left eye, right eye, nose, and left and right corner of the mouth"
 )
@@ -30,14 +29,12 @@ UNKNOWN = np.full((5, 2), np.nan)
 def landmarks_in(path: Path, faces: Faces) -> np.ndarray:
     """The landmarks that a table has of some faces: (n_images, 5, 2), NaN where it has none.
 
-    A row is of the picture with its path, as in `faces.paths`, or with its file's name if no other picture's
-    file has the same.
+    A row is of the picture with its path (`faces.paths`), or with its file's name if no other has the same.
 
     Raises
     ------
     UserError
-        If the table is missing or is none, a row is broken or repeated, it has no picture of these, or left
-        and right are exchanged.
+        If the table is missing or broken, repeats a row, has no picture of these, or exchanges left and right.
     """
     rows: dict[str, np.ndarray] = {}
     for line, name, landmarks in _rows(path):
@@ -51,15 +48,11 @@ def landmarks_in(path: Path, faces: Faces) -> np.ndarray:
     found = np.array(found).reshape(-1, 5, 2)
     apart = found[:, 1, 0] - found[:, 0, 0]
     if np.isnan(apart).all():
-        raise UserError(
-            f"{path} has the eyes of no picture, such as {faces.paths[0]}; "
-            "give LANDMARKS a table of these pictures"
-        )
+        what = f"the eyes of no picture, such as {faces.paths[0]}"
+        raise UserError(f"{path} has {what}; give LANDMARKS a table of these pictures")
     if np.nanmedian(apart) < 0:
-        raise UserError(
-            f"{path} has most left eyes on the right; "
-            "the left eye must be the one on the picture's left, so exchange the columns"
-        )
+        remedy = "the left eye must be the one on the picture's left, so exchange the columns"
+        raise UserError(f"{path} has most left eyes on the right; {remedy}")
     return found
 
 
@@ -104,16 +97,10 @@ def _numbers(path: Path, line: int, words: list[str]) -> np.ndarray:
     except ValueError:
         raise UserError(f"{path}, line {line}: expected {WANTED}; mend or remove it") from None
     empty = np.isnan(landmarks)
-    if (
-        np.isinf(landmarks).any()
-        or (empty[:, 0] != empty[:, 1]).any()
-        or empty[0, 0] != empty[1, 0]
-        or (empty[0, 0] and not empty.all())
-    ):
-        raise UserError(
-            f"{path}, line {line}: an eye or a coordinate is missing; "
-            "give x and y of both eyes, or no number at all"
-        )
+    half = (empty[:, 0] != empty[:, 1]).any() or empty[0, 0] != empty[1, 0]
+    if half or np.isinf(landmarks).any() or (empty[0, 0] and not empty.all()):
+        remedy = "give x and y of both eyes, or no number at all"
+        raise UserError(f"{path}, line {line}: an eye or a coordinate is missing; {remedy}")
     if (landmarks[0] == landmarks[1]).all():
         raise UserError(f"{path}, line {line}: both eyes are at one point; mend or remove it")
     return landmarks

@@ -63,9 +63,8 @@ def write_sheet(
         raise UserError(f"{out} ends like no picture; name it {' or '.join(_FORMATS)}")
     height, width = pictures[0].shape[:2]
     font, head = ImageFont.load_default(FONT), lines * LINE + 3
-    sheet = Image.new(
-        "RGB", (columns * (width + gap) - gap, -(-len(pictures) // columns) * (height + head)), "white"
-    )
+    size = (columns * (width + gap) - gap, -(-len(pictures) // columns) * (height + head))
+    sheet = Image.new("RGB", size, "white")
     draw = ImageDraw.Draw(sheet)
     for i, (picture, caption) in enumerate(zip(pictures, captions, strict=True)):
         x, y = i % columns * (width + gap), i // columns * (height + head)
