@@ -34,8 +34,8 @@ class Dataset:
     layout : str
         How pictures, people and scores are written down; `data.readers` has a function for each layout.
     scores, pictures, people, partition : tuple of str
-        Where the file of scores, the pictures, and the lists of people and of splits, if any, may be in the
-        folder; the first that exists is read.
+        Where scores, pictures, and lists of people and splits may be in the folder; the first that exists is
+        read.
     heads : str
         The table of heads: among the project's tables, or in the user's own folder.
     files : str
@@ -45,13 +45,11 @@ class Dataset:
     index : tuple of str
         Of a dataset that is downloaded picture by picture: the files of ROOT that say where these are.
     crop : tuple of int or str
-        Left, top, right and bottom of what is used of a picture, in pixels, or "square" for the largest one
-        in its middle; all of it if there are none.
+        What is used of a picture (`data.faces.Faces`).
     landmarks : tuple of str
         Where the folder may have landmarks of the pictures.
     eyes : (float, float)
-        Where eyes are in aligned pictures: their distance, and their height below the upper edge, in units of
-        the net's input.
+        Where eyes are in aligned pictures (`data.alignment.Frame`).
     defaults : mapping
         Settings whose defaults differ, for `any` model and by model.
     root : Path, optional

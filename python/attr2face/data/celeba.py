@@ -20,17 +20,17 @@ def read_celeba(root: Path, dataset: Dataset) -> Faces:
     """
     lists = {kind: dataset.found(root, kind) for kind in ("scores", "people", "partition")}
     names, scores = read_scores(lists["scores"], dataset)
-    pictures = pictures_at(dataset.found(root, "pictures"))
-    missing = next((name for name in names if name not in pictures.names), None)
+    folder, pictures = pictures_at(dataset.found(root, "pictures"))
+    missing = next((name for name in names if name not in pictures), None)
     if missing:
         remedy = f"{lists['scores'].name} lists it; restore the picture or remove its row"
-        raise UserError(f"{pictures.root}/{missing} does not exist; {remedy}")
+        raise UserError(f"{folder}/{missing} does not exist; {remedy}")
     people, split = names, None
     if lists["people"].exists():
         people = _column(lists["people"], names)
     elif lists["partition"].exists():
         split = _splits(_column(lists["partition"], names), lists["partition"])
-    return Faces(pictures.root, names, np.array(people), scores, dataset.attributes, split, dataset.crop)
+    return Faces(folder, names, np.array(people), scores, dataset.attributes, split, dataset.crop)
 
 
 def read_scores(path: Path, dataset: Dataset) -> tuple[list[str], np.ndarray]:

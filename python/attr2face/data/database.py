@@ -74,7 +74,12 @@ class FaceDatabase:
             columns = {name: stored[name] for name in ("split", "people", "labels", "scores")}
         mean = np.load(folder / "mean.npy")
         average = np.load(folder / "average.npy") if (folder / "average.npy").exists() else None
-        model = _user_net(info["net"], mean) if "net" in info else MODELS[info["model"]]
+        if "net" in info:
+            from attr2face.user_nets import UserNet
+
+            model = UserNet.of(info["net"], mean)
+        else:
+            model = MODELS[info["model"]]
         model = replace(model, given_attributes=Attributes.read(folder / "heads.csv"))
         people = info["training_people"]
         return cls(folder, info["dataset"], model, mean, training_people=people, average=average, **columns)
@@ -132,9 +137,3 @@ def _decoded(datum: caffe_pb2.Datum) -> np.ndarray:
             return np.asarray(image.convert("RGB"))
     pixels = np.frombuffer(datum.data, np.uint8).reshape(datum.channels, datum.height, datum.width)
     return from_blob_order(pixels)
-
-
-def _user_net(stored: dict[str, object], mean: np.ndarray) -> Model:
-    from attr2face.user_nets import UserNet
-
-    return UserNet.of(stored, mean)

@@ -114,18 +114,18 @@ def _pool(base: type, private: bool) -> type:
 
 
 def _guard(manager: PoolManager, private: bool) -> None:
-    manager.pool_classes_by_scheme = {
-        scheme: _pool(base, private) for scheme, base in manager.pool_classes_by_scheme.items()
-    }
+    pools = manager.pool_classes_by_scheme
+    manager.pool_classes_by_scheme = {scheme: _pool(base, private) for scheme, base in pools.items()}
 
 
 class _Adapter(HTTPAdapter):
     """Notes in `host` which host was asked last, or None after its redirect."""
 
+    host = None
+
     def __init__(self, private: bool, https: bool) -> None:
         self.private = private
         self.https = https
-        self.host = None
         super().__init__()
 
     def init_poolmanager(self, *args: object, **kwargs: object) -> None:
@@ -165,11 +165,6 @@ def session(private: bool = False, https: bool = False) -> requests.Session:
     for scheme in ("http://", "https://"):
         s.mount(scheme, adapter)
     return s
-
-
-def last_host(s: requests.Session) -> str | None:
-    """The host that was asked last and did not send elsewhere."""
-    return s.get_adapter("http://").host
 
 
 def _length(response: requests.Response) -> int:

@@ -130,16 +130,15 @@ def _score(cell: str, name: str) -> float:
 
 def _of_columns(rows: Rows, attributes: Attributes) -> list[str]:
     """Columns whose scores cannot say what is absent: probabilities, for example, which are all above 0."""
+    if not rows.files:
+        return []
     wrong = []
-    if rows.files:
-        scores = np.frombuffer(rows.scores, np.float32).reshape(len(rows.files), -1)
-        for name, column in zip(attributes.names, scores.T, strict=True):
-            if column.min() >= 0 and not np.isin(column, (0, 1)).all():
-                scale = f"go from {column.min():g} to {column.max():g}, and none is below 0"
-                remedy = (
-                    "write 0 and 1, or scores below 0 where it is absent (of a probability, subtract 0.5)"
-                )
-                wrong.append(f"the scores of {name} {scale}; {remedy}")
+    remedy = "write 0 and 1, or scores below 0 where it is absent (of a probability, subtract 0.5)"
+    scores = np.frombuffer(rows.scores, np.float32).reshape(-1, len(attributes.names))
+    for name, column in zip(attributes.names, scores.T, strict=True):
+        if column.min() >= 0 and not np.isin(column, (0, 1)).all():
+            scale = f"go from {column.min():g} to {column.max():g}, and none is below 0"
+            wrong.append(f"the scores of {name} {scale}; {remedy}")
     return wrong
 
 

@@ -7,7 +7,6 @@ CSV of the same columns, which `landmarks.write_found` writes, too. Empty number
 import codecs
 import csv
 from collections import Counter
-from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
 import numpy as np
@@ -34,13 +33,15 @@ def landmarks_in(path: Path, faces: Faces) -> np.ndarray:
     Raises
     ------
     UserError
-        If the table is missing or broken, repeats a row, has no picture of these, or exchanges left and right.
+        If the table is missing or broken, repeats a row, has none of these pictures, or left is right.
     """
+    require(path, "set LANDMARKS to a table of landmarks")
     rows: dict[str, np.ndarray] = {}
-    for line, name, landmarks in _rows(path):
-        if name in rows:
-            raise UserError(f"{path}, line {line}: {name} is listed twice; remove one of its rows")
-        rows[name] = landmarks
+    for line, words in _rows_of_list(path) if _is_list(path) else _rows_of_csv(path):
+        landmarks = _numbers(path, line, words)
+        if words[0] in rows:
+            raise UserError(f"{path}, line {line}: {words[0]} is listed twice; remove one of its rows")
+        rows[words[0]] = landmarks
     names = [PurePosixPath(picture).name for picture in faces.paths]
     times = Counter(names)
     by_name = [rows.get(name, UNKNOWN) if times[name] == 1 else UNKNOWN for name in names]
@@ -54,13 +55,6 @@ def landmarks_in(path: Path, faces: Faces) -> np.ndarray:
         remedy = "the left eye must be the one on the picture's left, so exchange the columns"
         raise UserError(f"{path} has most left eyes on the right; {remedy}")
     return found
-
-
-def _rows(path: Path) -> Iterator[tuple[int, str, np.ndarray]]:
-    """Line, file and landmarks of each row of a table."""
-    require(path, "set LANDMARKS to a table of landmarks")
-    for line, words in _rows_of_list(path) if _is_list(path) else _rows_of_csv(path):
-        yield line, words[0], _numbers(path, line, words)
 
 
 def _is_list(path: Path) -> bool:

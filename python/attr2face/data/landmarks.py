@@ -1,11 +1,11 @@
 """Landmarks of a dataset's faces, found by a detector and written as a table, or read from one."""
 
-import csv
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 
 from attr2face.data.alignment import Frame, read_aligned
 from attr2face.data.faces import Faces
@@ -67,14 +67,9 @@ def _found(finder: Finder, place: Place) -> np.ndarray:
 def write_found(faces: Faces, found: np.ndarray, out: Path) -> None:
     """Write `landmarks.csv`, `not_found.csv` and `sheet.png` (pictures before and after) into `out`."""
     known = ~np.isnan(found[:, 0, 0])
-    with (out / "landmarks.csv").open("w", newline="") as file:
-        writer = csv.writer(file)
-        writer.writerow(["file", *COLUMNS])
-        for name, landmarks in zip(faces.paths, found, strict=True):
-            numbers = ["" if np.isnan(value) else f"{value:.2f}" for value in landmarks.ravel()]
-            writer.writerow([name, *numbers])
-    with (out / "not_found.csv").open("w", newline="") as file:
-        csv.writer(file).writerows([["file"], *([name] for name in faces.only(~known).paths)])
+    table = pd.DataFrame(found.reshape(-1, 10), pd.Index(faces.paths, name="file"), COLUMNS)
+    table.to_csv(out / "landmarks.csv", float_format="%.2f", lineterminator="\r\n")
+    table[~known].to_csv(out / "not_found.csv", columns=[], lineterminator="\r\n")
     _write_sheet(faces, found, out / "sheet.png")
     print(f"eyes were found in {known.sum()} of {len(known)} pictures; not_found.csv lists the others")
 

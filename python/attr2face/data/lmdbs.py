@@ -97,8 +97,7 @@ def _draw_records(faces: Faces, seed: int) -> Records:
     if len(people) == 0:
         whom = "" if faces.dataset == "synthetic" else ", and as many for the judges (JUDGE_SHARE)"
         raise UserError(f"dataset {faces.dataset} has no training people; it needs at least two people{whom}")
-    number_of = {person: i for i, person in enumerate(people)}
-    identity = np.array([number_of.get(person, 0) for person in faces.people])
+    identity = np.where(np.isin(faces.people, people), np.searchsorted(people, faces.people), 0)
     order = np.concatenate([rng.permutation(np.flatnonzero(split == name)) for name in SPLITS])
     labels = np.column_stack([labels, identity])[order]
     return Records(replace(faces, split=split).only(order), labels)
@@ -125,12 +124,10 @@ def _write_split(prefix: Path, records: Records, reading: Reading, machine: Mach
     commits = cut_up(done, n, max(1, COMMIT // pixels_each))
     cuts = [cut for commit in commits for cut in cut_up(commit.start, commit.stop, _SHARD)]
     shards = zip(cuts, _shards(records.faces, reading, cuts, machine), strict=True)
-    longest_label = FLOAT * records.labels.shape[1]
+    image_lmdb = open_for_writing(f"{prefix}_images", n, pixels_each)
+    label_lmdb = open_for_writing(f"{prefix}_labels", n, FLOAT * records.labels.shape[1])
     bar.update(done)
-    with (
-        open_for_writing(f"{prefix}_images", n, pixels_each) as pixels,
-        open_for_writing(f"{prefix}_labels", n, longest_label) as classes,
-    ):
+    with image_lmdb as pixels, label_lmdb as classes:
         for commit in commits:
             new = max(pixels.stat()["entries"], classes.stat()["entries"]) <= commit.start
             with pixels.begin(write=True) as to_images, classes.begin(write=True) as to_labels:

@@ -2,22 +2,13 @@
 
 import functools
 import zipfile
-from dataclasses import dataclass
 from pathlib import Path
 
 from attr2face.errors import UserError
 
 
-@dataclass(frozen=True)
-class Pictures:
-    """Where pictures are: `root / name` is one for each of the `names`, and its `read_bytes` reads it."""
-
-    root: Path | zipfile.Path
-    names: frozenset[str]
-
-
-def pictures_at(place: Path) -> Pictures:
-    """The files of a folder, or of the folder in an archive that has its first file.
+def pictures_at(place: Path) -> tuple[Path | zipfile.Path, set[str]]:
+    """A folder, or the folder in an archive that has its first file, and the names of the files in it.
 
     Raises
     ------
@@ -25,7 +16,7 @@ def pictures_at(place: Path) -> Pictures:
         If there is no folder, and no archive that can be read.
     """
     if place.is_dir():
-        return Pictures(place, frozenset(file.name for file in place.iterdir()))
+        return place, {file.name for file in place.iterdir()}
     try:
         archive = zipfile.ZipFile(place)
     except FileNotFoundError:
@@ -37,8 +28,8 @@ def pictures_at(place: Path) -> Pictures:
     files = [name for name in files if not name.startswith("__MACOSX/")]
     folder, slash, _ = files[0].rpartition("/") if files else ("", "", "")
     inside = folder + slash
-    names = frozenset(name.removeprefix(inside) for name in files if name.startswith(inside))
-    return Pictures(zipfile.Path(archive, inside), names)
+    names = {name.removeprefix(inside) for name in files if name.startswith(inside)}
+    return zipfile.Path(archive, inside), names
 
 
 def place_of(root: Path | zipfile.Path) -> tuple[Path, str | None]:

@@ -23,7 +23,7 @@ import requests
 from PIL import Image
 from tqdm import tqdm
 
-from attr2face.data.downloads import Refused, blocks, get, last_host, session
+from attr2face.data.downloads import Refused, blocks, get, session
 from attr2face.data.faces import image_path
 from attr2face.errors import UserError
 from attr2face.files import atomic_write, require
@@ -166,7 +166,7 @@ def download_images(entries: list[Entry], root: Path, pause: float = 0.5, privat
     root.mkdir(parents=True, exist_ok=True)
     images, log = root / "images", root / "downloads.csv"
     rows, hosts = _read_log(log), defaultdict(list)
-    result, silent = dict(rows), Counter(key for key, outcome in rows if outcome in SILENCE)
+    result, silent_before = dict(rows), Counter(key for key, outcome in rows if outcome in SILENCE)
     for entry in entries:
         outcome = result.get(entry.key)
         if outcome not in FINAL or (outcome == "downloaded" and not image_path(images, *entry.key).exists()):
@@ -178,11 +178,12 @@ def download_images(entries: list[Entry], root: Path, pause: float = 0.5, privat
             with session(private) as s:
                 silences = 0
                 # What earlier runs asked for in vain is not in the way of the rest.
-                for entry in sorted(hosts[host], key=lambda entry: silent[entry.key]):
+                for entry in sorted(hosts[host], key=lambda entry: silent_before[entry.key]):
                     outcome = fetch(s, entry, images) if silences < SILENCES else "host is silent"
                     outcomes.put((entry, outcome))
-                    silent_again = outcome in (*SILENCE, "host is silent") and last_host(s) == host
-                    silences = silences + 1 if silent_again else 0
+                    # Not of a host to which this one sends.
+                    silent = outcome in (*SILENCE, "host is silent") and s.get_adapter("http://").host == host
+                    silences = silences + 1 if silent else 0
                     if stopped.wait(pause if silences < SILENCES else 0):
                         return
         except Exception as error:

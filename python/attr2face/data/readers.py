@@ -51,7 +51,9 @@ def read_kumar(root: Path, dataset: Dataset) -> Faces:
         try:
             paths.append(str(image_path(images, row[0], int(row[1]))))
             people.append(row[0])
-            scores.append([_finite(row[column]) for column in columns])
+            scores.append([float(row[column]) for column in columns])
+            if not all(map(math.isfinite, scores[-1])):
+                raise ValueError
         except (ValueError, IndexError):
             wanted = f"a person, a number and {number} scores"
             raise UserError(f"{attribute_file}, line {line}: expected {wanted}; mend or remove it") from None
@@ -59,13 +61,6 @@ def read_kumar(root: Path, dataset: Dataset) -> Faces:
         require(root / path, f"{attribute_file} lists it; restore the image or remove its row")
     scores = np.array(scores, np.float32).reshape(-1, number)
     return Faces(root, paths, np.array(people, str), scores, attributes)
-
-
-def _finite(text: str) -> float:
-    value = float(text)
-    if not math.isfinite(value):
-        raise ValueError
-    return value
 
 
 READERS = {"kumar": read_kumar, "celeba": read_celeba, "table": read_folder}

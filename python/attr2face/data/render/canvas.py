@@ -9,6 +9,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy.ndimage import gaussian_filter
 
+Values = float | tuple | np.ndarray
+
 
 @dataclass(frozen=True)
 class Canvas:
@@ -94,10 +96,10 @@ class Canvas:
         """A line of half-width `thickness` about y = `curve`, for x from x0 to x1."""
         return self.box(x0, x1, curve - thickness, curve + thickness, width)
 
-    def paint(self, mask: np.ndarray, colour: tuple | np.ndarray, alpha: float = 1.0) -> None:
+    def paint(self, mask: np.ndarray, colour: Values, alpha: float = 1.0) -> None:
         self.image[:] += (np.float32(alpha) * mask)[..., None] * (np.asarray(colour, np.float32) - self.image)
 
-    def tint(self, mask: np.ndarray, factor: float | tuple | np.ndarray) -> None:
+    def tint(self, mask: np.ndarray, factor: Values) -> None:
         """Multiply by `factor` (of one or three channels) where the mask covers."""
         self.image[:] *= 1 + mask[..., None] * (np.asarray(factor, np.float32) - 1)
 
@@ -105,9 +107,7 @@ class Canvas:
         """Raise the relief by `height` (press it in where negative)."""
         self.relief[:] += mask * np.float32(height) if np.isscalar(height) else mask * height
 
-    def cover(
-        self, mask: np.ndarray, colour: tuple | np.ndarray, relief: np.ndarray | float, gloss: float = 0.0
-    ) -> None:
+    def cover(self, mask: np.ndarray, colour: Values, relief: Values, gloss: float = 0.0) -> None:
         """Put a part of the person in front of what is there: its colour, its own relief, its gloss."""
         self.paint(mask, colour)
         self.relief[:] += mask * (relief - self.relief)

@@ -34,16 +34,17 @@ def _outdoor(c: Canvas, rng: np.random.Generator) -> None:
 
 def light(c: Canvas, face: DrawnFace, rng: np.random.Generator) -> None:
     """Light the relief: ambient and directed light, cast shadows, highlights (Blinn), hollows darker."""
-    has, side = face.has, rng.choice((-1.0, 1.0))
-    if has("Harsh Lighting"):
-        strength = 0.9 + 0.15 * has("Harsh Lighting")
-        ambient = 0.4 - 0.08 * has("Harsh Lighting")
+    side = rng.choice((-1.0, 1.0))
+    harsh, flash, soft = face.has("Harsh Lighting"), face.has("Flash"), face.has("Soft Lighting")
+    if harsh:
+        strength = 0.9 + 0.15 * harsh
+        ambient = 0.4 - 0.08 * harsh
         towards = (0.9 * side, -0.3, 0.5)
-    elif has("Flash"):
+    elif flash:
         strength = 0.92
         ambient = 0.28
         towards = (0.08 * side, -0.12, 1.0)
-    elif has("Soft Lighting"):
+    elif soft:
         strength = 0.16
         ambient = 1.0
         towards = (0.1 * side, -0.5, 1.0)
@@ -58,21 +59,21 @@ def light(c: Canvas, face: DrawnFace, rng: np.random.Generator) -> None:
     lit = np.clip((towards[2] - towards[0] * slope_x - towards[1] * slope_y) / length, 0, None)
     hollow = gaussian_filter(c.relief, 0.07 / c.pixel, truncate=2) - c.relief
     around = ambient * (1 - np.clip(2.4 * hollow, -0.1, 0.45))
-    shadow = 1 - _shadow(c, towards) * (0.65 if has("Harsh Lighting") else 0.5)
+    shadow = 1 - _shadow(c, towards) * (0.65 if harsh else 0.5)
     half = towards + np.array((0, 0, 1), np.float32)
     half /= np.linalg.norm(half)
     facing = np.clip((half[2] - half[0] * slope_x - half[1] * slope_y) / length, 0, 1)
-    shine = c.gloss * facing ** (26 if not has("Flash") else 16) * (0.5 + 0.5 * strength) * shadow
+    shine = c.gloss * facing ** (16 if flash else 26) * (0.5 + 0.5 * strength) * shadow
     c.image[:] *= (around + strength * lit * shadow)[..., None]
     c.image[:] += np.float32(95) * shine[..., None]
-    if has("Flash"):
-        near = 1 + 0.12 * has("Flash") * c.subject - 0.62 * min(1.0, has("Flash")) * (1 - c.subject)
+    if flash:
+        near = 1 + 0.12 * flash * c.subject - 0.62 * min(1.0, flash) * (1 - c.subject)
         c.image[:] *= near[..., None]
-        spot = 24 * has("Flash") * c.subject * np.exp(-((c.x**2 + (c.y - 0.05) ** 2) / 0.22))
+        spot = 24 * flash * c.subject * np.exp(-((c.x**2 + (c.y - 0.05) ** 2) / 0.22))
         c.image[:] += spot[..., None]
-    if has("Soft Lighting"):
+    if soft:
         bloom = gaussian_filter(c.image, (0.03 / c.pixel, 0.03 / c.pixel, 0), truncate=2)
-        c.image[:] += 0.26 * has("Soft Lighting") * (bloom + 30 - c.image)
+        c.image[:] += 0.26 * soft * (bloom + 30 - c.image)
 
 
 def _shadow(c: Canvas, towards: np.ndarray) -> np.ndarray:
