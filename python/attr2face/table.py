@@ -77,22 +77,17 @@ def attributes_of(table: Table, heads: Path) -> Attributes:
     UserError
         If a name cannot be used, or an attribute of `heads` is no column.
     """
-    if not heads.exists():
-        return _in_words(Attributes.each(table.attributes).checked(table.path), table.path)
-    attributes = Attributes.read(heads)
+    given = heads.exists()
+    attributes = Attributes.read(heads) if given else Attributes.each(table.attributes).checked(table.path)
     for name in attributes.names:
         if plain(name) in KINDS or table.column(name) is None:
             what = f"the attribute '{name}', which is no column of {table.path.name}"
             raise UserError(f"{heads} has {what}; add the column, or remove it")
-    return _in_words(attributes, heads)
-
-
-def _in_words(attributes: Attributes, source: Path) -> Attributes:
-    """These attributes, if no head is a number: a net that learned PubFig's would take them for the same."""
+    # A net that learned PubFig's heads would take them for the same.
     number = next((head.name for head in attributes.heads if head.name.isdecimal()), None)
     if number:
         what = f"head {number} has a number for a name, as PubFig's heads have"
-        raise UserError(f"{source}: {what}; name it in words")
+        raise UserError(f"{heads if given else table.path}: {what}; name it in words")
     return attributes
 
 

@@ -124,14 +124,13 @@ def _of_pictures(faces: Faces, wanted: Wanted) -> Iterator[Finding]:
     enlarged = f"less than {wanted.side} pixels wide, and are enlarged; take larger ones"
     cut = "cut to the square in their middle; see that the faces are in it"
     squeezed = "not square, and are squeezed; cut out the faces"
-    kinds = {enlarged: [(path, look) for path, _, look in seen if min(look.used) < wanted.side]}
-    kinds[cut] = [(path, look) for path, _, look in seen if look.used != look.size]
-    kinds[squeezed] = [(path, look) for path, _, look in seen if look.used[0] != look.used[1]]
-    for what, which in kinds.items():
-        if which:
-            path, look = which[0]
+    kinds = {enlarged: [row for row in seen if min(row[2].used) < wanted.side]}
+    kinds[cut] = [row for row in seen if row[2].used != row[2].size]
+    kinds[squeezed] = [row for row in seen if row[2].used[0] != row[2].used[1]]
+    for what, rows in kinds.items():
+        for path, _, look in rows[:1]:
             example = f"{path} ({look.size[0]} x {look.size[1]})"
-            yield Finding(f"{len(which)} of {len(seen)} pictures, such as {example}, are {what}")
+            yield Finding(f"{len(rows)} of {len(seen)} pictures, such as {example}, are {what}")
 
 
 def _repeated(seen: Iterable[tuple[str, str, Look]]) -> Iterator[str]:

@@ -302,14 +302,13 @@ def unpack_file(archive: Path, name: str, out: Path, limit: int) -> Path:
     """
     try:
         with tarfile.open(archive) as tar, atomic_write(out) as temporary:
-            for member in tar:
-                if member.isfile() and member.name.endswith(name) and member.size <= limit:
-                    with tar.extractfile(member) as source, temporary.open("wb") as target:
-                        shutil.copyfileobj(source, target)
-                    break
-            else:
+            named = (file for file in tar if file.isfile() and file.name.endswith(name))
+            member = next((file for file in named if file.size <= limit), None)
+            if not member:
                 at_most = f"{name} of at most {limit / 1e6:.0f} MB"
                 raise UserError(f"{archive} holds no {at_most}; remove it and download again")
+            with tar.extractfile(member) as source, temporary.open("wb") as target:
+                shutil.copyfileobj(source, target)
     except (tarfile.TarError, EOFError):
         raise UserError(f"{archive} is not a whole tar archive; remove it and download again") from None
     return out

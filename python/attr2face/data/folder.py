@@ -70,7 +70,8 @@ def read_rows(table: Table, attributes: Attributes) -> tuple[Rows, list[str]]:
     UserError
         If the table is not a text.
     """
-    rows, wrong, line_of = Rows(), [], {}
+    rows = Rows()
+    wrong, line_of = [], {}
     pictures = table.column("file")
     columns = [(name, table.column(name)) for name in attributes.names]
     kinds = [(rows.people, table.column("person"), _person), (rows.splits, table.column("split"), _split)]

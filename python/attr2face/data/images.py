@@ -42,8 +42,7 @@ def read_image(path: Place, size: int, crop: Crop = ()) -> np.ndarray:
     PictureError
         If the file is missing or is not a whole image.
     """
-    _, image = _decoded(path, crop)
-    return np.asarray(image.resize((size, size), Image.Resampling.BICUBIC))
+    return np.asarray(_decoded(path, crop)[1].resize((size, size), Image.Resampling.BICUBIC))
 
 
 def read_whole(path: Place) -> np.ndarray:

@@ -12,7 +12,8 @@ from attr2face.files import atomic_write
 
 _FORMATS = {".jpg": "JPEG", ".png": "PNG"}
 PICTURE = 256
-FONT, LINE, GAP = 12, 15, 6
+FONT, LINE = 12, 15
+GAP = 6
 
 
 def enlarged(image: np.ndarray) -> Image.Image:

@@ -123,7 +123,8 @@ def crop_face(content: bytes, rect: tuple[int, int, int, int]) -> Image.Image:
     # A wide and flat image may have a wide face, but not the square around it.
     if outside or (2 * longest) ** 2 > MAX_PIXELS:
         raise Refused("rectangle outside")
-    cx, cy, half = (x0 + x1) / 2, (y0 + y1) / 2, (0.5 + MARGIN) * longest
+    cx, cy = (x0 + x1) / 2, (y0 + y1) / 2
+    half = (0.5 + MARGIN) * longest
     face = image.crop(tuple(round(v) for v in (cx - half, cy - half, cx + half, cy + half)))
     face.thumbnail((SIDE, SIDE), Image.Resampling.LANCZOS)
     return face

@@ -46,7 +46,8 @@ def read_kumar(root: Path, dataset: Dataset) -> Faces:
         what = f"{attribute_file} has no column '{missing[0]}' in its second line"
         raise UserError(f"{what}; it must be tab-separated with all {number}")
     columns = [header.index(attribute) for attribute in attributes.names]
-    paths, people, scores = [], [], []
+    paths, people = [], []
+    scores = []
     for line, row in enumerate(rows[2:], start=3):
         try:
             paths.append(str(image_path(images, row[0], int(row[1]))))

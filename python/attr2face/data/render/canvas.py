@@ -90,11 +90,9 @@ class Canvas:
         beside = np.maximum(x0 - self.x, self.x - x1)
         return self.soft(np.maximum(beside, np.maximum(y0 - self.y, self.y - y1)), width)
 
-    def stroke(
-        self, curve: np.ndarray, x0: float, x1: float, thickness: float | np.ndarray, width: float = 0.0
-    ) -> np.ndarray:
-        """A line of half-width `thickness` about y = `curve`, for x from x0 to x1."""
-        return self.box(x0, x1, curve - thickness, curve + thickness, width)
+    def stroke(self, curve: Values, x0: float, x1: float, half: Values, width: float = 0.0) -> np.ndarray:
+        """A line of half-width `half` about y = `curve`, for x from x0 to x1."""
+        return self.box(x0, x1, curve - half, curve + half, width)
 
     def paint(self, mask: np.ndarray, colour: Values, alpha: float = 1.0) -> None:
         self.image[:] += (np.float32(alpha) * mask)[..., None] * (np.asarray(colour, np.float32) - self.image)
@@ -103,7 +101,7 @@ class Canvas:
         """Multiply by `factor` (of one or three channels) where the mask covers."""
         self.image[:] *= 1 + mask[..., None] * (np.asarray(factor, np.float32) - 1)
 
-    def lift(self, mask: np.ndarray, height: float | np.ndarray) -> None:
+    def lift(self, mask: np.ndarray, height: Values) -> None:
         """Raise the relief by `height` (press it in where negative)."""
         self.relief[:] += mask * np.float32(height) if np.isscalar(height) else mask * height
 

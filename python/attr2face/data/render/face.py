@@ -39,7 +39,8 @@ class DrawnFace:
         return float(self.scores[pubfig().index[name]])
 
     def _shape(self) -> None:
-        has, signed, f = self.has, self.signed, self.f
+        has, signed = self.has, self.signed
+        f = self.f
         young, male = self.young, self.male
         shape = has("Round Face"), has("Square Face"), has("Oval Face")
         self.half_width = 0.53 + 0.012 * f[0] + 0.045 * max(signed("Chubby"), -0.3)

@@ -49,8 +49,9 @@ def _socket(s: Canvas, face: DrawnFace, side: int) -> None:
 
 
 def _eye(s: Canvas, face: DrawnFace, side: int) -> None:
-    cx, cy, half = side * face.eye_dx, face.eye_y, face.eye_half
-    gap, makeup = _opening(face), face.has("Heavy Makeup")
+    cx, cy = side * face.eye_dx, face.eye_y
+    half, gap = face.eye_half, _opening(face)
+    makeup = face.has("Heavy Makeup")
     out = (s.x - cx) * side
     centre = cy - (0.2 * (face.race == "Asian") + 0.04 * (not face.male)) * out
     profile = np.sqrt(np.clip(1 - (out / half) ** 2, 0, 1))

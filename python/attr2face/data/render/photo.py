@@ -35,7 +35,8 @@ def _outdoor(c: Canvas, rng: np.random.Generator) -> None:
 def light(c: Canvas, face: DrawnFace, rng: np.random.Generator) -> None:
     """Light the relief: ambient and directed light, cast shadows, highlights (Blinn), hollows darker."""
     side = rng.choice((-1.0, 1.0))
-    harsh, flash, soft = face.has("Harsh Lighting"), face.has("Flash"), face.has("Soft Lighting")
+    harsh, soft = face.has("Harsh Lighting"), face.has("Soft Lighting")
+    flash = face.has("Flash")
     if harsh:
         strength = 0.9 + 0.15 * harsh
         ambient = 0.4 - 0.08 * harsh
