@@ -1,6 +1,4 @@
-"""The attributes of a dataset, in heads: their table, requests that a user types, and class labels from
-scores.
-"""
+"""The attributes of a dataset, in heads: their table, requests that a user types, and class labels."""
 
 import csv
 import difflib
@@ -42,8 +40,7 @@ class Attributes:
 
     @classmethod
     def read(cls, table: Path) -> "Attributes":
-        """Read a table of heads: CSV with the columns `head` and `attributes`, the attributes of a head
-        separated by semicolons.
+        """Read a table of heads: CSV with the columns `head` and `attributes` (separated by semicolons).
 
         Raises
         ------
@@ -54,18 +51,14 @@ class Attributes:
             with require(table, "restore it").open(newline="", encoding="utf-8-sig") as file:
                 rows = [(row["head"].strip(), row["attributes"].split(";")) for row in csv.DictReader(file)]
         except (KeyError, AttributeError, UnicodeDecodeError, csv.Error, IsADirectoryError):
-            raise UserError(
-                f"{table} is no table of heads; it must be a CSV with the columns head and attributes"
-            ) from None
-        return cls(
-            tuple(Head(name, tuple(attribute.strip() for attribute in names)) for name, names in rows)
-        ).checked(table)
+            remedy = "it must be a CSV with the columns head and attributes"
+            raise UserError(f"{table} is no table of heads; {remedy}") from None
+        heads = (Head(name, tuple(attribute.strip() for attribute in names)) for name, names in rows)
+        return cls(tuple(heads)).checked(table)
 
     @classmethod
     def each(cls, names: Iterable[str]) -> "Attributes":
-        """Attributes that have a head each, which are called as they are, with _ for all but letters and
-        digits.
-        """
+        """Attributes with a head each, which is called the same, with _ for all but letters and digits."""
         return cls(tuple(Head(re.sub(r"\W", "_", name), (name,)) for name in names))
 
     def checked(self, table: Path) -> "Attributes":
@@ -74,28 +67,17 @@ class Attributes:
             raise UserError(f"{table} names no attribute; add a row for each head")
         for name in self.names:
             if not re.fullmatch(r"[^\s!@:;,/\\\"][^!@:;,/\\\"\t\r\n]{0,59}", name):
-                raise UserError(
-                    f"{table}: attribute {name!r} cannot be a name; "
-                    'use 1 to 60 characters without any of !@:;,/\\"'
-                )
+                remedy = 'use 1 to 60 characters without any of !@:;,/\\"'
+                raise UserError(f"{table}: attribute {name!r} cannot be a name; {remedy}")
         for head in self.heads:
             if not re.fullmatch(r"\w{1,60}", head.name) or head.name == "person":
-                raise UserError(
-                    f"{table}: {head.name!r} cannot name a head; "
-                    "use letters, digits and _, and not the word person"
-                )
+                remedy = "use letters, digits and _, and not the word person"
+                raise UserError(f"{table}: {head.name!r} cannot name a head; {remedy}")
             if head.n_classes > 256:
-                raise UserError(
-                    f"{table}: head {head.name} has {len(head.attributes)} attributes; "
-                    "divide it into heads of at most 255"
-                )
-        for kind, names in (
-            ("head", [head.name for head in self.heads]),
-            ("attribute", [plain(name) for name in self.names]),
-        ):
-            twice = next((name for name in names if names.count(name) > 1), None)
-            if twice:
-                raise UserError(f"{table} has the {kind} '{twice}' twice; remove or rename one")
+                what = f"head {head.name} has {len(head.attributes)} attributes"
+                raise UserError(f"{table}: {what}; divide it into heads of at most 255")
+        require_different(table, "head", [head.name for head in self.heads])
+        require_different(table, "attribute", [plain(name) for name in self.names])
         return self
 
     def write(self, table: Path) -> None:
@@ -131,14 +113,13 @@ class Attributes:
         return sorted(words, key=lambda word: self.index[bare(word)])
 
     def parse(self, text: str) -> list[str]:
-        """Read a comma-separated list of attributes in any case, as words: `Smiling`, `!Smiling` for a face
-        without it, and `Smiling:1.5` for more of it.
+        """Read a comma-separated list as words: `Smiling`, `!Smiling` for none, `Smiling:1.5` for more of it.
 
         Raises
         ------
         UserError
-            If the list is empty, a name is unknown (the nearest are suggested), a strength is no number from
-            0 to 10, or two words contradict or exclude each other.
+            If the list is empty, a name is unknown, a strength is no number from 0 to 10, or two words
+            contradict or exclude each other.
         """
         words = [word.strip() for word in text.split(",") if word.strip()]
         if not words:
@@ -147,19 +128,14 @@ class Attributes:
         for word in map(self._word, words):
             name = bare(word)
             if chosen.setdefault(name, word) != word:
-                both = (
-                    "both wanted and unwanted"
-                    if ("!" in word) != ("!" in chosen[name])
-                    else "given two strengths"
-                )
+                opposite = ("!" in word) != ("!" in chosen[name])
+                both = "both wanted and unwanted" if opposite else "given two strengths"
                 raise UserError(f"'{name}' is {both}; choose one")
         for head in self.heads:
             clash = [name for name in chosen if name in head.attributes and not chosen[name].startswith("!")]
             if len(clash) > 1:
-                raise UserError(
-                    f"'{clash[0]}' and '{clash[1]}' are classes of one head and exclude each other; "
-                    "choose one"
-                )
+                what = f"'{clash[0]}' and '{clash[1]}' are classes of one head and exclude each other"
+                raise UserError(f"{what}; choose one")
         return list(chosen.values())
 
     def _word(self, word: str) -> str:
@@ -175,22 +151,16 @@ class Attributes:
         except ValueError:
             value = 0.0
         if not 0 < value <= _STRONGEST:
-            raise UserError(
-                f"'{word}': {strength!r} is no strength; choose a number above 0 and up to {_STRONGEST}, "
-                f"such as {name}:1.5"
-            )
+            wanted = f"a number above 0 and up to {_STRONGEST}, such as {name}:1.5"
+            raise UserError(f"'{word}': {strength!r} is no strength; choose {wanted}")
         return name if value == 1 else f"{name}:{value:g}"
 
     def named(self, name: str) -> str:
         """The attribute that a user calls `name`, in any case and with spaces or underscores."""
         known = {plain(attribute): attribute for attribute in self.names}
         if plain(name) not in known:
-            near = difflib.get_close_matches(plain(name), known, n=3, cutoff=0.4)
-            hint = (
-                f"did you mean {', '.join(known[n] for n in near)}?"
-                if near
-                else f"known are {', '.join(self.names)}"
-            )
+            near = ", ".join(known[n] for n in difflib.get_close_matches(plain(name), known, n=3, cutoff=0.4))
+            hint = f"did you mean {near}?" if near else f"known are {', '.join(self.names)}"
             raise UserError(f"unknown attribute '{name}'; {hint}")
         return known[plain(name)]
 
@@ -201,8 +171,7 @@ class Attributes:
         return tuple(usual or [head.attributes[0] for head in self.heads[:2]])
 
     def parse_changes(self, text: str) -> dict[str, bool]:
-        """Read a comma-separated list of attributes to give to a face, and, with "!" before them, to take
-        away: True or False by name.
+        """Read a list of attributes to give to a face (True), or with "!" before them, to take away (False).
 
         Raises
         ------
@@ -213,14 +182,11 @@ class Attributes:
         strong = next((word for word in words if ":" in word), None)
         if strong:
             raise UserError(f"'{strong}' has a strength, but an edit has one for all; set STRENGTH")
-        return {
-            bare(word): not word.startswith("!")
-            for word in sorted(words, key=lambda word: word.startswith("!"))
-        }
+        words = sorted(words, key=lambda word: word.startswith("!"))
+        return {bare(word): not word.startswith("!") for word in words}
 
     def parse_sets(self, text: str) -> list[list[str]]:
-        """The different sets of attributes that a user requests: one comma-separated list, or `@file` with
-        one in each line.
+        """The different sets of attributes that a user requests: one list, or `@file` with one in each line.
 
         Raises
         ------
@@ -231,26 +197,22 @@ class Attributes:
             return [self.parse(text)]
         file = require(Path(text[1:]).expanduser(), "name a file with a set of attributes in each line")
         try:
-            lines = [
-                line
-                for line in file.read_text(encoding="utf-8-sig").splitlines()
-                if line.strip() and not line.lstrip().startswith("#")
-            ]
+            lines = map(str.strip, file.read_text(encoding="utf-8-sig").splitlines())
         except (UnicodeDecodeError, IsADirectoryError):
             raise UserError(f"{file} is not a UTF-8 text; write a set of attributes in each line") from None
+        lines = [line for line in lines if line and not line.startswith("#")]
         if not lines:
-            raise UserError(
-                f"{file} has no line with attributes; write a set in each line, such as "
-                f"{','.join(self.example)}"
-            )
+            remedy = f"write a set in each line, such as {','.join(self.example)}"
+            raise UserError(f"{file} has no line with attributes; {remedy}")
         sets = (tuple(self.parse(line)) for line in lines)
         return [list(chosen) for chosen in dict.fromkeys(sets)]
 
     # Numbers.
 
     def request(self, chosen: Iterable[str]) -> np.ndarray:
-        """A list of words, as `parse` gives them, as numbers: (J,) float, 1 or the strength for what is
-        wanted, 0 for what is not and for the others of a head of which one is wanted, and nan for the rest.
+        """The words of `parse` as numbers (J,): 1 or the strength for what is wanted, and 0 for what is not.
+
+        The others of a head of which one is wanted are 0, too; the rest is nan.
         """
         a = np.full(len(self.names), np.nan)
         words = {bare(word): word for word in chosen}
@@ -264,8 +226,9 @@ class Attributes:
         return a
 
     def class_weights(self, requests: np.ndarray) -> np.ndarray:
-        """How much the score of each class is to rise for requests (n, J): (n, C). What is not wanted in a
-        head of which nothing is wanted is to fall.
+        """How much the score of each class is to rise for requests (n, J): (n, C).
+
+        What is not wanted in a head of which nothing is wanted is to fall.
         """
         weights = np.nan_to_num(requests)
         for head in self.heads:
@@ -275,35 +238,22 @@ class Attributes:
         return self.as_classes(weights)
 
     def class_labels(self, scores: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-        """Class index of every image in every head: the positive attribute with the highest score, 0 where
-        none is positive.
+        """Class of each head by scores (n_images, J), which are positive for attributes: (n_images, H) uint8.
 
-        Parameters
-        ----------
-        scores : (n_images, J) float
-            Positive where the image has the attribute.
-        rng : numpy.random.Generator
-            Breaks ties, as the paper's authors drew one positive attribute at random.
-
-        Returns
-        -------
-        (n_images, H) uint8
+        It is the positive attribute with the highest score, or 0 where none is positive. `rng` breaks ties,
+        as the paper's authors drew one positive attribute at random.
         """
         lots = rng.random(scores.shape) + 1
         labels = np.zeros((len(scores), len(self.heads)), np.uint8)
-        start = 0
         for i, head in enumerate(self.heads):
-            block = slice(start, start + len(head.attributes))
-            highest = scores[:, block].max(axis=1, keepdims=True)
-            best = ((scores[:, block] == highest) * lots[:, block]).argmax(axis=1)
+            columns = [self.index[name] for name in head.attributes]
+            highest = scores[:, columns].max(axis=1, keepdims=True)
+            best = ((scores[:, columns] == highest) * lots[:, columns]).argmax(axis=1)
             labels[:, i] = np.where(highest[:, 0] > 0, best + 1, 0)
-            start = block.stop
         return labels
 
     def of_labels(self, labels: np.ndarray) -> list[str]:
-        """The attributes of an image with classes `labels` (H,): one of a head, so that they exclude each
-        other nowhere.
-        """
+        """The attributes of an image with classes `labels` (H,), at most one of a head."""
         return [head.attributes[k - 1] for head, k in zip(self.heads, labels, strict=True) if k > 0]
 
     def probabilities(self, prob: np.ndarray) -> np.ndarray:
@@ -315,27 +265,18 @@ class Attributes:
         return np.stack([block.argmax(axis=1) for block in self._by_head(prob)], axis=1)
 
     def predicted(self, prob: np.ndarray) -> np.ndarray:
-        """Whether an attribute is the most probable class of its head: (n_images, C) softmax outputs to
-        (n_images, J) bool.
-        """
+        """Whether an attribute is its head's most probable class: (n_images, C) to (n_images, J) bool."""
         return self.of_classes(self.predicted_classes(prob))
 
     def of_classes(self, classes: np.ndarray) -> np.ndarray:
         """The attributes that are their head's class: (n_images, H) int to (n_images, J) bool."""
-        return np.stack(
-            [classes[:, i] == k for i, head in enumerate(self.heads) for k in range(1, head.n_classes)],
-            axis=1,
-        )
+        ranks = [(i, k) for i, head in enumerate(self.heads) for k in range(1, head.n_classes)]
+        return np.stack([classes[:, i] == k for i, k in ranks], axis=1)
 
     def as_classes(self, values: np.ndarray) -> np.ndarray:
-        """A value of each attribute (n, J) as values of the heads' classes, side by side, 0 for class 0: (n,
-        C).
-        """
-        columns = [
-            [np.zeros(len(values)), *(values[:, self.index[attribute]] for attribute in head.attributes)]
-            for head in self.heads
-        ]
-        return np.stack([column for head in columns for column in head], axis=1)
+        """Values of attributes (n, J) as values of classes, head by head, 0 for class 0: (n, C)."""
+        firsts = [self.index[head.attributes[0]] for head in self.heads]
+        return np.insert(values, firsts, 0, axis=1)
 
     def _by_head(self, prob: np.ndarray) -> list[np.ndarray]:
         return np.split(prob, np.cumsum([head.n_classes for head in self.heads])[:-1], axis=1)
@@ -345,6 +286,13 @@ class Attributes:
 def pubfig() -> Attributes:
     """PubFig's attributes, which LFW and the rendered faces have, too."""
     return Attributes.read(PUBFIG)
+
+
+def require_different(table: Path, kind: str, names: list[str]) -> None:
+    """Raise a UserError if a name of a table's columns, heads or attributes is there twice."""
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice:
+        raise UserError(f"{table} has the {kind} '{twice}' twice; remove or rename one")
 
 
 def bare(word: str) -> str:
@@ -359,11 +307,8 @@ def strength_of(word: str) -> float:
 
 def file_name(chosen: Iterable[str]) -> str:
     """Words as the name of a file, without its ending."""
-    return (
-        "-".join(word.replace("!", "no-").replace(":", "=") for word in chosen)
-        .replace(" ", "_")
-        .replace("'", "")
-    )
+    name = "-".join(word.replace("!", "no-").replace(":", "=") for word in chosen)
+    return name.replace(" ", "_").replace("'", "")
 
 
 def plain(name: str) -> str:

@@ -1,5 +1,4 @@
-"""The datasets: how pictures, scores and heads are found in a folder, and where defaults differ. Plain data,
-from data/datasets.
+"""The datasets of data/datasets: how pictures, scores and heads are found, and where defaults differ.
 
 A folder of the user's own, which is named by its path, is described by folder.toml.
 """
@@ -35,8 +34,8 @@ class Dataset:
     layout : str
         How pictures, people and scores are written down; `data.readers` has a function for each layout.
     scores, pictures, people, partition : tuple of str
-        Where the file of scores, the pictures, and the lists of people and of splits, if any, may be in the
-        folder; the first that exists is read.
+        Where scores, pictures, and lists of people and splits may be in the folder; the first that exists is
+        read.
     heads : str
         The table of heads: among the project's tables, or in the user's own folder.
     files : str
@@ -46,13 +45,11 @@ class Dataset:
     index : tuple of str
         Of a dataset that is downloaded picture by picture: the files of ROOT that say where these are.
     crop : tuple of int or str
-        Left, top, right and bottom of what is used of a picture, in pixels, or "square" for the largest one
-        in its middle; all of it if there are none.
+        What is used of a picture (`data.faces.Faces`).
     landmarks : tuple of str
         Where the folder may have landmarks of the pictures.
     eyes : (float, float)
-        Where eyes are in aligned pictures: their distance, and their height below the upper edge, in units of
-        the net's input.
+        Where eyes are in aligned pictures (`data.alignment.Frame`).
     defaults : mapping
         Settings whose defaults differ, for `any` model and by model.
     root : Path, optional
@@ -91,9 +88,7 @@ class Dataset:
         return (self.root or TABLES) / self.heads
 
     def found(self, root: Path, kind: str) -> Path:
-        """Where `scores`, `pictures`, `people` or `partition` are in the folder `root`; the usual place, if
-        they are nowhere.
-        """
+        """Where `scores`, `pictures` and the like are in the folder `root`; the usual place, if nowhere."""
         places = [root / place for place in getattr(self, kind)]
         return next((place for place in places if place.exists()), places[0])
 
@@ -102,9 +97,8 @@ class Dataset:
         must = [self.found(root, kind) for kind in ("scores", "pictures")]
         may = [self.found(root, kind) for kind in ("people", "partition") if getattr(self, kind)]
         # The partition is for those who have no list of people.
-        return tuple(
-            str(place.relative_to(root)) for place in must + [place for place in may if place.exists()][:1]
-        )
+        may = [place for place in may if place.exists()][:1]
+        return tuple(str(place.relative_to(root)) for place in must + may)
 
     @functools.cached_property
     def attributes(self) -> Attributes:
@@ -123,6 +117,5 @@ def dataset_of(name: str) -> Dataset:
 @functools.cache
 def _described(name: str) -> Dataset:
     described = tomllib.loads((TABLES / "datasets" / f"{name}.toml").read_text())
-    return Dataset(
-        name, **{key: tuple(value) if isinstance(value, list) else value for key, value in described.items()}
-    )
+    fields = {key: tuple(value) if isinstance(value, list) else value for key, value in described.items()}
+    return Dataset(name, **fields)

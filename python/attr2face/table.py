@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from attr2face.attributes import Attributes, plain
+from attr2face.attributes import Attributes, plain, require_different
 from attr2face.errors import UserError
 from attr2face.files import require
 
@@ -19,9 +19,7 @@ DELIMITERS = {".csv": ",", ".tsv": "\t"}
 
 @dataclass(frozen=True)
 class Table:
-    """A table with the names in its first line, `header`; they are compared in any case, with spaces or
-    underscores.
-    """
+    """A table; the names of its `header` are compared in any case, with spaces or underscores."""
 
     path: Path
     header: tuple[str, ...]
@@ -35,11 +33,8 @@ class Table:
         UserError
             If the table is missing or is no text, or a name in its first line is missing, or there twice.
         """
-        require(
-            path,
-            f"a folder of faces needs it, or {path.stem}.tsv, with a column file and a column for each "
-            "attribute",
-        )
+        columns = "a column file and a column for each attribute"
+        require(path, f"a folder of faces needs it, or {path.stem}.tsv, with {columns}")
         other = next(path.with_suffix(end) for end in DELIMITERS if end != path.suffix)
         if other.exists():
             raise UserError(f"{path.parent} has {path.name} and {other.name}; remove or rename one")
@@ -47,17 +42,12 @@ class Table:
         names = [plain(name) for name in header]
         if "file" not in names:
             between = "commas" if path.suffix == ".csv" else "tabs"
-            raise UserError(
-                f"{path} has no column file in its first line; "
-                f"call the column of pictures so, with {between} between columns"
-            )
+            remedy = f"call the column of pictures so, with {between} between columns"
+            raise UserError(f"{path} has no column file in its first line; {remedy}")
         if "" in names:
-            raise UserError(
-                f"{path}: column {names.index('') + 1} has no name in the first line; name or remove it"
-            )
-        twice = next((name for name in names if names.count(name) > 1), None)
-        if twice:
-            raise UserError(f"{path} has the column '{twice}' twice; remove or rename one")
+            column = f"column {names.index('') + 1}"
+            raise UserError(f"{path}: {column} has no name in the first line; name or remove it")
+        require_different(path, "column", names)
         if not set(names).difference(KINDS):
             raise UserError(f"{path} has no attribute in its first line; add a column for each")
         return cls(path, header)
@@ -73,44 +63,31 @@ class Table:
         return names.index(plain(name)) if plain(name) in names else None
 
     def rows(self) -> Iterator[tuple[int, list[str]]]:
-        """The number of the line and the cells of each row, which may be fewer or more than there are
-        columns.
-        """
+        """The number of the line and the cells of each row, which need not be as many as columns."""
         lines = _lines(self.path)
         next(lines)
         return lines
 
 
 def attributes_of(table: Table, heads: Path) -> Attributes:
-    """The attributes of a table, in the heads of the table `heads`, if that exists; otherwise each has a head
-    of its own.
+    """The attributes of a table, in the heads of the table `heads` if that exists, or in a head each.
 
     Raises
     ------
     UserError
         If a name cannot be used, or an attribute of `heads` is no column.
     """
-    if not heads.exists():
-        return _in_words(Attributes.each(table.attributes).checked(table.path), table.path)
-    attributes = Attributes.read(heads)
+    given = heads.exists()
+    attributes = Attributes.read(heads) if given else Attributes.each(table.attributes).checked(table.path)
     for name in attributes.names:
         if plain(name) in KINDS or table.column(name) is None:
-            raise UserError(
-                f"{heads} has the attribute '{name}', which is no column of {table.path.name}; "
-                "add the column, or remove it"
-            )
-    return _in_words(attributes, heads)
-
-
-def _in_words(attributes: Attributes, source: Path) -> Attributes:
-    """These attributes, if no head is a number: PubFig's are, and a net that learned those would take them
-    for the same.
-    """
+            what = f"the attribute '{name}', which is no column of {table.path.name}"
+            raise UserError(f"{heads} has {what}; add the column, or remove it")
+    # A net that learned PubFig's heads would take them for the same.
     number = next((head.name for head in attributes.heads if head.name.isdecimal()), None)
     if number:
-        raise UserError(
-            f"{source}: head {number} has a number for a name, as PubFig's heads have; name it in words"
-        )
+        what = f"head {number} has a number for a name, as PubFig's heads have"
+        raise UserError(f"{heads if given else table.path}: {what}; name it in words")
     return attributes
 
 

@@ -1,5 +1,4 @@
-"""Faces put in place: a similarity transform takes five landmarks of a picture to where they are in every
-aligned picture.
+"""Faces put in place: a similarity transform takes five landmarks to where all aligned pictures have them.
 
 Landmarks are pixel coordinates (x, y) of a picture, in the order of `landmark_tables.COLUMNS`: the eye on the
 picture's left, the other eye, the tip of the nose, and the corners of the mouth. The centre of the first
@@ -53,10 +52,9 @@ class Frame:
         return middle + distance * self.crop * UPRIGHT
 
     def aligned(self, picture: np.ndarray, landmarks: np.ndarray) -> np.ndarray:
-        """Move, turn and scale a picture (height, width, 3) uint8 so that its landmarks (5, 2) are in place:
-        (side, side, 3) uint8.
+        """A picture (height, width, 3) uint8 with its landmarks (5, 2) in place: (side, side, 3) uint8.
 
-        What lies outside the picture continues its edge.
+        It is moved, turned and scaled; what lies outside of it continues its edge.
         """
         scale = self._transform(landmarks).scale
         if scale < 1:
@@ -65,10 +63,8 @@ class Frame:
             smaller = max(1, round(width * scale)), max(1, round(height * scale))
             picture = np.asarray(Image.fromarray(picture).resize(smaller, Image.Resampling.BICUBIC))
             landmarks = (landmarks + 0.5) * (smaller[0] / width, smaller[1] / height) - 0.5
-        matrix = self._transform(landmarks).params[:2]
-        return cv2.warpAffine(
-            picture, matrix, (self.side, self.side), flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE
-        )
+        matrix, size = self._transform(landmarks).params[:2], (self.side, self.side)
+        return cv2.warpAffine(picture, matrix, size, flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
 
     def _transform(self, landmarks: np.ndarray) -> object:
         """The similarity transform that takes landmarks to their places, with the least squared error."""
@@ -77,9 +73,7 @@ class Frame:
 
 
 def cut_images(faces: Faces, rows: Iterable[int], frame: Frame) -> Iterator[np.ndarray]:
-    """The pictures of some rows as nets learn from them, (side, side, 3) uint8 each: aligned, or cut out
-    where no landmarks are known.
-    """
+    """Pictures as nets learn from them, (side, side, 3) uint8: aligned, or cut out without landmarks."""
 
     def cut(row: int) -> np.ndarray:
         place = faces.root / faces.paths[row]
@@ -101,8 +95,6 @@ def read_aligned(place: Place, landmarks: np.ndarray, frame: Frame) -> np.ndarra
     picture = read_whole(place)
     (x, y), (height, width) = landmarks[:2].mean(axis=0), picture.shape[:2]
     if not (0 <= x < width and 0 <= y < height):
-        raise PictureError(
-            f"{place} has {width} x {height} pixels and its eyes at {x:.0f}, {y:.0f}; "
-            "give LANDMARKS a table of these pictures"
-        )
+        where = f"{width} x {height} pixels and its eyes at {x:.0f}, {y:.0f}"
+        raise PictureError(f"{place} has {where}; give LANDMARKS a table of these pictures")
     return frame.aligned(picture, landmarks)

@@ -1,6 +1,4 @@
-"""CelebA's published lists: attributes, people, and the partition into training, validation and test
-pictures.
-"""
+"""CelebA's published lists: attributes, people, and the partition into splits."""
 
 from collections import Counter
 from pathlib import Path
@@ -22,21 +20,17 @@ def read_celeba(root: Path, dataset: Dataset) -> Faces:
     """
     lists = {kind: dataset.found(root, kind) for kind in ("scores", "people", "partition")}
     names, scores = read_scores(lists["scores"], dataset)
-    pictures = pictures_at(dataset.found(root, "pictures"))
-    missing = next((name for name in names if name not in pictures.names), None)
+    folder, pictures = pictures_at(dataset.found(root, "pictures"))
+    missing = next((name for name in names if name not in pictures), None)
     if missing:
-        listed = f"{lists['scores'].name} lists it"
-        raise UserError(
-            f"{pictures.root}/{missing} does not exist; {listed}; restore the picture or remove its row"
-        )
-    split = None
+        remedy = f"{lists['scores'].name} lists it; restore the picture or remove its row"
+        raise UserError(f"{folder}/{missing} does not exist; {remedy}")
+    people, split = names, None
     if lists["people"].exists():
-        people = np.array(_column(lists["people"], names))
-    else:
-        people = np.array(names)
-        kinds = _column(lists["partition"], names) if lists["partition"].exists() else None
-        split = None if kinds is None else _splits(kinds, lists["partition"])
-    return Faces(pictures.root, names, people, scores, dataset.attributes, split, dataset.crop)
+        people = _column(lists["people"], names)
+    elif lists["partition"].exists():
+        split = _splits(_column(lists["partition"], names), lists["partition"])
+    return Faces(folder, names, np.array(people), scores, dataset.attributes, split, dataset.crop)
 
 
 def read_scores(path: Path, dataset: Dataset) -> tuple[list[str], np.ndarray]:

@@ -1,5 +1,6 @@
 """The face database: everything that later stages read of a folder of LMDBs, pixels included."""
 
+import contextlib
 import functools
 import io
 import json
@@ -11,7 +12,7 @@ import lmdb
 import numpy as np
 from PIL import Image
 
-from attr2face.attributes import Attributes, pubfig
+from attr2face.attributes import Attributes
 from attr2face.data.faces import SPLITS
 from attr2face.data.preprocessing import Preprocessing, centre, from_blob_order, to_blob_order
 from attr2face.data.records import key_of
@@ -72,21 +73,16 @@ class FaceDatabase:
         with np.load(folder / "labels.npz") as stored:
             columns = {name: stored[name] for name in ("split", "people", "labels", "scores")}
         mean = np.load(folder / "mean.npy")
-        table = folder / "heads.csv"
-        # Which all had once, so that they were not written.
-        attributes = Attributes.read(table) if table.exists() else pubfig()
-        known = _user_net(info["net"], mean) if "net" in info else MODELS[info["model"]]
         average = np.load(folder / "average.npy") if (folder / "average.npy").exists() else None
-        model = replace(known, given_attributes=attributes)
-        return cls(
-            folder,
-            info["dataset"],
-            model,
-            mean,
-            training_people=info["training_people"],
-            average=average,
-            **columns,
-        )
+        if "net" in info:
+            from attr2face.user_nets import UserNet
+
+            model = UserNet.of(info["net"], mean)
+        else:
+            model = MODELS[info["model"]]
+        model = replace(model, given_attributes=Attributes.read(folder / "heads.csv"))
+        people = info["training_people"]
+        return cls(folder, info["dataset"], model, mean, training_people=people, average=average, **columns)
 
     @property
     def attributes(self) -> Attributes:
@@ -111,18 +107,15 @@ class FaceDatabase:
     def images(self, rows: Iterable[int]) -> Iterator[np.ndarray]:
         """The images of some rows, as training sees them before it crops: (side, side, 3) uint8 RGB each."""
         first = {name: int(np.argmax(self.split == name)) for name in SPLITS}
-        opened = {
-            name: lmdb.open(str(self.folder / f"{name}_images"), readonly=True, lock=False) for name in SPLITS
-        }
-        try:
-            transactions = {name: environment.begin() for name, environment in opened.items()}
+        with contextlib.ExitStack() as stack:
+            transactions = {}
+            for name in SPLITS:
+                environment = lmdb.open(str(self.folder / f"{name}_images"), readonly=True, lock=False)
+                transactions[name] = stack.enter_context(environment).begin()
             for row in rows:
                 name = str(self.split[row])
                 record = transactions[name].get(key_of(row - first[name]))
                 yield _decoded(caffe_pb2.Datum.FromString(record))
-        finally:
-            for environment in opened.values():
-                environment.close()
 
     def crops(self, rows: Iterable[int]) -> Iterator[np.ndarray]:
         """The centres of some images, as a net sees them: (crop, crop, 3) uint8 RGB each."""
@@ -130,9 +123,7 @@ class FaceDatabase:
         return (image[part, part] for image in self.images(rows))
 
     def augmented(self, image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-        """An image (side, side, 3) uint8 as Caffe's training reads it, cropped and mirrored at random: (3,
-        crop, crop) float32.
-        """
+        """An image (side, side, 3) uint8 cropped and mirrored at random: (3, crop, crop) float32."""
         crop = self.model.crop
         down, right = rng.integers(0, image.shape[0] - crop + 1, 2)
         away = to_blob_order(image) - self.mean
@@ -146,9 +137,3 @@ def _decoded(datum: caffe_pb2.Datum) -> np.ndarray:
             return np.asarray(image.convert("RGB"))
     pixels = np.frombuffer(datum.data, np.uint8).reshape(datum.channels, datum.height, datum.width)
     return from_blob_order(pixels)
-
-
-def _user_net(stored: dict[str, object], mean: np.ndarray) -> Model:
-    from attr2face.user_nets import UserNet
-
-    return UserNet.of(stored, mean)

@@ -1,6 +1,4 @@
-"""A dataset checked before anything is made from it: pictures, people, splits and attributes, with what to do
-about each finding.
-"""
+"""A dataset checked before anything is made from it, with what to do about each finding."""
 
 import itertools
 from collections.abc import Iterable, Iterator
@@ -17,7 +15,7 @@ from attr2face.data.images import Look, look_at_images
 from attr2face.data.readers import read_faces
 from attr2face.datasets import Dataset
 from attr2face.errors import UserError
-from attr2face.table import KINDS, Table
+from attr2face.table import Table
 
 _SHOWN = 5  # findings of a kind that have a line each
 FEW_PICTURES, FEW_PERCENT = 20, 1
@@ -36,9 +34,7 @@ class Finding:
 
 @dataclass(frozen=True)
 class Wanted:
-    """What the settings make of a dataset: pictures `side` pixels wide, `share` of the people for the judges,
-    people drawn by `seed`.
-    """
+    """Settings: pictures `side` pixels wide, `share` of the people for the judges, drawn by `seed`."""
 
     side: int
     share: float
@@ -51,8 +47,7 @@ def describe_dataset(root: Path, dataset: Dataset, wanted: Wanted) -> Iterator[F
     Raises
     ------
     UserError
-        If not even the names of its columns can be read, or, of a dataset that is no folder of the user's
-        own, for its first error.
+        If the names of its columns cannot be read, or for the first error of a dataset with a name.
     """
     if dataset.root:
         table = Table.open(dataset.found(root, "scores"))
@@ -63,9 +58,9 @@ def describe_dataset(root: Path, dataset: Dataset, wanted: Wanted) -> Iterator[F
     else:
         faces = read_faces(root, dataset)
     if faces.paths:
-        yield Finding(
-            f"{len(faces.paths)} pictures of {len(np.unique(faces.people))} people; {_shares(faces)}"
-        )
+        pictures = f"{len(faces.paths)} pictures of {len(np.unique(faces.people))} people"
+        shares = zip(faces.attributes.names, (faces.scores > 0).mean(axis=0), strict=True)
+        yield Finding(f"{pictures}; {', '.join(f'{name} {share:.0%}' for name, share in shares)}")
         yield from _of_attributes(faces)
         yield from _of_splits(faces, wanted)
         yield from _of_pictures(faces, wanted)
@@ -73,21 +68,11 @@ def describe_dataset(root: Path, dataset: Dataset, wanted: Wanted) -> Iterator[F
 
 def _left_out(table: Table, dataset: Dataset) -> Iterator[Finding]:
     """Columns that the table of heads does not have."""
-    names = [plain(name) for name in dataset.attributes.names]
-    left_out = [name for name in table.header if plain(name) not in (*names, *KINDS)]
+    used = [plain(name) for name in dataset.attributes.names]
+    left_out = ", ".join(name for name in table.attributes if plain(name) not in used)
     if left_out:
-        yield Finding(
-            f"{dataset.table.name} leaves out the columns {', '.join(left_out)}; "
-            "add them to a head if they are to be used"
-        )
-
-
-def _shares(faces: Faces) -> str:
-    """How many of the pictures show each attribute."""
-    return ", ".join(
-        f"{name} {share:.0%}"
-        for name, share in zip(faces.attributes.names, (faces.scores > 0).mean(axis=0), strict=True)
-    )
+        what = f"{dataset.table.name} leaves out the columns {left_out}"
+        yield Finding(f"{what}; add them to a head if they are to be used")
 
 
 def _of_attributes(faces: Faces) -> Iterator[Finding]:
@@ -96,10 +81,8 @@ def _of_attributes(faces: Faces) -> Iterator[Finding]:
     for name, shown in zip(faces.attributes.names, positive.sum(axis=0), strict=True):
         rare = min(shown, n - shown)
         if rare == 0:
-            yield Finding(
-                f"{'no' if shown == 0 else 'every'} picture shows {name}; "
-                "add others, or leave the attribute out"
-            )
+            which = "no" if shown == 0 else "every"
+            yield Finding(f"{which} picture shows {name}; add others, or leave the attribute out")
         elif rare < FEW_PICTURES or rare < FEW_PERCENT / 100 * n:
             which = "show" if rare == shown else "do not show"
             yield Finding(f"only {rare} of {n} pictures {which} {name}; add some, or expect little of it")
@@ -108,16 +91,12 @@ def _of_attributes(faces: Faces) -> Iterator[Finding]:
 
 def _of_heads(attributes: Attributes, positive: np.ndarray) -> Iterator[Finding]:
     for head in attributes.heads:
-        several = int(
-            (positive[:, [attributes.index[name] for name in head.attributes]].sum(axis=1) > 1).sum()
-        )
+        shown = positive[:, [attributes.index[name] for name in head.attributes]].sum(axis=1)
+        several = int((shown > 1).sum())
         if several:
-            names = ", ".join(head.attributes)
-            what = f"{several} of {len(positive)} pictures show more than one of {names}"
-            yield Finding(
-                f"{what}, of which the highest score counts; "
-                f"divide the head {head.name} if they do not exclude each other"
-            )
+            what = f"{several} of {len(positive)} pictures show more than one of {', '.join(head.attributes)}"
+            remedy = f"divide the head {head.name} if they do not exclude each other"
+            yield Finding(f"{what}, of which the highest score counts; {remedy}")
 
 
 def _of_splits(faces: Faces, wanted: Wanted) -> Iterator[Finding]:
@@ -128,10 +107,8 @@ def _of_splits(faces: Faces, wanted: Wanted) -> Iterator[Finding]:
         if of == "nets" and "train" in empty:
             yield Finding("nobody is left for training; add people", fatal=True)
         elif empty:
-            yield Finding(
-                f"nobody is left for the {of} in {' and '.join(empty)}, which make evaluate and make edit "
-                "need; add other people"
-            )
+            what = f"nobody is left for the {of} in {' and '.join(empty)}"
+            yield Finding(f"{what}, which make evaluate and make edit need; add other people")
 
 
 def _of_pictures(faces: Faces, wanted: Wanted) -> Iterator[Finding]:
@@ -139,30 +116,21 @@ def _of_pictures(faces: Faces, wanted: Wanted) -> Iterator[Finding]:
     paths = (faces.root / path for path in faces.paths)
     looks = list(tqdm(look_at_images(paths, faces.crop), "pictures", len(faces.paths), unit=" images"))
     yield from _some((str(look) for look in looks if isinstance(look, UserError)), fatal=True)
-    seen = [
-        (path, person, look)
-        for path, person, look in zip(faces.paths, faces.people, looks, strict=True)
-        if isinstance(look, Look)
-    ]
+    rows = zip(faces.paths, faces.people, looks, strict=True)
+    seen = [row for row in rows if isinstance(row[2], Look)]
     yield from _some(_repeated(seen))
-    kinds = {
-        f"less than {wanted.side} pixels wide, and are enlarged; take larger ones": [
-            min(look.used) < wanted.side for *_, look in seen
-        ],
-        "cut to the square in their middle; see that the faces are in it": [
-            look.used != look.size for *_, look in seen
-        ],
-        "not square, and are squeezed; cut out the faces": [
-            look.used[0] != look.used[1] for *_, look in seen
-        ],
-    }
-    for what, which in kinds.items() if faces.crop in ((), "square") else ():
-        if any(which):
-            path, _, look = seen[which.index(True)]
-            yield Finding(
-                f"{sum(which)} of {len(which)} pictures, such as {path} ({look.size[0]} x {look.size[1]}), "
-                f"are {what}"
-            )
+    if faces.crop not in ((), "square"):
+        return
+    enlarged = f"less than {wanted.side} pixels wide, and are enlarged; take larger ones"
+    cut = "cut to the square in their middle; see that the faces are in it"
+    squeezed = "not square, and are squeezed; cut out the faces"
+    kinds = {enlarged: [row for row in seen if min(row[2].used) < wanted.side]}
+    kinds[cut] = [row for row in seen if row[2].used != row[2].size]
+    kinds[squeezed] = [row for row in seen if row[2].used[0] != row[2].used[1]]
+    for what, rows in kinds.items():
+        for path, _, look in rows[:1]:
+            example = f"{path} ({look.size[0]} x {look.size[1]})"
+            yield Finding(f"{len(rows)} of {len(seen)} pictures, such as {example}, are {what}")
 
 
 def _repeated(seen: Iterable[tuple[str, str, Look]]) -> Iterator[str]:

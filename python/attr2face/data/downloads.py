@@ -1,8 +1,7 @@
-"""Files from the web, taken on no trust: bounded size, time and redirects, no private addresses, and a known
-checksum, or a server that proves by https who it is.
+"""Files from the web, taken on no trust: bounded size, time and redirects, and no private addresses.
 
-Behind a proxy, which looks names up itself, hosts that are written as addresses are checked, and the proxy is
-trusted with names.
+A file has a known checksum, or a server that proves by https who it is. Behind a proxy, which looks names up
+itself, hosts that are written as addresses are checked, and the proxy is trusted with names.
 """
 
 import contextlib
@@ -10,6 +9,7 @@ import functools
 import gzip
 import ipaddress
 import re
+import shutil
 import socket
 import tarfile
 import threading
@@ -54,9 +54,7 @@ def _refuse_private(address: str) -> None:
 
 
 def _refuse_private_host(host: str) -> None:
-    """Refuse a host that is this machine or is written as a private address, in whatever form, without
-    looking up a name.
-    """
+    """Refuse this machine, or a private address in whatever form, without looking up a name."""
     host = host.rstrip(".")
     if host == "localhost" or host.endswith(".localhost"):
         raise Refused("private address")
@@ -89,9 +87,7 @@ def _cut_after(seconds: float, shutdown: Callable[[], None]) -> Iterator[None]:
 
 @functools.cache
 def _pool(base: type, private: bool) -> type:
-    """Connections that wait for headers only so long and, unless `private`, lead to public addresses, checked
-    after name lookup.
-    """
+    """Connections that wait so long for headers, to public addresses (checked after lookup) or `private`."""
 
     class Connection(base.ConnectionCls):
         def _new_conn(self) -> socket.socket:
@@ -118,18 +114,18 @@ def _pool(base: type, private: bool) -> type:
 
 
 def _guard(manager: PoolManager, private: bool) -> None:
-    manager.pool_classes_by_scheme = {
-        scheme: _pool(base, private) for scheme, base in manager.pool_classes_by_scheme.items()
-    }
+    pools = manager.pool_classes_by_scheme
+    manager.pool_classes_by_scheme = {scheme: _pool(base, private) for scheme, base in pools.items()}
 
 
 class _Adapter(HTTPAdapter):
     """Notes in `host` which host was asked last, or None after its redirect."""
 
+    host = None
+
     def __init__(self, private: bool, https: bool) -> None:
         self.private = private
         self.https = https
-        self.host = None
         super().__init__()
 
     def init_poolmanager(self, *args: object, **kwargs: object) -> None:
@@ -157,9 +153,7 @@ class _Adapter(HTTPAdapter):
 
 
 def session(private: bool = False, https: bool = False) -> requests.Session:
-    """A session that follows few redirects, has no cookies or passwords and, unless `private`, connects to
-    public addresses only; with `https`, by nothing else.
-    """
+    """A session of few redirects, without cookies or passwords, for public addresses unless `private`."""
     s = requests.Session()
     s.max_redirects = REDIRECTS
     s.headers.update({"User-Agent": "attr2face", "Accept-Encoding": "identity"})
@@ -171,11 +165,6 @@ def session(private: bool = False, https: bool = False) -> requests.Session:
     for scheme in ("http://", "https://"):
         s.mount(scheme, adapter)
     return s
-
-
-def last_host(s: requests.Session) -> str | None:
-    """The host that was asked last and did not send elsewhere."""
-    return s.get_adapter("http://").host
 
 
 def _length(response: requests.Response) -> int:
@@ -209,8 +198,7 @@ def blocks(response: requests.Response, limit: int, seconds: float, decode: bool
 
 
 def get(s: requests.Session, url: str, start: int = 0) -> requests.Response:
-    """Open `url` from byte `start` on, in an answer of status 206, or 416 where it has no such byte, or else
-    from the beginning.
+    """Open `url` from byte `start` on (status 206, or 416 if it has no such byte) or from the beginning.
 
     Raises
     ------
@@ -256,24 +244,19 @@ def download(url: str, out: Path, limit: int, checksum: str = "", private: bool 
         if not checksum:
             _validate(part, out.suffix in (".gz", ".tgz"))
     except Refused as refused:
-        raise UserError(
-            f"{url} could not be downloaded ({refused}); run the same command again, "
-            f"or fetch it yourself to {out}"
-        ) from None
+        remedy = f"run the same command again, or fetch it yourself to {out}"
+        raise UserError(f"{url} could not be downloaded ({refused}); {remedy}") from None
     kind, _, expected = checksum.partition(":")
     found = digest(part, kind) if checksum else ""
     if found != expected:
         part.unlink()
-        raise UserError(
-            f"{url} has {kind.upper()} {found}, not {expected}; it is another file and was removed"
-        )
+        other = f"{kind.upper()} {found}, not {expected}"
+        raise UserError(f"{url} has {other}; it is another file and was removed")
     return part.replace(out)
 
 
 def _complete(s: requests.Session, url: str, part: Path, limit: int, have: int) -> None:
-    """Write `url` to `part`, which has its first `have` bytes; where that does not fit what the server has,
-    from the beginning.
-    """
+    """Write `url` to `part`, which has its first `have` bytes, or else all of it if these do not fit."""
     with get(s, url, have) as response:
         span = response.headers.get("Content-Range", "")
         if have and response.status_code == 416 and span == f"bytes */{have}":
@@ -295,9 +278,8 @@ def _complete(s: requests.Session, url: str, part: Path, limit: int, have: int) 
 def _validate(part: Path, zipped: bool) -> None:
     """Remove and refuse what cannot be the file, whatever its checksum."""
     with part.open("rb") as file:
-        wrong = {b"": "empty", b"<": "a web page", b"\x1f": "" if zipped else "a gzip file"}.get(
-            file.read(1000).lstrip()[:1]
-        )
+        first = file.read(1000).lstrip()[:1]
+    wrong = {b"": "empty", b"<": "a web page", b"\x1f": "" if zipped else "a gzip file"}.get(first)
     if zipped and not wrong:
         try:
             with gzip.open(part) as file:
@@ -320,15 +302,13 @@ def unpack_file(archive: Path, name: str, out: Path, limit: int) -> Path:
     """
     try:
         with tarfile.open(archive) as tar, atomic_write(out) as temporary:
-            for member in tar:
-                if member.isfile() and member.name.endswith(name) and member.size <= limit:
-                    with tar.extractfile(member) as source, temporary.open("wb") as target:
-                        while block := source.read(BLOCK):
-                            target.write(block)
-                    break
-            else:
+            named = (file for file in tar if file.isfile() and file.name.endswith(name))
+            member = next((file for file in named if file.size <= limit), None)
+            if not member:
                 at_most = f"{name} of at most {limit / 1e6:.0f} MB"
                 raise UserError(f"{archive} holds no {at_most}; remove it and download again")
+            with tar.extractfile(member) as source, temporary.open("wb") as target:
+                shutil.copyfileobj(source, target)
     except (tarfile.TarError, EOFError):
         raise UserError(f"{archive} is not a whole tar archive; remove it and download again") from None
     return out

@@ -1,6 +1,4 @@
-"""Eyes found by OpenCV's cascades (Viola and Jones 2001): a frontal face, and in its upper half two eyes as
-far apart as eyes are.
-"""
+"""Eyes found by OpenCV's cascades (Viola and Jones 2001) in the upper half of a frontal face."""
 
 import functools
 import itertools
@@ -20,28 +18,29 @@ USUAL = np.array([(0.31, 0.38), (0.69, 0.38)])  # eyes in the square of a face
 
 
 def find_eyes(picture: np.ndarray) -> np.ndarray:
-    """The eyes of the largest face near the middle of a picture (height, width, 3) uint8, as landmarks (5,
-    2); NaN if there are none.
-    """
+    """The eyes of the face of a picture (height, width, 3) uint8, as landmarks (5, 2), NaN if unknown."""
     cv2.setNumThreads(1)  # with several threads, detections come in any order
     grey = cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY)
     scale = SIDE / min(grey.shape)
-    grey = cv2.resize(
-        grey, None, fx=scale, fy=scale, interpolation=cv2.INTER_LINEAR if scale > 1 else cv2.INTER_AREA
-    )
+    grey = _scaled(grey, scale)
     grey = cv2.copyMakeBorder(grey, MARGIN, MARGIN, MARGIN, MARGIN, cv2.BORDER_REPLICATE)
     landmarks = np.full((5, 2), np.nan)
     for angle in ANGLES:
         turn = cv2.getRotationMatrix2D((grey.shape[1] / 2, grey.shape[0] / 2), angle, 1)
-        turned = (
-            cv2.warpAffine(grey, turn, grey.shape[::-1], borderMode=cv2.BORDER_REPLICATE) if angle else grey
-        )
+        turned = grey
+        if angle:
+            turned = cv2.warpAffine(grey, turn, grey.shape[::-1], borderMode=cv2.BORDER_REPLICATE)
         eyes = _eyes_of_face(turned)
         if eyes is not None:
             back = cv2.invertAffineTransform(turn)
             landmarks[:2] = (eyes @ back[:, :2].T + back[:, 2] - MARGIN + 0.5) / scale - 0.5
             break
     return landmarks
+
+
+def _scaled(grey: np.ndarray, scale: float) -> np.ndarray:
+    method = cv2.INTER_LINEAR if scale > 1 else cv2.INTER_AREA
+    return cv2.resize(grey, None, fx=scale, fy=scale, interpolation=method)
 
 
 @functools.cache
@@ -56,18 +55,12 @@ def _eyes_of_face(grey: np.ndarray) -> np.ndarray | None:
     if not len(faces):
         return None
     x, y, side, _ = max(faces, key=lambda face: size_near_middle(*face, grey.shape))
-    upper = grey[y + int(0.15 * side) : y + int(0.6 * side), x : x + side]
-    scale = WIDTH / side
-    upper = cv2.resize(
-        upper, None, fx=scale, fy=scale, interpolation=cv2.INTER_LINEAR if scale > 1 else cv2.INTER_AREA
-    )
+    upper = _scaled(grey[y + int(0.15 * side) : y + int(0.6 * side), x : x + side], WIDTH / side)
     least, most = int(0.12 * WIDTH), int(0.45 * WIDTH)
     centres: list[tuple[float, float]] = []
     for name in EYES:
         found = _cascade(name).detectMultiScale(upper, 1.05, minSize=(least, least), maxSize=(most, most))
-        centres += [
-            ((u + width / 2) / WIDTH, (v + height / 2) / WIDTH + 0.15) for u, v, width, height in found
-        ]
+        centres += [((u + w / 2) / WIDTH, (v + h / 2) / WIDTH + 0.15) for u, v, w, h in found]
         pair = _pair(centres)
         if pair is not None:
             return pair * side + (x, y) - 0.5
@@ -75,9 +68,7 @@ def _eyes_of_face(grey: np.ndarray) -> np.ndarray | None:
 
 
 def size_near_middle(x: float, y: float, width: float, height: float, shape: tuple[int, ...]) -> float:
-    """How much a face is the one that a picture of some shape is of: its size, less its distance to the
-    middle.
-    """
+    """How much a face is the one that a picture is of: its size, less its distance to the middle."""
     return width - np.hypot(x + width / 2 - shape[1] / 2, y + height / 2 - shape[0] / 2)
 
 

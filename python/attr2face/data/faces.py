@@ -1,6 +1,4 @@
-"""Faces in a folder: pictures, whom they show, and the scores of their attributes; and how people are
-divided.
-"""
+"""Faces in a folder: pictures, whom they show, and scores of attributes; and how people are divided."""
 
 import zipfile
 from dataclasses import dataclass, replace
@@ -53,17 +51,9 @@ class Faces:
 
     def only(self, which: np.ndarray | slice) -> "Faces":
         """Some of the images: where a mask (n_images,) is true, those of some rows, or a slice."""
-        paths = [self.paths[row] for row in np.arange(len(self.paths))[which]]
-        split = None if self.split is None else self.split[which]
-        landmarks = None if self.landmarks is None else self.landmarks[which]
-        return replace(
-            self,
-            paths=paths,
-            people=self.people[which],
-            scores=self.scores[which],
-            split=split,
-            landmarks=landmarks,
-        )
+        columns = {name: getattr(self, name) for name in ("people", "scores", "split", "landmarks")}
+        chosen = {name: column[which] for name, column in columns.items() if column is not None}
+        return replace(self, paths=[self.paths[i] for i in np.arange(len(self.paths))[which]], **chosen)
 
 
 def image_path(root: Path, person: str, number: int) -> Path:

@@ -3,7 +3,6 @@
 import math
 import os
 from array import array
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -21,9 +20,7 @@ _LARGEST = 1e6
 
 @dataclass
 class Rows:
-    """The rows of a table: files, people and splits, which are empty if there is no such column, and all
-    scores in one.
-    """
+    """The rows of a table; people and splits are empty if there is no such column, scores are in one."""
 
     files: list[str] = field(default_factory=list)
     people: list[str] = field(default_factory=list)
@@ -33,16 +30,9 @@ class Rows:
     def faces(self, root: Path, dataset: Dataset) -> Faces:
         """The same as faces in the folder `root`. Without people, each picture shows one of its own."""
         scores = np.frombuffer(self.scores, np.float32).reshape(-1, len(dataset.attributes.names))
+        people = np.array(self.people or self.files, str)
         split = np.array(self.splits) if self.splits else None
-        return Faces(
-            root,
-            self.files,
-            np.array(self.people or self.files, str),
-            scores,
-            dataset.attributes,
-            split,
-            dataset.crop,
-        )
+        return Faces(root, self.files, people, scores, dataset.attributes, split, dataset.crop)
 
 
 def read_folder(root: Path, dataset: Dataset) -> Faces:
@@ -53,12 +43,9 @@ def read_folder(root: Path, dataset: Dataset) -> Faces:
     UserError
         If a picture is missing, or the table cannot be read.
     """
-    rows = _whole(dataset)
+    rows, table = _whole(dataset), dataset.found(root, "scores").name
     for file in rows.files:
-        require(
-            root / file,
-            f"{dataset.found(root, 'scores').name} lists it; restore the picture or remove its row",
-        )
+        require(root / file, f"{table} lists it; restore the picture or remove its row")
     return rows.faces(root, dataset)
 
 
@@ -76,8 +63,7 @@ def _whole(dataset: Dataset) -> Rows:
 
 
 def read_rows(table: Table, attributes: Attributes) -> tuple[Rows, list[str]]:
-    """The rows that can be read, and a sentence for each that cannot, and for what is wrong with columns and
-    splits.
+    """The rows that can be read, and a sentence for all that is wrong with rows, columns and splits.
 
     Raises
     ------
@@ -85,9 +71,9 @@ def read_rows(table: Table, attributes: Attributes) -> tuple[Rows, list[str]]:
         If the table is not a text.
     """
     rows = Rows()
-    wrong = []
-    line_of = {}
-    pictures, columns = table.column("file"), [table.column(name) for name in attributes.names]
+    wrong, line_of = [], {}
+    pictures = table.column("file")
+    columns = [(name, table.column(name)) for name in attributes.names]
     kinds = [(rows.people, table.column("person"), _person), (rows.splits, table.column("split"), _split)]
     kinds = [kind for kind in kinds if kind[1] is not None]
     for line, cells in table.rows():
@@ -98,7 +84,7 @@ def read_rows(table: Table, attributes: Attributes) -> tuple[Rows, list[str]]:
             if file in line_of:
                 raise UserError(f"{file} is in line {line_of[file]}, too; remove one of the rows")
             named = [read(cells[column]) for _, column, read in kinds]
-            scores = _scores(cells, columns, attributes)
+            scores = [_score(cells[column], name) for name, column in columns]
         except UserError as error:
             wrong.append(f"{table.path}, line {line}: {error}")
             continue
@@ -109,9 +95,8 @@ def read_rows(table: Table, attributes: Attributes) -> tuple[Rows, list[str]]:
             values.append(value)
     if not rows.files and not wrong:
         wrong.append(f"{table.path} lists no picture; add a row for each")
-    return rows, wrong + [
-        f"{table.path}: {text}" for text in _of_columns(rows, attributes) + _of_splits(rows)
-    ]
+    of_table = _of_columns(rows, attributes) + _of_splits(rows)
+    return rows, wrong + [f"{table.path}: {text}" for text in of_table]
 
 
 def _file(cell: str) -> str:
@@ -133,45 +118,28 @@ def _split(cell: str) -> str:
     return cell
 
 
-def _scores(cells: Sequence[str], columns: Sequence[int], attributes: Attributes) -> list[float]:
-    """The scores of a row, in the order of the attributes."""
+def _score(cell: str, name: str) -> float:
     try:
-        scores = [float(cells[column]) for column in columns]
-        if all(-_LARGEST <= score <= _LARGEST for score in scores):
-            return scores
+        score = float(cell)
     except ValueError:
-        pass
-    name, cell = next(
-        (name, cells[column])
-        for name, column in zip(attributes.names, columns, strict=True)
-        if not _is_score(cells[column])
-    )
-    raise UserError(
-        f"'{cell}' is no score of {name}; write 0 or 1, -1 or 1, or a number up to {_LARGEST:g} in size"
-    )
-
-
-def _is_score(cell: str) -> bool:
-    try:
-        return math.fabs(float(cell)) <= _LARGEST
-    except ValueError:
-        return False
+        score = math.nan
+    if not -_LARGEST <= score <= _LARGEST:
+        wanted = f"0 or 1, -1 or 1, or a number up to {_LARGEST:g} in size"
+        raise UserError(f"'{cell}' is no score of {name}; write {wanted}")
+    return score
 
 
 def _of_columns(rows: Rows, attributes: Attributes) -> list[str]:
     """Columns whose scores cannot say what is absent: probabilities, for example, which are all above 0."""
+    if not rows.files:
+        return []
     wrong = []
-    if rows.files:
-        scores = np.frombuffer(rows.scores, np.float32).reshape(len(rows.files), -1)
-        for name, column in zip(attributes.names, scores.T, strict=True):
-            if column.min() >= 0 and not np.isin(column, (0, 1)).all():
-                scale = (
-                    f"the scores of {name} go from {column.min():g} to {column.max():g}, and none is below 0"
-                )
-                wrong.append(
-                    f"{scale}; write 0 and 1, or scores below 0 where it is absent (of a probability, "
-                    "subtract 0.5)"
-                )
+    remedy = "write 0 and 1, or scores below 0 where it is absent (of a probability, subtract 0.5)"
+    scores = np.frombuffer(rows.scores, np.float32).reshape(-1, len(attributes.names))
+    for name, column in zip(attributes.names, scores.T, strict=True):
+        if column.min() >= 0 and not np.isin(column, (0, 1)).all():
+            scale = f"go from {column.min():g} to {column.max():g}, and none is below 0"
+            wrong.append(f"the scores of {name} {scale}; {remedy}")
     return wrong
 
 
@@ -184,9 +152,6 @@ def _of_splits(rows: Rows) -> list[str]:
     splits_of: dict[str, set[str]] = {}
     for person, split in zip(rows.people, rows.splits, strict=True):
         splits_of.setdefault(person, set()).add(split)
-    shared = {
-        person: " and ".join(name for name in SPLITS if name in splits)
-        for person, splits in splits_of.items()
-        if len(splits) > 1
-    }
+    names_of = {person: [name for name in SPLITS if name in splits] for person, splits in splits_of.items()}
+    shared = {person: " and ".join(names) for person, names in names_of.items() if len(names) > 1}
     return [f"{person} is in the splits {splits}; choose one" for person, splits in shared.items()]

@@ -19,35 +19,15 @@ from attr2face.errors import PictureError
 from attr2face.provenance import usable_cpus
 
 PICTURES_AHEAD = 64
-UNREADABLE = (
-    OSError,
-    SyntaxError,
-    ValueError,
-    TypeError,
-    ArithmeticError,
-    LookupError,
-    EOFError,
-    RuntimeError,
-    struct.error,
-    zlib.error,
-    zipfile.BadZipFile,
-    Image.DecompressionBombError,
-)
+UNREADABLE = (OSError, SyntaxError, ValueError, TypeError, ArithmeticError, LookupError, EOFError)
+UNREADABLE += (RuntimeError, struct.error, zlib.error, zipfile.BadZipFile, Image.DecompressionBombError)
 Place = Path | zipfile.Path
 Crop = tuple[int, ...] | str
 
 
 @dataclass(frozen=True)
 class Look:
-    """What an image is like.
-
-    Attributes
-    ----------
-    size, used : (int, int)
-        Width and height in pixels, of the image and of the part that is used.
-    digest : bytes
-        Hash of the pixels of that part.
-    """
+    """Width and height of an image and of the part that is used, in pixels; a hash of that part's pixels."""
 
     size: tuple[int, int]
     used: tuple[int, int]
@@ -55,18 +35,14 @@ class Look:
 
 
 def read_image(path: Place, size: int, crop: Crop = ()) -> np.ndarray:
-    """Decode an image as RGB, upright, cut out `crop` (left, top, right, bottom, or "square" for the largest
-    one in the middle), and resize it to `size`: (size, size, 3) uint8.
+    """Decode an image as RGB, upright, and resize its part `crop` (`Faces.crop`): (size, size, 3) uint8.
 
     Raises
     ------
     PictureError
         If the file is missing or is not a whole image.
     """
-    _, image = _decoded(path, crop)
-    return np.asarray(
-        image if image.size == (size, size) else image.resize((size, size), Image.Resampling.BICUBIC)
-    )
+    return np.asarray(_decoded(path, crop)[1].resize((size, size), Image.Resampling.BICUBIC))
 
 
 def read_whole(path: Place) -> np.ndarray:
@@ -110,11 +86,8 @@ def _decoded(path: Place, crop: Crop) -> tuple[tuple[int, int], Image.Image]:
                 ImageOps.exif_transpose(image, in_place=True)
             box = _middle(*image.size) if crop == "square" else crop
             if box and not (box[2] <= image.width and box[3] <= image.height):
-                wanted = f"at least {box[2]} x {box[3]}"
-                raise PictureError(
-                    f"{path} is {image.width} x {image.height} pixels, not {wanted}; "
-                    "restore the picture or remove its row"
-                )
+                size = f"{image.width} x {image.height} pixels, not at least {box[2]} x {box[3]}"
+                raise PictureError(f"{path} is {size}; restore the picture or remove its row")
             rgb = _in_8_bits(image).convert("RGB")
             return image.size, rgb.crop(box) if box else rgb
     except FileNotFoundError:
@@ -124,9 +97,7 @@ def _decoded(path: Place, crop: Crop) -> tuple[tuple[int, int], Image.Image]:
 
 
 def _in_8_bits(image: Image.Image) -> Image.Image:
-    """The same with 8 bits of grey where it has 16, which PIL would cut off at 255. Some write 8 bits as if
-    they were more.
-    """
+    """The same with 8 bits of grey for 16, which PIL cuts off at 255; some write 8 bits as if 16."""
     if image.mode.partition(";")[0] != "I":
         return image
     grey = np.asarray(image)

@@ -7,7 +7,6 @@ CSV of the same columns, which `landmarks.write_found` writes, too. Empty number
 import codecs
 import csv
 from collections import Counter
-from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
 import numpy as np
@@ -17,9 +16,8 @@ from attr2face.data.lists import Lines, read_list
 from attr2face.errors import UserError
 from attr2face.files import require
 
-COLUMNS = [
-    f"{point}_{axis}" for point in ("lefteye", "righteye", "nose", "leftmouth", "rightmouth") for axis in "xy"
-]
+POINTS = ("lefteye", "righteye", "nose", "leftmouth", "rightmouth")
+COLUMNS = [f"{point}_{axis}" for point in POINTS for axis in "xy"]
 WANTED = (
     "a file and ten numbers, x and y of left eye, right eye, nose, and left and right corner of the mouth"
 )
@@ -30,20 +28,20 @@ UNKNOWN = np.full((5, 2), np.nan)
 def landmarks_in(path: Path, faces: Faces) -> np.ndarray:
     """The landmarks that a table has of some faces: (n_images, 5, 2), NaN where it has none.
 
-    A row is of the picture with its path, as in `faces.paths`, or with its file's name if no other picture's
-    file has the same.
+    A row is of the picture with its path (`faces.paths`), or with its file's name if no other has the same.
 
     Raises
     ------
     UserError
-        If the table is missing or is none, a row is broken or repeated, it has no picture of these, or left
-        and right are exchanged.
+        If the table is missing or broken, repeats a row, has none of these pictures, or left is right.
     """
+    require(path, "set LANDMARKS to a table of landmarks")
     rows: dict[str, np.ndarray] = {}
-    for line, name, landmarks in _rows(path):
-        if name in rows:
-            raise UserError(f"{path}, line {line}: {name} is listed twice; remove one of its rows")
-        rows[name] = landmarks
+    for line, words in _rows_of_list(path) if _is_list(path) else _rows_of_csv(path):
+        landmarks = _numbers(path, line, words)
+        if words[0] in rows:
+            raise UserError(f"{path}, line {line}: {words[0]} is listed twice; remove one of its rows")
+        rows[words[0]] = landmarks
     names = [PurePosixPath(picture).name for picture in faces.paths]
     times = Counter(names)
     by_name = [rows.get(name, UNKNOWN) if times[name] == 1 else UNKNOWN for name in names]
@@ -51,23 +49,12 @@ def landmarks_in(path: Path, faces: Faces) -> np.ndarray:
     found = np.array(found).reshape(-1, 5, 2)
     apart = found[:, 1, 0] - found[:, 0, 0]
     if np.isnan(apart).all():
-        raise UserError(
-            f"{path} has the eyes of no picture, such as {faces.paths[0]}; "
-            "give LANDMARKS a table of these pictures"
-        )
+        what = f"the eyes of no picture, such as {faces.paths[0]}"
+        raise UserError(f"{path} has {what}; give LANDMARKS a table of these pictures")
     if np.nanmedian(apart) < 0:
-        raise UserError(
-            f"{path} has most left eyes on the right; "
-            "the left eye must be the one on the picture's left, so exchange the columns"
-        )
+        remedy = "the left eye must be the one on the picture's left, so exchange the columns"
+        raise UserError(f"{path} has most left eyes on the right; {remedy}")
     return found
-
-
-def _rows(path: Path) -> Iterator[tuple[int, str, np.ndarray]]:
-    """Line, file and landmarks of each row of a table."""
-    require(path, "set LANDMARKS to a table of landmarks")
-    for line, words in _rows_of_list(path) if _is_list(path) else _rows_of_csv(path):
-        yield line, words[0], _numbers(path, line, words)
 
 
 def _is_list(path: Path) -> bool:
@@ -104,16 +91,10 @@ def _numbers(path: Path, line: int, words: list[str]) -> np.ndarray:
     except ValueError:
         raise UserError(f"{path}, line {line}: expected {WANTED}; mend or remove it") from None
     empty = np.isnan(landmarks)
-    if (
-        np.isinf(landmarks).any()
-        or (empty[:, 0] != empty[:, 1]).any()
-        or empty[0, 0] != empty[1, 0]
-        or (empty[0, 0] and not empty.all())
-    ):
-        raise UserError(
-            f"{path}, line {line}: an eye or a coordinate is missing; "
-            "give x and y of both eyes, or no number at all"
-        )
+    half = (empty[:, 0] != empty[:, 1]).any() or empty[0, 0] != empty[1, 0]
+    if half or np.isinf(landmarks).any() or (empty[0, 0] and not empty.all()):
+        remedy = "give x and y of both eyes, or no number at all"
+        raise UserError(f"{path}, line {line}: an eye or a coordinate is missing; {remedy}")
     if (landmarks[0] == landmarks[1]).all():
         raise UserError(f"{path}, line {line}: both eyes are at one point; mend or remove it")
     return landmarks

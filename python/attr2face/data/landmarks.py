@@ -1,11 +1,11 @@
 """Landmarks of a dataset's faces, found by a detector and written as a table, or read from one."""
 
-import csv
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 
 from attr2face.data.alignment import Frame, read_aligned
 from attr2face.data.faces import Faces
@@ -25,8 +25,7 @@ Finder = Callable[[np.ndarray], np.ndarray]
 
 
 def find_landmarks(faces: Faces, finder: Finder, machine: Machine, out: Path) -> np.ndarray:
-    """The landmarks of faces as `finder` sees them in their pictures: (n_images, 5, 2), NaN where it sees
-    none.
+    """The landmarks of faces as `finder` sees them: (n_images, 5, 2), NaN where it sees none.
 
     What is found is kept in the folder `out`, so that a later call continues where an interrupted one was.
 
@@ -38,10 +37,8 @@ def find_landmarks(faces: Faces, finder: Finder, machine: Machine, out: Path) ->
     first_rows = range(0, len(faces.paths), AT_ONCE)
     parts = [out / f"{first:08d}.npy" for first in first_rows]
     missing = [part for part in parts if not part.exists()]
-    tasks = [
-        (finder, place_of(faces.root), faces.paths[int(part.stem) : int(part.stem) + AT_ONCE])
-        for part in missing
-    ]
+    first_missing = [int(part.stem) for part in missing]
+    tasks = [(finder, place_of(faces.root), faces.paths[i : i + AT_ONCE]) for i in first_missing]
     sizes = [len(names) for *_, names in tasks]
     results = map_in_order(machine.without_caffe.beside_the_files, _find, tasks)
     bar = with_bar(results, sizes, "landmarks", done=len(faces.paths) - sum(sizes))
@@ -61,28 +58,18 @@ def _find(finder: Finder, place: tuple[Path, str | None], names: list[str]) -> n
 
 
 def _found(finder: Finder, place: Place) -> np.ndarray:
-    """The landmarks of a picture. A strip is no picture of a face, and would become huge at the size that
-    finders want.
-    """
+    """The landmarks of a picture, but of a strip, which would become huge at the size that finders want."""
     picture = read_whole(place)
     height, width = picture.shape[:2]
     return finder(picture) if max(height, width) <= LONGEST * min(height, width) else UNKNOWN
 
 
 def write_found(faces: Faces, found: np.ndarray, out: Path) -> None:
-    """Write `landmarks.csv`, `not_found.csv` (the pictures without landmarks) and `sheet.png` (pictures
-    before and after) into `out`.
-    """
+    """Write `landmarks.csv`, `not_found.csv` and `sheet.png` (pictures before and after) into `out`."""
     known = ~np.isnan(found[:, 0, 0])
-    with (out / "landmarks.csv").open("w", newline="") as file:
-        writer = csv.writer(file)
-        writer.writerow(["file", *COLUMNS])
-        for name, landmarks in zip(faces.paths, found, strict=True):
-            writer.writerow(
-                [name, *("" if np.isnan(value) else f"{value:.2f}" for value in landmarks.ravel())]
-            )
-    with (out / "not_found.csv").open("w", newline="") as file:
-        csv.writer(file).writerows([["file"], *([name] for name in faces.only(~known).paths)])
+    table = pd.DataFrame(found.reshape(-1, 10), pd.Index(faces.paths, name="file"), COLUMNS)
+    table.to_csv(out / "landmarks.csv", float_format="%.2f", lineterminator="\r\n")
+    table[~known].to_csv(out / "not_found.csv", columns=[], lineterminator="\r\n")
     _write_sheet(faces, found, out / "sheet.png")
     print(f"eyes were found in {known.sum()} of {len(known)} pictures; not_found.csv lists the others")
 
@@ -91,16 +78,16 @@ def _write_sheet(faces: Faces, found: np.ndarray, out: Path) -> None:
     """Some pictures as they are cut out without alignment, and aligned."""
     frame = Frame(faces.eyes, SIDE)
     known = np.flatnonzero(~np.isnan(found[:, 0, 0]))
-    rows = known[np.linspace(0, len(known) - 1, min(SHOWN, len(known))).astype(int)] if len(known) else []
+    if not len(known):
+        return
+    rows = known[np.linspace(0, len(known) - 1, min(SHOWN, len(known))).astype(int)]
     before = [read_image(faces.root / faces.paths[row], SIDE, faces.crop) for row in rows]
     after = [read_aligned(faces.root / faces.paths[row], found[row], frame) for row in rows]
-    if len(rows):
-        write_sheet(out, before + after, ["as they are"] * len(rows) + ["aligned"] * len(rows), len(rows))
+    write_sheet(out, before + after, ["as they are"] * len(rows) + ["aligned"] * len(rows), len(rows))
 
 
 def with_landmarks(faces: Faces, table: Path, unaligned: str) -> Faces:
-    """Faces with the landmarks of a table; those without any are kept, or left out if `unaligned` is "drop",
-    and counted on the screen.
+    """Faces with the landmarks of a table; those without are kept or, if `unaligned` is "drop", left out.
 
     Raises
     ------
@@ -117,8 +104,7 @@ def with_landmarks(faces: Faces, table: Path, unaligned: str) -> Faces:
 
 
 def align_photograph(photo: Path, finder: Finder, frame: Frame, unaligned: str, out: Path) -> None:
-    """Write a photograph, aligned, to `out`; as it is, and with a note on the screen, if no eyes are found
-    and `unaligned` is "keep".
+    """Write a photograph, aligned, to `out`, or as it is if no eyes are found and `unaligned` is "keep".
 
     Raises
     ------
@@ -130,9 +116,7 @@ def align_photograph(photo: Path, finder: Finder, frame: Frame, unaligned: str, 
         write_picture(read_aligned(photo, landmarks, frame), out)
         return
     if unaligned == "drop":
-        raise UserError(
-            f"{photo} shows no eyes that are found; "
-            "choose another photograph, or set UNALIGNED=keep to use it as it is"
-        )
+        remedy = "choose another photograph, or set UNALIGNED=keep to use it as it is"
+        raise UserError(f"{photo} shows no eyes that are found; {remedy}")
     print(f"no eyes were found in {photo}, which is used unaligned (UNALIGNED=keep)")
     write_picture(read_whole(photo), out)

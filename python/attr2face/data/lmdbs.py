@@ -31,9 +31,7 @@ _SHARD = 256  # images of a task
 
 @dataclass(frozen=True)
 class Records:
-    """Faces in the order of their records, with the split of each, and their labels (n, H + 1), the class of
-    each head and the person.
-    """
+    """Faces with splits in the order of their records, and labels (n, H + 1): heads' classes, then person."""
 
     faces: Faces
     labels: np.ndarray
@@ -55,12 +53,10 @@ class Reading:
 def build_lmdbs(
     faces: Faces, model: Model, settings: Database, seed: int, out: Path, machine: Machine
 ) -> None:
-    """Write the LMDBs of some faces into the folder `out`; a later call continues where an interrupted one
-    was.
+    """Write the LMDBs of some faces into the folder `out`; a later call continues an interrupted one.
 
     The label LMDB holds a datum of a class index per head and image, and the image's person as the last,
-    counted over the training people (the classes of pretraining); people outside the training split have 0
-    there.
+    counted over the training people (the classes of pretraining); people of other splits have 0 there.
 
     Raises
     ------
@@ -101,8 +97,7 @@ def _draw_records(faces: Faces, seed: int) -> Records:
     if len(people) == 0:
         whom = "" if faces.dataset == "synthetic" else ", and as many for the judges (JUDGE_SHARE)"
         raise UserError(f"dataset {faces.dataset} has no training people; it needs at least two people{whom}")
-    number_of = {person: i for i, person in enumerate(people)}
-    identity = np.array([number_of.get(person, 0) for person in faces.people])
+    identity = np.where(np.isin(faces.people, people), np.searchsorted(people, faces.people), 0)
     order = np.concatenate([rng.permutation(np.flatnonzero(split == name)) for name in SPLITS])
     labels = np.column_stack([labels, identity])[order]
     return Records(replace(faces, split=split).only(order), labels)
@@ -129,22 +124,17 @@ def _write_split(prefix: Path, records: Records, reading: Reading, machine: Mach
     commits = cut_up(done, n, max(1, COMMIT // pixels_each))
     cuts = [cut for commit in commits for cut in cut_up(commit.start, commit.stop, _SHARD)]
     shards = zip(cuts, _shards(records.faces, reading, cuts, machine), strict=True)
-    longest_label = FLOAT * records.labels.shape[1]
+    image_lmdb = open_for_writing(f"{prefix}_images", n, pixels_each)
+    label_lmdb = open_for_writing(f"{prefix}_labels", n, FLOAT * records.labels.shape[1])
     bar.update(done)
-    with (
-        open_for_writing(f"{prefix}_images", n, pixels_each) as pixels,
-        open_for_writing(f"{prefix}_labels", n, longest_label) as classes,
-    ):
+    with image_lmdb as pixels, label_lmdb as classes:
         for commit in commits:
             new = max(pixels.stat()["entries"], classes.stat()["entries"]) <= commit.start
-            with (
-                pixels.begin(write=True) as image_transaction,
-                classes.begin(write=True) as label_transaction,
-            ):
+            with pixels.begin(write=True) as to_images, classes.begin(write=True) as to_labels:
                 for rows, (images, their_sum) in shards:
                     for i, image in enumerate(images, start=rows.start):
-                        image_transaction.put(key_of(i), image, append=new)
-                        label_transaction.put(key_of(i), array_record(records.labels[i]), append=new)
+                        to_images.put(key_of(i), image, append=new)
+                        to_labels.put(key_of(i), array_record(records.labels[i]), append=new)
                         bar.update()
                     total += their_sum
                     if rows.stop == commit.stop:
@@ -162,13 +152,11 @@ def _shards(
 ) -> Iterator[tuple[list[bytes], np.ndarray]]:
     """The records and the sum (`image_records`) of each cut of the pictures, in order.
 
-    On this machine threads decode ahead; so they do for pictures in an archive, which workers cannot open
-    together.
+    Threads decode ahead on this machine, and pictures of an archive, which workers cannot open together.
     """
     if machine.cluster and isinstance(faces.root, Path):
-        yield from map_in_order(
-            machine.without_caffe, _read_shard, [(faces.only(cut), reading) for cut in cuts]
-        )
+        tasks = [(faces.only(cut), reading) for cut in cuts]
+        yield from map_in_order(machine.without_caffe, _read_shard, tasks)
         return
     images = cut_images(faces, range(cuts[0].start if cuts else 0, len(faces.paths)), reading.frame)
     for cut in cuts:
@@ -194,7 +182,6 @@ def _write_mean(folder: Path, average: np.ndarray, stated: np.ndarray | None) ->
     if stated is not None:
         np.save(folder / "average.npy", average)
     np.save(folder / "mean.npy", mean)
-    blob = caffe_pb2.BlobProto(
-        num=1, channels=3, height=mean.shape[1], width=mean.shape[2], data=mean.ravel().tolist()
-    )
+    _, height, width = mean.shape
+    blob = caffe_pb2.BlobProto(num=1, channels=3, height=height, width=width, data=mean.ravel().tolist())
     (folder / "mean.binaryproto").write_bytes(blob.SerializeToString())

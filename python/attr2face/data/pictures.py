@@ -13,6 +13,7 @@ from attr2face.files import atomic_write
 _FORMATS = {".jpg": "JPEG", ".png": "PNG"}
 PICTURE = 256
 FONT, LINE = 12, 15
+GAP = 6
 
 
 def enlarged(image: np.ndarray) -> Image.Image:
@@ -44,14 +45,7 @@ def write_animation(frames: Sequence[np.ndarray], out: Path) -> None:
         first.save(temporary, "GIF", save_all=True, append_images=others, duration=80, loop=0)
 
 
-def write_sheet(
-    out: Path,
-    pictures: Sequence[np.ndarray],
-    captions: Sequence[str],
-    columns: int,
-    gap: int = 6,
-    lines: int = 1,
-) -> None:
+def write_sheet(out: Path, pictures: Sequence, captions: Sequence[str], columns: int, lines: int = 1) -> None:
     """Write pictures (height, width, 3) of one size to `out`, a caption of up to `lines` lines above each.
 
     Raises
@@ -63,12 +57,11 @@ def write_sheet(
         raise UserError(f"{out} ends like no picture; name it {' or '.join(_FORMATS)}")
     height, width = pictures[0].shape[:2]
     font, head = ImageFont.load_default(FONT), lines * LINE + 3
-    sheet = Image.new(
-        "RGB", (columns * (width + gap) - gap, -(-len(pictures) // columns) * (height + head)), "white"
-    )
+    size = (columns * (width + GAP) - GAP, -(-len(pictures) // columns) * (height + head))
+    sheet = Image.new("RGB", size, "white")
     draw = ImageDraw.Draw(sheet)
     for i, (picture, caption) in enumerate(zip(pictures, captions, strict=True)):
-        x, y = i % columns * (width + gap), i // columns * (height + head)
+        x, y = i % columns * (width + GAP), i // columns * (height + head)
         sheet.paste(Image.fromarray(picture), (x, y + head))
         for k, line in enumerate(textwrap.wrap(caption, max(8, int(width / (FONT * 0.52))))[:lines]):
             draw.text((x + 2, y + 1 + k * LINE), line, "black", font)

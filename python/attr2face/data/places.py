@@ -2,22 +2,13 @@
 
 import functools
 import zipfile
-from dataclasses import dataclass
 from pathlib import Path
 
 from attr2face.errors import UserError
 
 
-@dataclass(frozen=True)
-class Pictures:
-    """Where pictures are: `root / name` is one for each of the `names`, and its `read_bytes` reads it."""
-
-    root: Path | zipfile.Path
-    names: frozenset[str]
-
-
-def pictures_at(place: Path) -> Pictures:
-    """The files of a folder, or of the folder in an archive that has its first file.
+def pictures_at(place: Path) -> tuple[Path | zipfile.Path, set[str]]:
+    """A folder, or the folder in an archive that has its first file, and the names of the files in it.
 
     Raises
     ------
@@ -25,30 +16,24 @@ def pictures_at(place: Path) -> Pictures:
         If there is no folder, and no archive that can be read.
     """
     if place.is_dir():
-        return Pictures(place, frozenset(file.name for file in place.iterdir()))
+        return place, {file.name for file in place.iterdir()}
     try:
         archive = zipfile.ZipFile(place)
     except FileNotFoundError:
         raise UserError(f"{place} does not exist; it must be a folder or a zip archive of pictures") from None
     except (zipfile.BadZipFile, OSError):
-        raise UserError(
-            f"{place} is no readable zip archive; restore it, or unpack it into a folder beside it"
-        ) from None
-    files = [
-        name for name in archive.namelist() if not name.endswith("/") and not name.startswith("__MACOSX/")
-    ]
-    folder = files[0].rpartition("/")[0] if files else ""
-    inside = f"{folder}/" if folder else ""
-    return Pictures(
-        zipfile.Path(archive, inside),
-        frozenset(name.removeprefix(inside) for name in files if name.startswith(inside)),
-    )
+        remedy = "restore it, or unpack it into a folder beside it"
+        raise UserError(f"{place} is no readable zip archive; {remedy}") from None
+    files = [name for name in archive.namelist() if not name.endswith("/")]
+    files = [name for name in files if not name.startswith("__MACOSX/")]
+    folder, slash, _ = files[0].rpartition("/") if files else ("", "", "")
+    inside = folder + slash
+    names = {name.removeprefix(inside) for name in files if name.startswith(inside)}
+    return zipfile.Path(archive, inside), names
 
 
 def place_of(root: Path | zipfile.Path) -> tuple[Path, str | None]:
-    """What another process needs to open `root` by `root_at`: the folder, or the archive and the folder in
-    it.
-    """
+    """What another process needs for `root_at`: the folder, or the archive and the folder in it."""
     return (root, None) if isinstance(root, Path) else (Path(root.root.filename), root.at)
 
 

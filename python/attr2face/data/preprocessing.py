@@ -51,31 +51,22 @@ class Preprocessing:
         return self.mean.shape[-1]
 
     def to_blob(self, images: np.ndarray) -> np.ndarray:
-        """Images (n, side, side, 3) uint8 RGB, of which the centre is taken, to (n, 3, crop, crop)
-        float32.
-        """
+        """The centres of images (n, side, side, 3) uint8 RGB to (n, 3, crop, crop) float32."""
         part = centre(images.shape[-2], self.crop)
-        return (to_blob_order(images[..., part, part, :]).astype(np.float32) - self.mean) * np.float32(
-            self.scale
-        )
+        pixels = to_blob_order(images[..., part, part, :]).astype(np.float32)
+        return (pixels - self.mean) * np.float32(self.scale)
 
     def to_images(self, blob: np.ndarray) -> np.ndarray:
-        """The inverse of `to_blob` up to the crop: (n, 3, crop, crop) float32 to (n, crop, crop, 3) uint8
-        RGB.
-        """
+        """The inverse but for the crop: (n, 3, crop, crop) float32 to (n, crop, crop, 3) uint8 RGB."""
         pixels = np.rint(blob / np.float32(self.scale) + self.mean).clip(0, 255)
         return from_blob_order(pixels).astype(np.uint8)
 
     @property
     def mean_canvas(self) -> np.ndarray:
-        """The mean training image as a blob, where canvases start: (3, crop, crop) float32, zeros where that
-        is what is subtracted.
-        """
-        return (
-            np.zeros_like(self.mean)
-            if self.average is None
-            else (self.average - self.mean) * np.float32(self.scale)
-        )
+        """The mean training image as a blob (3, crop, crop) float32, where canvases start."""
+        if self.average is None:
+            return np.zeros_like(self.mean)
+        return (self.average - self.mean) * np.float32(self.scale)
 
     @property
     def mean_image(self) -> np.ndarray:

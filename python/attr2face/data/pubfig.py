@@ -1,5 +1,4 @@
-"""PubFig from its own index (Kumar et al. 2009): original images are downloaded, checked and cropped to LFW's
-layout.
+"""PubFig from its index (Kumar et al. 2009): originals are downloaded, checked and cropped to LFW's layout.
 
 The index is a list of URLs of 2010, most of them dead by now. What became of each is kept in `downloads.csv`,
 so that an interrupted run goes on with the rest.
@@ -24,7 +23,7 @@ import requests
 from PIL import Image
 from tqdm import tqdm
 
-from attr2face.data.downloads import Refused, blocks, get, last_host, session
+from attr2face.data.downloads import Refused, blocks, get, session
 from attr2face.data.faces import image_path
 from attr2face.errors import UserError
 from attr2face.files import atomic_write, require
@@ -37,19 +36,8 @@ MARGIN = 0.4
 SIDE = 256
 HOSTS_AT_ONCE = 16
 # These do not get better by trying again.
-FINAL = (
-    *(
-        "downloaded",
-        "another file",
-        "not an image",
-        "too large",
-        "too many pixels",
-        "rectangle outside",
-        "broken URL",
-        "broken headers",
-    ),
-    *("status 404", "status 410"),
-)
+FINAL = ("downloaded", "another file", "not an image", "too large", "too many pixels", "rectangle outside")
+FINAL += ("broken URL", "broken headers", "status 404", "status 410")
 # After so many of these, one after another, a host is left alone until the next run.
 SILENCE = ("no connection", "too slow")
 SILENCES = 2
@@ -57,9 +45,7 @@ SILENCES = 2
 
 @dataclass(frozen=True)
 class Entry:
-    """A row of the index: `rect` is x0, y0, x1, y1 of the face in pixels of the original, `md5` the
-    original's checksum.
-    """
+    """A row of the index: `rect` is x0, y0, x1, y1 of the face in pixels, `md5` the original's checksum."""
 
     person: str
     number: int
@@ -90,9 +76,8 @@ def read_index(path: Path) -> list[Entry]:
         if entry:
             entries.append(entry)
         elif line.endswith("\n"):
-            raise UserError(
-                f"{path}, line {number}: expected person, number, url, x0,y0,x1,y1 and md5; mend or remove it"
-            )
+            wanted = "person, number, url, x0,y0,x1,y1 and md5"
+            raise UserError(f"{path}, line {number}: expected {wanted}; mend or remove it")
         else:
             print(f"{path} is cut short in line {number}, which is left out", file=sys.stderr)
     return entries
@@ -111,8 +96,7 @@ def _entry(line: str) -> Entry | None:
 
 
 def crop_face(content: bytes, rect: tuple[int, int, int, int]) -> Image.Image:
-    """Decode an original within limits and cut out the face with a margin around its rectangle: at most
-    `SIDE` pixels square.
+    """Decode an original within limits and cut out the face with a margin: at most `SIDE` pixels square.
 
     Raises
     ------
@@ -134,18 +118,13 @@ def crop_face(content: bytes, rect: tuple[int, int, int, int]) -> Image.Image:
     except Exception:
         raise Refused("not an image") from None
     x0, y0, x1, y1 = rect
+    longest = max(x1 - x0, y1 - y0)
+    outside = x0 >= image.width or y0 >= image.height or x1 <= 0 or y1 <= 0
     # A wide and flat image may have a wide face, but not the square around it.
-    if (
-        x0 >= image.width
-        or y0 >= image.height
-        or x1 <= 0
-        or y1 <= 0
-        or (2 * max(x1 - x0, y1 - y0)) ** 2 > MAX_PIXELS
-    ):
+    if outside or (2 * longest) ** 2 > MAX_PIXELS:
         raise Refused("rectangle outside")
-    half = (0.5 + MARGIN) * max(x1 - x0, y1 - y0)
-    cx = (x0 + x1) / 2
-    cy = (y0 + y1) / 2
+    cx, cy = (x0 + x1) / 2, (y0 + y1) / 2
+    half = (0.5 + MARGIN) * longest
     face = image.crop(tuple(round(v) for v in (cx - half, cy - half, cx + half, cy + half)))
     face.thumbnail((SIDE, SIDE), Image.Resampling.LANCZOS)
     return face
@@ -180,25 +159,15 @@ def fetch(s: requests.Session, entry: Entry, images: Path) -> str:
 
 
 def download_images(entries: list[Entry], root: Path, pause: float = 0.5, private: bool = False) -> pd.Series:
-    """Download what `root`/downloads.csv does not have a final outcome for: hosts side by side, one image of
-    a host at a time.
+    """Download what has no final outcome in `root`/downloads.csv; return how many entries ended how.
 
-    Parameters
-    ----------
-    pause : float
-        Seconds between two requests to a host.
-    private : bool
-        Whether servers in private networks may be asked.
-
-    Returns
-    -------
-    Series
-        How many entries ended how: "downloaded", or the reason.
+    Hosts are asked side by side, for one image at a time, with `pause` seconds between two; those of private
+    networks only if `private`.
     """
     root.mkdir(parents=True, exist_ok=True)
     images, log = root / "images", root / "downloads.csv"
     rows, hosts = _read_log(log), defaultdict(list)
-    result, silent = dict(rows), Counter(key for key, outcome in rows if outcome in SILENCE)
+    result, silent_before = dict(rows), Counter(key for key, outcome in rows if outcome in SILENCE)
     for entry in entries:
         outcome = result.get(entry.key)
         if outcome not in FINAL or (outcome == "downloaded" and not image_path(images, *entry.key).exists()):
@@ -210,14 +179,12 @@ def download_images(entries: list[Entry], root: Path, pause: float = 0.5, privat
             with session(private) as s:
                 silences = 0
                 # What earlier runs asked for in vain is not in the way of the rest.
-                for entry in sorted(hosts[host], key=lambda entry: silent[entry.key]):
+                for entry in sorted(hosts[host], key=lambda entry: silent_before[entry.key]):
                     outcome = fetch(s, entry, images) if silences < SILENCES else "host is silent"
                     outcomes.put((entry, outcome))
-                    silences = (
-                        silences + 1
-                        if outcome in (*SILENCE, "host is silent") and last_host(s) == host
-                        else 0
-                    )
+                    # Not of a host to which this one sends.
+                    silent = outcome in (*SILENCE, "host is silent") and s.get_adapter("http://").host == host
+                    silences = silences + 1 if silent else 0
                     if stopped.wait(pause if silences < SILENCES else 0):
                         return
         except Exception as error:
@@ -245,25 +212,18 @@ def _read_log(log: Path) -> list[tuple[tuple[str, int], str]]:
     if not log.exists():
         return []
     with log.open(newline="") as file:
-        return [
-            ((row[0], int(row[1])), row[2])
-            for row in csv.reader(file)
-            if len(row) == 3 and row[1].isdecimal()
-        ]
+        rows = [row for row in csv.reader(file) if len(row) == 3 and row[1].isdecimal()]
+    return [((person, int(number)), outcome) for person, number, outcome in rows]
 
 
 def join_attributes(attribute_file: Path, root: Path) -> int:
-    """Write the rows of PubFig's attribute file whose image was downloaded to `root`/attributes.txt; return
-    how many.
-    """
+    """Write the attribute file's rows with a downloaded image to `root`/attributes.txt; return how many."""
     require(attribute_file, "set ROOT to the folder with pubfig_attributes.txt")
     lines = attribute_file.read_text(encoding="utf-8", errors="replace").splitlines(keepends=True)
     kept = [line for line in lines[2:] if _has_image(line, root / "images")]
     if not kept:
-        raise UserError(
-            f"none of the images in {attribute_file} could be downloaded; "
-            f"see {root / 'downloads.csv'} for the reasons"
-        )
+        what = f"none of the images in {attribute_file} could be downloaded"
+        raise UserError(f"{what}; see {root / 'downloads.csv'} for the reasons")
     with atomic_write(root / "attributes.txt") as temporary:
         temporary.write_text("".join([*lines[:2], *kept]))
     return len(kept)

@@ -31,9 +31,7 @@ def read_faces(root: Path, dataset: Dataset) -> Faces:
 
 
 def read_kumar(root: Path, dataset: Dataset) -> Faces:
-    """Read a tab-separated file of scores with the attributes in its second line, and a person, a number and
-    scores in each after it.
-    """
+    """Read a tab-separated file of scores: attributes in its second line, then person, number and scores."""
     attributes, images = dataset.attributes, dataset.found(root, "pictures").relative_to(root)
     attribute_file = require(dataset.found(root, "scores"), f"the folder must hold it and {images}/")
     try:
@@ -45,34 +43,25 @@ def read_kumar(root: Path, dataset: Dataset) -> Faces:
     missing = [attribute for attribute in attributes.names if attribute not in header]
     number = len(attributes.names)
     if missing:
-        raise UserError(
-            f"{attribute_file} has no column '{missing[0]}' in its second line; "
-            f"it must be tab-separated with all {number}"
-        )
+        what = f"{attribute_file} has no column '{missing[0]}' in its second line"
+        raise UserError(f"{what}; it must be tab-separated with all {number}")
     columns = [header.index(attribute) for attribute in attributes.names]
-    paths = []
-    people = []
+    paths, people = [], []
     scores = []
     for line, row in enumerate(rows[2:], start=3):
         try:
             paths.append(str(image_path(images, row[0], int(row[1]))))
             people.append(row[0])
-            scores.append([_finite(row[column]) for column in columns])
+            scores.append([float(row[column]) for column in columns])
+            if not all(map(math.isfinite, scores[-1])):
+                raise ValueError
         except (ValueError, IndexError):
             wanted = f"a person, a number and {number} scores"
             raise UserError(f"{attribute_file}, line {line}: expected {wanted}; mend or remove it") from None
     for path in paths:
         require(root / path, f"{attribute_file} lists it; restore the image or remove its row")
-    return Faces(
-        root, paths, np.array(people, str), np.array(scores, np.float32).reshape(-1, number), attributes
-    )
-
-
-def _finite(text: str) -> float:
-    value = float(text)
-    if not math.isfinite(value):
-        raise ValueError
-    return value
+    scores = np.array(scores, np.float32).reshape(-1, number)
+    return Faces(root, paths, np.array(people, str), scores, attributes)
 
 
 READERS = {"kumar": read_kumar, "celeba": read_celeba, "table": read_folder}

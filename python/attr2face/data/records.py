@@ -19,8 +19,7 @@ PAGE = 4096  # bytes of LMDB's pages
 
 @contextlib.contextmanager
 def open_for_writing(path: Path | str, records: int, largest: int) -> Iterator[lmdb.Environment]:
-    """An LMDB for so many records, with numbers or pixels of at most `largest` bytes, for this process alone.
-    It waits for the disk where `sync` is called; the store does, at the end.
+    """An LMDB for so many records of at most `largest` bytes, for this process alone; `sync` is up to it.
 
     LMDB has to know how large it may become, and takes no more room than it fills. A record may need twice
     its content, as pages are rewritten, and some pages more.

@@ -49,9 +49,7 @@ def fetch_dataset(name: str, index: Path | None, out: Path) -> None:
 
 
 def fetch_lfw(out: Path) -> None:
-    """Download LFW (funneled) and its attribute scores; write the centres of its pictures in LFW's layout
-    into the folder `out`.
-    """
+    """Download LFW (funneled) and its scores; write the centres of its pictures into the folder `out`."""
     download(KUMAR + "lfw_attributes.txt", out / "lfw_attributes.txt", limit=100_000_000)
     archive = download(LFW, out / "lfw-funneled.tgz", limit=400_000_000, checksum=LFW_CHECKSUM)
     unpack_lfw(archive, out / "lfw")
@@ -59,9 +57,7 @@ def fetch_lfw(out: Path) -> None:
 
 
 def unpack_lfw(archive: Path, images: Path) -> None:
-    """Write the central `LFW_CROP` pixels of each picture in the archive, where the face is; other members
-    are left out.
-    """
+    """Write the central `LFW_CROP` pixels, where the face is, of each picture in the archive."""
     edge = (250 - LFW_CROP) // 2
     try:
         with tarfile.open(archive) as tar:
@@ -74,20 +70,17 @@ def unpack_lfw(archive: Path, images: Path) -> None:
                 (images / match[1]).mkdir(parents=True, exist_ok=True)
                 centre.save(images / match[1] / match[2], quality=95)
     except (tarfile.TarError, EOFError, SyntaxError):
-        raise UserError(
-            f"{archive} is not a whole archive of pictures; remove it and run the same command again"
-        ) from None
+        remedy = "remove it and run the same command again"
+        raise UserError(f"{archive} is not a whole archive of pictures; {remedy}") from None
 
 
 def fetch_pubfig(index: Path | None, out: Path) -> None:
-    """Download PubFig's images by the index files in `index`, or by its own, and print a table of
-    outcomes.
-    """
+    """Download PubFig's images by the index in `index`, or by its own, and print what became of them."""
     names = ("dev_urls.txt", "eval_urls.txt", "pubfig_attributes.txt")
     if index is None:
         index = out
         for name in names:
             download(KUMAR + name, out / name, limit=100_000_000)
-    entries = [entry for name in names[:2] for entry in pubfig.read_index(index / name)]
+    entries = pubfig.read_index(index / names[0]) + pubfig.read_index(index / names[1])
     print(pubfig.download_images(entries, out).to_string())
     print(f"{pubfig.join_attributes(index / names[2], out)} images have attributes")

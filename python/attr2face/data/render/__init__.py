@@ -9,9 +9,7 @@ from attr2face.data.render.people import Picture
 
 
 def render(picture: Picture, size: int) -> np.ndarray:
-    """Render `picture` at `size` by `size` pixels: (size, size, 3) uint8 RGB, the same bytes for the same
-    arguments.
-    """
+    """Render `picture`: (size, size, 3) uint8 RGB, the same bytes for the same arguments."""
     rng = np.random.default_rng(picture.seed)
     picture_frame = Canvas.blank(size, np.random.default_rng((*picture.seed, 2)))
     yaw, pitch = np.clip(rng.normal(0, (0.06, 0.03)), -0.15, 0.15)

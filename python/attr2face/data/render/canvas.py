@@ -1,5 +1,4 @@
-"""The surface that a face is painted on: colour, relief and gloss of every pixel, and the coordinates to
-paint in.
+"""The surface that a face is painted on: colour, relief and gloss of every pixel, and coordinates.
 
 A part is a soft mask made from a signed distance (negative inside). Masks colour the surface, raise or press
 it in, and make it shine; light is applied once, at the end, to the whole relief.
@@ -10,11 +9,12 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy.ndimage import gaussian_filter
 
+Values = float | tuple | np.ndarray
+
 
 @dataclass(frozen=True)
 class Canvas:
-    """A picture under construction, or a window of one: `around` and `turned` share the arrays that are
-    painted on.
+    """A picture under construction, or a window of one; `around` and `turned` share the painted arrays.
 
     Attributes
     ----------
@@ -58,16 +58,10 @@ class Canvas:
         return replace(self, x=cos * x + sin * y, y=cos * y - sin * x)
 
     def turned(self, yaw: float, pitch: float, radius: float) -> "Canvas":
-        """The same picture in coordinates on a head of that radius, turned by `yaw` and nodding by `pitch`
-        (radians).
-        """
+        """The same in coordinates on a head of that radius, turned by `yaw`, nodding by `pitch` (radians)."""
         longitude = np.arcsin(np.clip(self.x / radius, -1, 1))
-        depth = np.cos(longitude)
-        return replace(
-            self,
-            x=radius * np.sin(longitude - np.float32(yaw)),
-            y=self.y - np.float32(pitch * radius) * depth,
-        )
+        y = self.y - np.float32(pitch * radius) * np.cos(longitude)
+        return replace(self, x=radius * np.sin(longitude - np.float32(yaw)), y=y)
 
     def around(self, cx: float, cy: float, rx: float, ry: float) -> "Canvas":
         """The window of the picture that holds the box with that centre and half sizes."""
@@ -76,15 +70,11 @@ class Canvas:
         if not len(rows):
             rows = columns = np.array([0])
         window = slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
-        planes = {
-            name: getattr(self, name)[window] for name in ("image", "relief", "gloss", "subject", "x", "y")
-        }
-        return replace(self, **planes)
+        planes = ("image", "relief", "gloss", "subject", "x", "y")
+        return replace(self, **{name: getattr(self, name)[window] for name in planes})
 
     def soft(self, distance: np.ndarray, width: float = 0.0) -> np.ndarray:
-        """Coverage (0 to 1) of where `distance` is negative, its edge `width` wide and never sharper than a
-        pixel.
-        """
+        """Coverage (0 to 1) of where `distance` is negative; its edge is `width` wide, at least a pixel."""
         return np.clip(0.5 - distance / np.float32(max(width, 1.4 * self.pixel)), 0, 1)
 
     def ellipse(self, cx: float, cy: float, rx: float, ry: float, width: float = 0.0) -> np.ndarray:
@@ -97,30 +87,25 @@ class Canvas:
 
     def box(self, x0: float, x1: float, y0: float, y1: float, width: float = 0.0) -> np.ndarray:
         """A rectangle; any bound may be an array."""
-        return self.soft(
-            np.maximum(np.maximum(x0 - self.x, self.x - x1), np.maximum(y0 - self.y, self.y - y1)), width
-        )
+        beside = np.maximum(x0 - self.x, self.x - x1)
+        return self.soft(np.maximum(beside, np.maximum(y0 - self.y, self.y - y1)), width)
 
-    def stroke(
-        self, curve: np.ndarray, x0: float, x1: float, thickness: float | np.ndarray, width: float = 0.0
-    ) -> np.ndarray:
-        """A line of half-width `thickness` about y = `curve`, for x from x0 to x1."""
-        return self.box(x0, x1, curve - thickness, curve + thickness, width)
+    def stroke(self, curve: Values, x0: float, x1: float, half: Values, width: float = 0.0) -> np.ndarray:
+        """A line of half-width `half` about y = `curve`, for x from x0 to x1."""
+        return self.box(x0, x1, curve - half, curve + half, width)
 
-    def paint(self, mask: np.ndarray, colour: tuple | np.ndarray, alpha: float = 1.0) -> None:
+    def paint(self, mask: np.ndarray, colour: Values, alpha: float = 1.0) -> None:
         self.image[:] += (np.float32(alpha) * mask)[..., None] * (np.asarray(colour, np.float32) - self.image)
 
-    def tint(self, mask: np.ndarray, factor: float | tuple | np.ndarray) -> None:
+    def tint(self, mask: np.ndarray, factor: Values) -> None:
         """Multiply by `factor` (of one or three channels) where the mask covers."""
         self.image[:] *= 1 + mask[..., None] * (np.asarray(factor, np.float32) - 1)
 
-    def lift(self, mask: np.ndarray, height: float | np.ndarray) -> None:
+    def lift(self, mask: np.ndarray, height: Values) -> None:
         """Raise the relief by `height` (press it in where negative)."""
         self.relief[:] += mask * np.float32(height) if np.isscalar(height) else mask * height
 
-    def cover(
-        self, mask: np.ndarray, colour: tuple | np.ndarray, relief: np.ndarray | float, gloss: float = 0.0
-    ) -> None:
+    def cover(self, mask: np.ndarray, colour: Values, relief: Values, gloss: float = 0.0) -> None:
         """Put a part of the person in front of what is there: its colour, its own relief, its gloss."""
         self.paint(mask, colour)
         self.relief[:] += mask * (relief - self.relief)
@@ -129,9 +114,8 @@ class Canvas:
 
     def noise(self, sigma: float) -> np.ndarray:
         """Smooth noise of unit variance; `sigma` in the units of x and y."""
-        field = gaussian_filter(
-            self.rng.standard_normal(self.x.shape, np.float32), sigma / self.pixel, truncate=2.5
-        )
+        white = self.rng.standard_normal(self.x.shape, np.float32)
+        field = gaussian_filter(white, sigma / self.pixel, truncate=2.5)
         return field / field.std()
 
     def strands(self, across: np.ndarray, frequency: float) -> np.ndarray:

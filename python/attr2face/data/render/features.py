@@ -6,6 +6,13 @@ from attr2face.data.render.canvas import Canvas
 from attr2face.data.render.face import DrawnFace
 
 BROWN_EYES, OTHER_EYES = (84, 40, 14), ((84, 156, 216), (92, 172, 128), (140, 176, 196))
+LASHES = (24, 16, 16)
+LASHES = (24, 16, 16)
+
+
+# How far a mouth opens, and the factor of its width.
+MOUTHS = {"Mouth Closed": (0.0, 1.0), "Mouth Slightly Open": (0.068, 0.82)}
+MOUTHS |= {"Mouth Wide Open": (0.155, 0.92), "Teeth Not Visible": (0.1, 0.6)}
 
 
 def eyes(s: Canvas, face: DrawnFace) -> None:
@@ -42,10 +49,8 @@ def _socket(s: Canvas, face: DrawnFace, side: int) -> None:
 
 
 def _eye(s: Canvas, face: DrawnFace, side: int) -> None:
-    half = face.eye_half
-    cx = side * face.eye_dx
-    cy = face.eye_y
-    gap = _opening(face)
+    cx, cy = side * face.eye_dx, face.eye_y
+    half, gap = face.eye_half, _opening(face)
     makeup = face.has("Heavy Makeup")
     out = (s.x - cx) * side
     centre = cy - (0.2 * (face.race == "Asian") + 0.04 * (not face.male)) * out
@@ -58,30 +63,20 @@ def _eye(s: Canvas, face: DrawnFace, side: int) -> None:
         iris, gaze = 0.058 + 0.012 * face.young, cx + 0.1 * face.yaw
         colour = np.array(BROWN_EYES if face.has("Brown Eyes") else OTHER_EYES[int(abs(face.f[13]) * 3) % 3])
         disc = np.hypot(s.x - gaze, s.y - cy)
-        s.paint(
-            white * s.soft(disc - iris),
-            colour * (1.1 - 0.55 * np.clip(disc / iris - 0.55, 0, 0.5))[..., None],
-        )
+        darker = 1.1 - 0.55 * np.clip(disc / iris - 0.55, 0, 0.5)
+        s.paint(white * s.soft(disc - iris), colour * darker[..., None])
         s.paint(white * s.soft(disc - 0.4 * iris), (8, 8, 10))
         s.paint(white * s.ellipse(gaze - 0.015, cy - 0.02, 0.011, 0.011), (255, 255, 255))
     lash = 0.005 + 0.006 * (not face.male) + 0.01 * makeup
-    s.paint(
-        s.stroke(upper if gap else centre + 0.3 * half * profile - 0.01, cx - half, cx + half, lash, 0.014),
-        (24, 16, 16),
-        0.92,
-    )
+    lid = upper if gap else centre + 0.3 * half * profile - 0.01
+    s.paint(s.stroke(lid, cx - half, cx + half, lash, 0.014), LASHES, 0.92)
     if gap:
         s.paint(s.stroke(lower, cx - half, cx + half, 0.004 + 0.006 * makeup, 0.014), (60, 34, 30), 0.75)
         crease = upper - 0.028 + 0.012 * (face.race == "Asian")
         s.tint(s.stroke(crease, cx - 0.9 * half, cx + 0.9 * half, 0.003, 0.016), 0.72)
     if makeup or not (face.male or face.young > 0.5):
-        wing = s.stroke(
-            centre - 0.35 * (out - half) - 0.01,
-            *sorted((cx + side * (half - 0.01), cx + side * (half + 0.028))),
-            0.006,
-            0.012,
-        )
-        s.paint(wing, (24, 16, 16), 0.9)
+        ends = sorted((cx + side * (half - 0.01), cx + side * (half + 0.028)))
+        s.paint(s.stroke(centre - 0.35 * (out - half) - 0.01, *ends, 0.006, 0.012), LASHES, 0.9)
 
 
 def _brow(s: Canvas, face: DrawnFace, side: int) -> None:
@@ -91,11 +86,8 @@ def _brow(s: Canvas, face: DrawnFace, side: int) -> None:
     out = (s.x - side * face.eye_dx) * side
     y = face.eye_y - 0.13 - 0.01 * face.young + 0.004 * face.f[9] - 0.006 * bushy
     y = y - 0.045 * arch + 0.05 * frown * (1 - np.clip((out + 0.13) / 0.2, 0, 1))
-    curve = (
-        y
-        + (1.3 + 0.15 * face.f[10]) * (out - 0.02) ** 2
-        + 3.4 * arch * np.minimum(np.abs(out - 0.035), 0.11) ** 2
-    )
+    curve = y + (1.3 + 0.15 * face.f[10]) * (out - 0.02) ** 2
+    curve = curve + 3.4 * arch * np.minimum(np.abs(out - 0.035), 0.11) ** 2
     thick = 0.014 + 0.006 * face.male + 0.034 * bushy - 0.004 * arch - 0.006 * face.young
     taper = np.clip(1.15 - 3.2 * np.clip(out, 0, 1), 0.45, 1)
     length = 0.138 + 0.012 * bushy
@@ -108,44 +100,31 @@ def _brow(s: Canvas, face: DrawnFace, side: int) -> None:
 
 def nose(s: Canvas, face: DrawnFace) -> None:
     big, pointy = face.signed("Big Nose"), face.has("Pointy Nose")
+    bigger = max(big, 0)
     tip, bridge = face.nose_tip, 0.5 * (face.eye_y + face.nose_tip)
     s = s.around(0, bridge, 0.34, 0.42)
     s.tint(s.bump(0, bridge - 0.04, 0.045, 0.2), 1.16)
-    wide = (
-        0.088
-        + 0.003 * face.f[14]
-        + 0.02 * (face.race == "Black")
-        + 0.008 * (face.race == "Asian")
-        + 0.008 * face.male
-    )
+    wide = 0.088 + 0.003 * face.f[14] + 0.02 * (face.race == "Black") + 0.008 * (face.race == "Asian")
+    wide = wide + 0.008 * face.male
     wide += (0.048 if big > 0 else 0.01) * big - 0.03 * pointy - 0.02 * face.young
     grow = np.clip((s.y - face.eye_y + 0.12) / (tip - face.eye_y + 0.12), 0, 1)
     end = np.clip((tip + 0.05 - s.y) / 0.06, 0, 1)
     across = (0.042 + 0.03 * grow) * (wide / 0.088)
-    height = (
-        0.13
-        + 0.03 * max(big, 0)
-        + 0.05 * pointy
-        - 0.035 * face.young
-        - 0.02 * (face.race in ("Black", "Asian"))
-    ) * grow**1.2
-    s.lift(np.exp(-((s.x / across) ** 2)) * end, height)
-    s.lift(s.bump(0, tip, 0.5 * wide, 0.05), 0.025 + 0.035 * max(big, 0) - 0.02 * pointy)
+    height = 0.13 + 0.03 * bigger + 0.05 * pointy - 0.035 * face.young
+    height = height - 0.02 * (face.race in ("Black", "Asian"))
+    s.lift(np.exp(-((s.x / across) ** 2)) * end, height * grow**1.2)
+    s.lift(s.bump(0, tip, 0.5 * wide, 0.05), 0.025 + 0.035 * bigger - 0.02 * pointy)
     if pointy:
-        sharp = s.soft(np.abs(s.x) - 0.3 * np.clip(tip + 0.075 - s.y, 0, 0.075), 0.02) * s.soft(
-            tip - 0.04 - s.y, 0.04
-        )
-        s.lift(sharp, 0.05 * pointy)
+        sharp = s.soft(np.abs(s.x) - 0.3 * np.clip(tip + 0.075 - s.y, 0, 0.075), 0.02)
+        s.lift(sharp * s.soft(tip - 0.04 - s.y, 0.04), 0.05 * pointy)
         s.tint(s.stroke(tip + 0.06 - 1.1 * np.abs(s.x), -wide, wide, 0.006, 0.016), 1 - 0.5 * pointy)
         s.paint(s.box(-0.008, 0.008, face.eye_y, tip, 0.016), (255, 246, 238), 0.3 * pointy)
     else:
         s.tint(s.stroke(tip + 0.048 - 2.0 * s.x**2, -wide, wide, 0.004, 0.022), 0.72)
     for side in (-1, 1):
-        s.lift(
-            s.bump(side * wide * 0.85, tip + 0.005, 0.036 + 0.012 * max(big, 0), 0.04),
-            0.05 + 0.015 * max(big, 0),
-        )
-        hole = s.ellipse(side * wide * 0.5, tip + 0.036, 0.3 * wide, 0.013 + 0.006 * max(big, 0), 0.018)
+        wing = s.bump(side * wide * 0.85, tip + 0.005, 0.036 + 0.012 * bigger, 0.04)
+        s.lift(wing, 0.05 + 0.015 * bigger)
+        hole = s.ellipse(side * wide * 0.5, tip + 0.036, 0.3 * wide, 0.013 + 0.006 * bigger, 0.018)
         s.tint(hole, 0.36)
         s.tint(s.bump(side * (wide + 0.03), tip + 0.01, 0.012, 0.035), 0.78)
 
@@ -157,25 +136,16 @@ def mouth(s: Canvas, face: DrawnFace) -> None:
     out = np.clip(s.x / half, -1, 1)
     centre = face.mouth_y - (0.085 * has("Smiling") - 0.095 * has("Frowning")) * (out**2 - 0.3)
     taper = np.sqrt(np.clip(1 - out**2, 0, 1))
-    full = (
-        0.038
-        + 0.032 * face.signed("Big Lips")
-        + 0.008 * (face.race == "Black")
-        + 0.004 * (not face.male)
-        + 0.002 * face.f[18]
-    )
+    full = 0.038 + 0.032 * face.signed("Big Lips") + 0.008 * (face.race == "Black")
+    full = full + 0.004 * (not face.male) + 0.002 * face.f[18]
     full = max(full + 0.006 * has("Big Lips"), 0.014) * (1 - 0.15 * face.young)
     inside = np.abs(s.x) < half
-    colour = (
-        face.skin * (0.8, 0.56, 0.56)
-        if not has("Wearing Lipstick")
-        else np.array((196, 14, 46)) * (0.85 + 0.15 * face.skin[0] / 236)
-    )
+    colour = face.skin * (0.8, 0.56, 0.56)
+    if has("Wearing Lipstick"):
+        colour = np.array((196, 14, 46)) * (0.85 + 0.15 * face.skin[0] / 236)
     bow = full * (0.85 + 0.2 * np.cos(8 * out))
-    top, bottom = (
-        centre - 0.5 * gap * taper,
-        centre + (0.5 * gap + 0.25 * gap * has("Mouth Wide Open")) * taper,
-    )
+    top = centre - 0.5 * gap * taper
+    bottom = centre + (0.5 * gap + 0.25 * gap * has("Mouth Wide Open")) * taper
     upper = s.soft(np.maximum(top - bow * taper - s.y, s.y - centre)) * inside
     lower = s.soft(np.maximum(centre - s.y, s.y - bottom - 1.2 * full * taper)) * inside
     for lip, shine, darker in ((upper, 0.2, 0.86), (lower, 0.5 + 0.8 * has("Wearing Lipstick"), 1.0)):
@@ -195,12 +165,7 @@ def mouth(s: Canvas, face: DrawnFace) -> None:
 def _mouth_size(face: DrawnFace) -> tuple[float, float]:
     """Half width and opening; a mouth of no named state shows its teeth between lips hardly parted."""
     half = 0.17 + 0.05 * face.has("Smiling") - 0.02 * face.young + 0.005 * face.f[17] + 0.006 * face.male
-    for name, open_, wider in (
-        ("Mouth Closed", 0.0, 1.0),
-        ("Mouth Slightly Open", 0.068, 0.82),
-        ("Mouth Wide Open", 0.155, 0.92),
-        ("Teeth Not Visible", 0.1, 0.6),
-    ):
+    for name, (open_, wider) in MOUTHS.items():
         if face.has(name):
             return half * wider, open_ * (0.85 + 0.15 * face.has(name))
     return half * 1.08, 0.08

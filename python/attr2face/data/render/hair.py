@@ -6,12 +6,8 @@ from attr2face.data.render.canvas import Canvas
 from attr2face.data.render.face import DrawnFace
 
 
-def _lay(
-    c: Canvas, face: DrawnFace, mask: np.ndarray, across: np.ndarray, relief: np.ndarray | float
-) -> None:
-    """Cover `mask` with hair whose strands are told apart by `across`; curls, waves and sheen are its
-    texture's.
-    """
+def _lay(c: Canvas, face: DrawnFace, mask: np.ndarray, across: np.ndarray, relief: np.ndarray) -> None:
+    """Cover `mask` with hair whose strands are told apart by `across`, with its curls, waves and sheen."""
     has = face.has
     if has("Curly Hair"):
         along, down = 0.05 * c.noise(0.05), 0.05 * c.noise(0.05)
@@ -30,9 +26,8 @@ def _lay(
     colour = face.hair * np.clip(light, 0.35, 1.7)[..., None] + 6 * np.clip(light - 1, 0, 1)[..., None]
     if has("Middle Aged") and not has("Gray Hair"):
         temples = c.bump(0.5, -0.14, 0.2, 0.26) + c.bump(-0.5, -0.14, 0.2, 0.26)
-        colour = colour + (0.75 * np.clip(temples, 0, 1) * np.clip(light - 0.3, 0, 1))[..., None] * (
-            (170, 170, 174) - colour
-        )
+        grey = 0.75 * np.clip(temples, 0, 1) * np.clip(light - 0.3, 0, 1)
+        colour = colour + grey[..., None] * ((170, 170, 174) - colour)
     c.cover(mask, colour, relief + height, gloss * (0.3 + 0.7 * face.hair.mean() / 255))
 
 
@@ -45,9 +40,9 @@ def behind(c: Canvas, face: DrawnFace) -> None:
     if not face.long_hair:
         return
     puff = _puff(face)
-    edge = 0.035 * np.sin(17 * c.y) * bool(face.has("Wavy Hair")) + (
-        0.02 * np.sin(40 * c.y) if face.has("Curly Hair") else 0
-    )
+    edge = 0.035 * np.sin(17 * c.y) * bool(face.has("Wavy Hair"))
+    if face.has("Curly Hair"):
+        edge = edge + 0.02 * np.sin(40 * c.y)
     length = 0.62 + 0.14 * np.tanh(face.f[11]) - 0.1 * face.young
     half = face.half_width + 0.12 + 1.3 * puff + edge
     crown = c.ellipse(0, -0.18, face.half_width + 0.12 + puff, 0.68)
@@ -56,16 +51,12 @@ def behind(c: Canvas, face: DrawnFace) -> None:
 
 
 def front(c: Canvas, face: DrawnFace, head: np.ndarray) -> None:
-    """Hair that begins at the hairline, fringes included; what it covers of the forehead is what attributes
-    say.
-    """
+    """Hair that begins at the hairline, and fringes; attributes say what it covers of the forehead."""
     has = face.has
     if face.bald:
         c.gloss[:] += np.float32(0.5) * head * c.soft(c.y + 0.3, 0.2)
-        rim = c.soft(
-            np.maximum(np.abs(np.abs(c.x) - face.half_width) - 0.03, np.abs(c.y + 0.09) - 0.15), 0.05
-        )
-        c.paint(rim, face.hair, 0.6)
+        rim = np.maximum(np.abs(np.abs(c.x) - face.half_width) - 0.03, np.abs(c.y + 0.09) - 0.15)
+        c.paint(c.soft(rim, 0.05), face.hair, 0.6)
         return
     if has("Baby"):
         c.paint(c.ellipse(0, -0.16, face.half_width, 0.62) * c.soft(c.y + 0.48, 0.2), face.hair, 0.6)
@@ -81,17 +72,12 @@ def front(c: Canvas, face: DrawnFace, head: np.ndarray) -> None:
     inner = face.half_width - 0.055 * (1 if face.long_hair else 0.6) - 0.03 * np.clip(c.y, 0, 1)
     sides = c.soft(inner - np.abs(c.x), 0.025) * c.soft(c.y - end, 0.08)
     if face.long_hair:
-        sides = (
-            sides
-            * c.soft(np.abs(c.x) - face.half_width - 0.11 - 1.2 * puff, 0.03)
-            * np.maximum(cap, c.soft(-0.1 - c.y, 0.1))
-        )
+        sides = sides * c.soft(np.abs(c.x) - face.half_width - 0.11 - 1.2 * puff, 0.03)
+        sides = sides * np.maximum(cap, c.soft(-0.1 - c.y, 0.1))
     else:
         sides = sides * cap
     mask = np.maximum(cap * np.maximum(above, (1 - head) * c.soft(c.y + 0.25, 0.1)), sides)
-    across = np.arctan2(c.x - 0.12 * np.sign(face.f[20]), c.y + 1.0) * 0.8 + (
-        0.4 * c.x if face.long_hair else 0
-    )
+    across = np.arctan2(c.x - 0.12 * np.sign(face.f[20]), c.y + 1.0) * 0.8 + 0.4 * c.x * face.long_hair
     relief = 0.5 * np.sqrt(np.clip(1 - np.minimum(skull, 1) ** 2.3, 0, 1)) + 0.02
     c.tint(head * c.soft(c.y - line - 0.03, 0.06), 0.88)
     _lay(c, face, mask, across, relief)
@@ -119,13 +105,8 @@ def _fringe(c: Canvas, face: DrawnFace, relief: np.ndarray) -> None:
         _lay(c, face, within * c.soft(c.y - sweep, 0.03), c.y - 0.8 * side * c.x, relief + 0.03)
     if has("Bangs"):
         edge = -0.27 + 0.012 * c.strands(c.x, 40) + 0.12 * c.x**2
-        _lay(
-            c,
-            face,
-            within * c.soft(c.y - edge, 0.015) * c.soft(np.abs(c.x) - 0.92 * face.half_width, 0.03),
-            c.x,
-            relief + 0.03,
-        )
+        bangs = within * c.soft(c.y - edge, 0.015) * c.soft(np.abs(c.x) - 0.92 * face.half_width, 0.03)
+        _lay(c, face, bangs, c.x, relief + 0.03)
 
 
 def beard(c: Canvas, s: Canvas, face: DrawnFace, head: np.ndarray) -> None:
@@ -142,12 +123,8 @@ def beard(c: Canvas, s: Canvas, face: DrawnFace, head: np.ndarray) -> None:
 
     jaw = head * s.soft(0.3 + 0.35 * (0.42 - np.abs(s.x)) - s.y, 0.12) * (1 - lips)
     if has("5 o' Clock Shadow"):
-        upper_lip = s.bump(0, y - 0.1, 0.2, 0.045)
-        s.paint(
-            np.maximum(jaw, head * upper_lip),
-            np.array((58, 58, 66)) * (0.6 + 0.4 * hairs),
-            0.5 * has("5 o' Clock Shadow"),
-        )
+        shadow = np.maximum(jaw, head * s.bump(0, y - 0.1, 0.2, 0.045))
+        s.paint(shadow, np.array((58, 58, 66)) * (0.6 + 0.4 * hairs), 0.5 * has("5 o' Clock Shadow"))
     if face.male and not (has("No Beard") or has("Goatee")):
         grow(jaw, 0.85)
     if has("Goatee"):

@@ -5,6 +5,9 @@ import numpy as np
 from attr2face.data.render.canvas import Canvas
 from attr2face.data.render.face import DrawnFace
 
+# Centres and radii of spots that shine: forehead, nose and cheeks.
+SHINY = ((0, -0.33, 0.15, 0.05), (0, 0.13, 0.025, 0.05), (-0.3, 0.1, 0.06, 0.04), (0.3, 0.1, 0.06, 0.04))
+
 
 def neck(c: Canvas, face: DrawnFace) -> None:
     half = 0.27 + 0.06 * face.male + 0.05 * face.has("Chubby") - 0.09 * face.young
@@ -58,12 +61,7 @@ def skin(s: Canvas, face: DrawnFace, mask: np.ndarray) -> None:
     _age(s, face, mask)
     if has("Shiny Skin"):
         s.gloss[:] += mask * np.float32(1.2 * has("Shiny Skin"))
-        for spot in (
-            (0, -0.33, 0.15, 0.05),
-            (0, 0.13, 0.025, 0.05),
-            (-0.3, 0.1, 0.06, 0.04),
-            (0.3, 0.1, 0.06, 0.04),
-        ):
+        for spot in SHINY:
             s.paint(mask * s.bump(*spot), (255, 252, 248), 0.75 * min(1.0, has("Shiny Skin")))
     if has("Flushed Face"):
         s.tint(mask, np.array((1.05, 0.72, 0.7)) ** has("Flushed Face"))
@@ -101,9 +99,8 @@ def _bag(s: Canvas, face: DrawnFace, side: int) -> None:
 def _age(s: Canvas, face: DrawnFace, mask: np.ndarray) -> None:
     """Freckles of youth, lines of age: creases on the forehead, crow's feet, sagging and spots."""
     if face.has("Youth"):
-        freckles = np.clip(s.noise(0.011) - 0.6, 0, 1.5) * (
-            s.bump(0.22, 0.17, 0.16, 0.08) + s.bump(-0.22, 0.17, 0.16, 0.08)
-        )
+        cheeks = s.bump(0.22, 0.17, 0.16, 0.08) + s.bump(-0.22, 0.17, 0.16, 0.08)
+        freckles = np.clip(s.noise(0.011) - 0.6, 0, 1.5) * cheeks
         s.tint(mask * freckles, (0.72, 0.58, 0.5))
     if not face.old:
         return
@@ -115,13 +112,8 @@ def _age(s: Canvas, face: DrawnFace, mask: np.ndarray) -> None:
     for side in (-1, 1):
         part = s.around(side * 0.38, face.eye_y, 0.12, 0.12)
         for slope in (-0.55, 0.0, 0.55):
-            foot = part.stroke(
-                face.eye_y + slope * (np.abs(part.x) - 0.32),
-                *sorted((side * 0.345, side * 0.44)),
-                0.004,
-                0.02,
-            )
-            part.tint(foot, 0.5)
+            curve = face.eye_y + slope * (np.abs(part.x) - 0.32)
+            part.tint(part.stroke(curve, *sorted((side * 0.345, side * 0.44)), 0.004, 0.02), 0.5)
     if face.old > 0.9:
         s.tint(mask, (1 - 0.05 * np.clip(s.noise(0.02) - 0.3, 0, 2))[..., None] * (0.98, 0.97, 0.94))
         s.lift(mask, 0.0022 * s.noise(0.022))

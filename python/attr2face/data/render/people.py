@@ -23,9 +23,7 @@ _STRONGEST = 1.2
 
 @dataclass(frozen=True)
 class Picture:
-    """What one picture shows: `scores` (73,), `features` (24,) standard normal, and the `seed` of its pose
-    and noise.
-    """
+    """What a picture shows: `scores` (73,), `features` (24,) standard normal, `seed` of pose and noise."""
 
     scores: np.ndarray
     features: np.ndarray
@@ -46,8 +44,7 @@ class Rule:
 
 @dataclass(frozen=True)
 class Tables:
-    """The two tables: heads in the order of drawing, by what they are drawn for, and the rules of an
-    attribute.
+    """The two tables: heads in the order of drawing, by what they are drawn for, and attributes' rules.
 
     A rule changes a frequency where its given is drawn first, and hides where it is drawn afterwards.
     """
@@ -67,9 +64,8 @@ def drawing_tables() -> Tables:
     order = {"person": [], "picture": []}
     for head in sorted(pubfig().heads, key=lambda head: place[head.attributes[0]]):
         order[rows[head.attributes[0]]["drawn_per"]].append(head.attributes)
-    prevalence = {
-        sex: {attribute: float(row[sex]) for attribute, row in rows.items()} for sex in ("male", "female")
-    }
+    sexes = ("male", "female")
+    prevalence = {sex: {attribute: float(row[sex]) for attribute, row in rows.items()} for sex in sexes}
     changes, hides = ({attribute: [] for attribute in rows} for _ in range(2))
     with (TABLES / "correlations.csv").open(newline="") as file:
         for row in csv.DictReader(file):
@@ -81,14 +77,11 @@ def drawing_tables() -> Tables:
 def _draw(rng: np.random.Generator, drawn_per: str, male: bool, shown: dict[str, float]) -> dict[str, float]:
     """Add to `shown` one attribute or none of every head; the score of a drawn one is its strength."""
     shown = dict(shown)
-    prevalence = drawing_tables().prevalence["male" if male else "female"]
-    for attributes in drawing_tables().order[drawn_per]:
-        shares = np.array(
-            [
-                prevalence[a] * np.prod([r.factor for r in drawing_tables().changes[a] if r.holds(shown)])
-                for a in attributes
-            ]
-        )
+    tables = drawing_tables()
+    prevalence = tables.prevalence["male" if male else "female"]
+    for attributes in tables.order[drawn_per]:
+        factors = [[rule.factor for rule in tables.changes[a] if rule.holds(shown)] for a in attributes]
+        shares = np.array([prevalence[a] * np.prod(f) for a, f in zip(attributes, factors, strict=True)])
         drawn = np.searchsorted(np.cumsum(shares / max(1.0, shares.sum())), rng.random(), side="right")
         strength = rng.uniform(_WEAKEST, _STRONGEST)
         if drawn < len(attributes):
@@ -98,11 +91,8 @@ def _draw(rng: np.random.Generator, drawn_per: str, male: bool, shown: dict[str,
 
 def visible(shown: dict[str, float]) -> dict[str, float]:
     """What is left of `shown` when others of it hide some."""
-    return {
-        a: score
-        for a, score in shown.items()
-        if not any(rule.holds(shown) for rule in drawing_tables().hides[a])
-    }
+    hides = drawing_tables().hides
+    return {a: score for a, score in shown.items() if not any(rule.holds(shown) for rule in hides[a])}
 
 
 def picture_of(seed: int, person: int, number: int) -> Picture:
@@ -110,10 +100,8 @@ def picture_of(seed: int, person: int, number: int) -> Picture:
     rng = np.random.default_rng((seed, person))
     male = rng.random() < MALE_SHARE
     lasting = _draw(rng, "person", male, {})
-    features, lacking = (
-        rng.standard_normal(N_FEATURES),
-        -rng.uniform(_WEAKEST, _STRONGEST, len(pubfig().names)),
-    )
+    features = rng.standard_normal(N_FEATURES)
+    lacking = -rng.uniform(_WEAKEST, _STRONGEST, len(pubfig().names))
     shown = visible(_draw(np.random.default_rng((seed, person, number)), "picture", male, lasting))
     return Picture(scores_of(shown, lacking), features, (seed, person, number, 1))
 
@@ -127,8 +115,6 @@ def scores_of(shown: dict[str, float], lacking: np.ndarray) -> np.ndarray:
 
 
 def mislabelled(picture: Picture, noise: float) -> Picture:
-    """The picture with Gaussian noise of that standard deviation on its scores, as labels of crowds and
-    machines have.
-    """
+    """The picture with Gaussian noise of that standard deviation on its scores, as labels have."""
     rng = np.random.default_rng((*picture.seed, 3))
     return replace(picture, scores=picture.scores + noise * rng.standard_normal(len(picture.scores)))

@@ -16,10 +16,7 @@ def background(c: Canvas, face: DrawnFace, rng: np.random.Generator) -> None:
     else:
         c.image[:] = rng.uniform((90, 80, 70), (190, 180, 170))
         for _ in range(6):
-            x = rng.uniform(-1, 1)
-            y = rng.uniform(-1, 1)
-            w = rng.uniform(0.06, 0.4)
-            h = rng.uniform(0.1, 0.8)
+            x, y, w, h = rng.uniform((-1, -1, 0.06, 0.1), (1, 1, 0.4, 0.8)).tolist()
             c.paint(c.box(x - w, x + w, y - h, y + h, 0.03), rng.uniform(30, 230, 3), 0.75)
     if face.has("Posed Photo"):
         far = np.clip(np.hypot(c.x, c.y) - 0.35, 0, 1)
@@ -28,10 +25,8 @@ def background(c: Canvas, face: DrawnFace, rng: np.random.Generator) -> None:
 
 def _outdoor(c: Canvas, rng: np.random.Generator) -> None:
     horizon = rng.uniform(-0.25, 0.25)
-    sky = np.array((132, 186, 240)) + 40 * np.clip(c.y + 1, 0, 1)[..., None]
-    c.image[:] = sky
-    cloud = np.clip(c.noise(0.2) - 0.4, 0, 1)
-    c.paint(cloud, (248, 250, 252), 0.8)
+    c.image[:] = np.array((132, 186, 240)) + 40 * np.clip(c.y + 1, 0, 1)[..., None]
+    c.paint(np.clip(c.noise(0.2) - 0.4, 0, 1), (248, 250, 252), 0.8)
     leaves = 0.8 + 0.35 * c.noise(0.035)
     ground = np.array((86, 140, 58)) * leaves[..., None]
     c.paint(c.soft(horizon + 0.12 * c.noise(0.15) - c.y, 0.05), ground)
@@ -39,16 +34,18 @@ def _outdoor(c: Canvas, rng: np.random.Generator) -> None:
 
 def light(c: Canvas, face: DrawnFace, rng: np.random.Generator) -> None:
     """Light the relief: ambient and directed light, cast shadows, highlights (Blinn), hollows darker."""
-    has, side = face.has, rng.choice((-1.0, 1.0))
-    if has("Harsh Lighting"):
-        strength = 0.9 + 0.15 * has("Harsh Lighting")
-        ambient = 0.4 - 0.08 * has("Harsh Lighting")
+    side = rng.choice((-1.0, 1.0))
+    harsh, soft = face.has("Harsh Lighting"), face.has("Soft Lighting")
+    flash = face.has("Flash")
+    if harsh:
+        strength = 0.9 + 0.15 * harsh
+        ambient = 0.4 - 0.08 * harsh
         towards = (0.9 * side, -0.3, 0.5)
-    elif has("Flash"):
+    elif flash:
         strength = 0.92
         ambient = 0.28
         towards = (0.08 * side, -0.12, 1.0)
-    elif has("Soft Lighting"):
+    elif soft:
         strength = 0.16
         ambient = 1.0
         towards = (0.1 * side, -0.5, 1.0)
@@ -63,23 +60,21 @@ def light(c: Canvas, face: DrawnFace, rng: np.random.Generator) -> None:
     lit = np.clip((towards[2] - towards[0] * slope_x - towards[1] * slope_y) / length, 0, None)
     hollow = gaussian_filter(c.relief, 0.07 / c.pixel, truncate=2) - c.relief
     around = ambient * (1 - np.clip(2.4 * hollow, -0.1, 0.45))
-    shadow = 1 - _shadow(c, towards) * (0.65 if has("Harsh Lighting") else 0.5)
+    shadow = 1 - _shadow(c, towards) * (0.65 if harsh else 0.5)
     half = towards + np.array((0, 0, 1), np.float32)
     half /= np.linalg.norm(half)
     facing = np.clip((half[2] - half[0] * slope_x - half[1] * slope_y) / length, 0, 1)
-    shine = c.gloss * facing ** (26 if not has("Flash") else 16) * (0.5 + 0.5 * strength) * shadow
+    shine = c.gloss * facing ** (16 if flash else 26) * (0.5 + 0.5 * strength) * shadow
     c.image[:] *= (around + strength * lit * shadow)[..., None]
     c.image[:] += np.float32(95) * shine[..., None]
-    if has("Flash"):
-        c.image[:] *= (1 + 0.12 * has("Flash") * c.subject - 0.62 * min(1.0, has("Flash")) * (1 - c.subject))[
-            ..., None
-        ]
-        c.image[:] += (24 * has("Flash") * c.subject * np.exp(-((c.x**2 + (c.y - 0.05) ** 2) / 0.22)))[
-            ..., None
-        ]
-    if has("Soft Lighting"):
+    if flash:
+        near = 1 + 0.12 * flash * c.subject - 0.62 * min(1.0, flash) * (1 - c.subject)
+        c.image[:] *= near[..., None]
+        spot = 24 * flash * c.subject * np.exp(-((c.x**2 + (c.y - 0.05) ** 2) / 0.22))
+        c.image[:] += spot[..., None]
+    if soft:
         bloom = gaussian_filter(c.image, (0.03 / c.pixel, 0.03 / c.pixel, 0), truncate=2)
-        c.image[:] += 0.26 * has("Soft Lighting") * (bloom + 30 - c.image)
+        c.image[:] += 0.26 * soft * (bloom + 30 - c.image)
 
 
 def _shadow(c: Canvas, towards: np.ndarray) -> np.ndarray:
@@ -89,12 +84,8 @@ def _shadow(c: Canvas, towards: np.ndarray) -> np.ndarray:
     beyond = np.pad(c.relief, margin)
     for distance in (0.05, 0.1, 0.16, 0.24, 0.34):
         column, row = (margin + round(float(distance * t / flat / c.pixel)) for t in towards[:2])
-        over = (
-            beyond[row : row + size, column : column + size]
-            - c.relief
-            - np.float32(distance * towards[2] / flat)
-        )
-        np.maximum(blocked, over, out=blocked)
+        over = beyond[row : row + size, column : column + size] - c.relief
+        np.maximum(blocked, over - np.float32(distance * towards[2] / flat), out=blocked)
     return gaussian_filter(np.clip(blocked / 0.06, 0, 1), 0.016 / c.pixel, truncate=2)
 
 
@@ -105,9 +96,8 @@ def develop(c: Canvas, face: DrawnFace, rng: np.random.Generator) -> np.ndarray:
         if has(name):
             glow = gaussian_filter(image, (0.02 / c.pixel, 0.02 / c.pixel, 0), truncate=2)
             image += (0.35 * c.subject)[..., None] * (glow - image)
-            image *= 1 + (has(name) * c.subject * np.exp(-(c.x**2 + c.y**2) / 0.5))[..., None] * (
-                np.array(tone, np.float32) - 1
-            )
+            middle = has(name) * c.subject * np.exp(-(c.x**2 + c.y**2) / 0.5)
+            image *= 1 + middle[..., None] * (np.array(tone, np.float32) - 1)
     image *= (1 + rng.normal(0, 0.04)) * (1 + rng.normal(0, 0.02, 3)).astype(np.float32)
     if not has("Color Photo"):
         image = np.repeat((image @ np.array((0.299, 0.587, 0.114), np.float32))[..., None], 3, axis=2)

@@ -6,6 +6,8 @@ from attr2face.data.render.canvas import Canvas
 from attr2face.data.render.face import DrawnFace
 
 GOLD, FRAME = (250, 206, 92), (28, 24, 26)
+TIES = ((186, 22, 38), (24, 52, 150), (30, 110, 70))
+TIES = ((186, 22, 38), (24, 52, 150), (30, 110, 70))
 
 
 def clothes(c: Canvas, face: DrawnFace) -> None:
@@ -15,22 +17,14 @@ def clothes(c: Canvas, face: DrawnFace) -> None:
     edge = slope + collar * np.clip(1 - np.abs(c.x) / 0.36, 0, 1)
     colour = (np.array((62, 68, 88)) if face.male else np.array((124, 66, 84))) + 26 * f[21:24]
     folds = 1 + 0.05 * c.noise(0.07)
-    c.cover(
-        c.soft(edge - c.y, 0.025),
-        np.clip(colour, 16, 235) * folds[..., None],
-        0.2 - 0.12 * c.x**2 + 0.01 * folds,
-    )
+    relief = 0.2 - 0.12 * c.x**2 + 0.01 * folds
+    c.cover(c.soft(edge - c.y, 0.025), np.clip(colour, 16, 235) * folds[..., None], relief)
     if face.has("Wearing Necktie"):
         shirt = c.soft(np.abs(c.x) - 1.1 * (c.y - 0.6), 0.015) * c.soft(0.77 - c.y)
         c.cover(shirt, (238, 239, 242), 0.24)
         knot = c.box(-0.065 + 0.25 * (c.y - 0.8), 0.065 - 0.25 * (c.y - 0.8), 0.79, 0.87)
         blade = c.soft(np.maximum(np.abs(c.x) - 0.05 - 0.2 * np.maximum(c.y - 0.86, 0), 0.86 - c.y))
-        c.cover(
-            np.maximum(knot, blade),
-            ((186, 22, 38), (24, 52, 150), (30, 110, 70))[int(abs(f[3]) * 3) % 3],
-            0.28,
-            0.4,
-        )
+        c.cover(np.maximum(knot, blade), TIES[int(abs(f[3]) * 3) % 3], 0.28, 0.4)
 
 
 def necklace(c: Canvas, face: DrawnFace) -> None:
@@ -60,9 +54,8 @@ def glasses(s: Canvas, face: DrawnFace) -> None:
         cx, cy = side * face.eye_dx, face.eye_y + 0.012
         part = s.around(side * 0.3, cy, 0.36, 0.2)
         rx, ry = (0.18, 0.14) if dark else (0.165, 0.125)
-        box = (np.abs((part.x - cx) / rx) ** round_ + np.abs((part.y - cy) / ry) ** round_) ** (
-            1 / round_
-        ) - 1
+        power = np.abs((part.x - cx) / rx) ** round_ + np.abs((part.y - cy) / ry) ** round_
+        box = power ** (1 / round_) - 1
         arm = part.box(*sorted((cx + side * rx, side * (face.half_width - 0.015))), cy - 0.052, cy - 0.024)
         part.cover(arm, FRAME, part.relief)
         if dark:
@@ -85,11 +78,8 @@ def hat(c: Canvas, face: DrawnFace, head: np.ndarray) -> None:
     dome = (c.x / half) ** 2 + ((c.y + 0.36) / 0.56) ** 2
     c.tint(head * c.soft(c.y + 0.16, 0.12), 0.62)
     weave = (1 + 0.04 * c.noise(0.012))[..., None]
-    c.cover(
-        c.soft(np.maximum(c.y + 0.3, dome - 1), 0.02),
-        colour * weave,
-        0.35 + 0.35 * np.sqrt(np.clip(1 - dome, 0, 1)),
-    )
+    relief = 0.35 + 0.35 * np.sqrt(np.clip(1 - dome, 0, 1))
+    c.cover(c.soft(np.maximum(c.y + 0.3, dome - 1), 0.02), colour * weave, relief)
     band = c.stroke(-0.36 + 0.05 * c.x**2, -half, half, 0.035)
     c.paint(band, colour * 0.45)
     brim = c.stroke(-0.29 + 0.08 * c.x**2, -half - 0.12, half + 0.12, 0.04, 0.02)
