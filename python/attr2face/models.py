@@ -61,9 +61,7 @@ class Model:
         return self.given_attributes or pubfig()
 
     def input_mean(self, side: int) -> np.ndarray | None:
-        """What the net subtracts from images of some side, (3, side, side) in blob order; None for the mean
-        training image.
-        """
+        """What the net subtracts, (3, side, side) in blob order; None for the mean training image."""
         return None
 
 

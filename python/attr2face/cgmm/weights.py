@@ -90,9 +90,7 @@ class Quadratic:
 
 @dataclass(frozen=True)
 class Schedule:
-    """Of SGD: at most `epochs`, in batches of consecutive rows, from a learning rate on, until the loss is
-    `enough`.
-    """
+    """Of SGD: at most `epochs` in batches of consecutive rows, from `rate` on, until the loss is `enough`."""
 
     epochs: float
     rate: float = 1.0

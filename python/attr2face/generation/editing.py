@@ -1,6 +1,4 @@
-"""Attributes changed on a photograph, in closed form: what regression along eigenfaces expects of the change
-is added to the picture, and the rest stays.
-"""
+"""Attributes changed on a photograph, in closed form, by what regression along eigenfaces expects."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

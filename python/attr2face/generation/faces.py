@@ -1,6 +1,4 @@
-"""Faces from attributes: for each set of attributes a PNG, its loss curve, and what the net itself reads in
-the face.
-"""
+"""Faces from attributes: a PNG for each set, its loss curve, and what the net itself reads in the face."""
 
 import json
 import math
@@ -179,9 +177,7 @@ def number_draws(sets: Sequence[Sequence[str]]) -> list[int]:
 def attribute_objective(
     loaded: Loaded, requests: np.ndarray, settings: Generation, rngs: Sequence[np.random.Generator]
 ) -> Objective:
-    """The objective of faces with requested attributes (n, J): distance to a target, scores of classes, or
-    both.
-    """
+    """The objective of faces with requests (n, J): distance to a target, scores of classes, or both."""
     inverts = settings.target != "classes"
     score_weight = settings.score_weight
     uses_scores = score_weight > 0 or not inverts
@@ -202,9 +198,7 @@ def attribute_objective(
 
 
 def read_attributes(loaded: Loaded, images: np.ndarray) -> np.ndarray:
-    """The net's own reading of images (n, crop, crop, 3) uint8, and of the mean image in the last row: (n +
-    1, J) probabilities.
-    """
+    """The net's reading of images (n, crop, crop, 3) uint8 and, in the last row, of the mean image: (n + 1, J)."""
     net = loaded.reader(len(images) + 1)
     net.blobs["data"].data[:-1] = loaded.database.preprocessing.to_blob(images)
     net.blobs["data"].data[-1] = loaded.database.preprocessing.mean_canvas

@@ -115,9 +115,7 @@ def read_given_activations(path: Path, layer: str, shape: tuple[int, ...]) -> np
 
 
 def _write_sheet(out: Path, columns: dict[str, np.ndarray], names: Sequence[str] = ()) -> None:
-    """A sheet with a column of pictures (n, crop, crop, 3) for each caption; `names` of the rows stand below
-    their first pictures.
-    """
+    """A sheet with a column of pictures (n, crop, crop, 3) for each caption; `names` stand below the first."""
     n = len(next(iter(columns.values())))
     captions = [name if k or not names else names[i] for i in range(n) for k, name in enumerate(columns)]
     write_sheet(
@@ -148,9 +146,7 @@ def invert_images(
 def invert(
     trained: Trained, layer: str, phi: np.ndarray, preset: str, seed: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Pictures (n, crop, crop, 3) uint8 whose activations at `layer` are near to `phi` (n, ...), and the
-    losses (steps, n).
-    """
+    """Pictures (n, crop, crop, 3) uint8 with activations near `phi` (n, ...), and the losses (steps, n)."""
     loaded = load_trained(trained)
     how = preset_at(preset, layer)
     preprocessing = loaded.database.preprocessing

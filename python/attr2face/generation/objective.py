@@ -7,9 +7,7 @@ from attr2face.pycaffe import caffe
 
 
 def activations_of(x: np.ndarray, net: caffe.Net, layer: str) -> np.ndarray:
-    """Activations of `layer` for canvases (n, 3, crop, crop), by a net made from `prototxt.generation` for n
-    images.
-    """
+    """Activations of `layer` for canvases (n, 3, crop, crop), by a net of `prototxt.generation` for n images."""
     net.params["canvas"][0].data[...] = x
     net.forward()
     return net.blobs[layer].data.copy()

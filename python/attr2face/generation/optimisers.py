@@ -1,6 +1,4 @@
-"""First-order optimisers of arrays, elementwise: an object is called with z, its gradient and a rate, and
-returns the next z.
-"""
+"""First-order optimisers, elementwise: called with z, its gradient and a rate, they return the next z."""
 
 import numpy as np
 

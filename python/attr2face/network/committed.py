@@ -1,6 +1,4 @@
-"""The prototxt files that are committed, for readers: each model's nets and solver with the defaults for
-rendered faces.
-"""
+"""The committed prototxts, for readers: each model's nets and solver with the defaults for rendered faces."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -16,9 +14,7 @@ from attr2face.settings import Settings
 
 
 def write_prototxts(folder: Path, usual: Mapping[str, Settings]) -> None:
-    """Write `train_val`, `solver` and `deploy` of all models into a folder of each; `usual` has their
-    settings.
-    """
+    """Write `train_val`, `solver` and `deploy` of all models, with the `usual` settings, into a folder of each."""
     for model in MODELS.values():
         (folder / model.name).mkdir(parents=True, exist_ok=True)
         for name, text in _texts(model, usual[model.name]).items():

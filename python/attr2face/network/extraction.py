@@ -74,9 +74,7 @@ class Extraction:
 
 
 def compute_activations(what: Extraction, rows: np.ndarray, machine: Machine) -> Iterator[np.ndarray]:
-    """Run the net on some rows of the database; yield activations in their order, of a shard of 256 images at
-    a time: (n, ...) float32.
-    """
+    """Run the net on rows of the database; yield activations in order, for 256 images at a time: (n, ...)."""
     yield from map_in_order(machine, _shard, [(what, rows[cut]) for cut in cut_up(0, len(rows), SHARD)])
 
 
@@ -139,9 +137,7 @@ def extract(database: FaceDatabase, weights: Path, layer: str, out: Path, machin
 
 
 def _lay_out(path: Path, database: FaceDatabase, shape: tuple[int, ...], layer: str) -> None:
-    """A file of its final size: what is written later changes numbers only, so that a kill cannot leave it
-    unreadable.
-    """
+    """A file of its final size: later writes change numbers only, so that a kill leaves it readable."""
     with h5py.File(path, "w") as file:
         file["positive"] = database.positive
         file.create_dataset("split", data=database.split.astype(object), dtype=h5py.string_dtype())

@@ -23,9 +23,7 @@ JUDGE_RATE, JUDGE_LEARNING = 1e-3, Learning(dropout=0.3)
 
 @dataclass(frozen=True)
 class Start:
-    """What finetuning starts from: weights, and the cache of the frozen layers' output if there is one
-    (`frozen.build_cache`).
-    """
+    """What finetuning starts from: weights and, if there is one, a cache (`frozen.build_cache`)."""
 
     weights: Path
     cache: Path | None = None

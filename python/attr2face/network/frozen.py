@@ -97,9 +97,7 @@ def _fill(
 
 
 def _shard(what: Frozen, at_random: bool, rows: np.ndarray, numbers: np.ndarray) -> dict[str, np.ndarray]:
-    """The blobs (n, ...) of some rows by depth; the same record draws the same crop, whatever is computed
-    beside it.
-    """
+    """The blobs (n, ...) of some rows by depth. A record's crop does not depend on what is beside it."""
     database = FaceDatabase.open(what.database)
     net = kept_net(prototxt.deploy(database.model, BATCH), what.weights)
 

@@ -52,9 +52,7 @@ def add_trunk(
     start: str = "",
     until: str = "heads",
 ) -> Top:
-    """Add the layers from stage `start`, the first one without it, to layer `until` on top of `bottom`;
-    return the last top.
-    """
+    """Add the layers from stage `start`, the first without it, to layer `until`; return the last top."""
     if isinstance(model, VGG):
         return _add_vgg_trunk(n, bottom, model, learning, start or "conv1", until)
     from attr2face.network.user_layers import add_user_trunk
@@ -93,9 +91,7 @@ def _add_vgg_trunk(
 
 
 def add_judge_body(n: caffe.NetSpec, bottom: Top, model: Model) -> Top:
-    """Add the layers of the net among the judges, unlike a VGG's: wide convolutions of stride 2 without
-    pooling, and one hidden layer, fc5.
-    """
+    """Add the net among the judges, unlike a VGG's: wide convolutions of stride 2, no pooling, and fc5."""
     top = bottom
     for i, width in enumerate(model.widths[:-1], 1):
         convolution = {"num_output": width, "kernel_size": 5, "pad": 2, "stride": 2}

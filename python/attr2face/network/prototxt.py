@@ -1,6 +1,4 @@
-"""The project's nets as prototxt text, written with NetSpec: for training, for reading pictures, and for the
-descent.
-"""
+"""The project's nets as prototxt text, written with NetSpec: for training, for pictures, for the descent."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -48,9 +46,7 @@ class TrainingData:
 
 
 def train_val(model: Model, data: TrainingData, learning: Learning = ALL_LEARN) -> str:
-    """The training net as prototxt text: the model's heads, or one over people. On a cache it begins at the
-    first stage that learns.
-    """
+    """The training net: heads of the model, or one over people; on a cache, from the first stage that learns."""
     n, test = caffe.NetSpec(), caffe.NetSpec()
     transform = {
         "crop_size": model.crop,
@@ -120,9 +116,7 @@ def write_class_weights(labels: np.ndarray, attributes: Attributes, folder: Path
 
 
 def deploy(model: Model, batch: int = 1) -> str:
-    """The trained net as prototxt text: input `data`, output `prob`, the softmaxes of all heads side by side,
-    (batch, C).
-    """
+    """The trained net: input `data`, output `prob` (batch, C), the softmaxes of all heads side by side."""
     n = caffe.NetSpec()
     n.data = L.Input(shape={"dim": [batch, 3, model.crop, model.crop]})
     add_body = add_judge_body if model.name == JUDGE.name else add_trunk

@@ -21,9 +21,7 @@ Top = caffe.net_spec.Top
 
 
 class Given(caffe.net_spec.Function):
-    """A layer as its prototxt has it, names included. The layers before it are written before it, as layers
-    in place need it.
-    """
+    """A layer as its prototxt has it, written after the one `before` it, as layers in place need it."""
 
     def __init__(self, layer: caffe_pb2.LayerParameter, inputs: list[Top], before: "Given | None") -> None:
         super().__init__(layer.type, inputs, {"ntop": len(layer.top)})
@@ -91,9 +89,7 @@ def _red_first(n: caffe.NetSpec, bottom: Top) -> Top:
 
 
 def _set_rate(layer: caffe_pb2.LayerParameter, rate: float, blobs: int) -> None:
-    """Multiply the learning rates that the prototxt states, or Caffe's, with `rate`. A frozen BatchNorm keeps
-    the means it has.
-    """
+    """Multiply stated learning rates, or Caffe's, with `rate`; a frozen BatchNorm keeps its means."""
     while len(layer.param) < blobs:
         layer.param.add()
     for param in layer.param:

@@ -1,6 +1,4 @@
-"""Weights of nets: a .caffemodel is compared with a net before Caffe reads it, as Caffe itself would abort on
-a difference.
-"""
+"""Weights of nets. A .caffemodel is compared with the net first, as Caffe would abort on a difference."""
 
 import functools
 import tempfile
@@ -110,9 +108,7 @@ def save_net(net: caffe.Net, out: Path) -> None:
 
 
 def write_weights(source: Path, out: Path) -> None:
-    """Write a .caffemodel again with its layers' weights alone: without data layers, whose paths are of this
-    machine. The file is whole or not there.
-    """
+    """Write a .caffemodel again, whole, with its layers' weights alone: data layers have this machine's paths."""
     stored = caffe_pb2.NetParameter.FromString(source.read_bytes())
     weights = caffe_pb2.NetParameter(name=stored.name)
     for layer in stored.layer:

@@ -25,9 +25,7 @@ def preset_at(name: str, layer: str) -> Preset:
 
 
 def start_of(settings: Generation) -> float:
-    """Where the descent starts along the regression of pixels on attributes: the user's choice, or the
-    preset's.
-    """
+    """Where the descent starts along the regression of pixels on attributes: as set, or the preset's."""
     return preset_of(settings.preset).start if settings.start is None else settings.start
 
 

@@ -58,9 +58,7 @@ class Eigenfaces:
     mean: np.ndarray | float = 0.0
 
     def of_attributes(self, a: np.ndarray) -> np.ndarray:
-        """The z that linear regression expects of faces with attributes `a` (n, J), a request in each row:
-        (n, k).
-        """
+        """The z (n, k) that linear regression expects of faces with the requests in the rows of `a` (n, J)."""
         return np.stack([expected(row, self.prevalence, self.covariance, self.cross) for row in a])
 
     def noise(self, deviation: float, rng: np.random.Generator) -> np.ndarray:
@@ -81,9 +79,7 @@ class Eigenfaces:
         return (canvas - self.mean).reshape(len(canvas), -1) @ self.basis.T / self.std
 
     def pull_back(self, gradient: np.ndarray) -> np.ndarray:
-        """The gradient with respect to z of what has `gradient` (n, 3, crop, crop) with respect to the
-        canvas: (n, k).
-        """
+        """The gradient (n, k) by z of what has `gradient` (n, 3, crop, crop) by the canvas."""
         # The basis first: the other way round, BLAS's threads wait for each other more than they work.
         return (self.basis @ gradient.reshape(len(gradient), -1).astype(np.float32).T).T * self.std
 
