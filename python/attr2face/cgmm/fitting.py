@@ -129,7 +129,7 @@ def write_fit(activations: Path, settings: MixtureFit, seed: int, out: Path, mac
 
 
 def check_gradient(activations: Path, seed: int, images: int = 200, elements: int = 500) -> float:
-    """The gradient's relative error against float64 central differences, at random weights, on part of a file."""
+    """The gradient's relative error against central differences, at random weights, on part of a file."""
     with h5py.File(activations) as file:
         phi, has = file["activations"][:images], file["positive"][:images]
     rng, phi = np.random.default_rng(seed), phi.reshape(len(phi), -1)[:, :elements].astype(float)
@@ -166,7 +166,7 @@ def residual_factors(phi: h5py.Dataset, has: np.ndarray, m: Moments) -> tuple[np
 
 
 def _shrinkage(variance: np.ndarray, n: int, d: int) -> float:
-    """Weight of the sphere beside the sample covariance with eigenvalues `variance` (Chen et al. 2010, Eq. 23)."""
+    """Weight of the sphere beside a covariance with eigenvalues `variance` (Chen et al. 2010, Eq. 23)."""
     trace, of_square = variance.sum(), (variance**2).sum()
     above, below = (1 - 2 / d) * of_square + trace**2, (n + 1 - 2 / d) * (of_square - trace**2 / d)
     return float(min(1, above / below)) if below > 0 else 1.0

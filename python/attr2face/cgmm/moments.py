@@ -66,7 +66,7 @@ class Moments:
 
 
 def draw_sets(has: np.ndarray, n_images: int, rng: np.random.Generator) -> np.ndarray:
-    """The sets S_j (paper, section 3.2): `n_images` random images, or all, that have attribute j: (n, J) bool."""
+    """The sets S_j (paper, section 3.2): `n_images` random images that have attribute j: (n, J) bool."""
     sets = np.zeros_like(has)
     for j in range(has.shape[1]):
         members = np.flatnonzero(has[:, j])

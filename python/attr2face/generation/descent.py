@@ -15,9 +15,7 @@ from attr2face.generation.objective import Objective
 from attr2face.generation.optimisers import Adam, Momentum
 from attr2face.generation.preset import Preset
 from attr2face.generation.priors import Space
-from attr2face.generation.regularisers import decay, falling, jitter, total_variation
-
-Watch = Callable[[int, np.ndarray], None]
+from attr2face.generation.regularisers import decay, jitter, total_variation
 
 
 @dataclass(frozen=True)
@@ -47,7 +45,10 @@ class Descent:
     draws: Sequence[int] = ()
 
     def run(
-        self, objective: Objective, rng: np.random.Generator, watch: Watch | None = None
+        self,
+        objective: Objective,
+        rng: np.random.Generator,
+        watch: Callable[[int, np.ndarray], None] | None = None,
     ) -> tuple[np.ndarray, np.ndarray]:
         """Canvases (n, 3, crop, crop) of low loss, and the losses (steps, n) on the way.
 
@@ -70,11 +71,10 @@ class Descent:
             for k, space in enumerate(spaces):
                 if k:
                     z = space.coordinates(spaces[k - 1].canvas(z))
-                z = (
-                    self._lbfgs(loss_of, space, z, steps)
-                    if preset.optimiser == "lbfgs"
-                    else self._steps(loss_of, space, z, steps, rng)
-                )
+                if preset.optimiser == "lbfgs":
+                    z = self._lbfgs(loss_of, space, z, steps)
+                else:
+                    z = self._steps(loss_of, space, z, steps, rng)
         return np.clip(spaces[-1].canvas(z), *self.bounds), np.reshape(losses, (-1, objective.n))
 
     def _noise(self, space: Space, draws: Sequence[int], rng: np.random.Generator) -> np.ndarray:
@@ -96,16 +96,14 @@ class Descent:
         """Steps of a first-order optimiser."""
         preset, centre, weight = self.preset, self._centre(space), self._weight(z)
         kind = {"momentum": Momentum, "adam": Adam}[preset.optimiser]
-        sigmas, shrinks = falling(*preset.blur, steps), falling(*preset.shrink, steps)
+        sigmas, shrinks = np.linspace(*preset.blur, steps), np.linspace(*preset.shrink, steps)
         stages = [(kind(), rates) for rates in preset.rates(steps)]
-        for step, (optimiser, rate) in enumerate(
-            (optimiser, rate) for optimiser, rates in stages for rate in rates
-        ):
+        pairs = ((optimiser, rate) for optimiser, rates in stages for rate in rates)
+        for step, (optimiser, rate) in enumerate(pairs):
             gradient = space.pull_back(loss_of(space.canvas(z), jitter(rng, preset.jitter))[1])
             if preset.normalise:
-                gradient = gradient / np.abs(gradient).mean(
-                    axis=tuple(range(1, gradient.ndim)), keepdims=True
-                )
+                axes = tuple(range(1, gradient.ndim))
+                gradient = gradient / np.abs(gradient).mean(axis=axes, keepdims=True)
             gradient = weight * gradient + preset.decay * decay(z - centre, preset.power)[1]
             if preset.smoothness:
                 gradient += preset.smoothness * total_variation(z)[1]

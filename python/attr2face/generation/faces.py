@@ -198,7 +198,7 @@ def attribute_objective(
 
 
 def read_attributes(loaded: Loaded, images: np.ndarray) -> np.ndarray:
-    """The net's reading of images (n, crop, crop, 3) uint8 and, in the last row, of the mean image: (n + 1, J)."""
+    """The net's reading (n + 1, J) of images (n, crop, crop, 3) uint8 and, last, of the mean image."""
     net = loaded.reader(len(images) + 1)
     net.blobs["data"].data[:-1] = loaded.database.preprocessing.to_blob(images)
     net.blobs["data"].data[-1] = loaded.database.preprocessing.mean_canvas

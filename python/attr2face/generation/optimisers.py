@@ -24,6 +24,5 @@ class Adam:
         (beta1, beta2), self.t = self.betas, self.t + 1
         self.first = beta1 * self.first + (1 - beta1) * gradient
         self.second = beta2 * self.second + (1 - beta2) * gradient**2
-        return z - rate * self.first / (1 - beta1**self.t) / (
-            np.sqrt(self.second / (1 - beta2**self.t)) + 1e-8
-        )
+        deviation = np.sqrt(self.second / (1 - beta2**self.t)) + 1e-8
+        return z - rate * self.first / (1 - beta1**self.t) / deviation

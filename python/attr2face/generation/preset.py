@@ -1,6 +1,6 @@
 """How to descend: what a preset says."""
 
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, fields
 
 import numpy as np
 
@@ -78,4 +78,4 @@ class Preset:
 
     def described(self) -> dict[str, object]:
         """The fields that are not at their defaults."""
-        return {f.name: value for f in fields(self) if (value := asdict(self)[f.name]) != f.default}
+        return {f.name: value for f in fields(self) if (value := getattr(self, f.name)) != f.default}

@@ -1,1 +1,1 @@
-"""Nets: prototxt files, weights, training, extraction. Beside `generation.objective`, Caffe runs only here."""
+"""Nets: prototxt files, weights, training, extraction. But for `generation.objective`, Caffe runs here."""

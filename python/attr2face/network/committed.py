@@ -14,7 +14,7 @@ from attr2face.settings import Settings
 
 
 def write_prototxts(folder: Path, usual: Mapping[str, Settings]) -> None:
-    """Write `train_val`, `solver` and `deploy` of all models, with the `usual` settings, into a folder of each."""
+    """Write `train_val`, `solver` and `deploy` of each model, with its `usual` settings, into a folder."""
     for model in MODELS.values():
         (folder / model.name).mkdir(parents=True, exist_ok=True)
         for name, text in _texts(model, usual[model.name]).items():

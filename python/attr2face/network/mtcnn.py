@@ -55,7 +55,7 @@ class Squares:
         return Squares(np.hstack([middle - half, middle + half]), self.probability)
 
     def best(self, overlap: float, of_smaller: bool = False) -> np.ndarray:
-        """Rows that overlap none of higher probability by more than a share of their union, or of the smaller."""
+        """Rows that overlap none of higher probability by more than a share of union, or of the smaller."""
         rows, kept, area = np.argsort(-self.probability, kind="stable"), [], self.size.prod(axis=1)
         while len(rows):
             one, others = rows[0], rows[1:]
@@ -71,7 +71,7 @@ class Squares:
 
 
 def find_face(folder: Path, picture: np.ndarray) -> np.ndarray:
-    """Landmarks (5, 2) of the largest face near the middle of (height, width, 3) uint8; NaN if there is none."""
+    """Landmarks (5, 2) of the largest face near a picture's middle (height, width, 3) uint8; NaN of none."""
     shorter = min(picture.shape[:2])
     scale = np.clip(shorter, LEAST, MOST) / shorter
     shown = picture if scale == 1 else _scaled(picture, scale)
@@ -86,7 +86,7 @@ def find_face(folder: Path, picture: np.ndarray) -> np.ndarray:
 
 
 def find_faces(folder: Path, picture: np.ndarray) -> tuple[Squares, np.ndarray]:
-    """All faces in a picture (height, width, 3) uint8, and their landmarks (n, 5, 2), by the nets in `folder`."""
+    """Faces in a picture (height, width, 3) uint8, and their landmarks (n, 5, 2), by the nets in `folder`."""
     propose, refine, place = checked_nets(folder)
     proposed = [_proposed(propose, smaller, scale) for smaller, scale in _pyramid(picture)]
     squares = Squares(

@@ -46,7 +46,7 @@ class TrainingData:
 
 
 def train_val(model: Model, data: TrainingData, learning: Learning = ALL_LEARN) -> str:
-    """The training net: heads of the model, or one over people; on a cache, from the first stage that learns."""
+    """The training net, with the model's heads or one over people; on a cache, from the stage that learns."""
     n, test = caffe.NetSpec(), caffe.NetSpec()
     transform = {
         "crop_size": model.crop,

@@ -112,7 +112,7 @@ def train_rank(training: Training, out: Path, rank: int, ranks: int, session: by
 
 
 def _snapshot(solver: Solver, out: Path, losses: list[tuple[int, float]]) -> None:
-    """Let Caffe write weights and state; the state gets its final name once both and the history are there."""
+    """Let Caffe write weights and state, which gets its final name once both and the history are there."""
     require_space(out, 4 * size_of(solver.net))  # weights, up to two moments of each, and some room
     solver.snapshot()
     _write_history(out / "loss.csv", losses)

@@ -108,7 +108,7 @@ def save_net(net: caffe.Net, out: Path) -> None:
 
 
 def write_weights(source: Path, out: Path) -> None:
-    """Write a .caffemodel again, whole, with its layers' weights alone: data layers have this machine's paths."""
+    """Write a .caffemodel again, whole, with weights alone: data layers have paths of this machine."""
     stored = caffe_pb2.NetParameter.FromString(source.read_bytes())
     weights = caffe_pb2.NetParameter(name=stored.name)
     for layer in stored.layer:

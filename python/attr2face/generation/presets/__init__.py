@@ -43,10 +43,8 @@ def needed(settings: Generation) -> set[str]:
         If the settings do not go together.
     """
     if settings.variety and not varies(settings.target):
-        raise UserError(
-            f"VARIETY={settings.variety:g} has no effect with TARGET={settings.target}; "
-            "leave one of the two out"
-        )
+        what = f"VARIETY={settings.variety:g} has no effect with TARGET={settings.target}"
+        raise UserError(f"{what}; leave one of the two out")
     names = {preset_of(settings.preset).prior}
     if settings.target != "classes":
         names.add("mixture")

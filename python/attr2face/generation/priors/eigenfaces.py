@@ -58,7 +58,7 @@ class Eigenfaces:
     mean: np.ndarray | float = 0.0
 
     def of_attributes(self, a: np.ndarray) -> np.ndarray:
-        """The z (n, k) that linear regression expects of faces with the requests in the rows of `a` (n, J)."""
+        """The z (n, k) that linear regression expects of faces with requests `a` (n, J)."""
         return np.stack([expected(row, self.prevalence, self.covariance, self.cross) for row in a])
 
     def noise(self, deviation: float, rng: np.random.Generator) -> np.ndarray:
@@ -89,17 +89,15 @@ STORED = [f.name for f in fields(Eigenfaces) if f.name != "mean"]
 
 @threadpool_limits.wrap(limits=1)  # sums of several threads are rounded otherwise
 def fit_eigenfaces(canvases: np.ndarray, has: np.ndarray, k: int) -> Eigenfaces:
-    """The first `k` components of (n, 3, crop, crop) canvases with attributes `has` (n, J), from the
-    eigenvectors of their n x n Gram matrix.
+    """Components of (n, 3, crop, crop) canvases with attributes `has` (n, J), by their n x n Gram matrix.
 
-    There are fewer if the canvases vary in fewer ways, as copies of each other do.
+    The first `k`, or fewer if the canvases vary in fewer ways, as copies of each other do.
     """
     x = canvases.reshape(len(canvases), -1)
     x = x - x.mean(axis=0)
     n = len(x)
-    variance, vectors = linalg.eigh(
-        (x @ x.T).astype(np.float64) / n, subset_by_index=(max(0, n - k), n - 1), driver="evr"
-    )
+    gram, largest = (x @ x.T).astype(np.float64) / n, (max(0, n - k), n - 1)
+    variance, vectors = linalg.eigh(gram, subset_by_index=largest, driver="evr")
     kept = [i for i in np.argsort(-variance) if variance[i] > 1e-6 * variance[-1]]
     variance, vectors = variance[kept], vectors[:, kept]
     basis = vectors.T.astype(np.float32) @ x / np.sqrt(variance * n)[:, None]
@@ -117,9 +115,8 @@ def write_eigenfaces(database: FaceDatabase, settings: EigenfaceBasis, seed: int
     """Compute eigenfaces from random images of training people; write `eigenfaces.h5` into `out`."""
     rows = np.random.default_rng(seed).permutation(database.rows("train"))[: settings.eigenface_images]
     images = np.stack(list(tqdm(database.crops(rows), "eigenfaces", len(rows), unit=" images")))
-    eigenfaces = fit_eigenfaces(
-        database.preprocessing.to_blob(images), database.positive[rows], settings.eigenfaces
-    )
+    canvases = database.preprocessing.to_blob(images)
+    eigenfaces = fit_eigenfaces(canvases, database.positive[rows], settings.eigenfaces)
     with h5py.File(out / "eigenfaces.h5", "w") as file:
         for name in STORED:
             file[name] = getattr(eigenfaces, name)
