@@ -14,7 +14,7 @@ def activations_of(x: np.ndarray, net: caffe.Net, layer: str) -> np.ndarray:
 
 
 class Objective:
-    """|phi(x) - T|^2 / |T|^2 - score_weight * (sum of the wanted classes' scores) of n canvases, and gradient.
+    """|phi(x) - T|^2 / |T|^2 - score_weight * (sum of wanted classes' scores) of n canvases, and gradient.
 
     Either term may be absent: feature inversion (paper, section 3.3.2) has the first, class visualisation
     (3.3.1) the second.

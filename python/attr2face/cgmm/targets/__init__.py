@@ -35,8 +35,9 @@ def varies(name: str) -> bool:
 def target(
     name: str, m: Mixture, a: np.ndarray, strength: float, rng: np.random.Generator, variety: float = 0.0
 ) -> np.ndarray:
-    """The target `name`, with `variety` times a draw of what attributes do not explain if it varies; clipped
-    at zero, as activations after a ReLU are, if it is not the paper's.
+    """The target `name`, and `variety` times a draw of what attributes do not explain if it varies.
+
+    If it is not the paper's, it is clipped at zero, as activations after a ReLU are.
     """
     t = _module(name).target(m, a, strength, rng)
     if is_papers(name):
