@@ -114,11 +114,11 @@ def _write_sheet(out: Path, columns: dict[str, np.ndarray], names: Sequence[str]
     write_sheet(out, pictures, captions, len(columns))
 
 
-def first_crops(database: FaceDatabase, n: int = PHOTOGRAPHS) -> np.ndarray:
-    """Pictures of the first `n` test people: (n, crop, crop, 3) uint8."""
+def first_crops(database: FaceDatabase) -> np.ndarray:
+    """Pictures of the first six test people: (6, crop, crop, 3) uint8."""
     rows = database.rows("test")
     _, first = np.unique(database.people[rows], return_index=True)
-    return np.stack(list(database.crops(rows[np.sort(first)][:n])))
+    return np.stack(list(database.crops(rows[np.sort(first)][:PHOTOGRAPHS])))
 
 
 def invert_images(

@@ -24,16 +24,13 @@ SHARD = 8 * BATCH  # images of a task
 def forward_batches(
     net: caffe.Net, inputs: Iterable[np.ndarray], until: str = "", linear: bool = False
 ) -> Iterator[slice]:
-    """Run the net on inputs (3, crop, crop), batch by batch; yield the slice of the inputs that its blobs now
-    hold.
+    """Run the net on inputs (3, crop, crop) by batches; yield the slice of inputs that its blobs now hold.
 
-    Only the layers up to the last that writes blob `until` are run, if one is named; without that one, if
-    `linear` and it is a ReLU.
-
-    The slice is never longer than the net's batch; rows of a blob beyond its length are left over from
-    before.
+    If a blob `until` is named, layers are run up to the last that writes it; without that one, if `linear`
+    and it is a ReLU. Rows of a blob beyond the length of the slice are left over from before.
     """
-    batch, end = net.blobs["data"].shape[0], _last_writer(net, until) if until else len(net._layer_names) - 1
+    batch = net.blobs["data"].shape[0]
+    end = _last_writer(net, until) if until else len(net._layer_names) - 1
     if linear and net.layers[end].type == "ReLU":
         end -= 1
     inputs, first = iter(inputs), 0
@@ -81,38 +78,32 @@ def compute_activations(what: Extraction, rows: np.ndarray, machine: Machine) ->
 def _shard(what: Extraction, rows: np.ndarray) -> np.ndarray:
     database = FaceDatabase.open(what.database)
     net = kept_net(prototxt.deploy(database.model, BATCH), what.weights)
-    inputs = (
-        database.preprocessing.to_blob(image)[..., :: -1 if what.mirror else 1]
-        for image in database.images(rows)
-    )
+    step = -1 if what.mirror else 1
+    inputs = (database.preprocessing.to_blob(image)[..., ::step] for image in database.images(rows))
     batches = forward_batches(net, inputs, what.blob, what.linear)
     return np.concatenate([net.blobs[what.blob].data[: batch.stop - batch.start].copy() for batch in batches])
 
 
 def read_heads(net: caffe.Net, layer: str, phi: np.ndarray) -> np.ndarray:
-    """What the heads see in activations (n, ...) of `layer`, which the rest of the net is run on: the
-    softmaxes, (n, C).
+    """The softmaxes (n, C) of the rest of the net, which is run on activations (n, ...) of `layer`.
 
     Raises
     ------
     UserError
         If the rest reads other blobs, too, as it does within a block of a residual net.
     """
-    batch, first = net.blobs["data"].shape[0], _last_writer(net, layer) + 1
-    known = {layer}
+    first, known = _last_writer(net, layer) + 1, {layer}
     for name in list(net._layer_names)[first:]:
         if not known.issuperset(net.bottom_names[name]):
-            raise UserError(
-                f"heads cannot be read from LAYER={layer} alone, as layer {name} reads other "
-                "blobs; choose a LAYER between blocks"
-            )
+            reason = f"heads cannot be read from LAYER={layer} alone, as layer {name} reads other blobs"
+            raise UserError(f"{reason}; choose a LAYER between blocks")
         known |= set(net.top_names[name])
     prob = np.empty((len(phi), net.blobs["prob"].shape[1]), np.float32)
-    for start in range(0, len(phi), batch):
-        rows = slice(start, min(start + batch, len(phi)))
-        net.blobs[layer].data[: rows.stop - start] = phi[rows].reshape(-1, *net.blobs[layer].shape[1:])
+    for rows in cut_up(0, len(phi), net.blobs["data"].shape[0]):
+        n = rows.stop - rows.start
+        net.blobs[layer].data[:n] = phi[rows].reshape(-1, *net.blobs[layer].shape[1:])
         net._forward(first, len(net._layer_names) - 1)
-        prob[rows] = net.blobs["prob"].data[: rows.stop - start]
+        prob[rows] = net.blobs["prob"].data[:n]
     return prob
 
 

@@ -1,5 +1,4 @@
-"""The frozen layers' output, computed once: for each depth a folder of LMDBs like the images', to train the
-layers above from.
+"""The frozen layers' output, computed once: for each depth LMDBs like the images', to train upper layers.
 
 Each training image is there several times, with the random crops and mirror images that training draws,
 validation images once, at the centre. One pass over the images serves all depths. Caffe's Data layer reads
@@ -49,14 +48,12 @@ class Frozen:
 
     def blobs(self, model: Model) -> dict[str, str]:
         """The blob that the stage above reads, by depth, from the first layers to the last."""
-        return {
-            depth: prototxt.blob_below(model, depth) for depth in sorted(self.depths, key=model.stages.index)
-        }
+        depths = sorted(self.depths, key=model.stages.index)
+        return {depth: prototxt.blob_below(model, depth) for depth in depths}
 
 
 def build_cache(what: Frozen, out: Path, machine: Machine) -> None:
-    """Fill a folder of `out` for each depth with its blob for training and validation images, and their
-    labels.
+    """Fill a folder of `out` for each depth with its blob for images, and their labels.
 
     What an interrupted call has stored is kept.
     """
@@ -70,10 +67,10 @@ def build_cache(what: Frozen, out: Path, machine: Machine) -> None:
         rows = np.tile(database.rows(split), passes)
         require_space(out, sum(sizes.values()) * len(rows))
         with ExitStack() as stack:
-            folders = {
-                depth: stack.enter_context(open_for_writing(out / depth / f"{split}_images", len(rows), size))
-                for depth, size in sizes.items()
-            }
+            folders = {}
+            for depth, size in sizes.items():
+                images = open_for_writing(out / depth / f"{split}_images", len(rows), size)
+                folders[depth] = stack.enter_context(images)
             _fill(what, split == "train", rows, folders, machine)
         for depth in blobs:
             _copy_labels(database.folder / f"{split}_labels", out / depth / f"{split}_labels", passes)
@@ -86,9 +83,8 @@ def _fill(
     done = min(environment.stat()["entries"] for environment in folders.values())
     cuts = cut_up(done, len(rows), SHARD)
     tasks = [(what, at_random, rows[cut], np.arange(cut.start, cut.stop)) for cut in cuts]
-    results = with_bar(
-        map_in_order(machine, _shard, tasks), lengths(cuts), f"below {', '.join(folders)}", done
-    )
+    results = map_in_order(machine, _shard, tasks)
+    results = with_bar(results, lengths(cuts), f"below {', '.join(folders)}", done)
     for cut, found in zip(cuts, results, strict=True):
         for depth, environment in folders.items():
             with environment.begin(write=True) as transaction:
@@ -119,7 +115,9 @@ def _copy_labels(source: Path, target: Path, times: int) -> None:
     """The label LMDB again, `times` over."""
     with lmdb.open(str(source), readonly=True, lock=False) as old, old.begin() as read:
         labels = [value for _, value in read.cursor()] * times
-    longest = max(map(len, labels), default=0)
-    with open_for_writing(target, len(labels), longest) as new, new.begin(write=True) as write:
+    with (
+        open_for_writing(target, len(labels), max(map(len, labels), default=0)) as new,
+        new.begin(write=True) as write,
+    ):
         for number, value in enumerate(labels):
             write.put(key_of(number), value)

@@ -60,10 +60,8 @@ class Squares:
         while len(rows):
             one, others = rows[0], rows[1:]
             kept.append(one)
-            low, high = (
-                np.maximum(self.box[one, :2], self.box[others, :2]),
-                np.minimum(self.box[one, 2:], self.box[others, 2:]),
-            )
+            low = np.maximum(self.box[one, :2], self.box[others, :2])
+            high = np.minimum(self.box[one, 2:], self.box[others, 2:])
             common = (high - low).clip(0).prod(axis=1)
             whole = np.minimum(area[one], area[others]) if of_smaller else area[one] + area[others] - common
             rows = others[common <= overlap * whole]
@@ -78,10 +76,8 @@ def find_face(folder: Path, picture: np.ndarray) -> np.ndarray:
     faces, landmarks = find_faces(folder, shown)
     if not len(landmarks):
         return np.full((5, 2), np.nan)
-    nearness = [
-        size_near_middle(x, y, *size, shown.shape)
-        for (x, y), size in zip(faces.box[:, :2], faces.size, strict=True)
-    ]
+    places = np.hstack([faces.box[:, :2], faces.size])
+    nearness = [size_near_middle(*place, shown.shape) for place in places]
     return (landmarks[int(np.argmax(nearness))] + 0.5) / scale - 0.5
 
 
@@ -89,9 +85,8 @@ def find_faces(folder: Path, picture: np.ndarray) -> tuple[Squares, np.ndarray]:
     """Faces in a picture (height, width, 3) uint8, and their landmarks (n, 5, 2), by the nets in `folder`."""
     propose, refine, place = checked_nets(folder)
     proposed = [_proposed(propose, smaller, scale) for smaller, scale in _pyramid(picture)]
-    squares = Squares(
-        *(np.concatenate(parts) for parts in zip(*((s.box, s.probability) for s in proposed), strict=True))
-    )
+    box = np.concatenate([squares.box for squares in proposed])
+    squares = Squares(box, np.concatenate([squares.probability for squares in proposed]))
     squares = squares.at(squares.best(OVERLAP)).squared()
     squares, found = _looked_at(refine, 1, picture, squares)
     squares = squares.moved(found["conv5-2"])
@@ -135,14 +130,11 @@ def _looked_at(
             "conv6-2": np.zeros((0, 4)),
             "conv6-3": np.zeros((0, 10)),
         }
-    found = _forward(
-        net, np.stack([_cut(picture, box, SIDES[k]) for box in np.rint(squares.box).astype(int)])
-    )
+    pictures = [_cut(picture, box, SIDES[k]) for box in np.rint(squares.box).astype(int)]
+    found = _forward(net, np.stack(pictures))
     probability = found["prob1"][:, 1]
     seen = probability >= CERTAIN[k]
-    return Squares(squares.box[seen], probability[seen]), {
-        name: values[seen] for name, values in found.items()
-    }
+    return Squares(squares.box, probability).at(seen), {name: v[seen] for name, v in found.items()}
 
 
 def _cut(picture: np.ndarray, box: np.ndarray, side: int) -> np.ndarray:
@@ -160,9 +152,8 @@ def _scaled(picture: np.ndarray, scale: float) -> np.ndarray:
 
 
 def _resized(picture: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    return cv2.resize(
-        picture, size, interpolation=cv2.INTER_LINEAR if size[0] > picture.shape[1] else cv2.INTER_AREA
-    )
+    way = cv2.INTER_LINEAR if size[0] > picture.shape[1] else cv2.INTER_AREA
+    return cv2.resize(picture, size, interpolation=way)
 
 
 def _forward(net: caffe.Net, pictures: np.ndarray) -> dict[str, np.ndarray]:

@@ -65,8 +65,7 @@ def solver_text(training: Training, net: Path, snapshot: Path, card: int | None 
 
 
 def search_rate(training: Training, folder: Path, card: int | None = None, highest: float = 0.1) -> float:
-    """The highest learning rate at which the loss falls, as the paper looked for it: start high, and lower by
-    half a decade.
+    """The highest learning rate at which the loss falls, sought from above by half decades, as the paper did.
 
     Raises
     ------
@@ -87,9 +86,7 @@ def search_rate(training: Training, folder: Path, card: int | None = None, highe
         if falls:
             return rate
         rate /= 10**0.5
-    raise UserError(
-        f"the loss falls at no learning rate from {highest:g} down; check the weights and the data"
-    )
+    raise UserError(f"the loss falls at no learning rate from {highest:g} down; check weights and data")
 
 
 def write_solver(training: Training, folder: Path, card: int | None = None) -> None:
