@@ -1,8 +1,4 @@
-"""The descent (paper, section 3.3): from an objective to canvases that are low in it.
-
-One loop serves all presets: the space turns coordinates into canvases, the objective gives their gradient,
-regularisers are added, the optimiser takes a step.
-"""
+"""The descent (paper, section 3.3): from an objective to canvases that are low in it, by any preset."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -30,7 +26,7 @@ class Descent:
     bounds : (array, array)
         Of valid canvases.
     prior : (n, 3, crop, crop), optional
-        Canvases that the descent starts from and decays to; the mean image without them.
+        Canvases to start from and to decay to; the mean image without them.
     weight : float
         Of the objective beside the prior and the other regularisers.
     draws : sequence of int
@@ -94,7 +90,7 @@ class Descent:
         self, loss_of: Callable, space: Space, z: np.ndarray, steps: int, rng: np.random.Generator
     ) -> np.ndarray:
         """Steps of a first-order optimiser."""
-        preset, centre, weight = self.preset, self._centre(space), self._weight(z)
+        preset, centre = self.preset, self._centre(space)
         kind = {"momentum": Momentum, "adam": Adam}[preset.optimiser]
         sigmas, shrinks = np.linspace(*preset.blur, steps), np.linspace(*preset.shrink, steps)
         stages = [(kind(), rates) for rates in preset.rates(steps)]
@@ -104,29 +100,31 @@ class Descent:
             if preset.normalise:
                 axes = tuple(range(1, gradient.ndim))
                 gradient = gradient / np.abs(gradient).mean(axis=axes, keepdims=True)
-            gradient = weight * gradient + preset.decay * decay(z - centre, preset.power)[1]
-            if preset.smoothness:
-                gradient += preset.smoothness * total_variation(z)[1]
+            gradient = self._regularised(z, centre, 0.0, gradient)[1]
             z = optimiser(z, gradient, rate) * np.float32(1 - shrinks[step])
             blurs = preset.blur_every and step % preset.blur_every == 0
             z = space.constrain(z, sigmas[step] if blurs else 0)
         return z
 
-    def _weight(self, z: np.ndarray) -> float:
-        """Weight of the objective."""
-        return self.weight * (self.preset.spread**2 * z[0].size if self.preset.spread else 1.0)
+    def _regularised(
+        self, z: np.ndarray, centre: np.ndarray | float, loss: float, gradient: np.ndarray
+    ) -> tuple[float, np.ndarray]:
+        """The weighted objective and the regularisers, and their gradient by z."""
+        preset = self.preset
+        weight = self.weight * (preset.spread**2 * z[0].size if preset.spread else 1.0)
+        variation, slope = total_variation(z) if preset.smoothness else (0.0, 0.0)
+        size, pull = decay(z - centre, preset.power)
+        loss = weight * loss + preset.decay * size + preset.smoothness * variation
+        return loss, weight * gradient + preset.decay * pull + preset.smoothness * slope
 
     def _lbfgs(self, loss_of: Callable, space: Space, z: np.ndarray, steps: int) -> np.ndarray:
         """L-BFGS by scipy, on all canvases at once."""
-        preset, centre, weight = self.preset, self._centre(space), self._weight(z)
+        centre = self._centre(space)
 
         def value(flat: np.ndarray) -> tuple[float, np.ndarray]:
             at = flat.reshape(z.shape)
             loss, gradient = loss_of(space.canvas(at.astype(np.float32)))
-            variation, slope = total_variation(at) if preset.smoothness else (0.0, 0.0)
-            size, pull = decay(at - centre, preset.power)
-            loss = weight * loss + preset.decay * size + preset.smoothness * variation
-            gradient = weight * space.pull_back(gradient) + preset.decay * pull + preset.smoothness * slope
+            loss, gradient = self._regularised(at, centre, loss, space.pull_back(gradient))
             return loss, gradient.ravel().astype(np.float64)
 
         # A pixel changes the loss by so little that scipy would call any canvas a minimum.

@@ -1,7 +1,7 @@
 """Activations of one layer for the images of a face database."""
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -80,8 +80,18 @@ def _shard(what: Extraction, rows: np.ndarray) -> np.ndarray:
     net = kept_net(prototxt.deploy(database.model, BATCH), what.weights)
     step = -1 if what.mirror else 1
     inputs = (database.preprocessing.to_blob(image)[..., ::step] for image in database.images(rows))
-    batches = forward_batches(net, inputs, what.blob, what.linear)
-    return np.concatenate([net.blobs[what.blob].data[: batch.stop - batch.start].copy() for batch in batches])
+    return read_blobs(net, inputs, [what.blob], what.linear)[0]
+
+
+def read_blobs(
+    net: caffe.Net, inputs: Iterable[np.ndarray], blobs: Sequence[str], linear: bool = False
+) -> list[np.ndarray]:
+    """Some blobs (n, ...), from the lowest to the highest, of all inputs."""
+    found = [[] for _ in blobs]
+    for batch in forward_batches(net, inputs, blobs[-1], linear):
+        for parts, blob in zip(found, blobs, strict=True):
+            parts.append(net.blobs[blob].data[: batch.stop - batch.start].copy())
+    return [np.concatenate(parts) for parts in found]
 
 
 def read_heads(net: caffe.Net, layer: str, phi: np.ndarray) -> np.ndarray:

@@ -18,7 +18,7 @@ from attr2face.data.records import FLOAT, array_record, key_of, open_for_writing
 from attr2face.files import require_space
 from attr2face.models import Model
 from attr2face.network import prototxt
-from attr2face.network.extraction import BATCH, SHARD, forward_batches
+from attr2face.network.extraction import BATCH, SHARD, read_blobs
 from attr2face.network.weights import kept_net
 from attr2face.parallel import Machine, cut_up, lengths, map_in_order, with_bar
 
@@ -104,11 +104,7 @@ def _shard(what: Frozen, at_random: bool, rows: np.ndarray, numbers: np.ndarray)
 
     inputs = (read(image, number) for image, number in zip(database.images(rows), numbers, strict=True))
     blobs = what.blobs(database.model)
-    found = {depth: [] for depth in blobs}
-    for batch in forward_batches(net, inputs, list(blobs.values())[-1]):
-        for depth, blob in blobs.items():
-            found[depth].append(net.blobs[blob].data[: batch.stop - batch.start].copy())
-    return {depth: np.concatenate(phi) for depth, phi in found.items()}
+    return dict(zip(blobs, read_blobs(net, inputs, list(blobs.values())), strict=True))
 
 
 def _copy_labels(source: Path, target: Path, times: int) -> None:
