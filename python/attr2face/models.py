@@ -86,6 +86,7 @@ class VGG(Model):
         return {name: value for name, value in asdict(self).items() if name not in apart}
 
 
+# The rate falls linearly to 0, which a short training needs.
 ADAM = 'type: "Adam"\nlr_policy: "poly"\npower: 1\nmomentum: 0.9\nmomentum2: 0.999\n'
 MODELS = {
     "mini": VGG(

@@ -74,10 +74,7 @@ def fit(
     state: Path | None = None,
     machine: Machine | None = None,
 ) -> Fit:
-    """Fit the Gaussians, the weights (exactly, and by SGD for comparison) and what the other targets need.
-
-    `state` is the file of an interrupted pass over the same activations.
-    """
+    """Fit Gaussians, weights (exactly, by SGD) and the rest; `state` is the file of an interrupted pass."""
     rng = np.random.default_rng(seed)
     with h5py.File(activations) as file:
         phi, n = file["activations"], training_rows(file)

@@ -1,10 +1,9 @@
 """Moments of activations in one pass over them: all that the fits need.
 
-Activations are read some hundred images at a time, from an HDF5 dataset or an array. Products of such a piece
-are float32, sums over pieces are float64, and deviations are taken from the mean of the first piece, so that
-large means cost no accuracy. Sums of some thousand images, which up to three processes compute, are added in
-the order of the images, so that this process holds four times the result at most, whatever the number of
-images and processes. An interrupted pass keeps what it has added in a file and continues from there.
+Activations are read some hundred images at a time. Products of such a piece are float32, sums over pieces are
+float64, and deviations are taken from the mean of the first piece, so that large means cost no accuracy. Sums
+of some thousand images are added in the order of the images, whatever the number of processes, so that this
+one holds four times the result at most. An interrupted pass continues from what a file has of it.
 """
 
 import time

@@ -35,10 +35,7 @@ def gradient(w: np.ndarray, phi: np.ndarray, has: np.ndarray, mu: np.ndarray, la
 
 
 def gradient_error(w: np.ndarray, phi: np.ndarray, has: np.ndarray, mu: np.ndarray, lam: float) -> float:
-    """Relative error |g - g_numerical| / (|g| + |g_numerical|) of `gradient` at `w`.
-
-    g_numerical are central differences of `loss`: exact up to rounding, as J is quadratic.
-    """
+    """Relative error |g - d| / (|g| + |d|) of `gradient` at `w`, d being central differences of `loss`."""
     step, given = 1e-4, (phi, has, mu, lam)
     exact = gradient(w, *given)
     rises = [loss(w + h, *given) - loss(w - h, *given) for h in step * np.eye(len(w))]

@@ -111,17 +111,16 @@ def generate(
     """Faces (n, crop, crop, 3) uint8 for n sets of words of `Attributes.parse`, and the losses (steps, n).
 
     `watch` is called with the finished share of the descent and the faces at that point, up to 60 times.
-    Another of the `draws` is another face of the same set. A face does not depend on those beside it, but for
-    rounding.
+    Another of the `draws` is another face of the same set. But for rounding, a face is made as if alone.
     """
-    database = loaded.database
-    requests = np.stack([database.attributes.request(chosen) for chosen in sets])
+    preprocessing, attributes = loaded.database.preprocessing, loaded.database.attributes
+    requests = np.stack([attributes.request(chosen) for chosen in sets])
     draws = draws or [0] * len(sets)
-    start, prior = start_of(settings), np.stack([database.preprocessing.mean_canvas] * len(sets))
+    start, prior = start_of(settings), np.stack([preprocessing.mean_canvas] * len(sets))
     if start:
         prior = loaded.eigenfaces.canvas(start * loaded.eigenfaces.of_attributes(requests))
     if settings.net_weight == 0:
-        images = database.preprocessing.to_images(prior)
+        images = preprocessing.to_images(prior)
         if watch:
             watch(1.0, images)
         return images, np.empty((0, len(sets)))
@@ -132,12 +131,12 @@ def generate(
 
     def show(step: int, x: np.ndarray) -> None:
         if step % every == 0:
-            watch(step / preset.steps, database.preprocessing.to_images(x))
+            watch(step / preset.steps, preprocessing.to_images(x))
 
-    bounds = database.preprocessing.bounds
-    descent = Descent(preset, spaces_of(loaded, preset), bounds, prior, settings.net_weight, draws)
+    spaces, weight = spaces_of(loaded, preset), settings.net_weight
+    descent = Descent(preset, spaces, preprocessing.bounds, prior, weight, draws)
     canvas, losses = descent.run(objective, np.random.default_rng(seed), show if watch else None)
-    return database.preprocessing.to_images(canvas), losses
+    return preprocessing.to_images(canvas), losses
 
 
 def rng_of_face(seed: int, draw: int, request: np.ndarray) -> np.random.Generator:
@@ -176,9 +175,9 @@ def attribute_objective(
 
 def read_attributes(loaded: Loaded, images: np.ndarray) -> np.ndarray:
     """The net's reading (n + 1, J) of images (n, crop, crop, 3) uint8 and, last, of the mean image."""
-    net = loaded.reader(len(images) + 1)
-    net.blobs["data"].data[:-1] = loaded.database.preprocessing.to_blob(images)
-    net.blobs["data"].data[-1] = loaded.database.preprocessing.mean_canvas
+    net, preprocessing = loaded.reader(len(images) + 1), loaded.database.preprocessing
+    net.blobs["data"].data[:-1] = preprocessing.to_blob(images)
+    net.blobs["data"].data[-1] = preprocessing.mean_canvas
     net.forward()
     return loaded.database.attributes.probabilities(net.blobs["prob"].data)
 

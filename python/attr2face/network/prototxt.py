@@ -87,8 +87,7 @@ def _add_loss(n: caffe.NetSpec, score: Top, name: str, data: TrainingData) -> No
 def write_class_weights(labels: np.ndarray, attributes: Attributes, folder: Path) -> None:
     """Write a diagonal gain matrix per head for Caffe's InfogainLoss, which makes rare classes count more.
 
-    A class's weight falls with the square root of its frequency; over `labels` (n_images, H) the weights
-    average 1.
+    A class's weight falls with the root of its frequency; over `labels` (n_images, H) weights average 1.
     """
     folder.mkdir(parents=True, exist_ok=True)
     for k, head in enumerate(attributes.heads):

@@ -52,11 +52,7 @@ class Training:
 
 
 def solver_text(training: Training, net: Path, snapshot: Path, card: int | None = None) -> str:
-    """A solver's prototxt text; `card` None is the CPU.
-
-    The rate of VGG-Face is fixed, as the paper's; that of mini falls linearly to 0, which a short training
-    needs.
-    """
+    """A solver's prototxt text; `card` None is the CPU."""
     mode = "CPU" if card is None else f"GPU\ndevice_id: {card}"
     return (
         f'net: "{net}"\nbase_lr: {training.rate}\n{training.method}max_iter: {training.iterations}\n'

@@ -1,12 +1,11 @@
 """Training of a net by Caffe's solver: the loop with a loss history, snapshots, and exact resumption.
 
-A snapshot of Caffe holds weights, solver history and iteration, but neither the Data layer's place in the
-LMDB nor the random state. `train` restores those too: it draws the batches that were already used through the
-data layers alone, and reseeds dropout at every snapshot, resumed or not. So a resumed run ends with the
-weights of an uninterrupted one. Nothing that it could continue from goes before the final weights are whole.
+A snapshot of Caffe lacks the Data layer's place in the LMDB and the random state. So `train` draws the used
+batches again through the data layers alone, and reseeds dropout at every snapshot: a resumed run ends with
+the weights of an uninterrupted one. Nothing to continue from goes before the final weights are whole.
 
-Each of several cards is a rank with a process and a solver of its own, which reads every n-th image; NCCL
-averages the gradients. The first rank writes.
+Each card is a rank with a process and a solver of its own, which reads every n-th image; NCCL averages the
+gradients. The first rank writes.
 """
 
 import csv

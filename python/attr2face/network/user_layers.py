@@ -89,7 +89,7 @@ def blob_read_by(model: UserNet, stage: str) -> str:
     Raises
     ------
     UserError
-        If they read several, or write into it, as the cache holds a blob after all layers in place.
+        If they read several, or write into it.
     """
     if stage == "heads":
         return model.output
@@ -108,7 +108,7 @@ def blob_read_by(model: UserNet, stage: str) -> str:
 
 def _bare(model: UserNet) -> str:
     """The net without heads, for one picture, as prototxt text."""
-    shape = f"dim: 1 dim: 3 dim: {model.crop} dim: {model.crop}"
+    shape = f"dim: [1, 3, {model.crop}, {model.crop}]"
     pictures = f"input_param {{ shape {{ {shape} }} }}"
     return f'layer {{ name: "input" type: "Input" top: "{model.input}" {pictures} }}\n{model.net}'
 

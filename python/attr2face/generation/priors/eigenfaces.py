@@ -1,8 +1,7 @@
 """The space of eigenfaces (Turk and Pentland 1991): principal components of the pictures of training people.
 
-A canvas is x = (z * std) @ basis, and z ~ N(0, I) for an ordinary face. So an inversion that moves z instead
-of pixels moves along the ways in which faces differ, and the more easily the more common they are. Linear
-regression of z on the attributes gives the start of the descent, and the centre of its prior.
+A canvas is x = (z * std) @ basis, and z ~ N(0, I) for an ordinary face: so z moves along the ways in which
+faces differ, more easily along common ones. Regression of z on the attributes is where a descent starts.
 """
 
 from __future__ import annotations
