@@ -88,16 +88,10 @@ class VGG(Model):
 
 # The rate falls linearly to 0, which a short training needs.
 ADAM = 'type: "Adam"\nlr_policy: "poly"\npower: 1\nmomentum: 0.9\nmomentum2: 0.999\n'
+SMALL = {"batch_norm": True, "crop": 88, "scale": 1 / 64, "single_thread": True}
 MODELS = {
     "mini": VGG(
-        name="mini",
-        widths=(8, 16, 32, 64, 64, 512),
-        batch_norm=True,
-        crop=88,
-        scale=1 / 64,
-        batch=16,
-        solver=ADAM + "weight_decay: 1e-4\n",
-        single_thread=True,
+        name="mini", widths=(8, 16, 32, 64, 64, 512), batch=16, solver=ADAM + "weight_decay: 1e-4\n", **SMALL
     ),
     "vgg_face": VGG(
         name="vgg_face",
@@ -113,14 +107,7 @@ MODELS = {
 
 # The net among the judges, of another kind (`layers.add_judge_body`): four convolutions and a hidden layer.
 JUDGE = VGG(
-    name="judge",
-    widths=(16, 32, 64, 96, 128),
-    batch_norm=True,
-    crop=88,
-    scale=1 / 64,
-    batch=32,
-    solver=ADAM + "weight_decay: 1e-3\n",
-    single_thread=True,
+    name="judge", widths=(16, 32, 64, 96, 128), batch=32, solver=ADAM + "weight_decay: 1e-3\n", **SMALL
 )
 
 

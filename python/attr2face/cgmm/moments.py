@@ -27,6 +27,9 @@ SAVE_EVERY = 30
 _AHEAD = 2  # sums of shards, as large as the result, that are there before they are added
 
 
+Activations = h5py.Dataset | np.ndarray
+
+
 @dataclass(frozen=True)
 class Moments:
     """The result of one pass over images: phi are activations (d), a attributes (J), and M = mixing(a).
@@ -73,7 +76,7 @@ def draw_sets(has: np.ndarray, n_images: int, rng: np.random.Generator) -> np.nd
 
 
 def measure_moments(
-    phi: h5py.Dataset | np.ndarray,
+    phi: Activations,
     has: np.ndarray,
     sets: np.ndarray,
     state: Path | None = None,
@@ -104,11 +107,7 @@ def measure_moments(
 
 
 def _sums(
-    phi: h5py.Dataset | np.ndarray,
-    has: np.ndarray,
-    sets: np.ndarray,
-    state: Path | None,
-    machine: Machine | None,
+    phi: Activations, has: np.ndarray, sets: np.ndarray, state: Path | None, machine: Machine | None
 ) -> dict[str, np.ndarray]:
     """`shift` (d,), and sums of phi - shift weighted by M and `has`, over sets and all, and of its square."""
     sums, saved = _begin(phi, len(has), state), time.monotonic()
@@ -129,11 +128,7 @@ def _sums(
 
 
 def _sums_of(
-    source: tuple[str, str] | h5py.Dataset | np.ndarray,
-    rows: slice,
-    shift: np.ndarray,
-    has: np.ndarray,
-    sets: np.ndarray,
+    source: tuple[str, str] | Activations, rows: slice, shift: np.ndarray, has: np.ndarray, sets: np.ndarray
 ) -> dict[str, np.ndarray]:
     """The sums over some rows of activations, which `has` and `sets` (n, J) are of."""
     if isinstance(source, tuple):
@@ -158,7 +153,7 @@ def _sums_of(
     return sums
 
 
-def _begin(phi: h5py.Dataset | np.ndarray, n: int, state: Path | None) -> dict[str, np.ndarray]:
+def _begin(phi: Activations, n: int, state: Path | None) -> dict[str, np.ndarray]:
     """The sums of an interrupted pass, or the mean of the first piece alone."""
     if state and state.exists():
         with np.load(state) as stored:
@@ -168,7 +163,7 @@ def _begin(phi: h5py.Dataset | np.ndarray, n: int, state: Path | None) -> dict[s
     return {"done": np.array(0), "shift": shift.astype(np.float32)}
 
 
-def pieces(phi: h5py.Dataset | np.ndarray, start: int, stop: int) -> Iterator[tuple[slice, np.ndarray]]:
+def pieces(phi: Activations, start: int, stop: int) -> Iterator[tuple[slice, np.ndarray]]:
     """Slices of rows and their activations (rows, d) float32, the next being read while one is worked on."""
     with ThreadPoolExecutor(1) as reader:
         slices = cut_up(start, stop, ROWS)

@@ -97,10 +97,8 @@ def read_given_activations(path: Path, layer: str, shape: tuple[int, ...]) -> np
         raise UserError(f"{path} is not a .npy of numbers; write it with numpy.save") from None
     phi = phi[None] if phi.shape == shape else phi
     if phi.shape[1:] != shape or not 1 <= len(phi) <= MOST_PICTURES:
-        raise UserError(
-            f"{path} has shape {phi.shape}, but LAYER={layer} has {shape}; "
-            f"give that, or (n, ...) of up to {MOST_PICTURES} pictures"
-        )
+        remedy = f"give that, or (n, ...) of up to {MOST_PICTURES} pictures"
+        raise UserError(f"{path} has shape {phi.shape}, but LAYER={layer} has {shape}; {remedy}")
     if not np.isfinite(phi).all():
         raise UserError(f"{path} has numbers that are not finite; replace them")
     return phi
@@ -154,7 +152,5 @@ def _distances(trained: Trained, layer: str, phi: np.ndarray, images: np.ndarray
 
 def _similarity(true: np.ndarray, found: np.ndarray) -> dict[str, float]:
     pairs = list(zip(true, found, strict=True))
-    return {
-        "ssim": np.mean([structural_similarity(a, b, channel_axis=-1) for a, b in pairs]),
-        "psnr": np.mean([peak_signal_noise_ratio(a, b) for a, b in pairs]),
-    }
+    ssim = np.mean([structural_similarity(a, b, channel_axis=-1) for a, b in pairs])
+    return {"ssim": ssim, "psnr": np.mean([peak_signal_noise_ratio(a, b) for a, b in pairs])}

@@ -85,11 +85,8 @@ def _write_net(
 
     Cards share a batch, which is smaller if they cannot share it evenly.
     """
-    recorded = replace(
-        data,
-        folder=Path("cache" if data.cached else "lmdb"),
-        class_weights=Path("class_weights") if data.class_weights else None,
-    )
+    gains = data.class_weights and Path("class_weights")
+    recorded = replace(data, folder=Path("cache" if data.cached else "lmdb"), class_weights=gains)
     (out / "train_val.prototxt").write_text(prototxt.train_val(model, recorded, learning))
     ranks = max(1, len(machine.cards))
     share = max(1, data.batch // ranks)

@@ -111,9 +111,7 @@ def _copy_labels(source: Path, target: Path, times: int) -> None:
     """The label LMDB again, `times` over."""
     with lmdb.open(str(source), readonly=True, lock=False) as old, old.begin() as read:
         labels = [value for _, value in read.cursor()] * times
-    with (
-        open_for_writing(target, len(labels), max(map(len, labels), default=0)) as new,
-        new.begin(write=True) as write,
-    ):
+    longest = max(map(len, labels), default=0)
+    with open_for_writing(target, len(labels), longest) as new, new.begin(write=True) as write:
         for number, value in enumerate(labels):
             write.put(key_of(number), value)

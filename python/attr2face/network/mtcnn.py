@@ -125,11 +125,8 @@ def _looked_at(
 ) -> tuple[Squares, dict[str, np.ndarray]]:
     """The squares in which net `k` sees faces, and what it says of them."""
     if not len(squares.box):
-        return squares, {
-            "conv5-2": np.zeros((0, 4)),
-            "conv6-2": np.zeros((0, 4)),
-            "conv6-3": np.zeros((0, 10)),
-        }
+        sizes = {"conv5-2": 4, "conv6-2": 4, "conv6-3": 10}
+        return squares, {name: np.zeros((0, size)) for name, size in sizes.items()}
     pictures = [_cut(picture, box, SIDES[k]) for box in np.rint(squares.box).astype(int)]
     found = _forward(net, np.stack(pictures))
     probability = found["prob1"][:, 1]

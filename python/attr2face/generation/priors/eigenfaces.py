@@ -100,14 +100,9 @@ def fit_eigenfaces(canvases: np.ndarray, has: np.ndarray, k: int) -> Eigenfaces:
     kept = [i for i in np.argsort(-variance) if variance[i] > 1e-6 * variance[-1]]
     variance, vectors = variance[kept], vectors[:, kept]
     basis = vectors.T.astype(np.float32) @ x / np.sqrt(variance * n)[:, None]
-    z, offset = vectors * n**0.5, has - has.mean(axis=0)
-    return Eigenfaces(
-        basis=basis.astype(np.float32),
-        std=np.sqrt(variance).astype(np.float32),
-        prevalence=has.mean(axis=0),
-        covariance=offset.T @ offset / n,
-        cross=offset.T @ z / n,
-    )
+    std, prevalence = np.sqrt(variance).astype(np.float32), has.mean(axis=0)
+    z, offset = vectors * n**0.5, has - prevalence
+    return Eigenfaces(basis.astype(np.float32), std, prevalence, offset.T @ offset / n, offset.T @ z / n)
 
 
 def write_eigenfaces(database: FaceDatabase, settings: EigenfaceBasis, seed: int, out: Path) -> None:
