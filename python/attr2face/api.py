@@ -223,7 +223,7 @@ class Pipeline:
         from attr2face.steps.fitting import trained_by
 
         trained = trained_by(self.steps, preset_at(preset, layer).prior)
-        return invert(trained, layer, activations, preset, self.steps.training_seed)[0]
+        return invert(trained, layer, activations, preset, self.steps.training_seed)
 
     def read(self, images: np.ndarray) -> pd.DataFrame:
         """The reading of images (n, side, side, 3) uint8 by the net that faces are made with: a row per

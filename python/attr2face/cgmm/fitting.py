@@ -108,11 +108,11 @@ def write_fit(activations: Path, settings: MixtureFit, seed: int, out: Path, mac
     state.unlink(missing_ok=True)
 
 
-def check_gradient(activations: Path, seed: int, images: int = 200, elements: int = 500) -> float:
+def check_gradient(activations: Path, seed: int) -> float:
     """The gradient's relative error against central differences, at random weights, on part of a file."""
     with h5py.File(activations) as file:
-        phi, has = file["activations"][:images], file["positive"][:images]
-    rng, phi = np.random.default_rng(seed), phi.reshape(len(phi), -1)[:, :elements].astype(float)
+        phi, has = file["activations"][:200], file["positive"][:200]
+    rng, phi = np.random.default_rng(seed), phi.reshape(len(phi), -1)[:, :500].astype(float)
     mu = measure_moments(phi, has, draw_sets(has, 50, rng)).mu
     return gradient_error(rng.standard_normal(len(mu)), phi, has, mu, 1e-5)
 

@@ -46,7 +46,7 @@ def invert_photographs(
     for layer in layers:
         phi = _activations(trained, layer, photographs)
         for preset in presets:
-            pictures, _ = invert(trained, layer, phi, preset, seed)
+            pictures = invert(trained, layer, phi, preset, seed)
             measured = _similarity(photographs, pictures)
             measured["feature distance"] = _distances(trained, layer, phi, pictures).mean()
             rows.append({"layer": layer, "preset": preset} | measured)
@@ -71,7 +71,7 @@ def invert_activations(
     """
     shape = feature_shape(load_trained(trained).database.model, layer)
     phi = read_given_activations(path, layer, shape)
-    found = {preset: invert(trained, layer, phi, preset, seed)[0] for preset in presets}
+    found = {preset: invert(trained, layer, phi, preset, seed) for preset in presets}
     rows = []
     for preset, pictures in found.items():
         for i, distance in enumerate(_distances(trained, layer, phi, pictures)):
@@ -119,23 +119,19 @@ def first_crops(database: FaceDatabase) -> np.ndarray:
     return np.stack(list(database.crops(rows[np.sort(first)][:PHOTOGRAPHS])))
 
 
-def invert_images(
-    trained: Trained, layer: str, images: np.ndarray, seed: int
-) -> tuple[np.ndarray, np.ndarray]:
+def invert_images(trained: Trained, layer: str, images: np.ndarray, seed: int) -> np.ndarray:
     """`invert`, from the activations of images (n, crop, crop, 3) uint8."""
     return invert(trained, layer, _activations(trained, layer, images), "photograph", seed)
 
 
-def invert(
-    trained: Trained, layer: str, phi: np.ndarray, preset: str, seed: int
-) -> tuple[np.ndarray, np.ndarray]:
-    """Pictures (n, crop, crop, 3) uint8 with activations near `phi` (n, ...), and the losses (steps, n)."""
+def invert(trained: Trained, layer: str, phi: np.ndarray, preset: str, seed: int) -> np.ndarray:
+    """Pictures (n, crop, crop, 3) uint8 whose activations at `layer` are near to `phi` (n, ...)."""
     loaded, how = load_trained(trained), preset_at(preset, layer)
     preprocessing = loaded.database.preprocessing
     descent = Descent(how, spaces_of(loaded, how), preprocessing.bounds)
     objective = Objective(loaded.net(layer, len(phi)), layer, phi)
-    canvas, losses = descent.run(objective, np.random.default_rng(seed))
-    return preprocessing.to_images(canvas), losses
+    canvas, _ = descent.run(objective, np.random.default_rng(seed))
+    return preprocessing.to_images(canvas)
 
 
 def _activations(trained: Trained, layer: str, images: np.ndarray) -> np.ndarray:

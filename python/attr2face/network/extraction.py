@@ -57,8 +57,6 @@ class Extraction:
     weights : Path
     blob : str
         Activations of this blob, such as conv5_3 or prob.
-    mirror : bool
-        Whether images are mirrored.
     linear : bool
         Whether to stop before the layer's ReLU.
     """
@@ -66,7 +64,6 @@ class Extraction:
     database: Path
     weights: Path
     blob: str
-    mirror: bool = False
     linear: bool = False
 
 
@@ -78,8 +75,7 @@ def compute_activations(what: Extraction, rows: np.ndarray, machine: Machine) ->
 def _shard(what: Extraction, rows: np.ndarray) -> np.ndarray:
     database = FaceDatabase.open(what.database)
     net = kept_net(prototxt.deploy(database.model, BATCH), what.weights)
-    step = -1 if what.mirror else 1
-    inputs = (database.preprocessing.to_blob(image)[..., ::step] for image in database.images(rows))
+    inputs = map(database.preprocessing.to_blob, database.images(rows))
     return read_blobs(net, inputs, [what.blob], what.linear)[0]
 
 

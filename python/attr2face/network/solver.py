@@ -11,6 +11,7 @@ from attr2face.pycaffe import Solver, caffe
 
 SNAPSHOT = 500  # iterations from one snapshot to the next
 SEARCH = 60  # iterations by which a rate is judged
+HIGHEST = 0.1  # rate that is tried
 
 
 @dataclass(frozen=True)
@@ -60,7 +61,7 @@ def solver_text(training: Training, net: Path, snapshot: Path, card: int | None 
     )
 
 
-def search_rate(training: Training, folder: Path, card: int | None = None, highest: float = 0.1) -> float:
+def search_rate(training: Training, folder: Path, card: int | None = None) -> float:
     """The highest learning rate at which the loss falls, sought from above by half decades, as the paper did.
 
     Raises
@@ -68,8 +69,8 @@ def search_rate(training: Training, folder: Path, card: int | None = None, highe
     UserError
         If the loss falls at none.
     """
-    rate = highest
-    while rate > highest * 1e-8:
+    rate = HIGHEST
+    while rate > HIGHEST * 1e-8:
         tried = replace(training, rate=rate, iterations=1_000_000)
         write_solver(tried, folder, card)
         solver, losses = start_solver(tried, folder), []
@@ -82,7 +83,7 @@ def search_rate(training: Training, folder: Path, card: int | None = None, highe
         if falls:
             return rate
         rate /= 10**0.5
-    raise UserError(f"the loss falls at no learning rate from {highest:g} down; check weights and data")
+    raise UserError(f"the loss falls at no learning rate from {HIGHEST:g} down; check weights and data")
 
 
 def write_solver(training: Training, folder: Path, card: int | None = None) -> None:
