@@ -119,7 +119,8 @@ def check_gradient(activations: Path, seed: int) -> float:
 
 def normal_equations(m: Moments, lam: float) -> Quadratic:
     """Eq. 3 as a quadratic in w."""
-    return Quadratic(m.mixing * (m.mu @ m.mu.T), (m.mixed * m.mu).sum(axis=1), m.power, lam)
+    power = float((m.mean**2 + m.var).sum())  # E |phi|^2
+    return Quadratic(m.mixing * (m.mu @ m.mu.T), (m.mixed * m.mu).sum(axis=1), power, lam)
 
 
 def residual_factors(phi: h5py.Dataset, has: np.ndarray, m: Moments) -> tuple[np.ndarray, np.ndarray]:

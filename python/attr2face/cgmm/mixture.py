@@ -31,8 +31,7 @@ class Mixture:
     distance : float
         Root of the mean squared distance of activations from their mean.
     factors : (k, d)
-        Principal directions of what the attributes do not explain; their lengths are the standard deviations
-        along them.
+        Principal directions of what attributes do not explain, as long as the standard deviations along them.
     rest : (d,)
         Standard deviation of what the factors leave.
     """

@@ -60,11 +60,6 @@ class Moments:
     covariance: np.ndarray
     mixing: np.ndarray
 
-    @property
-    def power(self) -> float:
-        """E |phi|^2."""
-        return float((self.mean**2 + self.var).sum())
-
 
 def draw_sets(has: np.ndarray, n_images: int, rng: np.random.Generator) -> np.ndarray:
     """The sets S_j (n, J) (paper, section 3.2) of `n_images` random images, or all, that have attribute j."""

@@ -26,7 +26,7 @@ from attr2face.pycaffe import caffe_pb2
 
 FEW = 8192  # numbers
 LARGEST_HALF = 6e4  # of half precision
-FOLDERS = ("lmdb", "net", "mixture", "eigenfaces")
+FITTED = {"mixture": "cgmm.h5", "eigenfaces": "eigenfaces.h5"}
 NUMBERS = ("mean", "net", "mixture", "eigenfaces")  # that two bundles are compared by
 COLUMNS, QUALITY = 25, 75  # of the sheet of eigenfaces
 GREY, DEEPEST = 128, 127  # its zero, and how far the largest number of an eigenface is from it
@@ -45,7 +45,7 @@ def write_bundle(trained: Trained, settings: Mapping[str, str], out: Path) -> No
             for k, blob in enumerate(layer.blobs):
                 values = np.array(blob.data, np.float32).reshape(blob.shape.dim)
                 _put(file, f"net/{layer.name}/{k}", values)
-        for part, name in (("mixture", "cgmm.h5"), ("eigenfaces", "eigenfaces.h5")):
+        for part, name in FITTED.items():
             with h5py.File(trained.folder(part) / name) as stored:
                 file.create_group(part).attrs.update(stored.attrs)
                 for name, values in stored.items():
@@ -92,7 +92,7 @@ def _basis(group: h5py.Group) -> np.ndarray:
 
 
 def unpack(bundle: Path, out: Path) -> None:
-    """Write the `FOLDERS`, in `lmdb` the mean image without pictures, into folders of `out`.
+    """Write the folders that `Trained` names into `out`; in that of LMDBs is the mean image without pictures.
 
     Raises
     ------
@@ -100,8 +100,8 @@ def unpack(bundle: Path, out: Path) -> None:
         If the file is not the one that the JSON beside it describes.
     """
     with h5py.File(checked(bundle)) as file:
-        for name in FOLDERS:
-            (out / name).mkdir()
+        for folder in ("lmdb", "net", *FITTED):
+            (out / folder).mkdir()
         _write_input(file, out / "lmdb")
         net = caffe_pb2.NetParameter(name="net")
         for layer, stored in file["net"].items():
@@ -109,20 +109,14 @@ def unpack(bundle: Path, out: Path) -> None:
             for values in stored.values():
                 blobs.add(shape={"dim": values.shape}, data=values[()].astype(np.float32).ravel())
         (out / "net" / "weights.caffemodel").write_bytes(net.SerializeToString())
-        with h5py.File(out / "mixture" / "cgmm.h5", "w") as mixture:
-            mixture.attrs.update(file["mixture"].attrs)
-            for name, values in file["mixture"].items():
-                mixture[name] = _single(values)
-        with h5py.File(out / "eigenfaces" / "eigenfaces.h5", "w") as eigenfaces:
-            eigenfaces["basis"] = _basis(file["eigenfaces"])
-            for name, values in file["eigenfaces"].items():
-                if name not in ("sheet", "largest"):
-                    eigenfaces[name] = _single(values)
-
-
-def _single(values: h5py.Dataset) -> np.ndarray:
-    """The numbers as they were: single precision where `_put` halved it."""
-    return values[()].astype(np.float32) if values.dtype == np.float16 else values[()]
+        for part, file_name in FITTED.items():
+            with h5py.File(out / part / file_name, "w") as fitted:
+                fitted.attrs.update(file[part].attrs)
+                if part == "eigenfaces":
+                    fitted["basis"] = _basis(file[part])
+                for name in sorted(file[part].keys() - {"sheet", "largest"}):
+                    values = file[part][name][()]
+                    fitted[name] = values.astype(np.float32) if values.dtype == np.float16 else values
 
 
 def checked(bundle: Path) -> Path:

@@ -41,15 +41,9 @@ class Descent:
     draws: Sequence[int] = ()
 
     def run(
-        self,
-        objective: Objective,
-        rng: np.random.Generator,
-        watch: Callable[[int, np.ndarray], None] | None = None,
+        self, objective: Objective, rng: np.random.Generator, watch: Callable | None = None
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Canvases (n, 3, crop, crop) of low loss, and the losses (steps, n) on the way.
-
-        `watch` is called with the number of every step and its canvases.
-        """
+        """Canvases (n, 3, crop, crop) of low loss, and losses (steps, n); `watch` gets steps and canvases."""
         preset, spaces, losses = self.preset, self.spaces, []
         steps = preset.steps // len(spaces)
         z = self._centre(spaces[0]) + self._noise(spaces[0], self.draws or [0] * objective.n, rng)

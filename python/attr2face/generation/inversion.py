@@ -65,9 +65,8 @@ def invert_activations(
 ) -> None:
     """Invert the activations of `layer` in a .npy by each of some presets.
 
-    Writes into the folder `out`: `000.png` and so on by the first preset, `sheet.png` (a column for each
-    preset) and `table.csv` (a row for each picture and preset, with its `feature distance` |phi(x) - T|^2 /
-    |T|^2).
+    Writes into the folder `out`: `000.png` and so on by the first preset, `sheet.png` (a column per preset)
+    and `table.csv` (a row per picture and preset, with its `feature distance` |phi(x) - T|^2 / |T|^2).
     """
     shape = feature_shape(load_trained(trained).database.model, layer)
     phi = read_given_activations(path, layer, shape)

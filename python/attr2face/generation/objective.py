@@ -16,8 +16,7 @@ def activations_of(x: np.ndarray, net: caffe.Net, layer: str) -> np.ndarray:
 class Objective:
     """|phi(x) - T|^2 / |T|^2 - score_weight * (sum of wanted classes' scores) of n canvases, and gradient.
 
-    Either term may be absent: feature inversion (paper, section 3.3.2) has the first, class visualisation
-    (3.3.1) the second.
+    Feature inversion (paper, section 3.3.2) has the first term alone, class visualisation (3.3.1) the second.
 
     Parameters
     ----------
@@ -59,7 +58,7 @@ class Objective:
         Raises
         ------
         UserError
-            If a gradient is zero though the loss is not, which means that no unit of the layer is active.
+            If a gradient is zero though the loss is not: no unit of the layer is active.
         """
         self.canvas.data[...] = np.roll(x, shift, (2, 3)) if any(shift) else x
         self.canvas.diff[...] = 0  # Caffe adds to it

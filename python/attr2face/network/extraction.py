@@ -26,8 +26,8 @@ def forward_batches(
 ) -> Iterator[slice]:
     """Run the net on inputs (3, crop, crop) by batches; yield the slice of inputs that its blobs now hold.
 
-    If a blob `until` is named, layers are run up to the last that writes it; without that one, if `linear`
-    and it is a ReLU. Rows of a blob beyond the length of the slice are left over from before.
+    Layers are run up to the last that writes a blob `until`; if `linear`, without a ReLU.
+    Rows of a blob beyond the length of the slice are left over from before.
     """
     batch = net.blobs["data"].shape[0]
     end = _last_writer(net, until) if until else len(net._layer_names) - 1

@@ -1,8 +1,7 @@
 """The frozen layers' output, computed once: for each depth LMDBs like the images', to train upper layers.
 
 Each training image is there several times, with the random crops and mirror images that training draws,
-validation images once, at the centre. One pass over the images serves all depths. Caffe's Data layer reads
-the activations as it reads pixels.
+validation images once, at the centre. One pass over the images serves all depths.
 """
 
 from collections.abc import Sequence

@@ -27,7 +27,7 @@ class TrainingData:
     class_weights : Path or None
         Folder of `write_class_weights`; the classes of a head count by the weights in it.
     identities : int
-        Number of people, for one head over them in place of the attributes' (pretraining); 0 otherwise.
+        Number of people, for one head over them in place of the attributes' (pretraining); or 0.
     """
 
     folder: Path
@@ -114,10 +114,9 @@ def deploy(model: Model, batch: int = 1) -> str:
 def generation(model: Model, layer: str = "", batch: int = 1, heads: bool = False) -> str:
     """The net that generation descends in: `canvas` is a parameter, so that its diff is the image's gradient.
 
-    With a `layer`, the blob `distance` is |phi - target|^2 / (2 batch) (Caffe's EuclideanLoss), and the net
-    is cut there unless it has heads. With `heads`, `class_score` is the sum of `wanted` (batch, C) times the
-    scores before the softmax, to be raised (paper, section 3.3.1). All weights are frozen, so Caffe computes
-    no gradient for them, and there is no dropout.
+    With a `layer`, `distance` is |phi - target|^2 / (2 batch) (Caffe's EuclideanLoss), and the net is cut
+    there unless it has heads. With `heads`, `class_score` is the sum of `wanted` (batch, C) times the scores
+    before the softmax, to be raised (paper, section 3.3.1). All weights are frozen, without dropout.
     """
     n = caffe.NetSpec()
     shape = {"dim": [batch, 3, model.crop, model.crop]}

@@ -33,8 +33,7 @@ class Training:
     weights : Path or None
         A .caffemodel to start from; layers are matched by name.
     whole : str
-        Prototxt text of the whole net, if `net` lacks the layers below those that learn: these stay as they
-        are in `weights`.
+        Prototxt text of the whole net, if `net` lacks frozen layers, which stay as in `weights`.
     """
 
     net: str

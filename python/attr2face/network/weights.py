@@ -19,9 +19,8 @@ def check_weights(path: Path, net: caffe.Net) -> None:
     UserError
         If the file is not Caffe's, lacks a layer of the net other than heads, or a blob has another shape.
     """
-    weights = caffe_pb2.NetParameter()
     try:
-        weights.ParseFromString(path.read_bytes())
+        weights = caffe_pb2.NetParameter.FromString(path.read_bytes())
     except (DecodeError, OSError):
         raise UserError(f"{path} is not a readable .caffemodel; give WEIGHTS one that Caffe wrote") from None
     # VGG-Face was published in Caffe's first format: `layers`, and shapes of four numbers with ones in front.

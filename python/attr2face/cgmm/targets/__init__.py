@@ -2,8 +2,8 @@
 lie near the mean. Each file here has one, a function `target`, which goes by the name of the file.
 
 A request is `a` (J,): 1, or a strength, where an attribute is wanted, 0 where it is not, nan where nothing is
-said. A target is (n_features,). A file says `PAPERS = True` if its target is the paper's, which is taken as
-it is, and `DRAWN = True` if what attributes do not explain is drawn into it already.
+said. A target is (n_features,). A file says `PAPERS = True` if its target is the paper's, and `DRAWN = True`
+if what attributes do not explain is drawn into it already.
 """
 
 import importlib

@@ -61,7 +61,6 @@ class Eigenfaces:
         return np.stack([expected(row, self.prevalence, self.covariance, self.cross) for row in a])
 
     def noise(self, deviation: float, rng: np.random.Generator) -> np.ndarray:
-        """What is added to where a descent starts: (k,)."""
         return rng.standard_normal(len(self.std)) * deviation
 
     def constrain(self, z: np.ndarray, sigma: float) -> np.ndarray:
@@ -74,11 +73,9 @@ class Eigenfaces:
         return ((z * self.std).astype(np.float32) @ self.basis).reshape(len(z), 3, side, side) + self.mean
 
     def coordinates(self, canvas: np.ndarray) -> np.ndarray:
-        """The z whose canvas is nearest to `canvas`: (n, 3, crop, crop) to (n, k)."""
         return (canvas - self.mean).reshape(len(canvas), -1) @ self.basis.T / self.std
 
     def pull_back(self, gradient: np.ndarray) -> np.ndarray:
-        """The gradient (n, k) by z of what has `gradient` (n, 3, crop, crop) by the canvas."""
         # The basis first: the other way round, BLAS's threads wait for each other more than they work.
         return (self.basis @ gradient.reshape(len(gradient), -1).astype(np.float32).T).T * self.std
 

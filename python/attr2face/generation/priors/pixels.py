@@ -34,7 +34,6 @@ class Pixels:
         self.low, self.high = map(self.coordinates, preprocessing.bounds)
 
     def noise(self, deviation: float, rng: np.random.Generator) -> np.ndarray:
-        """What is added to where a descent starts: (3, side, side)."""
         return rng.standard_normal(self.low.shape).astype(np.float32) * np.float32(deviation)
 
     def canvas(self, z: np.ndarray) -> np.ndarray:
@@ -44,7 +43,6 @@ class Pixels:
         return self.r.T @ gradient @ self.r * self.scale
 
     def coordinates(self, canvas: np.ndarray) -> np.ndarray:
-        """The z whose canvas is nearest to `canvas`."""
         return self.shrink @ (canvas - self.mean) @ self.shrink.T / self.scale
 
     def constrain(self, z: np.ndarray, sigma: float) -> np.ndarray:
