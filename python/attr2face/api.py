@@ -84,7 +84,6 @@ class Pipeline:
         root = Path(store) if store else None
         cluster = cluster_of(scheduler, ship, root)
         self.steps = Steps(given, root, machine_of(gpu, int(workers), cluster))
-        self._loaded: tuple[object, object] = (None, None)
 
     @classmethod
     def from_environment(cls, **given: object) -> Pipeline:
@@ -101,7 +100,6 @@ class Pipeline:
         """
         other = object.__new__(type(self))
         other.steps = self.steps.varied(**given)
-        other._loaded = (None, None)
         return other
 
     @property
@@ -225,7 +223,7 @@ class Pipeline:
         from attr2face.steps.fitting import trained_by
 
         trained = trained_by(self.steps, preset_at(preset, layer).prior)
-        return invert(trained, layer, activations, preset, self.steps.training_seed)[0]
+        return invert(trained, layer, activations, preset, self.steps.training_seed)
 
     def read(self, images: np.ndarray) -> pd.DataFrame:
         """The reading of images (n, side, side, 3) uint8 by the net that faces are made with: a row per
@@ -246,16 +244,11 @@ class Pipeline:
         )
 
     def _net(self, layer: str, n: int) -> caffe.Net:
-        """The net up to a layer, for n images; the last one is kept."""
-        from attr2face.network import prototxt
-        from attr2face.network.weights import load
-        from attr2face.steps.folders import weights_in
+        """The net up to a layer, for n images."""
+        from attr2face.generation.loaded import load_trained
+        from attr2face.steps.fitting import trained_by
 
-        if self._loaded[0] != (layer, n):
-            weights = weights_in(self.steps.made("finetuned"))
-            net = load(prototxt.generation(self.database.model, layer, n), weights)
-            self._loaded = ((layer, n), net)
-        return self._loaded[1]
+        return load_trained(trained_by(self.steps)).net(layer, n)
 
 
 def _crops(images: np.ndarray, database: FaceDatabase) -> np.ndarray:

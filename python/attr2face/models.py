@@ -1,12 +1,9 @@
-"""The networks by name: layers, widths, input and solver. Plain data; `network.prototxt` makes Caffe's files
-from it.
-
-`user_nets` has the description of any other net, from its deploy.prototxt.
-"""
+"""The networks by name, as plain data: layers, widths, input and solver. `user_nets` describes any other."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 
@@ -14,17 +11,13 @@ from attr2face.attributes import Attributes, pubfig
 
 CONVOLUTIONS = {"conv1": 2, "conv2": 2, "conv3": 3, "conv4": 3, "conv5": 3}
 STAGES = ("none", *CONVOLUTIONS, "fc6", "fc7", "heads")
-LAYERS = (
-    *(f"{stage}_{k}" for stage, depth in CONVOLUTIONS.items() for k in range(1, depth + 1)),
-    "fc6",
-    "fc7",
-)
+LAYERS = tuple(f"{stage}_{k + 1}" for stage, depth in CONVOLUTIONS.items() for k in range(depth))
+LAYERS += ("fc6", "fc7")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Model:
-    """What is to be known of any net: its input, how it is trained, and the attributes of its heads, PubFig's
-    unless others are given.
+    """What is to be known of any net: its input, how it is trained, and the attributes of its heads.
 
     Attributes
     ----------
@@ -40,8 +33,7 @@ class Model:
     mirror : bool
         Whether training mirrors images at random.
     single_thread : bool
-        Whether a process computes with one thread. A small net runs faster as one process per core; a large
-        net keeps all threads busy, and its memory is needed only once.
+        Whether a process computes with one thread: a small net runs faster as one process per core.
     given_attributes : Attributes, optional
         None for PubFig's.
     """
@@ -61,9 +53,7 @@ class Model:
         return self.given_attributes or pubfig()
 
     def input_mean(self, side: int) -> np.ndarray | None:
-        """What the net subtracts from images of some side, (3, side, side) in blob order; None for the mean
-        training image.
-        """
+        """What the net subtracts, (3, side, side) in blob order; None for the mean training image."""
         return None
 
 
@@ -76,8 +66,7 @@ class VGG(Model):
     widths : tuple of int
         Channels of conv1 to conv5, and units of fc6 and fc7.
     batch_norm : bool
-        Whether a batch normalisation follows every layer. VGG-Face has none; a net trained from random
-        weights in minutes needs it.
+        Whether a batch normalisation follows every layer, as training from random weights needs it.
     defaults : mapping
         Settings whose defaults differ.
     """
@@ -86,42 +75,23 @@ class VGG(Model):
     batch_norm: bool
     defaults: Mapping[str, object] = field(default_factory=dict, compare=False)
 
+    layers: ClassVar = LAYERS  # the blobs that LAYER may name
+    stages: ClassVar = STAGES  # what FREEZE may name, from the lowest to the highest
+    output: ClassVar = "fc7"  # the blob that the heads read
+
     @property
     def body(self) -> dict[str, object]:
         """All that its LMDBs and weights depend on, but the attributes, as plain data."""
-        return {
-            name: value
-            for name, value in asdict(self).items()
-            if name not in ("given_attributes", "defaults")
-        }
-
-    @property
-    def layers(self) -> tuple[str, ...]:
-        """The blobs that LAYER may name."""
-        return LAYERS
-
-    @property
-    def stages(self) -> tuple[str, ...]:
-        """What FREEZE may name, from the lowest to the highest."""
-        return STAGES
-
-    @property
-    def output(self) -> str:
-        """The blob that the heads read."""
-        return "fc7"
+        apart = ("given_attributes", "defaults")
+        return {name: value for name, value in asdict(self).items() if name not in apart}
 
 
+# The rate falls linearly to 0, which a short training needs.
 ADAM = 'type: "Adam"\nlr_policy: "poly"\npower: 1\nmomentum: 0.9\nmomentum2: 0.999\n'
+SMALL = {"batch_norm": True, "crop": 88, "scale": 1 / 64, "single_thread": True}
 MODELS = {
     "mini": VGG(
-        name="mini",
-        widths=(8, 16, 32, 64, 64, 512),
-        batch_norm=True,
-        crop=88,
-        scale=1 / 64,
-        batch=16,
-        solver=ADAM + "weight_decay: 1e-4\n",
-        single_thread=True,
+        name="mini", widths=(8, 16, 32, 64, 64, 512), batch=16, solver=ADAM + "weight_decay: 1e-4\n", **SMALL
     ),
     "vgg_face": VGG(
         name="vgg_face",
@@ -135,17 +105,9 @@ MODELS = {
     ),
 }
 
-# The net among the judges, of another kind than those above (`prototxt.judge_body`): four convolutions and a
-# hidden layer.
+# The net among the judges, of another kind (`layers.add_judge_body`): four convolutions and a hidden layer.
 JUDGE = VGG(
-    name="judge",
-    widths=(16, 32, 64, 96, 128),
-    batch_norm=True,
-    crop=88,
-    scale=1 / 64,
-    batch=32,
-    solver=ADAM + "weight_decay: 1e-3\n",
-    single_thread=True,
+    name="judge", widths=(16, 32, 64, 96, 128), batch=32, solver=ADAM + "weight_decay: 1e-3\n", **SMALL
 )
 
 

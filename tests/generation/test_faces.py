@@ -18,14 +18,13 @@ from attr2face.generation.faces import (
     Loaded,
     attribute_objective,
     generate,
-    load_trained,
     number_draws,
     read_attributes,
     rng_of_face,
     write_faces,
 )
 from attr2face.generation.presets import PRESETS
-from attr2face.network import prototxt
+from attr2face.network import prototxt, weights
 from attr2face.network.weights import load
 from attr2face.parallel import Machine
 from attr2face.settings import Generation
@@ -224,8 +223,8 @@ def test_draws_of_a_set_are_numbered():
 
 def test_nets_are_loaded_once_for_all_batches_of_a_process(trained, brief, tmp_path, monkeypatch):
     loaded = []
-    monkeypatch.setattr(faces, "load", lambda *which: loaded.append(which) or load(*which))
-    load_trained.cache_clear()
+    monkeypatch.setattr(weights, "load", lambda *which: loaded.append(which) or load(*which))
+    weights._kept_net.cache_clear()
     write_faces(trained, [["Male"]] * 24, Generation(), 1, tmp_path, ALONE)
     assert len(loaded) == 2, "the one that the descent runs in, and the one that reads faces"
 

@@ -46,8 +46,7 @@ def test_early_layers_give_a_photograph_back_better_than_late_ones(steps, databa
 def test_the_inversion_has_activations_near_to_the_given_ones(database, weights, trained):
     true = photograph(database)
     phi = activations(database, weights, true, "conv2_1")
-    found, losses = invert(trained, "conv2_1", phi, "photograph", 1)
-    assert losses.shape == (100, 1)
+    found = invert(trained, "conv2_1", phi, "photograph", 1)
     distance = np.square(activations(database, weights, found, "conv2_1") - phi).sum() / np.square(phi).sum()
     mean = database.preprocessing.mean_image[None]
     away = np.square(activations(database, weights, mean, "conv2_1") - phi).sum() / np.square(phi).sum()

@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from attr2face.generation.regularisers import blur, decay, falling, jitter, total_variation
+from attr2face.generation.regularisers import blur, decay, jitter, total_variation
 
 
 @settings(max_examples=20, deadline=None)
@@ -47,7 +47,3 @@ def test_a_blur_keeps_the_sum_of_a_point_and_takes_its_height():
     blurred = blur(x, 2.0)
     assert np.isclose(blurred.sum(), 1)
     assert np.isclose(blurred.max(), 1 / (2 * np.pi * 2.0**2), rtol=0.05)
-
-
-def test_a_schedule_falls_in_equal_steps():
-    assert falling(2.0, 0.5, 4).tolist() == [2.0, 1.5, 1.0, 0.5]

@@ -69,7 +69,7 @@ def test_two_nets_are_kept_at_most(weights, loaded):
 def test_a_net_that_is_kept_computes_what_a_new_one_does(database, weights, loaded):
     """What an earlier task has left in its blobs does not matter."""
     what, rows = Extraction(database.folder, weights, "prob"), np.arange(40)
-    list(compute_activations(replace(what, mirror=True), rows, Machine(workers=1)))
+    list(compute_activations(replace(what, blob="fc6"), rows, Machine(workers=1)))
     kept = np.concatenate(list(compute_activations(what, rows[:5], Machine(workers=1))))
     weights_module._kept_net.cache_clear()
     new = np.concatenate(list(compute_activations(what, rows[:5], Machine(workers=1))))

@@ -20,7 +20,7 @@ from attr2face.data.preprocessing import Preprocessing
 from attr2face.errors import UserError
 from attr2face.generation.descent import Descent
 from attr2face.generation.objective import Objective, activations_of
-from attr2face.generation.presets import preset_of
+from attr2face.generation.presets import preset_at
 from attr2face.generation.priors.pixels import Pixels
 from attr2face.models import MODELS, Model
 from attr2face.network import prototxt
@@ -233,7 +233,7 @@ def share_outside_caffe(objective: Objective, preprocessing: Preprocessing, step
         return running
 
     objective.net = SimpleNamespace(forward=timed(net.forward), backward=timed(net.backward), blobs=net.blobs)
-    pixels = replace(preset_of("pixels"), steps=steps)
+    pixels = replace(preset_at("pixels"), steps=steps)
     descent = Descent(pixels, [Pixels(preprocessing)], preprocessing.bounds)
     whole = seconds(lambda: descent.run(objective, np.random.default_rng(0)))
     objective.net = net

@@ -24,9 +24,8 @@ def training_rows(file: h5py.File) -> int:
     training = file["split"][:] == b"train"
     n = int(training.sum())
     if n == 0 or not training[:n].all():
-        raise UserError(
-            f"{file.filename} does not begin with training people; make activations writes one that does"
-        )
+        remedy = "make activations writes one that does"
+        raise UserError(f"{file.filename} does not begin with training people; {remedy}")
     return n
 
 
@@ -75,10 +74,7 @@ def fit(
     state: Path | None = None,
     machine: Machine | None = None,
 ) -> Fit:
-    """Fit the Gaussians, the weights (exactly, and by SGD for comparison) and what the other targets need.
-
-    `state` is the file of an interrupted pass over the same activations.
-    """
+    """Fit Gaussians, weights (exactly, by SGD) and the rest; `state` is the file of an interrupted pass."""
     rng = np.random.default_rng(seed)
     with h5py.File(activations) as file:
         phi, n = file["activations"], training_rows(file)
@@ -88,28 +84,14 @@ def fit(
         quadratic = normal_equations(m, settings.lam)
         w = quadratic.minimum()
         solved = time.perf_counter()
-        w_sgd, history, rate = sgd(
-            phi, has, m.mu, quadratic, Schedule(settings.cgmm_epochs, settings.cgmm_rate), rng
-        )
-        ended = time.perf_counter()
-        factors, rest = residual_factors(phi, has, m)
-        mixture = Mixture(
-            layer=str(file.attrs["layer"]),
-            shape=phi.shape[1:],
-            mu=m.mu,
-            var=m.set_var,
-            w=w,
-            mean=m.mean,
-            prevalence=m.prevalence,
-            covariance=m.covariance,
-            cross=m.cross,
-            distance=float(m.var.sum() ** 0.5),
-            factors=factors,
-            rest=rest,
-        )
-    return Fit(
-        mixture, quadratic, w_sgd, [loss for _, loss in history], rate, (solved - begin, ended - solved)
-    )
+        schedule = Schedule(settings.cgmm_epochs, settings.cgmm_rate)
+        w_sgd, history, rate = sgd(phi, has, m.mu, quadratic, schedule, rng)
+        seconds = (solved - begin, time.perf_counter() - solved)
+        found = {name: getattr(m, name) for name in ("mu", "mean", "prevalence", "covariance", "cross")}
+        found["factors"], found["rest"] = residual_factors(phi, has, m)
+        found |= {"layer": str(file.attrs["layer"]), "shape": phi.shape[1:]}
+        mixture = Mixture(var=m.set_var, w=w, distance=float(m.var.sum() ** 0.5), **found)
+    return Fit(mixture, quadratic, w_sgd, [loss for _, loss in history], rate, seconds)
 
 
 def write_fit(activations: Path, settings: MixtureFit, seed: int, out: Path, machine: Machine) -> None:
@@ -121,36 +103,31 @@ def write_fit(activations: Path, settings: MixtureFit, seed: int, out: Path, mac
         file["w_sgd"], file["sgd_history"] = fitted.w_sgd, fitted.history
     (out / "report.txt").write_text(fitted.report())
     # These differ from run to run, so they belong on the screen and not in an output.
-    print(
-        f"exact weights in {fitted.seconds[0]:.2f} s, the pass over the activations included; "
-        f"SGD in {fitted.seconds[1]:.2f} s"
-    )
+    exactly, by_sgd = fitted.seconds
+    print(f"exact weights in {exactly:.2f} s, the pass over the activations included; SGD in {by_sgd:.2f} s")
     state.unlink(missing_ok=True)
 
 
-def check_gradient(activations: Path, seed: int, images: int = 200, elements: int = 500) -> float:
-    """Relative error of the cGMM's gradient against central differences in float64, at random weights, on a
-    part of a file.
-    """
+def check_gradient(activations: Path, seed: int) -> float:
+    """The gradient's relative error against central differences, at random weights, on part of a file."""
     with h5py.File(activations) as file:
-        phi, has = file["activations"][:images], file["positive"][:images]
-    rng, phi = np.random.default_rng(seed), phi.reshape(len(phi), -1)[:, :elements].astype(float)
+        phi, has = file["activations"][:200], file["positive"][:200]
+    rng, phi = np.random.default_rng(seed), phi.reshape(len(phi), -1)[:, :500].astype(float)
     mu = measure_moments(phi, has, draw_sets(has, 50, rng)).mu
     return gradient_error(rng.standard_normal(len(mu)), phi, has, mu, 1e-5)
 
 
 def normal_equations(m: Moments, lam: float) -> Quadratic:
     """Eq. 3 as a quadratic in w."""
-    return Quadratic(m.mixing * (m.mu @ m.mu.T), (m.mixed * m.mu).sum(axis=1), m.power, lam)
+    power = float((m.mean**2 + m.var).sum())  # E |phi|^2
+    return Quadratic(m.mixing * (m.mu @ m.mu.T), (m.mixed * m.mu).sum(axis=1), power, lam)
 
 
 def residual_factors(phi: h5py.Dataset, has: np.ndarray, m: Moments) -> tuple[np.ndarray, np.ndarray]:
-    """Covariance of what the attributes leave unexplained, as k factors plus a diagonal: (k, d) and (d,)
-    float32.
+    """Covariance of what the attributes leave unexplained, as factors (k, d) plus a diagonal (d,), float32.
 
-    From the Gram matrix of some images' residuals. The factors are shrunk by oracle approximating shrinkage
-    (Chen et al. 2010), as so few images exaggerate them; the diagonal is what that leaves of each element's
-    variance.
+    From the Gram matrix of some images' residuals. As so few exaggerate them, factors are shrunk (oracle
+    approximating shrinkage, Chen et al. 2010); the diagonal is what that leaves of each element's variance.
     """
     n = min(RESIDUALS, len(has))
     direction = np.linalg.solve(m.covariance + 1e-4 * np.eye(len(m.prevalence)), m.cross).astype(np.float32)
@@ -158,19 +135,15 @@ def residual_factors(phi: h5py.Dataset, has: np.ndarray, m: Moments) -> tuple[np
     residual -= m.mean.astype(np.float32)
     residual -= (has[:n] - m.prevalence).astype(np.float32) @ direction
     variance, vectors = np.linalg.eigh((residual @ residual.T).astype(np.float64) / n)
-    kept = slice(-min(FACTORS, n), None)
-    variance, vectors = variance.clip(0), vectors[:, kept]
-    factors = (vectors.T.astype(np.float32) @ residual) * np.float32(
-        ((1 - _shrinkage(variance, n, residual.shape[1])) / n) ** 0.5
-    )
+    variance, vectors = variance.clip(0), vectors[:, -min(FACTORS, n) :]
+    share = 1 - _shrinkage(variance, n, residual.shape[1])
+    factors = (vectors.T.astype(np.float32) @ residual) * np.float32((share / n) ** 0.5)
     rest = np.square(residual, out=residual).mean(axis=0) - (factors**2).sum(axis=0)
     return factors, np.sqrt(rest.clip(0))
 
 
 def _shrinkage(variance: np.ndarray, n: int, d: int) -> float:
-    """Weight of the sphere in place of the sample covariance with eigenvalues `variance` (Chen et al. 2010,
-    Eq. 23).
-    """
+    """Weight of the sphere beside a covariance with eigenvalues `variance` (Chen et al. 2010, Eq. 23)."""
     trace, of_square = variance.sum(), (variance**2).sum()
     above, below = (1 - 2 / d) * of_square + trace**2, (n + 1 - 2 / d) * (of_square - trace**2 / d)
     return float(min(1, above / below)) if below > 0 else 1.0

@@ -31,8 +31,7 @@ class Mixture:
     distance : float
         Root of the mean squared distance of activations from their mean.
     factors : (k, d)
-        Principal directions of what the attributes do not explain; their lengths are the standard deviations
-        along them.
+        Principal directions of what attributes do not explain, as long as the standard deviations along them.
     rest : (d,)
         Standard deviation of what the factors leave.
     """
@@ -58,16 +57,13 @@ def save_mixture(mixture: Mixture, out: Path) -> None:
             value = getattr(mixture, field.name)
             if field.name in ("layer", "shape"):
                 file.attrs[field.name] = value
-            elif np.ndim(value) == 2 and value.shape[1] == len(mixture.mean):
-                file[field.name] = value.astype(np.float32)
-            else:
-                file[field.name] = value
+                continue
+            of_features = np.ndim(value) == 2 and value.shape[1] == len(mixture.mean)
+            file[field.name] = value.astype(np.float32) if of_features else value
 
 
 def load_mixture(path: Path) -> Mixture:
     """Read what `save_mixture` wrote."""
     with h5py.File(require(path, "make cgmm writes it")) as file:
         values = {field.name: file[field.name][()] for field in fields(Mixture) if field.name in file}
-        return Mixture(
-            layer=str(file.attrs["layer"]), shape=tuple(int(side) for side in file.attrs["shape"]), **values
-        )
+        return Mixture(layer=str(file.attrs["layer"]), shape=tuple(file.attrs["shape"].tolist()), **values)

@@ -1,10 +1,9 @@
 """Moments of activations in one pass over them: all that the fits need.
 
-Activations are read some hundred images at a time, from an HDF5 dataset or an array. Products of such a piece
-are float32, sums over pieces are float64, and deviations are taken from the mean of the first piece, so that
-large means cost no accuracy. Sums of some thousand images, which up to three processes compute, are added in
-the order of the images, so that this process holds four times the result at most, whatever the number of
-images and processes. An interrupted pass keeps what it has added in a file and continues from there.
+Activations are read some hundred images at a time. Products of such a piece are float32, sums over pieces are
+float64, and deviations are taken from the mean of the first piece, so that large means cost no accuracy. Sums
+of some thousand images are added in the order of the images, whatever the number of processes, so that this
+one holds four times the result at most. An interrupted pass continues from what a file has of it.
 """
 
 import time
@@ -28,10 +27,12 @@ SAVE_EVERY = 30
 _AHEAD = 2  # sums of shards, as large as the result, that are there before they are added
 
 
+Activations = h5py.Dataset | np.ndarray
+
+
 @dataclass(frozen=True)
 class Moments:
-    """The result of one pass over n images: phi are activations (d features), a presence of attributes (J), M
-    = mixing(a).
+    """The result of one pass over images: phi are activations (d), a attributes (J), and M = mixing(a).
 
     Attributes
     ----------
@@ -59,16 +60,9 @@ class Moments:
     covariance: np.ndarray
     mixing: np.ndarray
 
-    @property
-    def power(self) -> float:
-        """E |phi|^2."""
-        return float((self.mean**2 + self.var).sum())
-
 
 def draw_sets(has: np.ndarray, n_images: int, rng: np.random.Generator) -> np.ndarray:
-    """The sets S_j (paper, section 3.2): `n_images` random images that have attribute j, all where there are
-    fewer: (n, J) bool.
-    """
+    """The sets S_j (n, J) (paper, section 3.2) of `n_images` random images, or all, that have attribute j."""
     sets = np.zeros_like(has)
     for j in range(has.shape[1]):
         members = np.flatnonzero(has[:, j])
@@ -76,16 +70,8 @@ def draw_sets(has: np.ndarray, n_images: int, rng: np.random.Generator) -> np.nd
     return sets
 
 
-@dataclass(frozen=True)
-class Stored:
-    """An HDF5 dataset that other processes open, too."""
-
-    path: Path
-    name: str
-
-
 def measure_moments(
-    phi: h5py.Dataset | np.ndarray,
+    phi: Activations,
     has: np.ndarray,
     sets: np.ndarray,
     state: Path | None = None,
@@ -93,8 +79,7 @@ def measure_moments(
 ) -> Moments:
     """One pass over the first `len(has)` rows of `phi` (n or more, ...).
 
-    `state` is the file of an interrupted pass over the same, `machine` what shares the rows of a dataset
-    among processes.
+    `state` is the file of an interrupted pass over the same; a `machine` shares a dataset among processes.
     """
     n = len(has)
     m = mixing(has)
@@ -117,19 +102,13 @@ def measure_moments(
 
 
 def _sums(
-    phi: h5py.Dataset | np.ndarray,
-    has: np.ndarray,
-    sets: np.ndarray,
-    state: Path | None,
-    machine: Machine | None,
+    phi: Activations, has: np.ndarray, sets: np.ndarray, state: Path | None, machine: Machine | None
 ) -> dict[str, np.ndarray]:
-    """`shift` (d,), and sums of phi - shift weighted by M and `has`, over the sets and over all, and of its
-    square over both.
-    """
+    """`shift` (d,), and sums of phi - shift weighted by M and `has`, over sets and all, and of its square."""
     sums, saved = _begin(phi, len(has), state), time.monotonic()
     done = int(sums["done"])
     cuts = cut_up(done, len(has), _SHARD)
-    source = Stored(Path(phi.file.filename), phi.name) if machine else phi
+    source = (phi.file.filename, phi.name) if machine else phi  # other processes open it, too
     tasks = [(source, rows, sums["shift"], has[rows], sets[rows]) for rows in cuts]
     results = map_in_order(machine or Machine(1), _sums_of, tasks, _AHEAD)
     for rows, of_shard in zip(cuts, with_bar(results, lengths(cuts), "moments", done), strict=True):
@@ -144,21 +123,16 @@ def _sums(
 
 
 def _sums_of(
-    source: Stored | h5py.Dataset | np.ndarray,
-    rows: slice,
-    shift: np.ndarray,
-    has: np.ndarray,
-    sets: np.ndarray,
+    source: tuple[str, str] | Activations, rows: slice, shift: np.ndarray, has: np.ndarray, sets: np.ndarray
 ) -> dict[str, np.ndarray]:
     """The sums over some rows of activations, which `has` and `sets` (n, J) are of."""
-    if isinstance(source, Stored):
-        with h5py.File(source.path) as file:
-            return _sums_of(file[source.name], rows, shift, has, sets)
+    if isinstance(source, tuple):
+        path, name = source
+        with h5py.File(path) as file:
+            return _sums_of(file[name], rows, shift, has, sets)
     j, weights = has.shape[1], np.hstack([mixing(has), has]).T.astype(np.float32)
-    sums = {
-        name: np.zeros((count, len(shift)))
-        for name, count in {"mixed and has": 2 * j, "sets": j, "squares": j, "all": 2}.items()
-    }
+    counts = {"mixed and has": 2 * j, "sets": j, "squares": j, "all": 2}
+    sums = {name: np.zeros((count, len(shift))) for name, count in counts.items()}
     for piece_rows, piece in pieces(source, rows.start, rows.stop):
         own = slice(piece_rows.start - rows.start, piece_rows.stop - rows.start)
         in_set = sparse.csr_array(sets[own].T.astype(np.float32))
@@ -174,19 +148,17 @@ def _sums_of(
     return sums
 
 
-def _begin(phi: h5py.Dataset | np.ndarray, n: int, state: Path | None) -> dict[str, np.ndarray]:
+def _begin(phi: Activations, n: int, state: Path | None) -> dict[str, np.ndarray]:
     """The sums of an interrupted pass, or the mean of the first piece alone."""
     if state and state.exists():
         with np.load(state) as stored:
             return {name: stored[name] for name in stored.files}
     first = phi[: min(ROWS, n)]
-    return {
-        "done": np.array(0),
-        "shift": first.reshape(len(first), -1).mean(axis=0, dtype=np.float64).astype(np.float32),
-    }
+    shift = first.reshape(len(first), -1).mean(axis=0, dtype=np.float64)
+    return {"done": np.array(0), "shift": shift.astype(np.float32)}
 
 
-def pieces(phi: h5py.Dataset | np.ndarray, start: int, stop: int) -> Iterator[tuple[slice, np.ndarray]]:
+def pieces(phi: Activations, start: int, stop: int) -> Iterator[tuple[slice, np.ndarray]]:
     """Slices of rows and their activations (rows, d) float32, the next being read while one is worked on."""
     with ThreadPoolExecutor(1) as reader:
         slices = cut_up(start, stop, ROWS)

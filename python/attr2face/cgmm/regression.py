@@ -6,8 +6,7 @@ from attr2face.cgmm.mixture import Mixture
 
 
 def expected(a: np.ndarray, prevalence: np.ndarray, covariance: np.ndarray, cross: np.ndarray) -> np.ndarray:
-    """Cov(x, a_K) Cov(a_K)^-1 (a_K - E a_K), K being what is known: the offset of x from its mean that linear
-    regression expects.
+    """The offset of x from its mean that regression expects: Cov(x, a_K) Cov(a_K)^-1 (a_K - E a_K), K known.
 
     Parameters
     ----------

@@ -1,7 +1,6 @@
-"""Weights of the custom Gaussian mixture (cGMM; paper, section 3.2): the loss, its gradient, the exact
-minimum and SGD.
+"""Weights of the custom Gaussian mixture (cGMM; paper, section 3.2): loss, gradient, exact minimum, SGD.
 
-Plain numpy. Symbols are the paper's: `phi` (n_images, n_features) are activations, `mu` (n_attributes,
+Symbols are the paper's: `phi` (n_images, n_features) are activations, `mu` (n_attributes,
 n_features) the means, `w` (n_attributes,) the weights, `lam` the regularisation. An image with attributes C
 has the target Phi = (1/|C|) sum_{j in C} w_j mu_j (Eq. 4), and with `has` (n_images, n_attributes) bool, Phi
 = M diag(w) mu for M = has / |C|.
@@ -13,6 +12,8 @@ from dataclasses import dataclass
 import h5py
 import numpy as np
 from scipy import linalg
+
+from attr2face.parallel import cut_up
 
 
 def mixing(has: np.ndarray) -> np.ndarray:
@@ -33,19 +34,12 @@ def gradient(w: np.ndarray, phi: np.ndarray, has: np.ndarray, mu: np.ndarray, la
     return -2 / len(phi) * (m * (residual @ mu.T)).sum(axis=0) + 2 * lam * w
 
 
-def numerical_gradient(
-    w: np.ndarray, phi: np.ndarray, has: np.ndarray, mu: np.ndarray, lam: float, step: float = 1e-4
-) -> np.ndarray:
-    """Central differences of `loss`; exact up to rounding, as J is quadratic."""
-    steps = np.eye(len(w)) * step
-    return np.array(
-        [(loss(w + h, phi, has, mu, lam) - loss(w - h, phi, has, mu, lam)) / (2 * step) for h in steps]
-    )
-
-
 def gradient_error(w: np.ndarray, phi: np.ndarray, has: np.ndarray, mu: np.ndarray, lam: float) -> float:
-    """Relative error |g - g_numerical| / (|g| + |g_numerical|) of `gradient` at `w`."""
-    exact, numerical = gradient(w, phi, has, mu, lam), numerical_gradient(w, phi, has, mu, lam)
+    """Relative error |g - d| / (|g| + |d|) of `gradient` at `w`, d being central differences of `loss`."""
+    step, given = 1e-4, (phi, has, mu, lam)
+    exact = gradient(w, *given)
+    rises = [loss(w + h, *given) - loss(w - h, *given) for h in step * np.eye(len(w))]
+    numerical = np.array(rises) / (2 * step)
     return float(np.linalg.norm(exact - numerical) / (np.linalg.norm(exact) + np.linalg.norm(numerical)))
 
 
@@ -90,9 +84,7 @@ class Quadratic:
 
 @dataclass(frozen=True)
 class Schedule:
-    """Of SGD: at most `epochs`, in batches of consecutive rows, from a learning rate on, until the loss is
-    `enough`.
-    """
+    """Of SGD: at most `epochs` in batches of consecutive rows, from `rate` on, until the loss is `enough`."""
 
     epochs: float
     rate: float = 1.0
@@ -108,8 +100,7 @@ def sgd(
     schedule: Schedule,
     rng: np.random.Generator,
 ) -> tuple[np.ndarray, list[tuple[float, float]], float]:
-    """Weights by stochastic gradient descent from w = 1 (paper, section 3.2.1), on consecutive rows in random
-    order.
+    """Weights by stochastic gradient descent from w = 1 (paper, section 3.2.1), on rows in random order.
 
     As in the paper, the search for a rate starts high (there at 1e-6): if the loss rises at a rate, the epoch
     is undone and the rate halved.
@@ -122,19 +113,15 @@ def sgd(
     rate : float
         At the end of the search.
     """
-    n = len(has)
-    w = np.ones(len(mu))
-    rate = schedule.rate
+    w, rate, batches = np.ones(len(mu)), schedule.rate, cut_up(0, len(has), schedule.batch)
     begin = time.perf_counter()
     history = [(0.0, quadratic.loss(w))]
-    starts = np.arange(0, n, schedule.batch)
     while len(history) <= schedule.epochs and history[-1][1] > schedule.enough and rate > 1e-30:
         trial = w.copy()
-        for start in rng.permutation(starts):
-            rows = slice(start, min(start + schedule.batch, n))
-            trial -= rate * gradient(
-                trial, phi[rows].reshape(rows.stop - start, -1), has[rows], mu, quadratic.lam
-            )
+        for k in rng.permutation(len(batches)):
+            rows = batches[k]
+            x = phi[rows].reshape(rows.stop - rows.start, -1)
+            trial -= rate * gradient(trial, x, has[rows], mu, quadratic.lam)
             if not np.abs(trial).max() < 1e6:
                 break
         if (reached := quadratic.loss(trial)) < history[-1][1]:

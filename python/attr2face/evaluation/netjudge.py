@@ -18,7 +18,7 @@ from attr2face.evaluation.judge import check_people, each_photograph
 from attr2face.evaluation.scores import score, thresholds
 from attr2face.models import Model
 from attr2face.network import prototxt
-from attr2face.network.extraction import forward_batches
+from attr2face.network.extraction import read_blobs
 from attr2face.network.finetuning import judge_model, train_net_judge
 from attr2face.network.weights import kept_net
 from attr2face.parallel import Machine
@@ -39,12 +39,8 @@ class NetJudge:
         """Chances of attributes in pictures (height, width, 3) uint8, (n, J), and fc5 of each, (n, 128)."""
         net = kept_net(prototxt.deploy(self.model, _BATCH), self.weights)
         inputs = (self.preprocessing.to_blob(resized(picture, self.model.crop)) for picture in pictures)
-        probability, features = [], []
-        for rows in forward_batches(net, inputs):
-            n = rows.stop - rows.start
-            probability.append(self.model.attributes.probabilities(net.blobs["prob"].data[:n]))
-            features.append(net.blobs["fc5"].data[:n].copy())
-        return np.concatenate(probability), np.concatenate(features)
+        features, prob = read_blobs(net, inputs, ["fc5", "prob"])
+        return self.model.attributes.probabilities(prob), features
 
 
 def write_net_judge(

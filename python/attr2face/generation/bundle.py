@@ -1,7 +1,7 @@
 """All that faces are made from in one small file: net, cGMM, eigenfaces and mean image, in half precision.
 
 Numbers of which there are few, such as biases and batch statistics, keep single precision. Eigenfaces are
-pictures, and are kept as a JPEG, which is 20 times smaller. `unpack` writes the files that `Trained` names.
+kept as a JPEG, which is 20 times smaller. `unpack` writes the files that `Trained` names.
 """
 
 import io
@@ -26,7 +26,7 @@ from attr2face.pycaffe import caffe_pb2
 
 FEW = 8192  # numbers
 LARGEST_HALF = 6e4  # of half precision
-FOLDERS = ("lmdb", "net", "mixture", "eigenfaces")
+FITTED = {"mixture": "cgmm.h5", "eigenfaces": "eigenfaces.h5"}
 NUMBERS = ("mean", "net", "mixture", "eigenfaces")  # that two bundles are compared by
 COLUMNS, QUALITY = 25, 75  # of the sheet of eigenfaces
 GREY, DEEPEST = 128, 127  # its zero, and how far the largest number of an eigenface is from it
@@ -38,15 +38,14 @@ def write_bundle(trained: Trained, settings: Mapping[str, str], out: Path) -> No
     with atomic_write(out) as temporary, h5py.File(temporary, "w") as file:
         file.attrs["dataset"], file.attrs["model"] = database.dataset, database.model.name
         if database.attributes != pubfig():
-            file.attrs["heads"] = json.dumps(
-                [[head.name, *head.attributes] for head in database.attributes.heads]
-            )
+            heads = [[head.name, *head.attributes] for head in database.attributes.heads]
+            file.attrs["heads"] = json.dumps(heads)
         _put(file, "mean", database.mean)
         for layer in caffe_pb2.NetParameter.FromString(trained.weights.read_bytes()).layer:
             for k, blob in enumerate(layer.blobs):
                 values = np.array(blob.data, np.float32).reshape(blob.shape.dim)
                 _put(file, f"net/{layer.name}/{k}", values)
-        for part, name in (("mixture", "cgmm.h5"), ("eigenfaces", "eigenfaces.h5")):
+        for part, name in FITTED.items():
             with h5py.File(trained.folder(part) / name) as stored:
                 file.create_group(part).attrs.update(stored.attrs)
                 for name, values in stored.items():
@@ -54,20 +53,14 @@ def write_bundle(trained: Trained, settings: Mapping[str, str], out: Path) -> No
                         _put_basis(file["eigenfaces"], values[()])
                     else:
                         _put(file, f"{part}/{name}", values[()])
-    about = {
-        "file": out.name,
-        "bytes": out.stat().st_size,
-        "sha256": sha256(out),
-        "settings": dict(settings),
-        "made by": environment(),
-    }
+    about = {"file": out.name, "bytes": out.stat().st_size, "sha256": sha256(out)}
+    about |= {"settings": dict(settings), "made by": environment()}
     write_json(out.with_suffix(".json"), about)
 
 
 def _put(file: h5py.File, name: str, values: np.ndarray) -> None:
     half = np.size(values) > FEW and values.dtype.kind == "f" and np.abs(values).max() < LARGEST_HALF
-    # HDF5 notes the time at which a dataset is made unless it is told not to; the same content is to be the
-    # same bytes.
+    # Without the time at which HDF5 makes a dataset, the same content is the same bytes.
     file.create_dataset(name, data=np.asarray(values, np.float16 if half else None), track_times=False)
 
 
@@ -94,13 +87,12 @@ def _basis(group: h5py.Group) -> np.ndarray:
     largest = group["largest"][()]
     grey = to_blob_order(tiles).reshape(-1, 3 * side * side)[: len(largest)].astype(np.float32)
     basis = (grey - GREY) / DEEPEST * largest
-    # Cholesky's factor of the products makes rows orthonormal one after the other, so that the first change
-    # least.
+    # Cholesky's factor makes rows orthonormal one after the other, so that the first change least.
     return linalg.solve_triangular(linalg.cholesky(basis @ basis.T, lower=True), basis, lower=True)
 
 
 def unpack(bundle: Path, out: Path) -> None:
-    """Write the `FOLDERS`, in `lmdb` the mean image without pictures, into folders of `out`.
+    """Write the folders that `Trained` names into `out`; in that of LMDBs is the mean image without pictures.
 
     Raises
     ------
@@ -108,8 +100,8 @@ def unpack(bundle: Path, out: Path) -> None:
         If the file is not the one that the JSON beside it describes.
     """
     with h5py.File(checked(bundle)) as file:
-        for name in FOLDERS:
-            (out / name).mkdir()
+        for folder in ("lmdb", "net", *FITTED):
+            (out / folder).mkdir()
         _write_input(file, out / "lmdb")
         net = caffe_pb2.NetParameter(name="net")
         for layer, stored in file["net"].items():
@@ -117,20 +109,14 @@ def unpack(bundle: Path, out: Path) -> None:
             for values in stored.values():
                 blobs.add(shape={"dim": values.shape}, data=values[()].astype(np.float32).ravel())
         (out / "net" / "weights.caffemodel").write_bytes(net.SerializeToString())
-        with h5py.File(out / "mixture" / "cgmm.h5", "w") as mixture:
-            mixture.attrs.update(file["mixture"].attrs)
-            for name, values in file["mixture"].items():
-                mixture[name] = _single(values)
-        with h5py.File(out / "eigenfaces" / "eigenfaces.h5", "w") as eigenfaces:
-            eigenfaces["basis"] = _basis(file["eigenfaces"])
-            for name, values in file["eigenfaces"].items():
-                if name not in ("sheet", "largest"):
-                    eigenfaces[name] = _single(values)
-
-
-def _single(values: h5py.Dataset) -> np.ndarray:
-    """The numbers as they were: single precision where `_put` halved it."""
-    return values[()].astype(np.float32) if values.dtype == np.float16 else values[()]
+        for part, file_name in FITTED.items():
+            with h5py.File(out / part / file_name, "w") as fitted:
+                fitted.attrs.update(file[part].attrs)
+                if part == "eigenfaces":
+                    fitted["basis"] = _basis(file[part])
+                for name in sorted(file[part].keys() - {"sheet", "largest"}):
+                    values = file[part][name][()]
+                    fitted[name] = values.astype(np.float32) if values.dtype == np.float16 else values
 
 
 def checked(bundle: Path) -> Path:
@@ -148,21 +134,14 @@ def checked(bundle: Path) -> Path:
 def _write_input(file: h5py.File, out: Path) -> None:
     """A face database of no faces: it tells what the net reads."""
     np.save(out / "mean.npy", file["mean"][()].astype(np.float32))
-    stored = json.loads(file.attrs.get("heads", "[]"))
-    attributes = (
-        Attributes(tuple(Head(name, tuple(of_head)) for name, *of_head in stored)) if stored else pubfig()
-    )
+    heads = [Head(name, tuple(of_head)) for name, *of_head in json.loads(file.attrs.get("heads", "[]"))]
+    attributes = Attributes(tuple(heads)) if heads else pubfig()
     attributes.write(out / "heads.csv")
-    columns = {
-        "split": np.zeros(0, "U5"),
-        "people": np.zeros(0, "U5"),
-        "labels": np.zeros((0, len(attributes.heads)), np.uint8),
-    }
-    np.savez(out / "labels.npz", scores=np.zeros((0, len(attributes.names)), np.float32), **columns)
-    write_json(
-        out / "lmdb.json",
-        {"dataset": file.attrs["dataset"], "model": file.attrs["model"], "training_people": 0},
-    )
+    nobody, labels = np.zeros(0, "U5"), np.zeros((0, len(attributes.heads)), np.uint8)
+    scores = np.zeros((0, len(attributes.names)), np.float32)
+    np.savez(out / "labels.npz", scores=scores, split=nobody, people=nobody, labels=labels)
+    about = {"dataset": file.attrs["dataset"], "model": file.attrs["model"], "training_people": 0}
+    write_json(out / "lmdb.json", about)
 
 
 def compare_bundles(one: Path, other: Path) -> dict[str, float]:
@@ -178,9 +157,8 @@ def compare_bundles(one: Path, other: Path) -> dict[str, float]:
         for part in NUMBERS:
             x, y = _numbers(a[part]), _numbers(b[part])
             if x.shape != y.shape:
-                raise UserError(
-                    f"{other} has another {part} than {one}; they are of other nets and cannot be compared"
-                )
+                what = f"{other} has another {part} than {one}"
+                raise UserError(f"{what}; they are of other nets and cannot be compared")
             found[part] = float(np.linalg.norm(x - y) / np.linalg.norm(x))
     return found
 

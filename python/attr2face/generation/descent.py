@@ -1,8 +1,4 @@
-"""The descent (paper, section 3.3): from an objective to canvases that are low in it.
-
-One loop serves all presets: the space turns coordinates into canvases, the objective gives their gradient,
-regularisers are added, the optimiser takes a step.
-"""
+"""The descent (paper, section 3.3): from an objective to canvases that are low in it, by any preset."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -15,9 +11,7 @@ from attr2face.generation.objective import Objective
 from attr2face.generation.optimisers import Adam, Momentum
 from attr2face.generation.preset import Preset
 from attr2face.generation.priors import Space
-from attr2face.generation.regularisers import decay, falling, jitter, total_variation
-
-Watch = Callable[[int, np.ndarray], None]
+from attr2face.generation.regularisers import decay, jitter, total_variation
 
 
 @dataclass(frozen=True)
@@ -32,7 +26,7 @@ class Descent:
     bounds : (array, array)
         Of valid canvases.
     prior : (n, 3, crop, crop), optional
-        Canvases that the descent starts from and decays to; the mean image without them.
+        Canvases to start from and to decay to; the mean image without them.
     weight : float
         Of the objective beside the prior and the other regularisers.
     draws : sequence of int
@@ -47,12 +41,9 @@ class Descent:
     draws: Sequence[int] = ()
 
     def run(
-        self, objective: Objective, rng: np.random.Generator, watch: Watch | None = None
+        self, objective: Objective, rng: np.random.Generator, watch: Callable | None = None
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Canvases (n, 3, crop, crop) of low loss, and the losses (steps, n) on the way.
-
-        `watch` is called with the number of every step and its canvases.
-        """
+        """Canvases (n, 3, crop, crop) of low loss, and losses (steps, n); `watch` gets steps and canvases."""
         preset, spaces, losses = self.preset, self.spaces, []
         steps = preset.steps // len(spaces)
         z = self._centre(spaces[0]) + self._noise(spaces[0], self.draws or [0] * objective.n, rng)
@@ -70,11 +61,10 @@ class Descent:
             for k, space in enumerate(spaces):
                 if k:
                     z = space.coordinates(spaces[k - 1].canvas(z))
-                z = (
-                    self._lbfgs(loss_of, space, z, steps)
-                    if preset.optimiser == "lbfgs"
-                    else self._steps(loss_of, space, z, steps, rng)
-                )
+                if preset.optimiser == "lbfgs":
+                    z = self._lbfgs(loss_of, space, z, steps)
+                else:
+                    z = self._steps(loss_of, space, z, steps, rng)
         return np.clip(spaces[-1].canvas(z), *self.bounds), np.reshape(losses, (-1, objective.n))
 
     def _noise(self, space: Space, draws: Sequence[int], rng: np.random.Generator) -> np.ndarray:
@@ -94,41 +84,41 @@ class Descent:
         self, loss_of: Callable, space: Space, z: np.ndarray, steps: int, rng: np.random.Generator
     ) -> np.ndarray:
         """Steps of a first-order optimiser."""
-        preset, centre, weight = self.preset, self._centre(space), self._weight(z)
+        preset, centre = self.preset, self._centre(space)
         kind = {"momentum": Momentum, "adam": Adam}[preset.optimiser]
-        sigmas, shrinks = falling(*preset.blur, steps), falling(*preset.shrink, steps)
+        sigmas, shrinks = np.linspace(*preset.blur, steps), np.linspace(*preset.shrink, steps)
         stages = [(kind(), rates) for rates in preset.rates(steps)]
-        for step, (optimiser, rate) in enumerate(
-            (optimiser, rate) for optimiser, rates in stages for rate in rates
-        ):
+        pairs = ((optimiser, rate) for optimiser, rates in stages for rate in rates)
+        for step, (optimiser, rate) in enumerate(pairs):
             gradient = space.pull_back(loss_of(space.canvas(z), jitter(rng, preset.jitter))[1])
             if preset.normalise:
-                gradient = gradient / np.abs(gradient).mean(
-                    axis=tuple(range(1, gradient.ndim)), keepdims=True
-                )
-            gradient = weight * gradient + preset.decay * decay(z - centre, preset.power)[1]
-            if preset.smoothness:
-                gradient += preset.smoothness * total_variation(z)[1]
+                axes = tuple(range(1, gradient.ndim))
+                gradient = gradient / np.abs(gradient).mean(axis=axes, keepdims=True)
+            gradient = self._regularised(z, centre, 0.0, gradient)[1]
             z = optimiser(z, gradient, rate) * np.float32(1 - shrinks[step])
             blurs = preset.blur_every and step % preset.blur_every == 0
             z = space.constrain(z, sigmas[step] if blurs else 0)
         return z
 
-    def _weight(self, z: np.ndarray) -> float:
-        """Weight of the objective."""
-        return self.weight * (self.preset.spread**2 * z[0].size if self.preset.spread else 1.0)
+    def _regularised(
+        self, z: np.ndarray, centre: np.ndarray | float, loss: float, gradient: np.ndarray
+    ) -> tuple[float, np.ndarray]:
+        """The weighted objective and the regularisers, and their gradient by z."""
+        preset = self.preset
+        weight = self.weight * (preset.spread**2 * z[0].size if preset.spread else 1.0)
+        variation, slope = total_variation(z) if preset.smoothness else (0.0, 0.0)
+        size, pull = decay(z - centre, preset.power)
+        loss = weight * loss + preset.decay * size + preset.smoothness * variation
+        return loss, weight * gradient + preset.decay * pull + preset.smoothness * slope
 
     def _lbfgs(self, loss_of: Callable, space: Space, z: np.ndarray, steps: int) -> np.ndarray:
         """L-BFGS by scipy, on all canvases at once."""
-        preset, centre, weight = self.preset, self._centre(space), self._weight(z)
+        centre = self._centre(space)
 
         def value(flat: np.ndarray) -> tuple[float, np.ndarray]:
             at = flat.reshape(z.shape)
             loss, gradient = loss_of(space.canvas(at.astype(np.float32)))
-            variation, slope = total_variation(at) if preset.smoothness else (0.0, 0.0)
-            size, pull = decay(at - centre, preset.power)
-            loss = weight * loss + preset.decay * size + preset.smoothness * variation
-            gradient = weight * space.pull_back(gradient) + preset.decay * pull + preset.smoothness * slope
+            loss, gradient = self._regularised(at, centre, loss, space.pull_back(gradient))
             return loss, gradient.ravel().astype(np.float64)
 
         # A pixel changes the loss by so little that scipy would call any canvas a minimum.

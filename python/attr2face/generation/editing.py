@@ -1,9 +1,6 @@
-"""Attributes changed on a photograph, in closed form: what regression along eigenfaces expects of the change
-is added to the picture, and the rest stays.
-"""
+"""Attributes changed on a photograph, in closed form, by what regression along eigenfaces expects."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 import numpy as np
 
@@ -15,23 +12,9 @@ from attr2face.generation.priors.eigenfaces import Eigenfaces
 RIDGE = 0.01  # added to the attributes' covariance
 
 
-@dataclass(frozen=True)
-class Edit:
-    """A photograph before and after, each picture (crop, crop, 3) uint8.
-
-    Attributes
-    ----------
-    photograph : as the net sees it
-    edited : the photograph plus what the move along eigenfaces changes
-    """
-
-    photograph: np.ndarray
-    edited: np.ndarray
-
-
 def edit_photograph(
     trained: Trained, photo: np.ndarray, changes: Mapping[str, bool], strength: float
-) -> Edit:
+) -> np.ndarray:
     """Give the face in a photograph some attributes and take others away.
 
     Parameters
@@ -41,18 +24,21 @@ def edit_photograph(
     changes : mapping
         Attributes by name: True for those to have, False for those to lose.
     strength : float
-        1 moves by as much as regression expects of the difference between what the net reads and what is
-        wanted.
+        1 moves as far as regression expects from what the net reads to what is wanted.
+
+    Returns
+    -------
+    pictures : (2, crop, crop, 3) uint8
+        The photograph as the net sees it, and with what the move along eigenfaces changes.
     """
     loaded = load_trained(trained)
     preprocessing, eigenfaces = loaded.database.preprocessing, loaded.eigenfaces
     canvas = preprocessing.to_blob(photo[None])
-    photograph = preprocessing.to_images(canvas)
-    present = read_attributes(loaded, photograph)[0]
+    present = read_attributes(loaded, preprocessing.to_images(canvas))[0]
     z = eigenfaces.coordinates(canvas)
     moved = z + strength * direction(eigenfaces, loaded.database.attributes, present, changes)
     difference = eigenfaces.canvas(moved) - eigenfaces.canvas(z)
-    return Edit(photograph[0], preprocessing.to_images(canvas + difference)[0])
+    return preprocessing.to_images(np.concatenate([canvas, canvas + difference]))
 
 
 def direction(

@@ -1,6 +1,4 @@
-"""Faces from attributes: for each set of attributes a PNG, its loss curve, and what the net itself reads in
-the face.
-"""
+"""Faces from attributes: a PNG for each set, its loss curve, and what the net itself reads in the face."""
 
 import json
 import math
@@ -23,7 +21,7 @@ from attr2face.generation.loaded import Loaded, Trained, load_trained
 from attr2face.generation.objective import Objective
 from attr2face.generation.presets import preset_at, start_of, variety_of
 from attr2face.generation.priors import spaces_of
-from attr2face.parallel import Machine, map_in_order
+from attr2face.parallel import Machine, cut_up, lengths, map_in_order
 from attr2face.settings import Generation
 
 ABREAST = 8  # faces that are made side by side
@@ -60,38 +58,27 @@ def write_faces(
     out: Path,
     machine: Machine,
 ) -> None:
-    """Write a face for every set of attributes into the folder `out`: 000.png, 000.loss.csv, 000.gif if it is
-    animated, and so on.
+    """Write faces into the folder `out`: for each set 000.png, 000.loss.csv, 000.gif if animated, and so on.
 
     A set that is there several times is drawn anew each time.
     `reading.csv` has the probability of each requested attribute in the face and in the mean face,
     `sheet.png` all faces. Faces are made in batches of eight; a later call continues with the batches that an
-    interrupted one has not finished.
+    interrupted one has not finished: a batch's last record is written after all others.
     """
-    firsts = [first for first in range(0, len(sets), ABREAST) if not _is_finished(out, first, len(sets))]
-    draws = number_draws(sets)
-    tasks = [
-        (trained, sets[first : first + ABREAST], settings, seed, draws[first : first + ABREAST])
-        for first in firsts
-    ]
-    names = FaceDatabase.open(trained.database).attributes.names
-    with tqdm(
-        total=len(sets),
-        initial=len(sets) - sum(len(task[1]) for task in tasks),
-        desc="faces",
-        unit=" faces",
-        disable=len(sets) <= ABREAST,
-    ) as bar:
-        for first, batch in zip(firsts, map_in_order(machine, make_batch, tasks), strict=True):
-            for i in range(len(batch.images)):
-                reading = pd.DataFrame(
-                    {"probability": batch.probability[i], "in the mean face": batch.probability[-1]}, names
-                )
-                _write_face(out, first + i, batch, i, reading.loc[[bare(word) for word in sets[first + i]]])
+    records, draws = [out / f"{i:03d}.json" for i in range(len(sets))], number_draws(sets)
+    cuts = [cut for cut in cut_up(0, len(sets), ABREAST) if not records[cut.stop - 1].exists()]
+    tasks = [(trained, sets[cut], settings, seed, draws[cut]) for cut in cuts]
+    names, left = FaceDatabase.open(trained.database).attributes.names, sum(lengths(cuts))
+    hidden, done = len(sets) <= ABREAST, len(sets) - left
+    with tqdm(total=len(sets), initial=done, desc="faces", unit=" faces", disable=hidden) as bar:
+        for cut, batch in zip(cuts, map_in_order(machine, make_batch, tasks), strict=True):
+            for i, chosen in enumerate(sets[cut]):
+                columns = {"probability": batch.probability[i], "in the mean face": batch.probability[-1]}
+                reading = pd.DataFrame(columns, names).loc[[bare(word) for word in chosen]]
+                _write_face(out, cut.start + i, batch, i, reading)
             bar.update(len(batch.images))
             if len(batch.losses):
                 bar.set_postfix(loss=f"{batch.losses[-1].mean():.3f}")
-    records = [out / f"{i:03d}.json" for i in range(len(sets))]
     rows = [row for record in records for row in json.loads(record.read_text())]
     pd.DataFrame(rows).to_csv(out / "reading.csv", index=False)
     if len(sets) > 1:
@@ -100,12 +87,6 @@ def write_faces(
         write_sheet(out / "sheet.png", pictures, [", ".join(chosen) for chosen in sets], columns, lines=2)
     for record in records:
         record.unlink()
-
-
-def _is_finished(out: Path, first: int, n: int) -> bool:
-    """Whether the last face of a batch, which is written after the others, is there."""
-    last = min(first + ABREAST, n) - 1
-    return (out / f"{last:03d}.json").exists()
 
 
 def make_batch(
@@ -127,21 +108,19 @@ def generate(
     watch: Progress | None = None,
     draws: Sequence[int] = (),
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Faces (n, crop, crop, 3) uint8 for n sets of attributes, in the words of `Attributes.parse`, and the
-    losses (steps, n).
+    """Faces (n, crop, crop, 3) uint8 for n sets of words of `Attributes.parse`, and the losses (steps, n).
 
     `watch` is called with the finished share of the descent and the faces at that point, up to 60 times.
-    Another of the `draws` is another face of the same set. A face does not depend on those beside it, but for
-    rounding.
+    Another of the `draws` is another face of the same set. But for rounding, a face is made as if alone.
     """
-    database = loaded.database
-    requests = np.stack([database.attributes.request(chosen) for chosen in sets])
+    preprocessing, attributes = loaded.database.preprocessing, loaded.database.attributes
+    requests = np.stack([attributes.request(chosen) for chosen in sets])
     draws = draws or [0] * len(sets)
-    start, prior = start_of(settings), np.stack([database.preprocessing.mean_canvas] * len(sets))
+    start, prior = start_of(settings), np.stack([preprocessing.mean_canvas] * len(sets))
     if start:
         prior = loaded.eigenfaces.canvas(start * loaded.eigenfaces.of_attributes(requests))
     if settings.net_weight == 0:
-        images = database.preprocessing.to_images(prior)
+        images = preprocessing.to_images(prior)
         if watch:
             watch(1.0, images)
         return images, np.empty((0, len(sets)))
@@ -152,12 +131,12 @@ def generate(
 
     def show(step: int, x: np.ndarray) -> None:
         if step % every == 0:
-            watch(step / preset.steps, database.preprocessing.to_images(x))
+            watch(step / preset.steps, preprocessing.to_images(x))
 
-    bounds = database.preprocessing.bounds
-    descent = Descent(preset, spaces_of(loaded, preset), bounds, prior, settings.net_weight, draws)
+    spaces, weight = spaces_of(loaded, preset), settings.net_weight
+    descent = Descent(preset, spaces, preprocessing.bounds, prior, weight, draws)
     canvas, losses = descent.run(objective, np.random.default_rng(seed), show if watch else None)
-    return database.preprocessing.to_images(canvas), losses
+    return preprocessing.to_images(canvas), losses
 
 
 def rng_of_face(seed: int, draw: int, request: np.ndarray) -> np.random.Generator:
@@ -179,35 +158,26 @@ def number_draws(sets: Sequence[Sequence[str]]) -> list[int]:
 def attribute_objective(
     loaded: Loaded, requests: np.ndarray, settings: Generation, rngs: Sequence[np.random.Generator]
 ) -> Objective:
-    """The objective of faces with requested attributes (n, J): distance to a target, scores of classes, or
-    both.
-    """
-    inverts = settings.target != "classes"
-    score_weight = settings.score_weight
-    uses_scores = score_weight > 0 or not inverts
+    """The objective of faces with requests (n, J): distance to a target, scores of classes, or both."""
+    name, strength, score_weight = settings.target, settings.strength, settings.score_weight
+    uses_scores = score_weight > 0 or name == "classes"
     wanted = loaded.database.attributes.class_weights(requests) if uses_scores else None
-    if not inverts:
-        return Objective(
-            loaded.net("", len(requests), heads=True), wanted=wanted, score_weight=score_weight or 1.0
-        )
+    if name == "classes":
+        net = loaded.net("", len(requests), heads=True)
+        return Objective(net, wanted=wanted, score_weight=score_weight or 1.0)
     mixture, variety = loaded.mixture, variety_of(settings)
-    targets = [
-        target(settings.target, mixture, a, settings.strength, rng, variety)
-        for a, rng in zip(requests, rngs, strict=True)
-    ]
+    pairs = zip(requests, rngs, strict=True)
+    targets = [target(name, mixture, a, strength, rng, variety) for a, rng in pairs]
     shaped = np.stack(targets).reshape(len(requests), *mixture.shape).astype(np.float32)
-    return Objective(
-        loaded.net(mixture.layer, len(requests), uses_scores), mixture.layer, shaped, wanted, score_weight
-    )
+    net = loaded.net(mixture.layer, len(requests), uses_scores)
+    return Objective(net, mixture.layer, shaped, wanted, score_weight)
 
 
 def read_attributes(loaded: Loaded, images: np.ndarray) -> np.ndarray:
-    """The net's own reading of images (n, crop, crop, 3) uint8, and of the mean image in the last row: (n +
-    1, J) probabilities.
-    """
-    net = loaded.reader(len(images) + 1)
-    net.blobs["data"].data[:-1] = loaded.database.preprocessing.to_blob(images)
-    net.blobs["data"].data[-1] = loaded.database.preprocessing.mean_canvas
+    """The net's reading (n + 1, J) of images (n, crop, crop, 3) uint8 and, last, of the mean image."""
+    net, preprocessing = loaded.reader(len(images) + 1), loaded.database.preprocessing
+    net.blobs["data"].data[:-1] = preprocessing.to_blob(images)
+    net.blobs["data"].data[-1] = preprocessing.mean_canvas
     net.forward()
     return loaded.database.attributes.probabilities(net.blobs["prob"].data)
 
@@ -216,11 +186,9 @@ def _write_face(out: Path, number: int, batch: Batch, i: int, reading: pd.DataFr
     """Write face `i` of a batch and what is read in it; last its record, which says that it is whole."""
     path = out / f"{number:03d}.png"
     write_picture(np.asarray(enlarged(batch.images[i])), path)
-    losses = pd.DataFrame({"step": range(len(batch.losses)), "loss": batch.losses[:, i]})
-    losses.to_csv(path.with_suffix(".loss.csv"), index=False)
+    pd.Series(batch.losses[:, i], name="loss").to_csv(path.with_suffix(".loss.csv"), index_label="step")
     if batch.frames:
-        write_animation(
-            [frame[i] for frame in batch.frames] + [batch.images[i]] * 10, path.with_suffix(".gif")
-        )
+        frames = [frame[i] for frame in batch.frames] + [batch.images[i]] * 10
+        write_animation(frames, path.with_suffix(".gif"))
     rows = reading.round(3).rename_axis("attribute").reset_index().assign(face=number)
     write_json(path.with_suffix(".json"), rows.to_dict("records"))

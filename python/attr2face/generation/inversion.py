@@ -16,8 +16,7 @@ from attr2face.generation.loaded import Trained, load_trained
 from attr2face.generation.objective import Objective, activations_of
 from attr2face.generation.presets import preset_at
 from attr2face.generation.priors import spaces_of
-from attr2face.network import prototxt
-from attr2face.network.weights import load
+from attr2face.network.prototxt import feature_shape
 
 PHOTOGRAPHS = 6
 MOST_PICTURES = 64  # pictures whose activations are inverted side by side
@@ -31,8 +30,7 @@ def invert_photographs(
     seed: int,
     out: Path,
 ) -> None:
-    """Invert the activations of a photograph, or of pictures of six test people, at each of some layers by
-    each of some presets.
+    """Invert the activations of a photograph, or of pictures of six test people, at some layers by presets.
 
     The photograph (side, side, 3) uint8 is as large as the database's pictures.
 
@@ -41,18 +39,18 @@ def invert_photographs(
     `sheet.png` (a row per photograph, by the first preset) and `presets.png` (a row per preset, of the first
     photograph).
     """
-    database = FaceDatabase.open(trained.database)
+    database = load_trained(trained).database
     photographs = first_crops(database) if photo is None else photo[None]
     photographs = database.preprocessing.to_images(database.preprocessing.to_blob(photographs))
     rows, found = [], {}
     for layer in layers:
-        net = load(prototxt.generation(database.model, layer, len(photographs)), trained.weights)
-        phi = activations_of(database.preprocessing.to_blob(photographs), net, layer)
+        phi = _activations(trained, layer, photographs)
         for preset in presets:
-            found[preset, layer], _ = invert(trained, layer, phi, preset, seed)
-            distance, _ = Objective(net, layer, phi)(database.preprocessing.to_blob(found[preset, layer]))
-            measured = _similarity(photographs, found[preset, layer]) | {"feature distance": distance.mean()}
+            pictures = invert(trained, layer, phi, preset, seed)
+            measured = _similarity(photographs, pictures)
+            measured["feature distance"] = _distances(trained, layer, phi, pictures).mean()
             rows.append({"layer": layer, "preset": preset} | measured)
+            found[preset, layer] = pictures
     by_layer = {layer: found[presets[0], layer] for layer in layers}
     _write_sheet(out / "sheet.png", {"photograph": photographs} | by_layer)
     by_preset = {"photograph": photographs[[0] * len(presets)]}
@@ -67,21 +65,16 @@ def invert_activations(
 ) -> None:
     """Invert the activations of `layer` in a .npy by each of some presets.
 
-    Writes into the folder `out`: `000.png` and so on by the first preset, `sheet.png` (a column for each
-    preset) and `table.csv` (a row for each picture and preset, with its `feature distance` |phi(x) - T|^2 /
-    |T|^2).
+    Writes into the folder `out`: `000.png` and so on by the first preset, `sheet.png` (a column per preset)
+    and `table.csv` (a row per picture and preset, with its `feature distance` |phi(x) - T|^2 / |T|^2).
     """
-    database = FaceDatabase.open(trained.database)
-    phi = read_given_activations(path, layer, prototxt.feature_shape(database.model, layer))
-    net = load(prototxt.generation(database.model, layer, len(phi)), trained.weights)
-    found = {preset: invert(trained, layer, phi, preset, seed)[0] for preset in presets}
+    shape = feature_shape(load_trained(trained).database.model, layer)
+    phi = read_given_activations(path, layer, shape)
+    found = {preset: invert(trained, layer, phi, preset, seed) for preset in presets}
     rows = []
     for preset, pictures in found.items():
-        distances, _ = Objective(net, layer, phi)(database.preprocessing.to_blob(pictures))
-        rows += [
-            {"picture": i, "preset": preset, "feature distance": distance}
-            for i, distance in enumerate(distances)
-        ]
+        for i, distance in enumerate(_distances(trained, layer, phi, pictures)):
+            rows.append({"picture": i, "preset": preset, "feature distance": distance})
     for i, picture in enumerate(found[presets[0]]):
         write_picture(np.asarray(enlarged(picture)), out / f"{i:03d}.png")
     _write_sheet(out / "sheet.png", found)
@@ -90,13 +83,11 @@ def invert_activations(
 
 def read_given_activations(path: Path, layer: str, shape: tuple[int, ...]) -> np.ndarray:
     """Activations of one picture, in the `shape` of a layer, or of several, from a .npy: (n, ...) float32.
-    Nothing is unpickled.
 
     Raises
     ------
     UserError
-        If the file cannot be read, has another shape, more than `MOST_PICTURES`, or a number that is not
-        finite.
+        If the file cannot be read or needs unpickling, has another shape, too many pictures, or infinities.
     """
     try:
         with require(path, "set ACTIVATIONS to a .npy").open("rb") as file:
@@ -105,64 +96,56 @@ def read_given_activations(path: Path, layer: str, shape: tuple[int, ...]) -> np
         raise UserError(f"{path} is not a .npy of numbers; write it with numpy.save") from None
     phi = phi[None] if phi.shape == shape else phi
     if phi.shape[1:] != shape or not 1 <= len(phi) <= MOST_PICTURES:
-        raise UserError(
-            f"{path} has shape {phi.shape}, but LAYER={layer} has {shape}; "
-            f"give that, or (n, ...) of up to {MOST_PICTURES} pictures"
-        )
+        remedy = f"give that, or (n, ...) of up to {MOST_PICTURES} pictures"
+        raise UserError(f"{path} has shape {phi.shape}, but LAYER={layer} has {shape}; {remedy}")
     if not np.isfinite(phi).all():
         raise UserError(f"{path} has numbers that are not finite; replace them")
     return phi
 
 
 def _write_sheet(out: Path, columns: dict[str, np.ndarray], names: Sequence[str] = ()) -> None:
-    """A sheet with a column of pictures (n, crop, crop, 3) for each caption; `names` of the rows stand below
-    their first pictures.
-    """
+    """A sheet with a column of pictures (n, crop, crop, 3) for each caption; `names` are those of rows."""
     n = len(next(iter(columns.values())))
     captions = [name if k or not names else names[i] for i in range(n) for k, name in enumerate(columns)]
-    write_sheet(
-        out,
-        [np.asarray(enlarged(column[i])) for i in range(n) for column in columns.values()],
-        captions,
-        len(columns),
-    )
+    pictures = [np.asarray(enlarged(column[i])) for i in range(n) for column in columns.values()]
+    write_sheet(out, pictures, captions, len(columns))
 
 
-def first_crops(database: FaceDatabase, n: int = PHOTOGRAPHS) -> np.ndarray:
-    """Pictures of the first `n` test people: (n, crop, crop, 3) uint8."""
+def first_crops(database: FaceDatabase) -> np.ndarray:
+    """Pictures of the first six test people: (6, crop, crop, 3) uint8."""
     rows = database.rows("test")
     _, first = np.unique(database.people[rows], return_index=True)
-    return np.stack(list(database.crops(rows[np.sort(first)][:n])))
+    return np.stack(list(database.crops(rows[np.sort(first)][:PHOTOGRAPHS])))
 
 
-def invert_images(
-    trained: Trained, layer: str, images: np.ndarray, seed: int
-) -> tuple[np.ndarray, np.ndarray]:
+def invert_images(trained: Trained, layer: str, images: np.ndarray, seed: int) -> np.ndarray:
     """`invert`, from the activations of images (n, crop, crop, 3) uint8."""
-    database = FaceDatabase.open(trained.database)
-    net = load(prototxt.generation(database.model, layer, len(images)), trained.weights)
-    phi = activations_of(database.preprocessing.to_blob(images), net, layer)
-    return invert(trained, layer, phi, "photograph", seed)
+    return invert(trained, layer, _activations(trained, layer, images), "photograph", seed)
 
 
-def invert(
-    trained: Trained, layer: str, phi: np.ndarray, preset: str, seed: int
-) -> tuple[np.ndarray, np.ndarray]:
-    """Pictures (n, crop, crop, 3) uint8 whose activations at `layer` are near to `phi` (n, ...), and the
-    losses (steps, n).
-    """
-    loaded = load_trained(trained)
-    how = preset_at(preset, layer)
+def invert(trained: Trained, layer: str, phi: np.ndarray, preset: str, seed: int) -> np.ndarray:
+    """Pictures (n, crop, crop, 3) uint8 whose activations at `layer` are near to `phi` (n, ...)."""
+    loaded, how = load_trained(trained), preset_at(preset, layer)
     preprocessing = loaded.database.preprocessing
-    net = loaded.net(layer, len(phi), heads=False)
     descent = Descent(how, spaces_of(loaded, how), preprocessing.bounds)
-    canvas, losses = descent.run(Objective(net, layer, phi), np.random.default_rng(seed))
-    return preprocessing.to_images(canvas), losses
+    objective = Objective(loaded.net(layer, len(phi)), layer, phi)
+    canvas, _ = descent.run(objective, np.random.default_rng(seed))
+    return preprocessing.to_images(canvas)
+
+
+def _activations(trained: Trained, layer: str, images: np.ndarray) -> np.ndarray:
+    loaded = load_trained(trained)
+    net = loaded.net(layer, len(images))
+    return activations_of(loaded.database.preprocessing.to_blob(images), net, layer)
+
+
+def _distances(trained: Trained, layer: str, phi: np.ndarray, images: np.ndarray) -> np.ndarray:
+    loaded = load_trained(trained)
+    objective = Objective(loaded.net(layer, len(images)), layer, phi)
+    return objective(loaded.database.preprocessing.to_blob(images))[0]
 
 
 def _similarity(true: np.ndarray, found: np.ndarray) -> dict[str, float]:
     pairs = list(zip(true, found, strict=True))
-    return {
-        "ssim": np.mean([structural_similarity(a, b, channel_axis=-1) for a, b in pairs]),
-        "psnr": np.mean([peak_signal_noise_ratio(a, b) for a, b in pairs]),
-    }
+    ssim = np.mean([structural_similarity(a, b, channel_axis=-1) for a, b in pairs])
+    return {"ssim": ssim, "psnr": np.mean([peak_signal_noise_ratio(a, b) for a, b in pairs])}

@@ -1,7 +1,6 @@
 """What faces are made from, as paths, and read into memory."""
 
 import functools
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,7 +8,7 @@ from attr2face.cgmm.mixture import Mixture, load_mixture
 from attr2face.data.database import FaceDatabase
 from attr2face.generation.priors.eigenfaces import Eigenfaces, load_eigenfaces
 from attr2face.network import prototxt
-from attr2face.network.weights import load
+from attr2face.network.weights import kept_net
 from attr2face.pycaffe import caffe
 
 
@@ -37,17 +36,10 @@ class Trained:
 
 
 class Loaded:
-    """What faces are made with: each part is read when it is first needed, and kept for the faces that
-    follow. One net of each kind is kept, the last.
-
-    Parameters
-    ----------
-    trained : Trained
-    """
+    """What faces are made with: each part is read when it is first needed, and kept."""
 
     def __init__(self, trained: Trained) -> None:
         self.trained = trained
-        self._nets: dict[str, tuple[tuple[object, ...], caffe.Net]] = {}
 
     @functools.cached_property
     def database(self) -> FaceDatabase:
@@ -65,24 +57,16 @@ class Loaded:
         path = self.trained.folder("eigenfaces") / "eigenfaces.h5"
         return load_eigenfaces(path, self.database.preprocessing.mean_canvas)
 
-    def net(self, layer: str, n: int, heads: bool) -> caffe.Net:
+    def net(self, layer: str, n: int, heads: bool = False) -> caffe.Net:
         """The net that an objective of n faces runs."""
-        return self._kept("objective", prototxt.generation, layer, n, heads)
+        return kept_net(prototxt.generation(self.database.model, layer, n, heads), self.trained.weights)
 
     def reader(self, n: int) -> caffe.Net:
         """The net that reads attributes in n images."""
-        return self._kept("reader", prototxt.deploy, n)
-
-    def _kept(self, kind: str, text_of: Callable[..., str], *arguments: object) -> caffe.Net:
-        """The net that `text_of` writes for the model and some `arguments`."""
-        known, net = self._nets.get(kind, (None, None))
-        if known != arguments:
-            net = load(text_of(self.database.model, *arguments), self.trained.weights)
-            self._nets[kind] = arguments, net
-        return net
+        return kept_net(prototxt.deploy(self.database.model, n), self.trained.weights)
 
 
 @functools.lru_cache(maxsize=1)
 def load_trained(trained: Trained) -> Loaded:
-    """What faces are made with, the same for all calls of this process: its nets take seconds to load."""
+    """What faces are made with, the same for all calls of this process."""
     return Loaded(trained)

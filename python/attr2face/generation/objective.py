@@ -7,20 +7,16 @@ from attr2face.pycaffe import caffe
 
 
 def activations_of(x: np.ndarray, net: caffe.Net, layer: str) -> np.ndarray:
-    """Activations of `layer` for canvases (n, 3, crop, crop), by a net made from `prototxt.generation` for n
-    images.
-    """
+    """Activations of `layer` for canvases (n, 3, crop, crop), by a net of `prototxt.generation` for n."""
     net.params["canvas"][0].data[...] = x
     net.forward()
     return net.blobs[layer].data.copy()
 
 
 class Objective:
-    """The loss |phi(x) - T|^2 / |T|^2 - score_weight * (sum of the wanted classes' scores) of each of n
-    canvases, and its gradient.
+    """|phi(x) - T|^2 / |T|^2 - score_weight * (sum of wanted classes' scores) of n canvases, and gradient.
 
-    Either term may be absent: feature inversion (paper, section 3.3.2) has the first, class visualisation
-    (3.3.1) the second.
+    Feature inversion (paper, section 3.3.2) has the first term alone, class visualisation (3.3.1) the second.
 
     Parameters
     ----------
@@ -51,9 +47,8 @@ class Objective:
         self.target, self.wanted = target, wanted
         if target is not None:
             net.blobs["target"].data[...] = target
-            self.scale = (
-                2 * self.n / np.maximum(np.square(target.reshape(self.n, -1)).sum(axis=1), 1e-12)
-            ).astype(np.float32)
+            squared = np.square(target.reshape(self.n, -1)).sum(axis=1)
+            self.scale = (2 * self.n / np.maximum(squared, 1e-12)).astype(np.float32)
         if wanted is not None:
             net.blobs["wanted"].data[...] = wanted * (score_weight / self.scale[:, None])
 
@@ -63,7 +58,7 @@ class Objective:
         Raises
         ------
         UserError
-            If a gradient is zero though the loss is not, which means that no unit of the layer is active.
+            If a gradient is zero though the loss is not: no unit of the layer is active.
         """
         self.canvas.data[...] = np.roll(x, shift, (2, 3)) if any(shift) else x
         self.canvas.diff[...] = 0  # Caffe adds to it
@@ -72,20 +67,15 @@ class Objective:
         gradient = self.canvas.diff * self.scale[:, None, None, None]
         losses = self._losses()
         if np.any((np.abs(gradient).max(axis=(1, 2, 3)) == 0) & (losses != 0)):
-            raise UserError(
-                f"the gradient at layer {self.layer or 'fc8'} is zero; "
-                "train the net longer, or choose another LAYER"
-            )
+            remedy = "train the net longer, or choose another LAYER"
+            raise UserError(f"the gradient at layer {self.layer or 'fc8'} is zero; {remedy}")
         return losses, np.roll(gradient, (-shift[0], -shift[1]), (2, 3)) if any(shift) else gradient
 
     def _losses(self) -> np.ndarray:
         blobs, losses = self.net.blobs, np.zeros(self.n)
         if self.target is not None:
-            losses += (
-                self.scale
-                / (2 * self.n)
-                * np.square(blobs[self.layer].data - self.target).reshape(self.n, -1).sum(axis=1)
-            )
+            away = np.square(blobs[self.layer].data - self.target).reshape(self.n, -1)
+            losses += self.scale / (2 * self.n) * away.sum(axis=1)
         if self.wanted is not None:
             losses -= self.scale * (blobs["wanted"].data * blobs["scores"].data).sum(axis=1)
         return losses

@@ -1,8 +1,8 @@
-"""First-order optimisers of arrays, elementwise: an object is called with z, its gradient and a rate, and
-returns the next z.
-"""
+"""First-order optimisers, elementwise: called with z, its gradient and a rate, they return the next z."""
 
 import numpy as np
+
+BETA1, BETA2 = 0.9, 0.99  # of Adam
 
 
 class Momentum:
@@ -19,13 +19,12 @@ class Momentum:
 class Adam:
     """Adam (Kingma and Ba 2015, Algorithm 1)."""
 
-    def __init__(self, beta1: float = 0.9, beta2: float = 0.99) -> None:
-        self.betas, self.first, self.second, self.t = (beta1, beta2), 0.0, 0.0, 0
+    def __init__(self) -> None:
+        self.first, self.second, self.t = 0.0, 0.0, 0
 
     def __call__(self, z: np.ndarray, gradient: np.ndarray, rate: float) -> np.ndarray:
-        (beta1, beta2), self.t = self.betas, self.t + 1
-        self.first = beta1 * self.first + (1 - beta1) * gradient
-        self.second = beta2 * self.second + (1 - beta2) * gradient**2
-        return z - rate * self.first / (1 - beta1**self.t) / (
-            np.sqrt(self.second / (1 - beta2**self.t)) + 1e-8
-        )
+        self.t += 1
+        self.first = BETA1 * self.first + (1 - BETA1) * gradient
+        self.second = BETA2 * self.second + (1 - BETA2) * gradient**2
+        deviation = np.sqrt(self.second / (1 - BETA2**self.t)) + 1e-8
+        return z - rate * self.first / (1 - BETA1**self.t) / deviation

@@ -1,6 +1,6 @@
 """How to descend: what a preset says."""
 
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, fields
 
 import numpy as np
 
@@ -21,11 +21,9 @@ class Preset:
     jitter : int
         Largest shift in pixels.
     normalise : bool
-        Whether gradients are divided by their mean absolute value, so that a step does not depend on the
-        layer.
+        Whether gradients are divided by their mean absolute value, so that steps are alike at all layers.
     decay : float
-        Weight of |z - z_a|^2 / 2, z_a being where the descent starts (Simonyan et al. 2014, with z_a the mean
-        image); along eigenfaces, the negative log of a Gaussian prior.
+        Weight of |z - z_a|^2 / 2, z_a being where the descent starts (Simonyan et al. 2014).
     smoothness : float
         Weight of the total variation.
     blur : (float, float)
@@ -33,18 +31,15 @@ class Preset:
     blur_every : int
         Steps from blur to blur; 0 for none.
     octaves : tuple of float
-        Resolutions, coarse to fine, as shares of the net's (Mordvintsev et al. 2015); each gets its share of
-        the steps.
+        Resolutions, coarse to fine, as shares of the net's (Mordvintsev et al. 2015), for as many steps each.
     prior : str
         What is moved: the name of a file in `generation.priors`.
     start : float
-        Where the descent starts and what it decays to, along the regression of pixels on attributes: 0 is the
-        mean image.
+        Where the descent starts along the regression of pixels on attributes: 0 is the mean image.
     stages : tuple of (int, float)
         Steps and rate of stages with a fresh optimiser each, in place of `rate`.
     spread : float
-        If above 0, the objective counts by the squared norm of a picture with this standard deviation
-        (Mahendran and Vedaldi's sigma).
+        If above 0, the objective counts by the squared norm of a picture with this deviation (sigma).
     power : int
         Exponent of the decay, |z - z_a|^power / power.
     shrink : (float, float)
@@ -78,4 +73,4 @@ class Preset:
 
     def described(self) -> dict[str, object]:
         """The fields that are not at their defaults."""
-        return {f.name: value for f in fields(self) if (value := asdict(self)[f.name]) != f.default}
+        return {f.name: value for f in fields(self) if (value := getattr(self, f.name)) != f.default}

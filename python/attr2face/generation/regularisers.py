@@ -9,9 +9,7 @@ from scipy.ndimage import gaussian_filter
 
 
 def total_variation(x: np.ndarray) -> tuple[float, np.ndarray]:
-    """V(x) = sum (x_{i,j+1} - x_ij)^2 + (x_{i+1,j} - x_ij)^2 and its gradient (Mahendran and Vedaldi 2015,
-    beta = 2).
-    """
+    """Sum of (x_{i,j+1} - x_ij)^2 + (x_{i+1,j} - x_ij)^2, and its gradient (Mahendran and Vedaldi 2015)."""
     down, right = np.diff(x, axis=2), np.diff(x, axis=3)
     gradient = np.zeros_like(x)
     gradient[:, :, 1:] += 2 * down
@@ -22,24 +20,15 @@ def total_variation(x: np.ndarray) -> tuple[float, np.ndarray]:
 
 
 def decay(x: np.ndarray, power: int = 2) -> tuple[float, np.ndarray]:
-    """|x|^p / p, summed, for an even p, and its gradient x^(p-1) (Simonyan et al. 2014; Mahendran and Vedaldi
-    2015).
-    """
+    """|x|^p / p, summed, for even p, and its gradient (Simonyan et al. 2014; Mahendran and Vedaldi 2015)."""
     return float((x**power).sum() / power), x ** (power - 1)
 
 
 def jitter(rng: np.random.Generator, pixels: int) -> tuple[int, int]:
-    """A random shift of up to `pixels` down and right, to be undone after the gradient is taken (Mordvintsev
-    et al. 2015).
-    """
+    """A random shift of up to `pixels` down and right, undone in the gradient (Mordvintsev et al. 2015)."""
     return tuple(int(shift) for shift in rng.integers(-pixels, pixels + 1, 2))
 
 
 def blur(x: np.ndarray, sigma: float) -> np.ndarray:
     """Gaussian blur of every channel by `sigma` pixels, the edge continued (Yosinski et al. 2015)."""
     return gaussian_filter(x, (0, 0, sigma, sigma), mode="nearest")
-
-
-def falling(start: float, end: float, steps: int) -> np.ndarray:
-    """A schedule that falls linearly from `start` to `end`: (steps,)."""
-    return np.linspace(start, end, steps)

@@ -1,3 +1,1 @@
-"""The network: prototxt files, weights, training, extraction. The only place, with `generation.objective`,
-where Caffe runs.
-"""
+"""Nets: prototxt files, weights, training, extraction. But for `generation.objective`, Caffe runs here."""

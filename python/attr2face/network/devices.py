@@ -16,8 +16,7 @@ def parse_cards(text: str) -> tuple[int, ...]:
     Raises
     ------
     UserError
-        If a card does not exist, Caffe was built for the CPU only, or several are named and it was built
-        without NCCL.
+        If a card does not exist, Caffe was built for the CPU only, or without NCCL and several are named.
     """
     if not text:
         return ()
@@ -26,18 +25,13 @@ def parse_cards(text: str) -> tuple[int, ...]:
     cards = tuple(dict.fromkeys(map(int, text.split(","))))
     trial = subprocess.run([sys.executable, "-c", TRIAL, *map(str, cards)], capture_output=True, text=True)
     if "CPU-only" in trial.stderr:
-        raise UserError(
-            f"GPU={text}: this Caffe was built for the CPU only; "
-            f"build one with CUDA by make setup GPU={text}, or leave GPU empty"
-        )
+        remedy = f"build one with CUDA by make setup GPU={text}, or leave GPU empty"
+        raise UserError(f"GPU={text}: this Caffe was built for the CPU only; {remedy}")
     if trial.returncode:
-        reason = re.search(r"vs\. 0\)\s+(.+)", trial.stderr)
-        raise UserError(
-            f"GPU={text} cannot be used ({reason[1] if reason else 'Caffe ended'}); "
-            "see nvidia-smi, or leave GPU empty"
-        )
+        found = re.search(r"vs\. 0\)\s+(.+)", trial.stderr)
+        reason = found[1] if found else "Caffe ended"
+        raise UserError(f"GPU={text} cannot be used ({reason}); see nvidia-smi, or leave GPU empty")
     if len(cards) > 1 and "True" not in trial.stdout:
-        raise UserError(
-            f"GPU={text}: this Caffe was built without NCCL, which several cards need; name one card"
-        )
+        remedy = "name one card"
+        raise UserError(f"GPU={text}: this Caffe was built without NCCL, which several cards need; {remedy}")
     return cards

@@ -1,7 +1,7 @@
 """Activations of one layer for the images of a face database."""
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -24,16 +24,13 @@ SHARD = 8 * BATCH  # images of a task
 def forward_batches(
     net: caffe.Net, inputs: Iterable[np.ndarray], until: str = "", linear: bool = False
 ) -> Iterator[slice]:
-    """Run the net on inputs (3, crop, crop), batch by batch; yield the slice of the inputs that its blobs now
-    hold.
+    """Run the net on inputs (3, crop, crop) by batches; yield the slice of inputs that its blobs now hold.
 
-    Only the layers up to the last that writes blob `until` are run, if one is named; without that one, if
-    `linear` and it is a ReLU.
-
-    The slice is never longer than the net's batch; rows of a blob beyond its length are left over from
-    before.
+    Layers are run up to the last that writes a blob `until`; if `linear`, without a ReLU.
+    Rows of a blob beyond the length of the slice are left over from before.
     """
-    batch, end = net.blobs["data"].shape[0], _last_writer(net, until) if until else len(net._layer_names) - 1
+    batch = net.blobs["data"].shape[0]
+    end = _last_writer(net, until) if until else len(net._layer_names) - 1
     if linear and net.layers[end].type == "ReLU":
         end -= 1
     inputs, first = iter(inputs), 0
@@ -60,8 +57,6 @@ class Extraction:
     weights : Path
     blob : str
         Activations of this blob, such as conv5_3 or prob.
-    mirror : bool
-        Whether images are mirrored.
     linear : bool
         Whether to stop before the layer's ReLU.
     """
@@ -69,52 +64,52 @@ class Extraction:
     database: Path
     weights: Path
     blob: str
-    mirror: bool = False
     linear: bool = False
 
 
 def compute_activations(what: Extraction, rows: np.ndarray, machine: Machine) -> Iterator[np.ndarray]:
-    """Run the net on some rows of the database; yield activations in their order, of a shard of 256 images at
-    a time: (n, ...) float32.
-    """
+    """Run the net on rows of the database; yield activations in order, for 256 images at a time: (n, ...)."""
     yield from map_in_order(machine, _shard, [(what, rows[cut]) for cut in cut_up(0, len(rows), SHARD)])
 
 
 def _shard(what: Extraction, rows: np.ndarray) -> np.ndarray:
     database = FaceDatabase.open(what.database)
     net = kept_net(prototxt.deploy(database.model, BATCH), what.weights)
-    inputs = (
-        database.preprocessing.to_blob(image)[..., :: -1 if what.mirror else 1]
-        for image in database.images(rows)
-    )
-    batches = forward_batches(net, inputs, what.blob, what.linear)
-    return np.concatenate([net.blobs[what.blob].data[: batch.stop - batch.start].copy() for batch in batches])
+    inputs = map(database.preprocessing.to_blob, database.images(rows))
+    return read_blobs(net, inputs, [what.blob], what.linear)[0]
+
+
+def read_blobs(
+    net: caffe.Net, inputs: Iterable[np.ndarray], blobs: Sequence[str], linear: bool = False
+) -> list[np.ndarray]:
+    """Some blobs (n, ...), from the lowest to the highest, of all inputs."""
+    found = [[] for _ in blobs]
+    for batch in forward_batches(net, inputs, blobs[-1], linear):
+        for parts, blob in zip(found, blobs, strict=True):
+            parts.append(net.blobs[blob].data[: batch.stop - batch.start].copy())
+    return [np.concatenate(parts) for parts in found]
 
 
 def read_heads(net: caffe.Net, layer: str, phi: np.ndarray) -> np.ndarray:
-    """What the heads see in activations (n, ...) of `layer`, which the rest of the net is run on: the
-    softmaxes, (n, C).
+    """The softmaxes (n, C) of the rest of the net, which is run on activations (n, ...) of `layer`.
 
     Raises
     ------
     UserError
         If the rest reads other blobs, too, as it does within a block of a residual net.
     """
-    batch, first = net.blobs["data"].shape[0], _last_writer(net, layer) + 1
-    known = {layer}
+    first, known = _last_writer(net, layer) + 1, {layer}
     for name in list(net._layer_names)[first:]:
         if not known.issuperset(net.bottom_names[name]):
-            raise UserError(
-                f"heads cannot be read from LAYER={layer} alone, as layer {name} reads other "
-                "blobs; choose a LAYER between blocks"
-            )
+            reason = f"heads cannot be read from LAYER={layer} alone, as layer {name} reads other blobs"
+            raise UserError(f"{reason}; choose a LAYER between blocks")
         known |= set(net.top_names[name])
     prob = np.empty((len(phi), net.blobs["prob"].shape[1]), np.float32)
-    for start in range(0, len(phi), batch):
-        rows = slice(start, min(start + batch, len(phi)))
-        net.blobs[layer].data[: rows.stop - start] = phi[rows].reshape(-1, *net.blobs[layer].shape[1:])
+    for rows in cut_up(0, len(phi), net.blobs["data"].shape[0]):
+        n = rows.stop - rows.start
+        net.blobs[layer].data[:n] = phi[rows].reshape(-1, *net.blobs[layer].shape[1:])
         net._forward(first, len(net._layer_names) - 1)
-        prob[rows] = net.blobs["prob"].data[: rows.stop - start]
+        prob[rows] = net.blobs["prob"].data[:n]
     return prob
 
 
@@ -139,9 +134,7 @@ def extract(database: FaceDatabase, weights: Path, layer: str, out: Path, machin
 
 
 def _lay_out(path: Path, database: FaceDatabase, shape: tuple[int, ...], layer: str) -> None:
-    """A file of its final size: what is written later changes numbers only, so that a kill cannot leave it
-    unreadable.
-    """
+    """A file of its final size: later writes change numbers only, so that a kill leaves it readable."""
     with h5py.File(path, "w") as file:
         file["positive"] = database.positive
         file.create_dataset("split", data=database.split.astype(object), dtype=h5py.string_dtype())

@@ -23,9 +23,7 @@ JUDGE_RATE, JUDGE_LEARNING = 1e-3, Learning(dropout=0.3)
 
 @dataclass(frozen=True)
 class Start:
-    """What finetuning starts from: weights, and the cache of the frozen layers' output if there is one
-    (`frozen.build_cache`).
-    """
+    """What finetuning starts from: weights and, if there is one, a cache (`frozen.build_cache`)."""
 
     weights: Path
     cache: Path | None = None
@@ -87,11 +85,8 @@ def _write_net(
 
     Cards share a batch, which is smaller if they cannot share it evenly.
     """
-    recorded = replace(
-        data,
-        folder=Path("cache" if data.cached else "lmdb"),
-        class_weights=Path("class_weights") if data.class_weights else None,
-    )
+    gains = data.class_weights and Path("class_weights")
+    recorded = replace(data, folder=Path("cache" if data.cached else "lmdb"), class_weights=gains)
     (out / "train_val.prototxt").write_text(prototxt.train_val(model, recorded, learning))
     ranks = max(1, len(machine.cards))
     share = max(1, data.batch // ranks)

@@ -1,9 +1,7 @@
-"""The frozen layers' output, computed once: for each depth a folder of LMDBs like the images', to train the
-layers above from.
+"""The frozen layers' output, computed once: for each depth LMDBs like the images', to train upper layers.
 
 Each training image is there several times, with the random crops and mirror images that training draws,
-validation images once, at the centre. One pass over the images serves all depths. Caffe's Data layer reads
-the activations as it reads pixels.
+validation images once, at the centre. One pass over the images serves all depths.
 """
 
 from collections.abc import Sequence
@@ -19,7 +17,7 @@ from attr2face.data.records import FLOAT, array_record, key_of, open_for_writing
 from attr2face.files import require_space
 from attr2face.models import Model
 from attr2face.network import prototxt
-from attr2face.network.extraction import BATCH, SHARD, forward_batches
+from attr2face.network.extraction import BATCH, SHARD, read_blobs
 from attr2face.network.weights import kept_net
 from attr2face.parallel import Machine, cut_up, lengths, map_in_order, with_bar
 
@@ -49,14 +47,12 @@ class Frozen:
 
     def blobs(self, model: Model) -> dict[str, str]:
         """The blob that the stage above reads, by depth, from the first layers to the last."""
-        return {
-            depth: prototxt.blob_below(model, depth) for depth in sorted(self.depths, key=model.stages.index)
-        }
+        depths = sorted(self.depths, key=model.stages.index)
+        return {depth: prototxt.blob_below(model, depth) for depth in depths}
 
 
 def build_cache(what: Frozen, out: Path, machine: Machine) -> None:
-    """Fill a folder of `out` for each depth with its blob for training and validation images, and their
-    labels.
+    """Fill a folder of `out` for each depth with its blob for images, and their labels.
 
     What an interrupted call has stored is kept.
     """
@@ -70,10 +66,10 @@ def build_cache(what: Frozen, out: Path, machine: Machine) -> None:
         rows = np.tile(database.rows(split), passes)
         require_space(out, sum(sizes.values()) * len(rows))
         with ExitStack() as stack:
-            folders = {
-                depth: stack.enter_context(open_for_writing(out / depth / f"{split}_images", len(rows), size))
-                for depth, size in sizes.items()
-            }
+            folders = {}
+            for depth, size in sizes.items():
+                images = open_for_writing(out / depth / f"{split}_images", len(rows), size)
+                folders[depth] = stack.enter_context(images)
             _fill(what, split == "train", rows, folders, machine)
         for depth in blobs:
             _copy_labels(database.folder / f"{split}_labels", out / depth / f"{split}_labels", passes)
@@ -86,9 +82,8 @@ def _fill(
     done = min(environment.stat()["entries"] for environment in folders.values())
     cuts = cut_up(done, len(rows), SHARD)
     tasks = [(what, at_random, rows[cut], np.arange(cut.start, cut.stop)) for cut in cuts]
-    results = with_bar(
-        map_in_order(machine, _shard, tasks), lengths(cuts), f"below {', '.join(folders)}", done
-    )
+    results = map_in_order(machine, _shard, tasks)
+    results = with_bar(results, lengths(cuts), f"below {', '.join(folders)}", done)
     for cut, found in zip(cuts, results, strict=True):
         for depth, environment in folders.items():
             with environment.begin(write=True) as transaction:
@@ -97,9 +92,7 @@ def _fill(
 
 
 def _shard(what: Frozen, at_random: bool, rows: np.ndarray, numbers: np.ndarray) -> dict[str, np.ndarray]:
-    """The blobs (n, ...) of some rows by depth; the same record draws the same crop, whatever is computed
-    beside it.
-    """
+    """The blobs (n, ...) of some rows by depth. A record's crop does not depend on what is beside it."""
     database = FaceDatabase.open(what.database)
     net = kept_net(prototxt.deploy(database.model, BATCH), what.weights)
 
@@ -110,11 +103,7 @@ def _shard(what: Frozen, at_random: bool, rows: np.ndarray, numbers: np.ndarray)
 
     inputs = (read(image, number) for image, number in zip(database.images(rows), numbers, strict=True))
     blobs = what.blobs(database.model)
-    found = {depth: [] for depth in blobs}
-    for batch in forward_batches(net, inputs, list(blobs.values())[-1]):
-        for depth, blob in blobs.items():
-            found[depth].append(net.blobs[blob].data[: batch.stop - batch.start].copy())
-    return {depth: np.concatenate(phi) for depth, phi in found.items()}
+    return dict(zip(blobs, read_blobs(net, inputs, list(blobs.values())), strict=True))
 
 
 def _copy_labels(source: Path, target: Path, times: int) -> None:

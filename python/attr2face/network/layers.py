@@ -1,7 +1,6 @@
-"""Layers of the project's nets, added to a NetSpec: a VGG-Face or a user's net, the body of the net among the
-judges, and heads.
+"""Layers added to a NetSpec: of a VGG-Face, a user's net, the net among the judges, and heads.
 
-Plain values come in; `prototxt` puts the layers together into nets.
+`prototxt` puts them together into nets.
 """
 
 from dataclasses import dataclass
@@ -41,7 +40,7 @@ class Learning:
         return 0 if stages.index(stage) < stages.index(self.freeze) else self.rate_decay**above
 
 
-ALL_LEARN, NOTHING_LEARNS = Learning(), Learning(freeze="heads")
+ALL_LEARN = Learning()
 
 
 def add_trunk(
@@ -52,9 +51,7 @@ def add_trunk(
     start: str = "",
     until: str = "heads",
 ) -> Top:
-    """Add the layers from stage `start`, the first one without it, to layer `until` on top of `bottom`;
-    return the last top.
-    """
+    """Add the layers from stage `start`, the first without it, to layer `until`; return the last top."""
     if isinstance(model, VGG):
         return _add_vgg_trunk(n, bottom, model, learning, start or "conv1", until)
     from attr2face.network.user_layers import add_user_trunk
@@ -65,23 +62,21 @@ def add_trunk(
 def _add_vgg_trunk(
     n: caffe.NetSpec, bottom: Top, model: VGG, learning: Learning, start: str, until: str
 ) -> Top:
-    top = bottom
+    top, dropout = bottom, {"in_place": True, "dropout_ratio": learning.dropout}
     widths = dict(zip(CONVOLUTIONS, model.widths, strict=False))
     for i in range(STAGES.index(start), len(STAGES)):
         stage, below = STAGES[i], STAGES[i - 1]
         rate = learning.rate(stage)
         if below in ("fc6", "fc7") and learning.dropout:
-            top = n[f"drop{below[2:]}"] = L.Dropout(top, in_place=True, dropout_ratio=learning.dropout)
+            top = n[f"drop{below[2:]}"] = L.Dropout(top, **dropout)
         for k in range(1, CONVOLUTIONS.get(stage, 0) + 1):
-            name = f"{stage}_{k}"
-            n[name] = L.Convolution(
-                top, num_output=widths[stage], kernel_size=3, pad=1, param=_rates(rate), **FILLERS
-            )
+            name, size = f"{stage}_{k}", {"num_output": widths[stage], "kernel_size": 3, "pad": 1}
+            n[name] = L.Convolution(top, **size, param=_rates(rate), **FILLERS)
             top = _activate(n, name, model, rate)
             if name == until:
                 return top
             if learning.dropout and learning.dropout_everywhere:
-                top = n[f"drop{name[4:]}"] = L.Dropout(top, in_place=True, dropout_ratio=learning.dropout)
+                top = n[f"drop{name[4:]}"] = L.Dropout(top, **dropout)
         if stage in CONVOLUTIONS:
             top = n[f"pool{stage[4:]}"] = L.Pooling(top, pool=params.Pooling.MAX, kernel_size=2, stride=2)
         elif stage != "heads":
@@ -93,9 +88,7 @@ def _add_vgg_trunk(
 
 
 def add_judge_body(n: caffe.NetSpec, bottom: Top, model: Model) -> Top:
-    """Add the layers of the net among the judges, unlike a VGG's: wide convolutions of stride 2 without
-    pooling, and one hidden layer, fc5.
-    """
+    """Add the net among the judges, unlike a VGG's: wide convolutions of stride 2, no pooling, and fc5."""
     top = bottom
     for i, width in enumerate(model.widths[:-1], 1):
         convolution = {"num_output": width, "kernel_size": 5, "pad": 2, "stride": 2}
@@ -107,14 +100,9 @@ def add_judge_body(n: caffe.NetSpec, bottom: Top, model: Model) -> Top:
 
 def add_head(n: caffe.NetSpec, bottom: Top, name: str, classes: int, rate: float = 1) -> Top:
     """Add the layer of a head's scores, `fc8_<name>`."""
-    top = n[f"fc8_{name}"] = L.InnerProduct(
-        bottom,
-        num_output=classes,
-        param=_rates(rate),
-        weight_filler={"type": "gaussian", "std": 0.01},
-        bias_filler={"type": "constant"},
-    )
-    return top
+    fillers = FILLERS | {"weight_filler": {"type": "gaussian", "std": 0.01}}
+    n[f"fc8_{name}"] = L.InnerProduct(bottom, num_output=classes, param=_rates(rate), **fillers)
+    return n[f"fc8_{name}"]
 
 
 def _rates(rate: float) -> list[dict]:
@@ -125,8 +113,7 @@ def _rates(rate: float) -> list[dict]:
 def _activate(n: caffe.NetSpec, name: str, model: Model, rate: float) -> Top:
     """Add the ReLU on top of layer `name`, in place, after batch normalisation where the model has it.
 
-    Caffe normalises by the batch in training and by running means elsewhere; a frozen layer keeps the means
-    it has.
+    Caffe normalises by the batch in training and by running means elsewhere; a frozen layer keeps its means.
     """
     top, number = n[name], name.removeprefix("conv").removeprefix("fc")
     if model.batch_norm:
@@ -134,8 +121,7 @@ def _activate(n: caffe.NetSpec, name: str, model: Model, rate: float) -> Top:
         constant = [{"lr_mult": 0, "decay_mult": 0}] * 3
         learning = [{"lr_mult": rate, "decay_mult": 0}] * 2
         top = n[f"bn{number}"] = L.BatchNorm(top, in_place=True, param=constant, batch_norm_param=statistics)
-        top = n[f"scale{number}"] = L.Scale(
-            top, in_place=True, param=learning, scale_param={"bias_term": True}
-        )
+        bias = {"bias_term": True}
+        top = n[f"scale{number}"] = L.Scale(top, in_place=True, param=learning, scale_param=bias)
     n[f"relu{number}"] = L.ReLU(top, in_place=True)
     return n[f"relu{number}"]

@@ -55,17 +55,13 @@ class Squares:
         return Squares(np.hstack([middle - half, middle + half]), self.probability)
 
     def best(self, overlap: float, of_smaller: bool = False) -> np.ndarray:
-        """Rows that overlap none of a higher probability by more than a share of their union, or of the
-        smaller one.
-        """
+        """Rows that overlap none of higher probability by more than a share of union, or of the smaller."""
         rows, kept, area = np.argsort(-self.probability, kind="stable"), [], self.size.prod(axis=1)
         while len(rows):
             one, others = rows[0], rows[1:]
             kept.append(one)
-            low, high = (
-                np.maximum(self.box[one, :2], self.box[others, :2]),
-                np.minimum(self.box[one, 2:], self.box[others, 2:]),
-            )
+            low = np.maximum(self.box[one, :2], self.box[others, :2])
+            high = np.minimum(self.box[one, 2:], self.box[others, 2:])
             common = (high - low).clip(0).prod(axis=1)
             whole = np.minimum(area[one], area[others]) if of_smaller else area[one] + area[others] - common
             rows = others[common <= overlap * whole]
@@ -73,31 +69,24 @@ class Squares:
 
 
 def find_face(folder: Path, picture: np.ndarray) -> np.ndarray:
-    """The landmarks (5, 2) of the largest face near the middle of a picture (height, width, 3) uint8; NaN if
-    there is none.
-    """
+    """Landmarks (5, 2) of the largest face near a picture's middle (height, width, 3) uint8; NaN of none."""
     shorter = min(picture.shape[:2])
     scale = np.clip(shorter, LEAST, MOST) / shorter
     shown = picture if scale == 1 else _scaled(picture, scale)
     faces, landmarks = find_faces(folder, shown)
     if not len(landmarks):
         return np.full((5, 2), np.nan)
-    nearness = [
-        size_near_middle(x, y, *size, shown.shape)
-        for (x, y), size in zip(faces.box[:, :2], faces.size, strict=True)
-    ]
+    places = np.hstack([faces.box[:, :2], faces.size])
+    nearness = [size_near_middle(*place, shown.shape) for place in places]
     return (landmarks[int(np.argmax(nearness))] + 0.5) / scale - 0.5
 
 
 def find_faces(folder: Path, picture: np.ndarray) -> tuple[Squares, np.ndarray]:
-    """All faces in a picture (height, width, 3) uint8, and their landmarks (n, 5, 2), by the nets in
-    `folder`.
-    """
+    """Faces in a picture (height, width, 3) uint8, and their landmarks (n, 5, 2), by the nets in `folder`."""
     propose, refine, place = checked_nets(folder)
     proposed = [_proposed(propose, smaller, scale) for smaller, scale in _pyramid(picture)]
-    squares = Squares(
-        *(np.concatenate(parts) for parts in zip(*((s.box, s.probability) for s in proposed), strict=True))
-    )
+    box = np.concatenate([squares.box for squares in proposed])
+    squares = Squares(box, np.concatenate([squares.probability for squares in proposed]))
     squares = squares.at(squares.best(OVERLAP)).squared()
     squares, found = _looked_at(refine, 1, picture, squares)
     squares = squares.moved(found["conv5-2"])
@@ -136,19 +125,13 @@ def _looked_at(
 ) -> tuple[Squares, dict[str, np.ndarray]]:
     """The squares in which net `k` sees faces, and what it says of them."""
     if not len(squares.box):
-        return squares, {
-            "conv5-2": np.zeros((0, 4)),
-            "conv6-2": np.zeros((0, 4)),
-            "conv6-3": np.zeros((0, 10)),
-        }
-    found = _forward(
-        net, np.stack([_cut(picture, box, SIDES[k]) for box in np.rint(squares.box).astype(int)])
-    )
+        sizes = {"conv5-2": 4, "conv6-2": 4, "conv6-3": 10}
+        return squares, {name: np.zeros((0, size)) for name, size in sizes.items()}
+    pictures = [_cut(picture, box, SIDES[k]) for box in np.rint(squares.box).astype(int)]
+    found = _forward(net, np.stack(pictures))
     probability = found["prob1"][:, 1]
     seen = probability >= CERTAIN[k]
-    return Squares(squares.box[seen], probability[seen]), {
-        name: values[seen] for name, values in found.items()
-    }
+    return Squares(squares.box, probability).at(seen), {name: v[seen] for name, v in found.items()}
 
 
 def _cut(picture: np.ndarray, box: np.ndarray, side: int) -> np.ndarray:
@@ -166,9 +149,8 @@ def _scaled(picture: np.ndarray, scale: float) -> np.ndarray:
 
 
 def _resized(picture: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    return cv2.resize(
-        picture, size, interpolation=cv2.INTER_LINEAR if size[0] > picture.shape[1] else cv2.INTER_AREA
-    )
+    way = cv2.INTER_LINEAR if size[0] > picture.shape[1] else cv2.INTER_AREA
+    return cv2.resize(picture, size, interpolation=way)
 
 
 def _forward(net: caffe.Net, pictures: np.ndarray) -> dict[str, np.ndarray]:

@@ -1,6 +1,4 @@
-"""The project's nets as prototxt text, written with NetSpec: for training, for reading pictures, and for the
-descent.
-"""
+"""The project's nets as prototxt text, written with NetSpec: for training, for pictures, for the descent."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,15 +8,7 @@ import numpy as np
 from attr2face.attributes import Attributes
 from attr2face.errors import UserError
 from attr2face.models import CONVOLUTIONS, JUDGE, LAYERS, STAGES, VGG, Model
-from attr2face.network.layers import (
-    ALL_LEARN,
-    NOTHING_LEARNS,
-    Learning,
-    Top,
-    add_head,
-    add_judge_body,
-    add_trunk,
-)
+from attr2face.network.layers import ALL_LEARN, Learning, Top, add_head, add_judge_body, add_trunk
 from attr2face.pycaffe import caffe, caffe_pb2, params
 from attr2face.pycaffe import layers as L
 
@@ -37,7 +27,7 @@ class TrainingData:
     class_weights : Path or None
         Folder of `write_class_weights`; the classes of a head count by the weights in it.
     identities : int
-        Number of people, for one head over them in place of the attributes' (pretraining); 0 otherwise.
+        Number of people, for one head over them in place of the attributes' (pretraining); or 0.
     """
 
     folder: Path
@@ -48,15 +38,10 @@ class TrainingData:
 
 
 def train_val(model: Model, data: TrainingData, learning: Learning = ALL_LEARN) -> str:
-    """The training net as prototxt text: the model's heads, or one over people. On a cache it begins at the
-    first stage that learns.
-    """
+    """The training net, with the model's heads or one over people; on a cache, from the stage that learns."""
     n, test = caffe.NetSpec(), caffe.NetSpec()
-    transform = {
-        "crop_size": model.crop,
-        "scale": model.scale,
-        "mean_file": str(data.folder / "mean.binaryproto"),
-    }
+    mean = str(data.folder / "mean.binaryproto")
+    transform = {"crop_size": model.crop, "scale": model.scale, "mean_file": mean}
     _add_data(test, data, "val", {} if data.cached else transform | {"mirror": False})
     _add_data(n, data, "train", {} if data.cached else transform | {"mirror": model.mirror})
     heads = model.attributes.heads
@@ -83,13 +68,9 @@ def train_val(model: Model, data: TrainingData, learning: Learning = ALL_LEARN) 
 def _add_data(n: caffe.NetSpec, data: TrainingData, split: str, transform: dict) -> None:
     phase = {"phase": caffe.TRAIN if split == "train" else caffe.TEST}
     for top, source in (("data", "images"), ("labels", "labels")):
-        db = {
-            "source": str(data.folder / f"{split}_{source}"),
-            "batch_size": data.batch,
-            "backend": params.Data.LMDB,
-        }
+        lmdb = {"source": str(data.folder / f"{split}_{source}"), "backend": params.Data.LMDB}
         extra = {"transform_param": transform} if top == "data" and transform else {}
-        n[top] = L.Data(data_param=db, include=phase, **extra)
+        n[top] = L.Data(data_param=lmdb | {"batch_size": data.batch}, include=phase, **extra)
 
 
 def _add_loss(n: caffe.NetSpec, score: Top, name: str, data: TrainingData) -> None:
@@ -106,48 +87,41 @@ def _add_loss(n: caffe.NetSpec, score: Top, name: str, data: TrainingData) -> No
 def write_class_weights(labels: np.ndarray, attributes: Attributes, folder: Path) -> None:
     """Write a diagonal gain matrix per head for Caffe's InfogainLoss, which makes rare classes count more.
 
-    A class's weight falls with the square root of its frequency; over `labels` (n_images, H) the weights
-    average 1.
+    A class's weight falls with the root of its frequency; over `labels` (n_images, H) weights average 1.
     """
     folder.mkdir(parents=True, exist_ok=True)
     for k, head in enumerate(attributes.heads):
         weight = np.bincount(labels[:, k], minlength=head.n_classes).clip(1) ** -0.5
         gain = np.diag(weight / weight[labels[:, k]].mean())
-        blob = caffe_pb2.BlobProto(
-            num=1, channels=1, height=head.n_classes, width=head.n_classes, data=gain.ravel()
-        )
+        shape = {"num": 1, "channels": 1, "height": head.n_classes, "width": head.n_classes}
+        blob = caffe_pb2.BlobProto(**shape, data=gain.ravel())
         (folder / f"{head.name}.binaryproto").write_bytes(blob.SerializeToString())
 
 
 def deploy(model: Model, batch: int = 1) -> str:
-    """The trained net as prototxt text: input `data`, output `prob`, the softmaxes of all heads side by side,
-    (batch, C).
-    """
+    """The trained net: input `data`, output `prob` (batch, C), the softmaxes of all heads side by side."""
     n = caffe.NetSpec()
     n.data = L.Input(shape={"dim": [batch, 3, model.crop, model.crop]})
     add_body = add_judge_body if model.name == JUDGE.name else add_trunk
     features = add_body(n, n.data, model)
-    probabilities = []
-    for head in model.attributes.heads:
+    heads = model.attributes.heads
+    for head in heads:
         n[f"prob_{head.name}"] = L.Softmax(add_head(n, features, head.name, head.n_classes))
-        probabilities.append(n[f"prob_{head.name}"])
-    n.prob = L.Concat(*probabilities, axis=1)
+    n.prob = L.Concat(*(n[f"prob_{head.name}"] for head in heads), axis=1)
     return f'name: "{model.name}"\n{n.to_proto()}'
 
 
 def generation(model: Model, layer: str = "", batch: int = 1, heads: bool = False) -> str:
     """The net that generation descends in: `canvas` is a parameter, so that its diff is the image's gradient.
 
-    With a `layer`, the blob `distance` is |phi - target|^2 / (2 batch) (Caffe's EuclideanLoss), and the net
-    is cut there unless it has heads. With `heads`, `class_score` is the sum of `wanted` (batch, C) times the
-    scores before the softmax, to be raised (paper, section 3.3.1). All weights are frozen, so Caffe computes
-    no gradient for them, and there is no dropout.
+    With a `layer`, `distance` is |phi - target|^2 / (2 batch) (Caffe's EuclideanLoss), and the net is cut
+    there unless it has heads. With `heads`, `class_score` is the sum of `wanted` (batch, C) times the scores
+    before the softmax, to be raised (paper, section 3.3.1). All weights are frozen, without dropout.
     """
     n = caffe.NetSpec()
-    n.canvas = L.Parameter(
-        parameter_param={"shape": {"dim": [batch, 3, model.crop, model.crop]}}, param=[{"lr_mult": 1}]
-    )
-    top = add_trunk(n, n.canvas, model, NOTHING_LEARNS, until="heads" if heads else layer)
+    shape = {"dim": [batch, 3, model.crop, model.crop]}
+    n.canvas = L.Parameter(parameter_param={"shape": shape}, param=[{"lr_mult": 1}])
+    top = add_trunk(n, n.canvas, model, Learning("heads"), until="heads" if heads else layer)
     if layer:
         n.target = L.Input(shape={"dim": [batch, *feature_shape(model, layer)]})
         n.distance = L.EuclideanLoss(n[layer], n.target)

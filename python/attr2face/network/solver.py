@@ -11,6 +11,7 @@ from attr2face.pycaffe import Solver, caffe
 
 SNAPSHOT = 500  # iterations from one snapshot to the next
 SEARCH = 60  # iterations by which a rate is judged
+HIGHEST = 0.1  # rate that is tried
 
 
 @dataclass(frozen=True)
@@ -32,8 +33,7 @@ class Training:
     weights : Path or None
         A .caffemodel to start from; layers are matched by name.
     whole : str
-        Prototxt text of the whole net, if `net` lacks the layers below those that learn: these stay as they
-        are in `weights`.
+        Prototxt text of the whole net, if `net` lacks frozen layers, which stay as in `weights`.
     """
 
     net: str
@@ -52,11 +52,7 @@ class Training:
 
 
 def solver_text(training: Training, net: Path, snapshot: Path, card: int | None = None) -> str:
-    """A solver's prototxt text; `card` None is the CPU.
-
-    The rate of VGG-Face is fixed, as the paper's; that of mini falls linearly to 0, which a short training
-    needs.
-    """
+    """A solver's prototxt text; `card` None is the CPU."""
     mode = "CPU" if card is None else f"GPU\ndevice_id: {card}"
     return (
         f'net: "{net}"\nbase_lr: {training.rate}\n{training.method}max_iter: {training.iterations}\n'
@@ -64,17 +60,16 @@ def solver_text(training: Training, net: Path, snapshot: Path, card: int | None 
     )
 
 
-def search_rate(training: Training, folder: Path, card: int | None = None, highest: float = 0.1) -> float:
-    """The highest learning rate at which the loss falls, as the paper looked for it: start high, and lower by
-    half a decade.
+def search_rate(training: Training, folder: Path, card: int | None = None) -> float:
+    """The highest learning rate at which the loss falls, sought from above by half decades, as the paper did.
 
     Raises
     ------
     UserError
         If the loss falls at none.
     """
-    rate = highest
-    while rate > highest * 1e-8:
+    rate = HIGHEST
+    while rate > HIGHEST * 1e-8:
         tried = replace(training, rate=rate, iterations=1_000_000)
         write_solver(tried, folder, card)
         solver, losses = start_solver(tried, folder), []
@@ -87,9 +82,7 @@ def search_rate(training: Training, folder: Path, card: int | None = None, highe
         if falls:
             return rate
         rate /= 10**0.5
-    raise UserError(
-        f"the loss falls at no learning rate from {highest:g} down; check the weights and the data"
-    )
+    raise UserError(f"the loss falls at no learning rate from {HIGHEST:g} down; check weights and data")
 
 
 def write_solver(training: Training, folder: Path, card: int | None = None) -> None:

@@ -1,13 +1,11 @@
-"""Training of a net by Caffe's solver: the loop with a progress bar and a loss history, snapshots, and exact
-resumption.
+"""Training of a net by Caffe's solver: the loop with a loss history, snapshots, and exact resumption.
 
-A snapshot of Caffe holds weights, solver history and iteration, but neither the Data layer's place in the
-LMDB nor the random state. `train` restores those too: it draws the batches that were already used through the
-data layers alone, and reseeds dropout at every snapshot, resumed or not. So a resumed run ends with the
-weights of an uninterrupted one. Nothing that it could continue from goes before the final weights are whole.
+A snapshot of Caffe lacks the Data layer's place in the LMDB and the random state. So `train` draws the used
+batches again through the data layers alone, and reseeds dropout at every snapshot: a resumed run ends with
+the weights of an uninterrupted one. Nothing to continue from goes before the final weights are whole.
 
-Each of several cards is a rank with a process and a solver of its own, which reads every n-th image; NCCL
-averages the gradients. The first rank writes.
+Each card is a rank with a process and a solver of its own, which reads every n-th image; NCCL averages the
+gradients. The first rank writes.
 """
 
 import csv
@@ -86,19 +84,16 @@ def train_rank(training: Training, out: Path, rank: int, ranks: int, session: by
         solver.add_callback(together)
         solver.net.after_backward(together)  # layer by layer, as the solver expects unless told otherwise
     batch, last, snapshot = training.batch, training.iterations, training.snapshot
-    bar = tqdm(
-        total=last * batch, initial=solver.iter * batch, desc="training", unit=" images", smoothing=0.1
-    )
-    with bar:
+    seen, every = solver.iter * batch, last * batch
+    with tqdm(total=every, initial=seen, desc="training", unit=" images", smoothing=0.1) as bar:
         while solver.iter < last:
             steps = min(DISPLAY, snapshot - solver.iter % snapshot, last - solver.iter)
             for _ in range(steps):
                 solver.step(1)  # one at a time, as Caffe keeps all other threads of Python waiting
             loss = total_loss(solver)
             if not np.isfinite(loss):
-                raise UserError(
-                    f"the loss is {loss} at iteration {solver.iter}; lower the learning rate (RATE)"
-                )
+                what = f"the loss is {loss} at iteration {solver.iter}"
+                raise UserError(f"{what}; lower the learning rate (RATE)")
             losses.append((solver.iter, loss))
             bar.update(steps * batch)
             bar.set_postfix(loss=f"{loss:.2f}")
@@ -112,9 +107,7 @@ def train_rank(training: Training, out: Path, rank: int, ranks: int, session: by
 
 
 def _snapshot(solver: Solver, out: Path, losses: list[tuple[int, float]]) -> None:
-    """Let Caffe write weights and state, and give the state its final name once both and the history are
-    written.
-    """
+    """Let Caffe write weights and state, which gets its final name once both and the history are there."""
     require_space(out, 4 * size_of(solver.net))  # weights, up to two moments of each, and some room
     solver.snapshot()
     _write_history(out / "loss.csv", losses)
@@ -126,9 +119,7 @@ def _snapshot(solver: Solver, out: Path, losses: list[tuple[int, float]]) -> Non
 
 
 def _restore(solver: Solver, out: Path, seed: int) -> list[tuple[int, float]]:
-    """Continue from a snapshot: weights and solver history by Caffe, data layers by drawing what was drawn,
-    dropout by its seed. Return the losses up to there.
-    """
+    """Continue from a snapshot, data layers and dropout's seed included; return the losses up to there."""
     solver.restore(str(out / "snapshot.solverstate"))
     last_data_layer = list(solver.net._layer_names).index("labels")
     for _ in tqdm(range(solver.iter), "skipping to where it was", unit=" batches"):

@@ -5,7 +5,7 @@ import re
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 from google.protobuf import text_format
@@ -21,9 +21,7 @@ Top = caffe.net_spec.Top
 
 
 class Given(caffe.net_spec.Function):
-    """A layer as its prototxt has it, names included. The layers before it are written before it, as layers
-    in place need it.
-    """
+    """A layer as its prototxt has it, written after the one `before` it, as layers in place need it."""
 
     def __init__(self, layer: caffe_pb2.LayerParameter, inputs: list[Top], before: "Given | None") -> None:
         super().__init__(layer.type, inputs, {"ntop": len(layer.top)})
@@ -48,25 +46,6 @@ def add_user_trunk(
     n: caffe.NetSpec, bottom: Top, model: UserNet, learning: Learning, start: str, until: str
 ) -> Top:
     """Add the layers from stage `start`, the first one without it, to blob `until`, the last without it."""
-    top = add_layers(n, bottom, model, lambda name: learning.rate(name, model.stages), start, until)
-    if learning.dropout and not until:
-        top = n.dropped = L.Dropout(top, dropout_ratio=learning.dropout)
-    return top
-
-
-def add_layers(
-    n: caffe.NetSpec,
-    bottom: Top,
-    model: UserNet,
-    rate_of: Callable[[str], float],
-    start: str = "",
-    until: str = "",
-) -> Top:
-    """Add the layers from layer `start` to blob `until`, or all of them, on top of `bottom`; return the last
-    top.
-
-    `rate_of` gives a layer's learning rate over the solver's by its name; with 0 it is frozen.
-    """
     if start:
         layers = layers_of(model)[model.stages.index(start) - 1 :] if start != "heads" else []
         tops = {blob_read_by(model, start): bottom}
@@ -76,10 +55,13 @@ def add_layers(
     last = max((i for i, layer in enumerate(layers) if end in layer.top), default=-1)
     counts = shapes_of(model)[1]
     for layer in layers[: last + 1]:
-        _set_rate(layer, rate_of(layer.name), counts.get(layer.name, 0))
+        _set_rate(layer, learning.rate(layer.name, model.stages), counts.get(layer.name, 0))
         given = Given(layer, [tops[name] for name in layer.bottom], given)
         for name, top in zip(layer.top, given.tops, strict=True):
             n[name] = tops[name] = top
+    if learning.dropout and not until:
+        n.dropped = L.Dropout(tops[end], dropout_ratio=learning.dropout)
+        return n.dropped
     return tops[end]
 
 
@@ -91,9 +73,7 @@ def _red_first(n: caffe.NetSpec, bottom: Top) -> Top:
 
 
 def _set_rate(layer: caffe_pb2.LayerParameter, rate: float, blobs: int) -> None:
-    """Multiply the learning rates that the prototxt states, or Caffe's, with `rate`. A frozen BatchNorm keeps
-    the means it has.
-    """
+    """Multiply stated learning rates, or Caffe's, with `rate`; a frozen BatchNorm keeps its means."""
     while len(layer.param) < blobs:
         layer.param.add()
     for param in layer.param:
@@ -109,7 +89,7 @@ def blob_read_by(model: UserNet, stage: str) -> str:
     Raises
     ------
     UserError
-        If they read several, or write into it, as the cache holds a blob after all layers in place.
+        If they read several, or write into it.
     """
     if stage == "heads":
         return model.output
@@ -118,21 +98,17 @@ def blob_read_by(model: UserNet, stage: str) -> str:
         read += [name for name in layer.bottom if name not in inner]
         inner |= set(layer.top)
     if len(set(read)) != 1:
-        raise UserError(
-            f"FREEZE={stage}: the layers from it on read {' and '.join(dict.fromkeys(read))}; "
-            "choose a layer where the net is one path"
-        )
+        what = f"FREEZE={stage}: the layers from it on read {' and '.join(dict.fromkeys(read))}"
+        raise UserError(f"{what}; choose a layer where the net is one path")
     if read[0] in inner:
-        raise UserError(
-            f"FREEZE={stage}: the layers from it on change {read[0]} in place, so it cannot be cached; "
-            "choose a layer behind them, or set CACHE=no"
-        )
+        what = f"FREEZE={stage}: the layers from it on change {read[0]} in place, so it cannot be cached"
+        raise UserError(f"{what}; choose a layer behind them, or set CACHE=no")
     return read[0]
 
 
 def _bare(model: UserNet) -> str:
     """The net without heads, for one picture, as prototxt text."""
-    shape = f"dim: 1 dim: 3 dim: {model.crop} dim: {model.crop}"
+    shape = f"dim: [1, 3, {model.crop}, {model.crop}]"
     pictures = f"input_param {{ shape {{ {shape} }} }}"
     return f'layer {{ name: "input" type: "Input" top: "{model.input}" {pictures} }}\n{model.net}'
 
@@ -141,14 +117,12 @@ def _bare(model: UserNet) -> str:
 def shapes_of(model: UserNet) -> tuple[Mapping[str, tuple[int, ...]], Mapping[str, int]]:
     """Shapes of one picture's blobs, and how many blobs of weights each layer has."""
     net = unfilled(_bare(model))
-    return {name: tuple(blob.data.shape[1:]) for name, blob in net.blobs.items()}, {
-        name: len(p) for name, p in net.params.items()
-    }
+    shapes = {name: tuple(blob.data.shape[1:]) for name, blob in net.blobs.items()}
+    return shapes, {name: len(blobs) for name, blobs in net.params.items()}
 
 
 def run_apart(prototxt: Path, side: int, batch: int, name: str) -> None:
-    """Let another process run a net of the user's for one picture and for a batch, as Caffe ends a process on
-    what it cannot do.
+    """Let another process run a net for a picture and a batch: Caffe ends a process on what it cannot do.
 
     Raises
     ------
@@ -160,9 +134,8 @@ def run_apart(prototxt: Path, side: int, batch: int, name: str) -> None:
     if done.returncode:
         reasons = [line.partition("] ")[2] for line in done.stderr.splitlines() if re.match(r"F\d+ ", line)]
         reason = reasons[0].strip() if reasons else f"status {done.returncode}"
-        raise UserError(
-            f"Caffe cannot run the net {name}, with pictures of {side} x {side} pixels: {reason}; mend it"
-        )
+        pictures = f"pictures of {side} x {side} pixels"
+        raise UserError(f"Caffe cannot run the net {name}, with {pictures}: {reason}; mend it")
 
 
 def run(prototxt: str, side: int, batch: int) -> None:
@@ -182,8 +155,7 @@ def check_net(model: UserNet, weights: Path) -> None:
     Raises
     ------
     UserError
-        If Caffe cannot run it, with Caffe's reason, its output does not have a row for each picture, or the
-        weights are of another net.
+        If Caffe cannot, its output does not have a row for each picture, or the weights are of another net.
     """
     with tempfile.NamedTemporaryFile("w", suffix=".prototxt") as file:
         file.write(f"{_bare(model)}\nforce_backward: true")
@@ -194,18 +166,12 @@ def check_net(model: UserNet, weights: Path) -> None:
     net.reshape()
     shape = tuple(net.blobs[model.output].data.shape)
     if shape[0] != 2:
-        raise UserError(
-            f"blob {model.output} of the net {model.name} has shape {shape} for two pictures, not "
-            "a row for each; mend it"
-        )
+        what = f"blob {model.output} of the net {model.name} has shape {shape} for two pictures"
+        raise UserError(f"{what}, not a row for each; mend it")
     check_weights(weights, net)
     order = "blue, green, red" if model.bgr else "red, green, blue"
-    stated = (
-        "a mean image"
-        if model.mean.ndim > 1
-        else f"({', '.join(f'{value:g}' for value in model.mean)}) of red, green, blue"
-    )
-    print(
-        f"{model.name} reads {order}: pixels of 0 to 255 less {stated}, times {model.scale:g}",
-        file=sys.stderr,
-    )
+    stated = "a mean image"
+    if model.mean.ndim == 1:
+        stated = f"({', '.join(f'{value:g}' for value in model.mean)}) of red, green, blue"
+    what = f"{model.name} reads {order}: pixels of 0 to 255 less {stated}, times {model.scale:g}"
+    print(what, file=sys.stderr)

@@ -1,6 +1,4 @@
-"""Weights of nets: a .caffemodel is compared with a net before Caffe reads it, as Caffe itself would abort on
-a difference.
-"""
+"""Weights of nets. A .caffemodel is compared with the net first, as Caffe would abort on a difference."""
 
 import functools
 import tempfile
@@ -19,33 +17,23 @@ def check_weights(path: Path, net: caffe.Net) -> None:
     Raises
     ------
     UserError
-        If the file is missing or not Caffe's, lacks a layer of the net other than heads, or a blob has
-        another shape.
+        If the file is not Caffe's, lacks a layer of the net other than heads, or a blob has another shape.
     """
-    weights = caffe_pb2.NetParameter()
     try:
-        weights.ParseFromString(path.read_bytes())
+        weights = caffe_pb2.NetParameter.FromString(path.read_bytes())
     except (DecodeError, OSError):
-        raise UserError(
-            f"{path} is not a readable .caffemodel; give WEIGHTS a file that Caffe wrote"
-        ) from None
-    # VGG-Face was published in Caffe's first format: `layers` for `layer`, and shapes of four numbers with
-    # ones in front.
-    stored = {
-        layer.name: [_shape(blob) for blob in layer.blobs]
-        for layer in (*weights.layer, *weights.layers)
-        if layer.blobs
-    }
+        raise UserError(f"{path} is not a readable .caffemodel; give WEIGHTS one that Caffe wrote") from None
+    # VGG-Face was published in Caffe's first format: `layers`, and shapes of four numbers with ones in front.
+    layers = [layer for layer in (*weights.layer, *weights.layers) if layer.blobs]
+    stored = {layer.name: [_shape(blob) for blob in layer.blobs] for layer in layers}
     missing = [name for name in net.params if name not in stored and not name.startswith(("fc8_", "canvas"))]
     if missing:
         raise UserError(f"{path} has no layer {missing[0]}; give WEIGHTS a file of this MODEL")
     for name in (name for name in net.params if name in stored):
         wanted = [tuple(blob.data.shape) for blob in net.params[name]]
         if stored[name] != wanted:
-            raise UserError(
-                f"{path}: layer {name} has shape {stored[name][0]} but the net wants {wanted[0]}; "
-                "check MODEL and WEIGHTS"
-            )
+            difference = f"layer {name} has shape {stored[name][0]} but the net wants {wanted[0]}"
+            raise UserError(f"{path}: {difference}; check MODEL and WEIGHTS")
 
 
 def _shape(blob: caffe_pb2.BlobProto) -> tuple[int, ...]:
@@ -69,7 +57,7 @@ def kept_net(prototxt: str, weights: Path) -> caffe.Net:
     """The same net as `load` gives, kept by this process for its next task, unless the file has changed.
 
     Two nets are kept, in the mode and on the card that the process has. Their blobs hold what was computed
-    last; nobody may change their weights.
+    last; nobody may change their weights but the canvas of `prototxt.generation`.
     """
     try:
         found = weights.stat()
@@ -110,9 +98,7 @@ def save_net(net: caffe.Net, out: Path) -> None:
 
 
 def write_weights(source: Path, out: Path) -> None:
-    """Write a .caffemodel again with its layers' weights alone: without data layers, whose paths are of this
-    machine. The file is whole or not there.
-    """
+    """Write a .caffemodel again, whole, with weights alone: data layers have paths of this machine."""
     stored = caffe_pb2.NetParameter.FromString(source.read_bytes())
     weights = caffe_pb2.NetParameter(name=stored.name)
     for layer in stored.layer:

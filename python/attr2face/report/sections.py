@@ -215,8 +215,9 @@ def _freezing(results: Results, out: Path) -> Section:
 
 def _inversions(results: Results, layer: str, seed: int, out: Path) -> Section:
     photographs = results.shown("photographs")
-    images = np.stack([resized(picture, results.database.model.crop) for picture in photographs])
-    found, _ = invert_images(results.trained, layer, images, seed)
+    crop = results.database.model.crop
+    images = np.stack([resized(picture, crop) for picture in photographs])
+    found = invert_images(results.trained, layer, images, seed)
     columns = {
         "photograph": photographs,
         f"its activations at\n{layer}, inverted": [np.asarray(enlarged(image)) for image in found],

@@ -2,8 +2,8 @@
 lie near the mean. Each file here has one, a function `target`, which goes by the name of the file.
 
 A request is `a` (J,): 1, or a strength, where an attribute is wanted, 0 where it is not, nan where nothing is
-said. A target is (n_features,). A file says `PAPERS = True` if its target is the paper's, which is taken as
-it is, and `DRAWN = True` if what attributes do not explain is drawn into it already.
+said. A target is (n_features,). A file says `PAPERS = True` if its target is the paper's, and `DRAWN = True`
+if what attributes do not explain is drawn into it already.
 """
 
 import importlib
@@ -35,8 +35,9 @@ def varies(name: str) -> bool:
 def target(
     name: str, m: Mixture, a: np.ndarray, strength: float, rng: np.random.Generator, variety: float = 0.0
 ) -> np.ndarray:
-    """The target `name`, with `variety` times a draw of what attributes do not explain if it varies; clipped
-    at zero, as activations after a ReLU are, if it is not the paper's.
+    """The target `name`, and `variety` times a draw of what attributes do not explain if it varies.
+
+    If it is not the paper's, it is clipped at zero, as activations after a ReLU are.
     """
     t = _module(name).target(m, a, strength, rng)
     if is_papers(name):

@@ -10,7 +10,5 @@ DRAWN = True
 
 
 def target(m: Mixture, a: np.ndarray, strength: float, rng: np.random.Generator) -> np.ndarray:
-    """`conditional` plus a draw of what attributes do not explain: Gaussian, its covariance of low rank plus
-    a diagonal.
-    """
+    """`conditional` plus a Gaussian draw of what attributes do not explain (`unexplained`)."""
     return conditional.target(m, a, strength, rng) + unexplained(m, rng)

@@ -7,11 +7,9 @@ from attr2face.cgmm.targets import conditional
 
 
 def target(m: Mixture, a: np.ndarray, strength: float, rng: np.random.Generator) -> np.ndarray:
-    """T' = mean + strength (T - mean) s / |T - mean|, T being `conditional` and s the root mean square
-    distance of activations.
+    """T' = mean + strength (T - mean) s / |T - mean|, T being `conditional` and s `Mixture.distance`.
 
-    Predictions vary less than what they predict. The correction is icnn's (Shen et al. 2019), for the whole
-    target at once.
+    Predictions vary less than what they predict. icnn's correction (Shen et al. 2019), for all elements.
     """
     away = conditional.target(m, a, 1.0, rng) - m.mean
     return m.mean + strength * m.distance / max(np.linalg.norm(away), 1e-12) * away

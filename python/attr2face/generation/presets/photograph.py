@@ -1,5 +1,7 @@
 """Along eigenfaces with a still weaker prior, for activations of an image."""
 
-from attr2face.generation.preset import Preset
+from dataclasses import replace
 
-PRESET = Preset("adam", 100, rate=(0.1, 0.01), noise=0.3, jitter=2, decay=3e-4, prior="eigenfaces", start=1.0)
+from attr2face.generation.presets import eigenfaces
+
+PRESET = replace(eigenfaces.PRESET, decay=3e-4)

@@ -1,10 +1,8 @@
 """What a descent moves. Each file here has one prior, which goes by the name of the file: a function
 `spaces(loaded, preset)` that gives the spaces to descend in, one after another.
 
-A space turns coordinates z, which generation optimises, into canvases, which the net reads. It has
-`noise(deviation, rng)`, `canvas(z)`, `coordinates(canvas)`, `pull_back(gradient)` and `constrain(z, sigma)`,
-which keeps z among images. What a prior is fitted to is made by the step of its name, if there is one, in
-`steps.fitting`; `loaded.trained.folder(name)` is its folder.
+A space turns coordinates z, which generation optimises, into canvases, which the net reads. What a prior is
+fitted to is made by the step of its name, if there is one; `loaded.trained.folder(name)` is its folder.
 """
 
 from __future__ import annotations

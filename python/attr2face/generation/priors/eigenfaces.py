@@ -1,8 +1,7 @@
 """The space of eigenfaces (Turk and Pentland 1991): principal components of the pictures of training people.
 
-A canvas is x = (z * std) @ basis, and z ~ N(0, I) for an ordinary face. So an inversion that moves z instead
-of pixels moves along the ways in which faces differ, and the more easily the more common they are. Linear
-regression of z on the attributes gives the start of the descent, and the centre of its prior.
+A canvas is x = (z * std) @ basis, and z ~ N(0, I) for an ordinary face: so z moves along the ways in which
+faces differ, more easily along common ones. Regression of z on the attributes is where a descent starts.
 """
 
 from __future__ import annotations
@@ -58,13 +57,10 @@ class Eigenfaces:
     mean: np.ndarray | float = 0.0
 
     def of_attributes(self, a: np.ndarray) -> np.ndarray:
-        """The z that linear regression expects of faces with attributes `a` (n, J), a request in each row:
-        (n, k).
-        """
+        """The z (n, k) that linear regression expects of faces with requests `a` (n, J)."""
         return np.stack([expected(row, self.prevalence, self.covariance, self.cross) for row in a])
 
     def noise(self, deviation: float, rng: np.random.Generator) -> np.ndarray:
-        """What is added to where a descent starts: (k,)."""
         return rng.standard_normal(len(self.std)) * deviation
 
     def constrain(self, z: np.ndarray, sigma: float) -> np.ndarray:
@@ -77,13 +73,9 @@ class Eigenfaces:
         return ((z * self.std).astype(np.float32) @ self.basis).reshape(len(z), 3, side, side) + self.mean
 
     def coordinates(self, canvas: np.ndarray) -> np.ndarray:
-        """The z whose canvas is nearest to `canvas`: (n, 3, crop, crop) to (n, k)."""
         return (canvas - self.mean).reshape(len(canvas), -1) @ self.basis.T / self.std
 
     def pull_back(self, gradient: np.ndarray) -> np.ndarray:
-        """The gradient with respect to z of what has `gradient` (n, 3, crop, crop) with respect to the
-        canvas: (n, k).
-        """
         # The basis first: the other way round, BLAS's threads wait for each other more than they work.
         return (self.basis @ gradient.reshape(len(gradient), -1).astype(np.float32).T).T * self.std
 
@@ -93,37 +85,29 @@ STORED = [f.name for f in fields(Eigenfaces) if f.name != "mean"]
 
 @threadpool_limits.wrap(limits=1)  # sums of several threads are rounded otherwise
 def fit_eigenfaces(canvases: np.ndarray, has: np.ndarray, k: int) -> Eigenfaces:
-    """The first `k` components of (n, 3, crop, crop) canvases with attributes `has` (n, J), from the
-    eigenvectors of their n x n Gram matrix.
+    """Components of (n, 3, crop, crop) canvases with attributes `has` (n, J), by their n x n Gram matrix.
 
-    There are fewer if the canvases vary in fewer ways, as copies of each other do.
+    The first `k`, or fewer if the canvases vary in fewer ways, as copies of each other do.
     """
     x = canvases.reshape(len(canvases), -1)
     x = x - x.mean(axis=0)
     n = len(x)
-    variance, vectors = linalg.eigh(
-        (x @ x.T).astype(np.float64) / n, subset_by_index=(max(0, n - k), n - 1), driver="evr"
-    )
+    gram, largest = (x @ x.T).astype(np.float64) / n, (max(0, n - k), n - 1)
+    variance, vectors = linalg.eigh(gram, subset_by_index=largest, driver="evr")
     kept = [i for i in np.argsort(-variance) if variance[i] > 1e-6 * variance[-1]]
     variance, vectors = variance[kept], vectors[:, kept]
     basis = vectors.T.astype(np.float32) @ x / np.sqrt(variance * n)[:, None]
-    z, offset = vectors * n**0.5, has - has.mean(axis=0)
-    return Eigenfaces(
-        basis=basis.astype(np.float32),
-        std=np.sqrt(variance).astype(np.float32),
-        prevalence=has.mean(axis=0),
-        covariance=offset.T @ offset / n,
-        cross=offset.T @ z / n,
-    )
+    std, prevalence = np.sqrt(variance).astype(np.float32), has.mean(axis=0)
+    z, offset = vectors * n**0.5, has - prevalence
+    return Eigenfaces(basis.astype(np.float32), std, prevalence, offset.T @ offset / n, offset.T @ z / n)
 
 
 def write_eigenfaces(database: FaceDatabase, settings: EigenfaceBasis, seed: int, out: Path) -> None:
     """Compute eigenfaces from random images of training people; write `eigenfaces.h5` into `out`."""
     rows = np.random.default_rng(seed).permutation(database.rows("train"))[: settings.eigenface_images]
     images = np.stack(list(tqdm(database.crops(rows), "eigenfaces", len(rows), unit=" images")))
-    eigenfaces = fit_eigenfaces(
-        database.preprocessing.to_blob(images), database.positive[rows], settings.eigenfaces
-    )
+    canvases = database.preprocessing.to_blob(images)
+    eigenfaces = fit_eigenfaces(canvases, database.positive[rows], settings.eigenfaces)
     with h5py.File(out / "eigenfaces.h5", "w") as file:
         for name in STORED:
             file[name] = getattr(eigenfaces, name)

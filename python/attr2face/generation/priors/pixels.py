@@ -20,8 +20,7 @@ def spaces(loaded: Loaded, preset: Preset) -> list[Pixels]:
 
 
 class Pixels:
-    """Deviations from the mean training image in pixel values, z (n, 3, side, side), at the net's resolution
-    or a coarser one (an octave).
+    """Deviations from the mean training image in pixel values, z (n, 3, side, side), at some resolution.
 
     A coarse z is made larger by linear interpolation, x = R z R^T, so that its gradient is R^T g R.
     """
@@ -32,12 +31,9 @@ class Pixels:
         self.r = _interpolation(side, preprocessing.crop)
         self.shrink = np.linalg.pinv(self.r)
         self.mean = preprocessing.mean_canvas
-        self.low, self.high = (
-            self.shrink @ (bound - self.mean) @ self.shrink.T / self.scale for bound in preprocessing.bounds
-        )
+        self.low, self.high = map(self.coordinates, preprocessing.bounds)
 
     def noise(self, deviation: float, rng: np.random.Generator) -> np.ndarray:
-        """What is added to where a descent starts: (3, side, side)."""
         return rng.standard_normal(self.low.shape).astype(np.float32) * np.float32(deviation)
 
     def canvas(self, z: np.ndarray) -> np.ndarray:
@@ -47,7 +43,6 @@ class Pixels:
         return self.r.T @ gradient @ self.r * self.scale
 
     def coordinates(self, canvas: np.ndarray) -> np.ndarray:
-        """The z whose canvas is nearest to `canvas`."""
         return self.shrink @ (canvas - self.mean) @ self.shrink.T / self.scale
 
     def constrain(self, z: np.ndarray, sigma: float) -> np.ndarray:
