@@ -1,5 +1,4 @@
-"""Import pycaffe with a quiet log, the right OpenBLAS kernels and the threads that this process may use, on a
-processor it was built for.
+"""Import pycaffe with a quiet log, the right OpenBLAS kernels and threads, on a processor it was built for.
 
 A distribution's OpenBLAS that is older than the processor falls back to kernels of 2004 (Prescott), and
 training takes 2.3 times as long. numpy brings an OpenBLAS of its own, which is loaded first so that the hint
@@ -32,8 +31,7 @@ def _openblas_core(flags: set[str]) -> str | None:
 
 
 def check_processor(flags: set[str]) -> None:
-    """Compare a processor with the vector instructions that setup/caffe.sh recorded in Caffe's folder; other
-    builds have no record.
+    """Compare a processor with the vector instructions in Caffe's folder, if setup/caffe.sh recorded them.
 
     Raises
     ------
@@ -47,11 +45,9 @@ def check_processor(flags: set[str]) -> None:
     record = root / "instructions"
     missing = set(record.read_text().split()) - flags if record.exists() and flags else set()
     if missing:
-        raise UserError(
-            f"the Caffe in {root} was compiled for another processor: this one lacks "
-            f"{', '.join(sorted(missing))}; delete .venv/ready and run make setup here, with MARCH=x86-64-v3 "
-            "to build a Caffe for both"
-        )
+        remedy = "delete .venv/ready and run make setup here, with MARCH=x86-64-v3 to build a Caffe for both"
+        fault = f"compiled for another processor: this one lacks {', '.join(sorted(missing))}"
+        raise UserError(f"the Caffe in {root} was {fault}; {remedy}")
 
 
 _flags = _processor_flags()

@@ -14,8 +14,7 @@ from attr2face.provenance import software
 
 CARD = "ATTR2FACE_CARD"
 ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
-# Dask has a worker return freed memory at once. Nets are built for each task, which then takes an eighth more
-# time.
+# Dask has a worker return freed memory at once. Nets are built for each task: it takes an eighth more time.
 KEEP_MEMORY = {"MALLOC_TRIM_THRESHOLD_": str(1 << 28), "MALLOC_MMAP_THRESHOLD_": str(1 << 25)}
 WORKER_ENVIRONMENT = ONE_THREAD | KEEP_MEMORY
 
@@ -79,11 +78,8 @@ def run_task(packed: bytes, expected: Mapping[str, str], card: bool) -> object:
         _choose_device(number, card)
     work, task = unpack_task(packed, Path(worker.local_directory))
     # The progress bars of the first machine count what all workers do.
-    with (
-        Path(os.devnull).open("w") as nowhere,
-        contextlib.redirect_stderr(nowhere),
-        threadpool_limits(None if card else 1),
-    ):
+    threads = threadpool_limits(None if card else 1)
+    with threads, Path(os.devnull).open("w") as nowhere, contextlib.redirect_stderr(nowhere):
         return work(*task)
 
 
