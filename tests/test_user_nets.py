@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 
 from attr2face.data.preprocessing import Preprocessing
+from attr2face.datasets import dataset_of
 from attr2face.errors import UserError
 from attr2face.generation.inversion import read_given_activations
 from attr2face.network import prototxt, user_layers
 from attr2face.network.weights import unfilled
-from attr2face.settings import defaults, resolve
-from attr2face.steps.resolve import model_of
+from attr2face.steps.resolve import defaults_of, model_of, resolve
 from tests.conftest import attr2face, says
 from tests.nets import CAFFENET, RESIDUAL, write_net
 
@@ -122,8 +122,8 @@ def test_a_mean_image_is_cut_to_the_pictures(folder, suffix):
 
 
 def test_only_heads_learn_unless_the_user_says_otherwise(folder):
-    settings = defaults("synthetic", str(folder / "caffenet.prototxt"), "128")
-    assert (settings.layer, settings.finetuning.freeze, settings.finetuning.cache) == ("fc7", "heads", True)
+    settings = defaults_of(dataset_of("synthetic"), model_of(str(folder / "caffenet.prototxt"), "128"))
+    assert (settings.layer, settings.finetuning.freeze, settings.frozen_cache.cache) == ("fc7", "heads", True)
 
 
 def test_canvases_start_at_the_mean_face_whatever_a_net_subtracts():

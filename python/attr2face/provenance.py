@@ -51,12 +51,17 @@ def usable_cpus() -> int:
     return cpu_count()
 
 
+def caffe_root() -> Path | None:
+    """The folder of the Caffe that is in use, or would be."""
+    spec = importlib.util.find_spec("caffe")
+    return Path(spec.origin).resolve().parents[2] if spec and spec.origin else None
+
+
 def caffe_build() -> str:
     """The name of the build's folder, which has the key of what it was built from."""
-    spec = importlib.util.find_spec("caffe")
-    if spec is None or spec.origin is None:
+    root = caffe_root()
+    if root is None:
         return "none"
-    root = Path(spec.origin).resolve().parents[2]
     names = (folder.name for folder in (root, *root.parents))
     return next((name for name in names if name.startswith("caffe")), str(root))
 

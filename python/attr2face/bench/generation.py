@@ -15,7 +15,6 @@ import numpy as np
 
 from attr2face.bench.timing import compare_speeds, compare_times, seconds
 from attr2face.data.database import FaceDatabase
-from attr2face.data.preprocessing import Preprocessing
 from attr2face.errors import UserError
 from attr2face.generation.descent import Descent
 from attr2face.generation.objective import Objective, activations_of
@@ -68,10 +67,20 @@ def generating(database: FaceDatabase, weights: Path, torch: str, rounds: int) -
 
 
 def _outside(database: FaceDatabase, weights: Path) -> dict:
+    """The share of a descent's time that is not spent in Caffe's forward and backward passes."""
     model = database.model
     net = load(prototxt.generation(model, "conv5_3"), weights)
     objective = Objective(net, "conv5_3", activations_of(_images(model, 1), net, "conv5_3"))
-    share = share_outside_caffe(objective, database.preprocessing)
+    inside = []
+
+    def timed(run: Callable[[], object]) -> Callable[[], None]:
+        return lambda: inside.append(seconds(run))
+
+    objective.net = SimpleNamespace(forward=timed(net.forward), backward=timed(net.backward), blobs=net.blobs)
+    space = Pixels(database.preprocessing)
+    descent = Descent(replace(preset_of("pixels"), steps=8), [space], database.preprocessing.bounds)
+    whole = seconds(lambda: descent.run(objective, np.random.default_rng(0)))
+    share = 1 - sum(inside) / whole
     return {"what": f"{model.name}, conv5_3: share of a descent outside Caffe", "ours": f"{share:.1%}"}
 
 
@@ -180,18 +189,3 @@ def sgemm_peak(n: int = 3000) -> float:
     """Floating-point operations a second of numpy's product of two large matrices: the best of a few."""
     a = np.random.default_rng(0).standard_normal((n, n), dtype=np.float32)
     return 2 * n**3 / min(seconds(lambda: a @ a) for _ in range(4))
-
-
-def share_outside_caffe(objective: Objective, preprocessing: Preprocessing, steps: int = 8) -> float:
-    """Share of a descent's time that is not spent in Caffe's forward and backward passes."""
-    net, inside = objective.net, []
-
-    def timed(run: Callable[[], object]) -> Callable[[], None]:
-        return lambda: inside.append(seconds(run))
-
-    objective.net = SimpleNamespace(forward=timed(net.forward), backward=timed(net.backward), blobs=net.blobs)
-    pixels = replace(preset_of("pixels"), steps=steps)
-    descent = Descent(pixels, [Pixels(preprocessing)], preprocessing.bounds)
-    whole = seconds(lambda: descent.run(objective, np.random.default_rng(0)))
-    objective.net = net
-    return 1 - sum(inside) / whole

@@ -79,14 +79,9 @@ def _start_local_cluster(cluster: Cluster) -> LocalCluster:
 
     # Malloc reads its variables before Python could set them.
     with config.set({"distributed.nanny.pre-spawn-environ": WORKER_ENVIRONMENT}):
-        started = LocalCluster(
-            n_workers=int(cluster.scheduler.removeprefix("local:")),
-            threads_per_worker=1,
-            memory_limit=None,
-            env=WORKER_ENVIRONMENT | QUIET,
-            silence_logs=logging.CRITICAL,
-            dashboard_address="127.0.0.1:0",
-        )
+        how = {"threads_per_worker": 1, "memory_limit": None, "env": WORKER_ENVIRONMENT | QUIET}
+        how |= {"silence_logs": logging.CRITICAL, "dashboard_address": "127.0.0.1:0"}
+        started = LocalCluster(int(cluster.scheduler.removeprefix("local:")), **how)
     atexit.register(_close, started)
     return started
 

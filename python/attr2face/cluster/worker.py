@@ -75,7 +75,12 @@ def run_task(packed: bytes, expected: Mapping[str, str], card: bool) -> object:
     if reason := _difference(expected):
         raise WorkersError(f"worker {worker.address} {reason}; end it, or start one that is as the others")
     for number in cards_here():
-        _choose_device(number, card)
+        from attr2face.pycaffe import caffe, use_card
+
+        if card:
+            use_card(number)
+        else:
+            caffe.set_mode_cpu()  # an earlier task may have used the card
     work, task = unpack_task(packed, Path(worker.local_directory))
     # The progress bars of the first machine count what all workers do.
     threads = threadpool_limits(None if card else 1)
@@ -97,12 +102,3 @@ def _difference(expected: Mapping[str, str]) -> str:
         if mine.get(name) != value:
             return f"has {name} {mine.get(name, 'none')}, and not {value}"
     return ""
-
-
-def _choose_device(number: int, card: bool) -> None:
-    from attr2face.pycaffe import caffe, use_card
-
-    if card:
-        use_card(number)
-    else:
-        caffe.set_mode_cpu()  # an earlier task may have used the card

@@ -95,10 +95,6 @@ class Artefact(Input):
         found = read_manifest(self.path)
         return is_current(found) and found["key"] == self.key
 
-    def manifest(self) -> dict:
-        """What made it."""
-        return json.loads((self.path / MANIFEST).read_text())
-
     def made(self) -> Path:
         """The folder, once the artefact is made: now if it is missing, or by a process that is making it.
 
