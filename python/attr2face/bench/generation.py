@@ -154,7 +154,7 @@ def _torch_step(torch: str, work: Work) -> float:
     command = [torch, Path(__file__).with_name("torch_step.py"), json.dumps(settings)]
     done = subprocess.run(command, capture_output=True, text=True)
     if done.returncode:
-        reason = done.stderr.strip().splitlines()[-1]
+        reason = "".join(done.stderr.strip().splitlines()[-1:])
         remedy = "give a Python that has torch and numpy"
         raise UserError(f"TORCH={torch} cannot run PyTorch ({reason}); {remedy}")
     return float(done.stdout)
