@@ -12,6 +12,8 @@ import attr2face
 from attr2face.attributes import pubfig
 from attr2face.cgmm.targets import target
 from attr2face.data.pictures import read_picture
+from attr2face.generation import faces
+from attr2face.generation.objective import Objective
 from attr2face.network import prototxt
 from attr2face.network.weights import load
 from tests.conftest import SMALL
@@ -42,6 +44,21 @@ def test_a_target_is_the_mixtures(pipeline):
     )
     assert made.shape == pipeline.mixture.shape
     assert np.allclose(made.ravel(), flat, rtol=1e-6)
+
+
+def test_a_target_is_what_a_face_descends_to(pipeline, monkeypatch):
+    """With what attributes leave open drawn (VARIETY=1), and another seed of training for REPEAT=1."""
+    people = pipeline.varied(preset="people", repeat=1)
+    seen = []
+
+    def remember(*arguments: object) -> Objective:
+        seen.append(attribute_objective(*arguments))
+        return seen[-1]
+
+    attribute_objective = faces.attribute_objective
+    monkeypatch.setattr(faces, "attribute_objective", remember)
+    people.generate("Bald, Goatee")
+    assert np.array_equal(people.target("Bald, Goatee"), seen[0].target[0])
 
 
 def test_activations_are_those_of_the_net(pipeline, images, weights):

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from attr2face.data.preprocessing import Preprocessing
+from attr2face.datasets import dataset_of
 from attr2face.errors import UserError
 from attr2face.generation.inversion import read_given_activations
 from attr2face.network import prototxt, user_layers

@@ -1,6 +1,4 @@
-"""The Python interface: faces from attributes, targets, gradients of images and inversion, in a few lines
-each.
-"""
+"""The Python interface: faces from attributes, targets, gradients of images and inversion."""
 
 from __future__ import annotations
 
@@ -87,17 +85,13 @@ class Pipeline:
 
     @classmethod
     def from_environment(cls, **given: object) -> Pipeline:
-        """The pipeline with the settings that make jupyter or make notebooks was given; `given` has
-        precedence.
-        """
+        """The pipeline with the settings of make jupyter or make notebooks; `given` has precedence."""
         words = shlex.split(os.environ.get(ENVIRONMENT, ""))
         named = dict(word.split("=", 1) for word in words)
         return cls(**{name.lower(): value for name, value in named.items()} | given)
 
     def varied(self, **given: object) -> Pipeline:
-        """The same pipeline with some other settings. What they do not concern is found and not made a second
-        time.
-        """
+        """The same pipeline with some other settings. What they do not concern is not made again."""
         other = object.__new__(type(self))
         other.steps = self.steps.varied(**given)
         return other
@@ -133,34 +127,23 @@ class Pipeline:
         return Face(read_picture(folder / "000.png"), reading, folder)
 
     def target(self, attributes: str) -> np.ndarray:
-        """Target activations for a face with some attributes, in the shape of the layer's blob, float32.
-        `generate` descends to them.
-        """
+        """Target activations that `generate` descends to, in the shape of the layer's blob, float32."""
         from attr2face.cgmm.targets import target
         from attr2face.generation.faces import rng_of_face
         from attr2face.generation.presets import variety_of
 
-        settings = self.steps.settings
-        if settings.generation.target == "classes":
+        settings, mixture = self.steps.settings.generation, self.mixture
+        if settings.target == "classes":
             raise UserError(
                 "TARGET=classes raises scores and has no target activations; choose another target"
             )
         a = self.attributes.request(self.attributes.parse(attributes))
         rng = rng_of_face(self.steps.training_seed, 0, a)
-        t = target(
-            settings.generation.target,
-            self.mixture,
-            a,
-            settings.generation.strength,
-            rng,
-            variety_of(settings.generation),
-        )
-        return t.reshape(self.mixture.shape).astype(np.float32)
+        flat = target(settings.target, mixture, a, settings.strength, rng, variety_of(settings))
+        return flat.reshape(mixture.shape).astype(np.float32)
 
     def activations(self, images: np.ndarray, layer: str) -> np.ndarray:
-        """Activations of images (n, side, side, 3) uint8 at a layer: (n, ...) float32. See `gradient` for
-        their size.
-        """
+        """Activations of images (n, side, side, 3) uint8, as `gradient` takes them: (n, ...) float32."""
         from attr2face.generation.objective import activations_of
 
         crops = _crops(images, self.database)
@@ -212,9 +195,7 @@ class Pipeline:
         return losses, from_blob_order(gradient) * np.float32(self.database.model.scale)
 
     def invert(self, activations: np.ndarray, layer: str, preset: str = "photograph") -> np.ndarray:
-        """Pictures whose activations at a layer are near to the given ones, (n, ...): (n, crop, crop, 3)
-        uint8.
-        """
+        """Pictures (n, crop, crop, 3) uint8 whose activations at a layer are near given ones, (n, ...)."""
         from attr2face.generation.inversion import invert
         from attr2face.generation.presets import PRESETS, preset_at
 
@@ -226,11 +207,7 @@ class Pipeline:
         return invert(trained, layer, activations, preset, self.steps.training_seed)
 
     def read(self, images: np.ndarray) -> pd.DataFrame:
-        """The reading of images (n, side, side, 3) uint8 by the net that faces are made with: a row per
-        image, a column per attribute.
-
-        See `gradient` for the size of images.
-        """
+        """Attributes' probabilities, a row per image, by the net of faces. Images are as for `gradient`."""
         import pandas as pd
 
         from attr2face.generation.faces import read_attributes
@@ -238,10 +215,8 @@ class Pipeline:
         from attr2face.steps.fitting import trained_for_faces
 
         loaded = load_trained(trained_for_faces(self.steps))
-        return pd.DataFrame(
-            read_attributes(loaded, _crops(images, loaded.database))[:-1],
-            columns=loaded.database.attributes.names,
-        )
+        probabilities = read_attributes(loaded, _crops(images, loaded.database))[:-1]
+        return pd.DataFrame(probabilities, columns=loaded.database.attributes.names)
 
     def _net(self, layer: str, n: int) -> caffe.Net:
         """The net up to a layer, for n images."""

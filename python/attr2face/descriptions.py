@@ -1,6 +1,4 @@
-"""Descriptions of Caffe nets in TOML or JSON: the net's files, and what it reads of a picture. MODEL and
-IDENTITY take the same ones.
-"""
+"""Descriptions of Caffe nets in TOML or JSON, for MODEL and IDENTITY: files, and what a net reads."""
 
 import json
 import sys
@@ -33,8 +31,7 @@ class Description:
     side : int
         Of the net's input in pixels.
     face : int
-        Of IDENTITY's net: side in pixels of a picture of ours in the middle of that input; what is around it
-        continues its edge.
+        Of IDENTITY's net: side of a picture of ours in the middle of that input; its edge is continued.
     mean : (3,) or (height, width, 3) float, optional
         Red, green and blue.
     scale : float
@@ -53,15 +50,14 @@ class Description:
 
 
 def read_description(path: Path, setting: str) -> Description:
-    """Read the description of a net, a TOML or JSON file with the fields of `Description`; paths are relative
-    to it.
+    """Read a TOML or JSON file with the fields of `Description`; paths are relative to it.
 
     `mean` is a number, three, or a file, as `read_mean` reads it; `face` is `side` without it.
 
     Raises
     ------
     UserError
-        If the file is missing, no table, or a field is missing, unknown or of another kind than it should be.
+        If the file is missing or no table, or a field is missing, unknown or of a wrong kind.
     """
     given, here = _table(path, setting), path.parent
     names = [field.name for field in fields(Description)]
@@ -71,20 +67,17 @@ def read_description(path: Path, setting: str) -> Description:
     missing = [name for name in ("prototxt", "weights", "output", "side") if name not in given]
     if missing:
         raise UserError(f"{path} lacks the field {missing[0]}; {GUIDE}")
-    if not isinstance(given.get("bgr", False), bool):
-        raise UserError(f"{path}: bgr={json.dumps(given['bgr'])} is neither true nor false; mend it")
     bgr = given.get("bgr", False)
+    if not isinstance(bgr, bool):
+        raise UserError(f"{path}: bgr={json.dumps(bgr)} is neither true nor false; mend it")
     try:
-        side, face, scale = (
-            int(given["side"]),
-            int(given.get("face", given["side"])),
-            float(given.get("scale", 1.0)),
-        )
+        side = int(given["side"])
+        face = int(given.get("face", side))
+        scale = float(given.get("scale", 1.0))
         files = {name: here / given[name] for name in ("prototxt", "weights")}
     except (ValueError, TypeError, OverflowError):
-        raise UserError(
-            f"{path}: side, face and scale are numbers, prototxt and weights are paths; mend them"
-        ) from None
+        kinds = "side, face and scale are numbers, prototxt and weights are paths"
+        raise UserError(f"{path}: {kinds}; mend them") from None
     if not 0 < face <= side:
         raise UserError(f"{path}: face={face} must be 1 to side={side}; mend them")
     if not 0 < scale < np.inf:
@@ -97,14 +90,13 @@ def read_description(path: Path, setting: str) -> Description:
 
 def _table(path: Path, setting: str) -> dict[str, object]:
     require(path, f"set {setting} to a TOML or JSON file; {GUIDE}")
+    read, kind = (json.loads, "JSON object") if path.suffix == ".json" else (tomllib.loads, "TOML file")
     try:
-        given = (json.loads if path.suffix == ".json" else tomllib.loads)(path.read_text())
+        given = read(path.read_text())
     except (ValueError, OSError, RecursionError):
         given = None
     if not isinstance(given, dict):
-        raise UserError(
-            f"{path} is not a {'JSON object' if path.suffix == '.json' else 'TOML file'}; {GUIDE}"
-        )
+        raise UserError(f"{path} is not a {kind}; {GUIDE}")
     return given
 
 
@@ -114,8 +106,7 @@ def read_mean(given: object, here: Path, bgr: bool, where: str) -> np.ndarray:
     Parameters
     ----------
     given : number, three of them (red, green and blue; also as text), or str
-        Or a file: .npy or .binaryproto of a mean image (3, height, width), channels as the net reads them.
-        Nothing is unpickled.
+        Or a .npy or .binaryproto of a mean image (3, side, side), channels as the net reads them.
     here : Path
         Folder that a relative path starts from.
     bgr : bool
@@ -129,17 +120,14 @@ def read_mean(given: object, here: Path, bgr: bool, where: str) -> np.ndarray:
         If it is none of these, or not in 0 to 255.
     """
     if isinstance(given, str) and Path(given).suffix in (".npy", ".binaryproto"):
-        where, mean = (
-            f"{where}: {given}",
-            np.moveaxis(_mean_image(here / Path(given).expanduser()), 0, -1)[..., :: -1 if bgr else 1],
-        )
+        where = f"{where}: {given}"
+        mean = np.moveaxis(_mean_image(here / Path(given).expanduser()), 0, -1)[..., :: -1 if bgr else 1]
     else:
         try:
             mean = np.asarray(given.split(",") if isinstance(given, str) else given, np.float32)
         except (ValueError, TypeError, OverflowError):
-            raise UserError(
-                f"{where}: mean {given} is neither one number, three, nor a .npy or .binaryproto; mend it"
-            ) from None
+            wanted = "neither one number, three, nor a .npy or .binaryproto"
+            raise UserError(f"{where}: mean {given} is {wanted}; mend it") from None
         if mean.size == 1:
             mean = np.repeat(mean.ravel(), 3)
         if mean.shape != (3,):
@@ -147,14 +135,13 @@ def read_mean(given: object, here: Path, bgr: bool, where: str) -> np.ndarray:
                 f"{where}: mean {given} is neither one number nor three, red, green and blue; mend it"
             )
     if not (np.isfinite(mean).all() and mean.min() >= 0 and mean.max() <= 255):
-        raise UserError(
-            f"{where}: the mean is {mean.min():g} to {mean.max():g}, but pixels are 0 to 255; mend it"
-        )
+        found = f"the mean is {mean.min():g} to {mean.max():g}"
+        raise UserError(f"{where}: {found}, but pixels are 0 to 255; mend it")
     return mean
 
 
 def _mean_image(path: Path) -> np.ndarray:
-    """A mean image (3, height, width) float32 in a file."""
+    """A mean image (3, side, side) float32 in a file. Nothing is unpickled."""
     require(path, "name the mean's file")
     try:
         if path.suffix == ".npy":
@@ -163,13 +150,11 @@ def _mean_image(path: Path) -> np.ndarray:
             from attr2face.pycaffe import caffe_pb2
 
             blob = caffe_pb2.BlobProto.FromString(path.read_bytes())
-            image = np.array(blob.data, np.float32).reshape(
-                blob.shape.dim or (blob.channels, blob.height, blob.width)
-            )
+            shape = blob.shape.dim or (blob.channels, blob.height, blob.width)
+            image = np.array(blob.data, np.float32).reshape(shape)
     except Exception:  # numpy and protobuf raise many kinds
-        raise UserError(
-            f"{path} cannot be read as a mean image; name a .npy of numbers or a .binaryproto of Caffe"
-        ) from None
+        remedy = "name a .npy of numbers or a .binaryproto of Caffe"
+        raise UserError(f"{path} cannot be read as a mean image; {remedy}") from None
     image = image[0] if image.ndim == 4 and len(image) == 1 else image
     if image.ndim != 3 or image.shape[0] != 3 or image.shape[1] != image.shape[2]:
         raise UserError(f"{path} has shape {image.shape}; a mean image is (3, side, side)")

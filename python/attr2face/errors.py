@@ -6,12 +6,8 @@ class UserError(Exception):
 
 
 class PictureError(UserError):
-    """A picture of the user's is missing, or is not what it should be. Another picture is another input, so
-    nothing can continue from what was made with its neighbours.
-    """
+    """A picture of the user's is missing or wrong. Nothing goes on from what was made with its neighbours."""
 
 
 class WorkersError(UserError):
-    """Nothing is wrong with the input, but what should compute it is gone, missing or not fit. What is
-    written so far is whole.
-    """
+    """What should compute is gone, missing or not fit. The input is right; what is written is whole."""

@@ -15,8 +15,7 @@ TABLES = Path(__file__).with_name("tables")
 
 @contextlib.contextmanager
 def atomic_write(path: Path) -> Iterator[Path]:
-    """Yield a temporary sibling to write a file to; it takes the name `path` on success. Nothing is left
-    behind on failure.
+    """Yield a temporary sibling to write to, which takes the name `path` on success and is removed else.
 
     Raises
     ------
@@ -55,15 +54,11 @@ def write_json(path: Path, content: object) -> None:
 
 
 def require_space(folder: Path, size: int) -> None:
-    """Raise a UserError if the disk of `folder` has less than `size` bytes free. For writers that abort on a
-    full disk, as Caffe does.
-    """
+    """Raise a UserError if less than `size` bytes are free: Caffe aborts on a full disk."""
     free = shutil.disk_usage(folder).free
     if free < size:
-        raise UserError(
-            f"cannot write to {folder}: {size / 1e6:.1f} MB are needed and {free / 1e6:.1f} MB are free; "
-            "free some space"
-        )
+        space = f"{size / 1e6:.1f} MB are needed and {free / 1e6:.1f} MB are free"
+        raise UserError(f"cannot write to {folder}: {space}; free some space")
 
 
 def require(path: Path, remedy: str) -> Path:

@@ -1,7 +1,6 @@
 """Work shared among processes of this machine or workers of a cluster.
 
-Tasks are cut by a fixed rule, and a small net computes in one thread wherever it runs, so that outputs do not
-depend on the number of processes.
+Outputs do not depend on their number: tasks are cut by a fixed rule, and a small net computes in one thread.
 """
 
 import contextlib
@@ -64,9 +63,7 @@ class Machine:
 
     @property
     def beside_the_files(self) -> "Machine":
-        """The same for tasks whose files are too large to ship: this machine, if the others do not share its
-        folder.
-        """
+        """The same for files that are too large to ship: this machine, if others do not share its folder."""
         return replace(self, cluster=None) if self.cluster and self.cluster.ship else self
 
 
@@ -85,8 +82,7 @@ class InProcess(Executor):
 def map_in_order(
     machine: Machine, work: Callable, tasks: Sequence[tuple], most: float = math.inf
 ) -> Iterator:
-    """Yield `work(*task)` of all tasks in order, computed ahead: about one for each process, and `most` for
-    results that are large.
+    """Yield `work(*task)` of all tasks in order, computed ahead: one for each process, but `most` at most.
 
     Raises
     ------
@@ -96,9 +92,8 @@ def map_in_order(
     if machine.cluster:
         yield from _map_on_cluster(machine, work, tasks, most)
         return
-    workers = len(machine.cards) or (
-        min(machine.workers or usable_cpus(), len(tasks)) if machine.single_thread else 1
-    )
+    side_by_side = min(machine.workers or usable_cpus(), len(tasks)) if machine.single_thread else 1
+    workers = len(machine.cards) or side_by_side
     threads = 1 if machine.single_thread and not machine.cards else None
     with executor(machine, workers) as pool:
         submitted = (pool.submit(_limited, threads, work, *task) for task in tasks)
@@ -109,14 +104,11 @@ def _map_on_cluster(machine: Machine, work: Callable, tasks: Sequence[tuple], mo
     from attr2face.cluster.tasks import workers_for
 
     with workers_for(machine.cluster, machine.caffe) as pool:
-        yield from _in_order(
-            (pool.submit(work, *task) for task in tasks), pool.result, lambda: min(pool.number + QUEUED, most)
-        )
+        submitted = (pool.submit(work, *task) for task in tasks)
+        yield from _in_order(submitted, pool.result, lambda: min(pool.number + QUEUED, most))
 
 
-def _in_order(
-    submitted: Iterator[Future], result: Callable[[Future], object], ahead: Callable[[], float]
-) -> Iterator:
+def _in_order(submitted: Iterator[Future], result: Callable, ahead: Callable[[], float]) -> Iterator:
     """Results in the order in which tasks are submitted, so many of them ahead of the one that is yielded."""
     running: deque[Future] = deque()
     for future in submitted:
@@ -140,9 +132,7 @@ def lengths(cuts: Sequence[slice]) -> list[int]:
 def with_bar(
     results: Iterable, sizes: Sequence[int], what: str, done: int = 0, unit: str = " images"
 ) -> Iterator:
-    """Results one after another under a progress bar, which moves by the size of each when it was dealt with,
-    from what is `done` already.
-    """
+    """Results under a progress bar, which moves by the size of each that was dealt with, from `done` on."""
     with tqdm(desc=what, total=done + sum(sizes), initial=done, unit=unit) as bar:
         for size, result in zip(sizes, results, strict=True):
             yield result
@@ -152,18 +142,14 @@ def with_bar(
 def run_together(machine: Machine, work: Callable, tasks: Sequence[tuple]) -> None:
     """Run tasks that need each other side by side, one on each card; the first failure ends them all."""
     with executor(machine, len(tasks)) as pool:
-        done, _ = wait(
-            [pool.submit(_limited, None, work, *task) for task in tasks], return_when=FIRST_EXCEPTION
-        )
-        for future in done:
+        futures = [pool.submit(_limited, None, work, *task) for task in tasks]
+        for future in wait(futures, return_when=FIRST_EXCEPTION).done:
             future.result()
 
 
 @contextlib.contextmanager
 def executor(machine: Machine, workers: int) -> Iterator[Executor]:
-    """An executor of so many processes of this machine; none of them outlives it. One worker without a card
-    is this process.
-    """
+    """An executor of so many processes of this machine, which end with it; of this one if one is enough."""
     if workers <= 1 and len(machine.cards) <= 1:
         yield InProcess()
         return

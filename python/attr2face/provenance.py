@@ -9,17 +9,8 @@ import subprocess
 from importlib import metadata
 from pathlib import Path
 
-LIBRARIES = (
-    "attr2face",
-    "numpy",
-    "scipy",
-    "h5py",
-    "protobuf",
-    "scikit-learn",
-    "scikit-image",
-    "opencv-python-headless",
-    "pillow",
-)
+LIBRARIES = ("attr2face", "numpy", "scipy", "h5py", "protobuf", "scikit-learn", "scikit-image")
+LIBRARIES += ("opencv-python-headless", "pillow")
 
 
 @functools.cache
@@ -39,14 +30,13 @@ def environment() -> dict[str, object]:
 
 @functools.cache
 def software() -> dict[str, str]:
-    """What machines that work on one output have to have in common, so that its bytes do not tell which of
-    them did what.
-    """
+    """What machines must have in common to work on one output, whose bytes do not tell which did what."""
     made_by = environment()
     digest, package = hashlib.sha256(), Path(__file__).parent
-    for path in sorted(
-        [*package.rglob("*.py"), *package.glob("tables/*.csv"), *package.glob("tables/datasets/*.toml")]
-    ):
+    code = [
+        file for kind in ("**/*.py", "tables/*.csv", "tables/datasets/*.toml") for file in package.glob(kind)
+    ]
+    for path in sorted(code):
         content = path.read_bytes()
         digest.update(f"{path.relative_to(package)} {len(content)}\n".encode() + content)
     found = {"Caffe's build": made_by["caffe"], "processor": made_by["processor"], **made_by["versions"]}
@@ -61,15 +51,19 @@ def usable_cpus() -> int:
     return cpu_count()
 
 
+def caffe_root() -> Path | None:
+    """The folder of the Caffe that is in use, or would be."""
+    spec = importlib.util.find_spec("caffe")
+    return Path(spec.origin).resolve().parents[2] if spec and spec.origin else None
+
+
 def caffe_build() -> str:
     """The name of the build's folder, which has the key of what it was built from."""
-    spec = importlib.util.find_spec("caffe")
-    if spec is None or spec.origin is None:
+    root = caffe_root()
+    if root is None:
         return "none"
-    root = Path(spec.origin).resolve().parents[2]
-    return next(
-        (folder.name for folder in (root, *root.parents) if folder.name.startswith("caffe")), str(root)
-    )
+    names = (folder.name for folder in (root, *root.parents))
+    return next((name for name in names if name.startswith("caffe")), str(root))
 
 
 def commit() -> str:
@@ -94,7 +88,5 @@ def _version(name: str) -> str:
 def _processor() -> str:
     cpuinfo = Path("/proc/cpuinfo")
     lines = cpuinfo.read_text().splitlines() if cpuinfo.exists() else []
-    return next(
-        (line.partition(":")[2].strip() for line in lines if line.startswith("model name")),
-        platform.processor(),
-    )
+    names = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    return next(names, platform.processor())

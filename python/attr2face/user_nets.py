@@ -1,7 +1,6 @@
 """A Caffe net of the user's own as a `Model`, made from its deploy.prototxt and what it reads of a picture.
 
-MODEL names the prototxt itself, whose pixels are then read as Caffe's own tools read them, or a description
-(`descriptions`).
+MODEL names the prototxt, whose pixels are then read as Caffe's own tools read them, or a description.
 """
 
 from __future__ import annotations
@@ -23,7 +22,7 @@ if TYPE_CHECKING:
     from attr2face.pycaffe import caffe_pb2
 
 SMALL = 128  # pixels; a net with a smaller input runs faster as one process for each core
-# Names that the project gives to blobs and layers which it adds to a net.
+# Names that the project gives to blobs and layers which it adds to a net, and what else FREEZE may be.
 TAKEN = {
     "data",
     "labels",
@@ -35,38 +34,9 @@ TAKEN = {
     "product",
     "class_score",
     "prob",
-    "dropped",
-    "silence",
 }
-TAKEN |= {"none", "heads"}  # which FREEZE may be
-TAKEN |= {
-    "code",
-    "noise",
-    "originals",
-    "real",
-    "of_images",
-    "drawn",
-    "compared",
-    "judged",
-    "logits",
-    "anchor",
-    "shared",
-    "shared_error",
-}
-TAKEN_PREFIXES = (
-    "fc8_",
-    "loss_",
-    "label_",
-    "prob_",
-    "accuracy_",
-    "channel_",
-    "g_",
-    "d_",
-    "original_",
-    "pictures",
-    "images_",
-    "judged_",
-)
+TAKEN |= {"dropped", "silence", "none", "heads"}
+TAKEN_PREFIXES = ("fc8_", "loss_", "label_", "prob_", "accuracy_", "channel_")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -105,24 +75,14 @@ class UserNet(Model):
         """All that its LMDBs and weights depend on, but the attributes, as plain data."""
         content = hashlib.sha256(self.net.encode()).hexdigest()
         mean = self.mean.tolist() if self.mean.ndim == 1 else hashlib.sha256(self.mean.tobytes()).hexdigest()
-        return {
-            **self.stored,
-            "net": content,
-            "layers": len(self.layers),
-            "stages": len(self.stages),
-            "mean": mean,
-        }
+        counts = {"layers": len(self.layers), "stages": len(self.stages)}
+        return self.stored | counts | {"net": content, "mean": mean}
 
     @property
     def stored(self) -> dict[str, object]:
-        """All but the attributes, the mean and the path of the weights, as plain data that makes the net
-        again.
-        """
-        return {
-            f.name: getattr(self, f.name)
-            for f in fields(self)
-            if f.name not in ("given_attributes", "mean", "weights")
-        }
+        """All but the attributes, the mean and the path of the weights, as plain data, for `of`."""
+        names = [f.name for f in fields(self) if f.name not in ("given_attributes", "mean", "weights")]
+        return {name: getattr(self, name) for name in names}
 
     @classmethod
     def of(cls, stored: dict[str, object], mean: np.ndarray) -> UserNet:
@@ -132,19 +92,9 @@ class UserNet(Model):
 
     @property
     def defaults(self) -> dict[str, object]:
-        """Settings whose defaults differ: the net stays as it is, and only heads learn, from features that
-        are computed once.
-        """
-        size = max(64, min(self.crop + 4, 512))
-        return {
-            "layer": self.output,
-            "freeze": "heads",
-            "cache": True,
-            "cache_crops": 2,
-            "rate": 1e-3,
-            "epochs": 10,
-            "size": size,
-        }
+        """Settings whose defaults differ: only heads learn, from features that are computed once."""
+        learning = {"freeze": "heads", "cache": True, "cache_crops": 2, "rate": 1e-3, "epochs": 10}
+        return {"layer": self.output, **learning, "size": max(64, min(self.crop + 4, 512))}
 
     def input_mean(self, side: int) -> np.ndarray:
         """What the net subtracts from images of some side, (3, side, side) in blob order.
@@ -158,14 +108,11 @@ class UserNet(Model):
             return np.tile(self.mean[::-1, None, None], (1, side, side))
         have = len(self.mean)
         if have < side:
-            raise UserError(
-                f"the mean image of {self.name} is {have} x {have} pixels, but pictures are {side} x {side}; "
-                f"lower MARGIN by {side - have}, or state three numbers"
-            )
-        start = (have - side) // 2
-        return np.ascontiguousarray(
-            np.moveaxis(self.mean[start : start + side, start : start + side, ::-1], -1, 0)
-        )
+            fault = f"is {have} x {have} pixels, but pictures are {side} x {side}"
+            remedy = f"lower MARGIN by {side - have}, or state three numbers"
+            raise UserError(f"the mean image of {self.name} {fault}; {remedy}")
+        middle = slice((have - side) // 2, (have - side) // 2 + side)
+        return np.ascontiguousarray(np.moveaxis(self.mean[middle, middle, ::-1], -1, 0))
 
 
 def read_user_net(path: Path, mean: str | None) -> UserNet:
@@ -174,31 +121,26 @@ def read_user_net(path: Path, mean: str | None) -> UserNet:
     Raises
     ------
     UserError
-        If a file cannot be read or is no net that pictures can be given to, or MEAN is missing or has no
-        effect.
+        If a file cannot be read or is no net of pictures, or MEAN is missing or has no effect.
     """
     if path.suffix != ".prototxt":
         if mean is not None:
             raise UserError(f"MEAN={mean} has no effect on MODEL={path}; leave it out")
         return user_net(read_description(path, "MODEL"), path)
     if mean is None:
-        raise UserError(
-            f"MODEL={path} does not say what is subtracted from pixels; "
-            "set MEAN to a number, to three or to a file"
-        )
+        remedy = "set MEAN to a number, to three or to a file"
+        raise UserError(f"MODEL={path} does not say what is subtracted from pixels; {remedy}")
     pixels = read_mean(mean, Path.cwd(), True, "MEAN")
     return user_net(Description(path, None, "", 0, 0, pixels, bgr=True), path)
 
 
 def user_net(described: Description, named: Path) -> UserNet:
-    """The net of a description; `output` "" is what the last InnerProduct layer reads, and `side` 0 the side
-    in the prototxt.
+    """The net of a description; `output` "" is what the last InnerProduct layer reads, `side` 0 the input's.
 
     Raises
     ------
     UserError
-        If the prototxt is none, has not one input of square colour pictures, or names a blob or a layer that
-        cannot be.
+        If the prototxt is none, has not one input of square colour pictures, or has a wrong name.
     """
     from google.protobuf import text_format
 
@@ -244,8 +186,7 @@ def parsed(path: Path) -> caffe_pb2.NetParameter:
     Raises
     ------
     UserError
-        If it does not parse, is in Caffe's first format, or has a kind of layer that this Caffe does not
-        have.
+        If it does not parse, is in Caffe's first format, or has a kind of layer that this Caffe lacks.
     """
     from google.protobuf import text_format
 
@@ -255,24 +196,16 @@ def parsed(path: Path) -> caffe_pb2.NetParameter:
     try:
         net = text_format.Parse(path.read_text(), caffe_pb2.NetParameter())
     except (text_format.ParseError, ValueError, OSError) as error:
-        raise UserError(
-            f"{path} is not a prototxt of Caffe ({_first_line(error)}); name a deploy.prototxt"
-        ) from None
+        reason = str(error).partition("\n")[0]
+        raise UserError(f"{path} is not a prototxt of Caffe ({reason}); name a deploy.prototxt") from None
     if net.layers:
-        raise UserError(
-            f"{path} is in Caffe's first format (layers); convert it with Caffe's upgrade_net_proto_text"
-        )
+        remedy = "convert it with Caffe's upgrade_net_proto_text"
+        raise UserError(f"{path} is in Caffe's first format (layers); {remedy}")
     unknown = [layer for layer in net.layer if layer.type not in caffe.layer_type_list()]
     if unknown:
-        raise UserError(
-            f"{path}: layer {unknown[0].name} is of type {unknown[0].type!r}, which this Caffe does not "
-            "have; replace it"
-        )
+        fault = f"layer {unknown[0].name} is of type {unknown[0].type!r}, which this Caffe does not have"
+        raise UserError(f"{path}: {fault}; replace it")
     return net
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).partition("\n")[0]
 
 
 def _input(net: caffe_pb2.NetParameter, path: Path) -> tuple[str, list[int]]:
@@ -280,14 +213,12 @@ def _input(net: caffe_pb2.NetParameter, path: Path) -> tuple[str, list[int]]:
     layers = [layer for layer in net.layer if layer.type == "Input"]
     found = {top: layer.input_param.shape for layer in layers for top in layer.top}
     shapes = {name: list(shape[0].dim) if shape else [] for name, shape in found.items()}
-    old = [list(shape.dim) for shape in net.input_shape] or [
-        net.input_dim[k : k + 4] for k in range(0, len(net.input_dim), 4)
-    ]
+    old = [list(shape.dim) for shape in net.input_shape]
+    old = old or [net.input_dim[k : k + 4] for k in range(0, len(net.input_dim), 4)]
     shapes |= dict(zip(net.input, old, strict=False))
     if len(shapes) != 1:
-        raise UserError(
-            f"{path} has {len(shapes)} inputs, not one; name a deploy.prototxt of a net that reads pictures"
-        )
+        remedy = "name a deploy.prototxt of a net that reads pictures"
+        raise UserError(f"{path} has {len(shapes)} inputs, not one; {remedy}")
     return next(iter(shapes.items()))
 
 
@@ -295,10 +226,8 @@ def _below_classes(layers: list, path: Path) -> str:
     """What the last InnerProduct layer reads: the features that classes are told by."""
     products = [layer for layer in layers if layer.type == "InnerProduct"]
     if not products:
-        raise UserError(
-            f"{path} has no InnerProduct layer that heads could stand beside; "
-            "name their blob as output in a TOML file"
-        )
+        remedy = "name their blob as output in a TOML file"
+        raise UserError(f"{path} has no InnerProduct layer that heads could stand beside; {remedy}")
     return products[-1].bottom[0]
 
 
@@ -312,10 +241,8 @@ def _needed(layers: list, bottom: str, output: str, path: Path) -> list:
             raise UserError(f"{path}: layer {layer.name} reads {wanted}; name a deploy.prototxt")
         made |= set(layer.top)
     if output not in made - {bottom}:
-        raise UserError(
-            f"{path} has no blob {output}; choose "
-            f"{', '.join(dict.fromkeys(top for x in layers for top in x.top))}"
-        )
+        choices = dict.fromkeys(top for layer in layers for top in layer.top)
+        raise UserError(f"{path} has no blob {output}; choose {', '.join(choices)}")
     wanted, needed = {output}, []
     for layer in reversed(layers):
         if wanted & set(layer.top):

@@ -3,6 +3,7 @@
 import pytest
 
 from attr2face.store import Artefact, Part, Source, artefacts_in, made_paths
+from attr2face.store.manifest import read_manifest
 from tests.store.stages import artefact
 
 
@@ -43,8 +44,7 @@ def nested(store, mine) -> tuple[Artefact, Artefact, Part, dict]:
 def test_inputs_in_lists_and_dicts_are_made_and_named(store, tmp_path):
     one, other, half, inputs = nested(store, tmp_path / "mine")
     outer = artefact(store, "outer", inputs=inputs)
-    outer.made()
-    listed = outer.manifest()["inputs"]
+    listed = read_manifest(outer.made())["inputs"]
     assert list(listed) == ["faces/mean face/0", "net", "half", "mine"]
     assert listed["faces/mean face/0"] == {"path": str(one.path), "key": one.key}
     assert listed["half"] == {"path": str(half.path), "key": half.key}

@@ -1,7 +1,6 @@
-"""Speeds, measured side by side: medians over rounds in which each contender runs once, on this
-machine, now.
-"""
+"""Speeds, measured side by side: medians over rounds in which each contender runs once, here and now."""
 
+import functools
 import os
 import statistics
 import subprocess
@@ -46,8 +45,7 @@ _RENDERED = 200
 CONVERTED = 3000
 EPOCHS = 100
 VGG_CONV5 = (512, 14, 14)
-# Finetuning as `attr2face finetune` does it, but into a folder outside the store. The rate does not matter to
-# the speed.
+# Finetuning as `attr2face finetune` does it, but into a folder outside the store, at any rate.
 FINETUNE = (
     "import pathlib, sys; from attr2face.cli.main import parse_words; "
     "parse_words(sys.argv[2:]).steps['finetuned'].work(pathlib.Path(sys.argv[1]))"
@@ -56,8 +54,7 @@ RATE = 1e-6
 
 
 def measure_speeds(steps: Steps, gpu: str, torch: str, rounds: int = 3) -> None:
-    """Print a table with a row per measurement; `ratio` is how many times faster ours is. With a cluster, its
-    workers alone are measured.
+    """Print a row per measurement; `ratio` is how many times faster ours is. Of a cluster, only its workers.
 
     Parameters
     ----------
@@ -77,10 +74,8 @@ def measure_speeds(steps: Steps, gpu: str, torch: str, rounds: int = 3) -> None:
     if b"This tool requires OpenCV" not in tool("convert_imageset").read_bytes():
         rows.append(converting(steps, rounds))
     rows += [caching(steps, freeze, rounds) for freeze in ("conv5", "fc6")]
-    rows += [
-        training(steps, gpu, rounds),
-        *generating(database, weights_in(steps.made("finetuned")), torch, rounds),
-    ]
+    rows.append(training(steps, gpu, rounds))
+    rows += generating(database, weights_in(steps.made("finetuned")), torch, rounds)
     print(pd.DataFrame(rows).fillna("").to_string(index=False))
 
 
@@ -95,10 +90,8 @@ def rendering(machine: Machine, rounds: int) -> Iterator[dict]:
 
             run(pictures=20 * workers)
             took = statistics.median(seconds(run) for _ in range(rounds))
-            yield {
-                "what": f"rendering at {size} pixels, {workers} processes",
-                "ours": f"{_RENDERED / took:.0f}/s",
-            }
+            what = f"rendering at {size} pixels, {workers} processes"
+            yield {"what": what, "ours": f"{_RENDERED / took:.0f}/s"}
 
 
 def _render(person: int, size: int) -> None:
@@ -106,9 +99,7 @@ def _render(person: int, size: int) -> None:
 
 
 def converting(steps: Steps, rounds: int) -> dict:
-    """Our LMDB builder, with the wait for the disk, against the `convert_imageset` of a Caffe with OpenCV, to
-    the same size.
-    """
+    """Our LMDB builder, with the wait for the disk, against the `convert_imageset` of a Caffe with OpenCV."""
     settings = replace(steps.settings.database, encoded=False)
     side = steps.model.crop + settings.margin
     faces = read_faces(steps.made("faces"), steps.dataset)
@@ -140,19 +131,13 @@ def summing(rounds: int) -> dict:
         phi = file.create_dataset("activations", (n, *VGG_CONV5), np.float32, chunks=(32, *VGG_CONV5))
         for begin in range(0, n, 500):
             phi[begin : begin + 500] = rng.standard_normal((500, *VGG_CONV5), dtype=np.float32)
-        return compare_speeds(
-            "moments of conv5_3 of vgg_face against reading the file",
-            lambda: measure_moments(phi, has, sets),
-            lambda: deque(pieces(phi, 0, n), maxlen=0),
-            n,
-            rounds,
-        )
+        what = "moments of conv5_3 of vgg_face against reading the file"
+        ours = functools.partial(measure_moments, phi, has, sets)
+        return compare_speeds(what, ours, lambda: deque(pieces(phi, 0, n), maxlen=0), n, rounds)
 
 
 def solving(activations: Path, settings: MixtureFit) -> dict:
-    """The cGMM's weights, exactly and from nothing, against SGD until it has gone all but a thousandth of its
-    way to the minimum.
-    """
+    """The cGMM's weights, exactly, against SGD to all but a thousandth of its way to the minimum."""
     rng = np.random.default_rng(1)
     with h5py.File(activations) as file:
         n = training_rows(file)
@@ -163,13 +148,11 @@ def solving(activations: Path, settings: MixtureFit) -> dict:
         w = quadratic.minimum()
         exact = time.perf_counter() - begin
         enough = 0.999 * quadratic.loss(w) + 0.001 * quadratic.loss(np.ones(len(w)))
-        _, history, _ = sgd(
-            phi, has, m.mu, quadratic, Schedule(EPOCHS, settings.cgmm_rate, enough=enough), rng
-        )
+        schedule = Schedule(EPOCHS, settings.cgmm_rate, enough=enough)
+        _, history, _ = sgd(phi, has, m.mu, quadratic, schedule, rng)
     took, reached = history[-1]
-    what = f"weights of the cGMM, exact against {len(history) - 1} epochs of SGD" + (
-        "" if reached <= enough else ", not there yet"
-    )
+    missed = "" if reached <= enough else ", not there yet"
+    what = f"weights of the cGMM, exact against {len(history) - 1} epochs of SGD{missed}"
     return {"what": what, "ours": f"{exact:.2f} s", "theirs": f"{took:.1f} s", "ratio": f"{took / exact:.0f}"}
 
 
@@ -177,13 +160,9 @@ def caching(steps: Steps, freeze: str, rounds: int) -> dict:
     """Training above `freeze` from a cache against the whole net: the solver's steps alone."""
     database = FaceDatabase.open(steps.made("lmdb"))
     model = database.model
-    steps.made("finetuned")
+    frozen = Frozen(database.folder, weights_in(steps.made("finetuned")), [freeze], 1, 0)
     with tempfile.TemporaryDirectory() as folder:
-        build_cache(
-            Frozen(database.folder, weights_in(steps.made("finetuned")), [freeze], 1, 0),
-            Path(folder),
-            steps.machine,
-        )
+        build_cache(frozen, Path(folder), steps.machine)
 
         def stepping(data: TrainingData) -> Callable[[], None]:
             net = prototxt.train_val(model, data, Learning(freeze))
@@ -202,18 +181,10 @@ def caching(steps: Steps, freeze: str, rounds: int) -> dict:
 def training(steps: Steps, gpu: str, rounds: int) -> dict:
     """Finetuning against `caffe train` on the net and the solver that it wrote: whole commands."""
     images, batch = len(FaceDatabase.open(steps.made("lmdb")).rows("train")), steps.model.batch
-    iterations = 3 * ITERATIONS
-    steps.made("start")
-    given = {
-        **steps.given,
-        "epochs": iterations * batch / images,
-        "rate": RATE,
-        "cache": False,
-        "class_weights": False,
-    }
-    words = [
-        f"{name.upper()}={value}" for name, value in {**given, "store": steps.store.root, "gpu": gpu}.items()
-    ]
+    iterations, start = 3 * ITERATIONS, weights_in(steps.made("start")).absolute()
+    given = {**steps.given, "epochs": iterations * batch / images, "rate": RATE, "cache": False}
+    given |= {"class_weights": False, "store": steps.store.root, "gpu": gpu}
+    words = [f"{name.upper()}={value}" for name, value in given.items()]
     with tempfile.TemporaryDirectory() as folder:
         reference = Path(folder) / "theirs"
         reference.mkdir()
@@ -226,51 +197,28 @@ def training(steps: Steps, gpu: str, rounds: int) -> dict:
             _quietly(sys.executable, "-c", FINETUNE, out, "finetune", *words)
 
         def theirs() -> None:
-            command = (
-                tool("caffe"),
-                "train",
-                "-solver",
-                "solver.prototxt",
-                "-weights",
-                weights_in(steps.made("start")).absolute(),
+            _quietly(
+                tool("caffe"), "train", "-solver", "solver.prototxt", "-weights", start, folder=reference
             )
-            _quietly(*command, folder=reference)
 
         train_into(reference)
         (reference / "lmdb").symlink_to(steps["lmdb"].path.absolute())
-        return compare_speeds(
-            f"{steps.model.name}: finetuning against caffe train", ours, theirs, iterations * batch, rounds
-        )
+        what = f"{steps.model.name}: finetuning against caffe train"
+        return compare_speeds(what, ours, theirs, iterations * batch, rounds)
 
 
 def tool(name: str) -> Path:
-    """A program of the Caffe that is in use.
-
-    Raises
-    ------
-    UserError
-        If that Caffe was installed without it.
-    """
+    """A program of the Caffe that is in use, or a UserError if that was installed without it."""
     for folder in Path(caffe.__file__).resolve().parents:
         if (folder / "bin" / name).exists():
             return folder / "bin" / name
-    raise UserError(
-        f"the Caffe of {caffe.__file__} has no program {name} to compare with; "
-        "leave CAFFE_ROOT empty to build one that has"
-    )
+    remedy = "leave CAFFE_ROOT empty to build one that has"
+    raise UserError(f"the Caffe of {caffe.__file__} has no program {name} to compare with; {remedy}")
 
 
 def _quietly(*command: object, folder: Path | None = None) -> None:
-    """Run a command in a folder, without its output.
-
-    Raises
-    ------
-    UserError
-        If it fails; the message ends with its last line.
-    """
+    """Run a command in a folder, without its output; a UserError ends with the last line of that."""
     done = subprocess.run(list(map(str, command)), cwd=folder, capture_output=True, text=True)
     if done.returncode:
-        reason = (done.stderr or done.stdout).strip().splitlines()[-1:]
-        raise UserError(
-            f"{' '.join(map(str, command[:2]))} ended with status {done.returncode}: {' '.join(reason)}"
-        )
+        reason = "".join((done.stderr or done.stdout).strip().splitlines()[-1:])
+        raise UserError(f"{command[0]} {command[1]} ended with status {done.returncode}: {reason}")

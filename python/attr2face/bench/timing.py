@@ -15,9 +15,7 @@ def seconds(run: Callable[[], object]) -> float:
 def compare_speeds(
     what: str, ours: Callable[[], object], theirs: Callable[[], object], images: int, rounds: int
 ) -> dict:
-    """A row of medians: images/s of both, and the ratio theirs / ours of times, the order changing from round
-    to round.
-    """
+    """A row of medians: images/s of both, and the ratio theirs / ours of times, in changing order."""
     return compare_times(what, lambda: seconds(ours), lambda: seconds(theirs), images, rounds)
 
 
@@ -30,9 +28,10 @@ def compare_times(
         pair = {run: run() for run in ((ours, theirs) if k % 2 else (theirs, ours))}
         times.append((pair[ours], pair[theirs]))
     a, b = (statistics.median(column) for column in zip(*times, strict=True))
-    return row(what, images / a, images / b, statistics.median(theirs / ours for ours, theirs in times))
-
-
-def row(what: str, ours: float, theirs: float, ratio: float) -> dict:
-    """A row of the table: images/s of both, and how many times faster ours is."""
-    return {"what": what, "ours": f"{ours:.4g}/s", "theirs": f"{theirs:.4g}/s", "ratio": f"{ratio:.2f}"}
+    ratio = statistics.median(theirs / ours for ours, theirs in times)
+    return {
+        "what": what,
+        "ours": f"{images / a:.4g}/s",
+        "theirs": f"{images / b:.4g}/s",
+        "ratio": f"{ratio:.2f}",
+    }

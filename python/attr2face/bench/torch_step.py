@@ -21,11 +21,9 @@ def torch_net(widths: list[int], batch_norm: bool, crop: int, layer: str) -> nn.
     layers, channels, side = [], 3, crop
     for stage, (depth, width) in enumerate(zip(DEPTHS, widths, strict=False), start=1):
         for k in range(1, depth + 1):
-            layers += [
-                nn.Conv2d(channels, width, 3, padding=1),
-                *([nn.BatchNorm2d(width)] if batch_norm else []),
-                nn.ReLU(inplace=True),
-            ]
+            layers.append(nn.Conv2d(channels, width, 3, padding=1))
+            layers += [nn.BatchNorm2d(width)] if batch_norm else []
+            layers.append(nn.ReLU(inplace=True))
             channels = width
             if layer == f"conv{stage}_{k}":
                 return nn.Sequential(*layers)
@@ -63,15 +61,10 @@ def stepping(settings: dict) -> Callable[[], None]:
     return step
 
 
-def time_steps() -> None:
-    """Time the steps that the settings ask for."""
-    settings = json.loads(sys.argv[1])
-    step, times = stepping(settings), []
-    for _ in range(settings["steps"] + 1):
-        begin = time.perf_counter()
-        step()
-        times.append(time.perf_counter() - begin)
-    print(statistics.median(times[1:]))
-
-
-time_steps()
+settings = json.loads(sys.argv[1])
+step, times = stepping(settings), []
+for _ in range(settings["steps"] + 1):
+    begin = time.perf_counter()
+    step()
+    times.append(time.perf_counter() - begin)
+print(statistics.median(times[1:]))

@@ -4,6 +4,7 @@ import tempfile
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -41,13 +42,7 @@ def spreading(steps: Steps, rounds: int) -> Iterator[dict]:
     rows = np.arange(min(_IMAGES, len(database_in(lmdb).split)))
     extracting(cluster, rows)  # workers import Caffe with their first task
     sides = f"workers against processes, {processes.workers} of each"
-    yield compare_speeds(
-        f"extraction, {sides}",
-        lambda: extracting(cluster, rows),
-        lambda: extracting(processes, rows),
-        len(rows),
-        rounds,
-    )
-    yield compare_speeds(
-        f"faces, {sides}", lambda: facing(cluster), lambda: facing(processes), len(FACES), rounds
-    )
+    ours, theirs = partial(extracting, cluster, rows), partial(extracting, processes, rows)
+    yield compare_speeds(f"extraction, {sides}", ours, theirs, len(rows), rounds)
+    ours, theirs = partial(facing, cluster), partial(facing, processes)
+    yield compare_speeds(f"faces, {sides}", ours, theirs, len(FACES), rounds)

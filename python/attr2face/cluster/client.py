@@ -39,9 +39,8 @@ def client_of(cluster: Cluster) -> Client:
         client = _connect(cluster)
     except (OSError, TimeoutError, asyncio.TimeoutError) as error:  # the last is another one in Python 3.10
         remedy = "start one with dask scheduler, and workers with attr2face worker"
-        raise WorkersError(
-            f"no scheduler with a worker answers at SCHEDULER={cluster.scheduler}; {remedy}"
-        ) from error
+        fault = f"no scheduler with a worker answers at SCHEDULER={cluster.scheduler}"
+        raise WorkersError(f"{fault}; {remedy}") from error
     check_scheduler(client)
     check_workers(client, cluster)
     found = f"workers of {client.scheduler.address}: {len(client.nthreads())}"
@@ -53,14 +52,12 @@ def _check_installation(cluster: Cluster) -> None:
     try:
         from distributed import Security
     except ImportError:
-        raise WorkersError(
-            "SCHEDULER needs Dask; install it with .venv/bin/pip install -e .[cluster]"
-        ) from None
+        remedy = "install it with .venv/bin/pip install -e .[cluster]"
+        raise WorkersError(f"SCHEDULER needs Dask; {remedy}") from None
     if cluster.scheduler.startswith("tls:") and not Security().tls_client_cert:
+        fault = f"Dask's configuration has no certificate for SCHEDULER={cluster.scheduler}"
         remedy = "give it tls.ca-file, tls.client.cert and tls.client.key of distributed.comm"
-        raise WorkersError(
-            f"Dask's configuration has no certificate for SCHEDULER={cluster.scheduler}; {remedy}"
-        )
+        raise WorkersError(f"{fault}; {remedy}")
 
 
 def _connect(cluster: Cluster) -> Client:
@@ -82,14 +79,9 @@ def _start_local_cluster(cluster: Cluster) -> LocalCluster:
 
     # Malloc reads its variables before Python could set them.
     with config.set({"distributed.nanny.pre-spawn-environ": WORKER_ENVIRONMENT}):
-        started = LocalCluster(
-            n_workers=int(cluster.scheduler.removeprefix("local:")),
-            threads_per_worker=1,
-            memory_limit=None,
-            env=WORKER_ENVIRONMENT | QUIET,
-            silence_logs=logging.CRITICAL,
-            dashboard_address="127.0.0.1:0",
-        )
+        how = {"threads_per_worker": 1, "memory_limit": None, "env": WORKER_ENVIRONMENT | QUIET}
+        how |= {"silence_logs": logging.CRITICAL, "dashboard_address": "127.0.0.1:0"}
+        started = LocalCluster(int(cluster.scheduler.removeprefix("local:")), **how)
     atexit.register(_close, started)
     return started
 
@@ -110,30 +102,16 @@ def _number_of_workers(dask_scheduler: Scheduler, with_card: bool) -> int:
 
 
 def check_scheduler(client: Client) -> None:
-    """Refuse a scheduler in a Python without attr2face: it unpacks what is sent to it.
-
-    Raises
-    ------
-    WorkersError
-        With the package that is missing.
-    """
+    """Raise a WorkersError for a scheduler in a Python without attr2face: it unpacks what is sent to it."""
     try:
         count_workers(client)
     except ModuleNotFoundError as error:
-        remedy = "start it with the dask of attr2face's own .venv"
-        raise WorkersError(
-            f"the scheduler at {client.scheduler.address} lacks the Python package {error.name}; {remedy}"
-        ) from error
+        fault = f"the scheduler at {client.scheduler.address} lacks the Python package {error.name}"
+        raise WorkersError(f"{fault}; start it with the dask of attr2face's own .venv") from error
 
 
 def check_workers(client: Client, cluster: Cluster) -> None:
-    """Refuse workers with other software than here, and those that do not see the shared folder.
-
-    Raises
-    ------
-    WorkersError
-        With the name of each.
-    """
+    """Raise a WorkersError for workers with other software than here, or which do not see our folder."""
     folder = cluster.shared / ".tokens"
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.NamedTemporaryFile(dir=folder) as file:

@@ -61,8 +61,7 @@ class _Unpacker(pickle.Unpickler):
 
 @functools.cache
 def ship(client: Client, path: Path) -> str:
-    """Send a file or a folder to all workers, those that come later before this process ends included; return
-    the name of its archive.
+    """Send a file or a folder to all workers, present and later ones; return the name of its archive.
 
     Raises
     ------

@@ -69,16 +69,16 @@ class Workers:
             if self.number:
                 seen = time.monotonic()
             elif time.monotonic() - seen > PATIENCE:
-                kind = "worker with a card" if self.card else "worker"
-                remedy = "start one, and run the same command again"
-                raise WorkersError(f"there has been no {kind} for {PATIENCE} s; {remedy}")
+                missing = f"there has been no worker{' with a card' if self.card else ''} for {PATIENCE} s"
+                raise WorkersError(f"{missing}; start one, and run the same command again")
         return future.result()
 
 
 @contextlib.contextmanager
 def workers_for(cluster: Cluster, caffe: bool) -> Iterator[Workers]:
-    """Workers for some tasks. A worker that is lost has its tasks done by another; what is left at an
-    error is cancelled. Tasks that run Caffe use the cards of the workers, if some have one.
+    """Workers for some tasks: another does those of one that is lost, and an error cancels what is left.
+
+    Tasks that run Caffe use the cards of the workers, if some have one.
 
     Raises
     ------
@@ -107,15 +107,13 @@ def _losses_explained(cluster: Cluster) -> Iterator[None]:
     try:
         yield
     except KilledWorker as error:
+        fault = f"a task ended the worker {error.last_worker.address}, and others before it"
         remedy = "see whether its memory is short, and run the same command again"
-        raise WorkersError(
-            f"a task ended the worker {error.last_worker.address}, and others before it; {remedy}"
-        ) from error
+        raise WorkersError(f"{fault}; {remedy}") from error
     except (CancelledError, CommClosedError, TimeoutError, asyncio.TimeoutError) as error:
         if getattr(error, "errno", None):  # a task's own, as of a disk that does not answer
             raise
         client_of.cache_clear()
-        remedy = (
-            "start it and its workers, and run the same command again, which continues from what is finished"
-        )
-        raise WorkersError(f"the scheduler at {cluster.scheduler} is gone; {remedy}") from error
+        remedy = "run the same command again, which continues from what is finished"
+        fault = f"the scheduler at {cluster.scheduler} is gone"
+        raise WorkersError(f"{fault}; start it and its workers, and {remedy}") from error

@@ -14,8 +14,7 @@ from attr2face.provenance import software
 
 CARD = "ATTR2FACE_CARD"
 ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
-# Dask has a worker return freed memory at once. Nets are built for each task, which then takes an eighth more
-# time.
+# Dask has a worker return freed memory at once. Nets are built for each task: it takes an eighth more time.
 KEEP_MEMORY = {"MALLOC_TRIM_THRESHOLD_": str(1 << 28), "MALLOC_MMAP_THRESHOLD_": str(1 << 25)}
 WORKER_ENVIRONMENT = ONE_THREAD | KEEP_MEMORY
 
@@ -76,14 +75,16 @@ def run_task(packed: bytes, expected: Mapping[str, str], card: bool) -> object:
     if reason := _difference(expected):
         raise WorkersError(f"worker {worker.address} {reason}; end it, or start one that is as the others")
     for number in cards_here():
-        _choose_device(number, card)
+        from attr2face.pycaffe import caffe, use_card
+
+        if card:
+            use_card(number)
+        else:
+            caffe.set_mode_cpu()  # an earlier task may have used the card
     work, task = unpack_task(packed, Path(worker.local_directory))
     # The progress bars of the first machine count what all workers do.
-    with (
-        Path(os.devnull).open("w") as nowhere,
-        contextlib.redirect_stderr(nowhere),
-        threadpool_limits(None if card else 1),
-    ):
+    threads = threadpool_limits(None if card else 1)
+    with threads, Path(os.devnull).open("w") as nowhere, contextlib.redirect_stderr(nowhere):
         return work(*task)
 
 
@@ -101,12 +102,3 @@ def _difference(expected: Mapping[str, str]) -> str:
         if mine.get(name) != value:
             return f"has {name} {mine.get(name, 'none')}, and not {value}"
     return ""
-
-
-def _choose_device(number: int, card: bool) -> None:
-    from attr2face.pycaffe import caffe, use_card
-
-    if card:
-        use_card(number)
-    else:
-        caffe.set_mode_cpu()  # an earlier task may have used the card

@@ -1,6 +1,4 @@
-"""The store of artefacts: every output of the pipeline is a folder in it, found again by what it was made
-from.
-"""
+"""The store of artefacts: every output of the pipeline is a folder in it, found by what it was made from."""
 
 from attr2face.store.artefact import Artefact
 from attr2face.store.contents import Source

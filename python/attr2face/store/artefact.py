@@ -95,13 +95,8 @@ class Artefact(Input):
         found = read_manifest(self.path)
         return is_current(found) and found["key"] == self.key
 
-    def manifest(self) -> dict:
-        """What made it."""
-        return json.loads((self.path / MANIFEST).read_text())
-
     def made(self) -> Path:
-        """The folder, once the artefact is made: now, if it is missing. Another process that is making it is
-        waited for.
+        """The folder, once the artefact is made: now if it is missing, or by a process that is making it.
 
         Raises
         ------
@@ -111,13 +106,11 @@ class Artefact(Input):
         if self.exists:
             return self.path
         if getattr(multiprocessing.current_process(), "_inheriting", False):
-            raise UserError(
-                "a worker process is importing your script; put its calls under if __name__ == '__main__':"
-            )
+            remedy = "put its calls under if __name__ == '__main__':"
+            raise UserError(f"a worker process is importing your script; {remedy}")
         if self.path.exists():
-            raise UserError(
-                f"{self.path} exists, but its {MANIFEST} does not tell what made it; move the folder away"
-            )
+            fault = f"{self.path} exists, but its {MANIFEST} does not tell what made it"
+            raise UserError(f"{fault}; move the folder away")
         with self.store.locks.in_use():
             if self.before:
                 self.before()
@@ -129,19 +122,12 @@ class Artefact(Input):
         return self.path
 
     def wait_for(self, seconds: float = 120) -> None:
-        """Wait until what another machine has made is seen here, as a network's folder may be late.
-
-        Raises
-        ------
-        UserError
-            If it is not seen in time.
-        """
+        """Wait until what another machine made is seen here, as a network's folder may be late, or raise."""
         deadline = time.monotonic() + seconds
         while not self.exists:
             if time.monotonic() > deadline:
-                raise UserError(
-                    f"{self.path} was made by a worker and is not seen here; run the same command again"
-                )
+                fault = f"{self.path} was made by a worker and is not seen here"
+                raise UserError(f"{fault}; run the same command again")
             time.sleep(0.2)
 
     def _make(self) -> None:
@@ -155,27 +141,19 @@ class Artefact(Input):
         except FileNotFoundError:
             raise
         except (OSError, lmdb.Error) as error:
-            raise UserError(f"cannot write {self.path}: {error}; {_remedy(error)}") from error
+            full = isinstance(error, lmdb.Error) or error.errno in FULL or "No space" in str(error)
+            remedy = f"{'free some space' if full else 'see to it'}, and run the same command again"
+            raise UserError(f"cannot write {self.path}: {error}; {remedy}") from error
         finally:
             self.store.end(self)
         print(f"made {self.path} in {seconds:.1f} s", file=sys.stderr)
 
     def _check_sources(self, partial: Path) -> None:
-        """Refuse an output of files that were edited while they were read: the key would not tell what is in
-        it.
-        """
+        """Refuse an output of files that were edited while they were read: its key would not tell of them."""
         for _, source in artefacts_in(self.inputs):
             if isinstance(source, Source) and source.content() != source.key:
                 shutil.rmtree(partial, ignore_errors=True)
                 raise UserError(f"{source.path} changed while it was read; run the same command again")
-
-
-def _remedy(error: OSError | lmdb.Error) -> str:
-    """What to do when an output could not be written."""
-    number = getattr(error, "errno", None)
-    if number in FULL or isinstance(error, lmdb.Error) or "No space" in str(error):
-        return "free some space, and run the same command again"
-    return "see to it, and run the same command again"
 
 
 def _readable(value: object) -> object:

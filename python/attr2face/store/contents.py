@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from attr2face.errors import UserError
-from attr2face.files import atomic_write, sha256
+from attr2face.files import atomic_write, require, sha256
 from attr2face.store.inputs import Input
 
 if TYPE_CHECKING:
@@ -50,29 +50,24 @@ class Source(Input):
 
     def made(self) -> Path:
         """The path, or a UserError that names what does not exist."""
-        for path in [self.path / part for part in self.parts] or [self.path]:
-            if not path.exists():
-                raise UserError(f"{path} does not exist; {self.remedy}")
+        for part in self.parts or [""]:
+            require(self.path / part, self.remedy)
         if not self.parts and not self.path.is_file():
             raise UserError(f"{self.path} is not a file; {self.remedy}")
         return self.path
 
 
 def content_hash(known: Path, path: Path, parts: tuple[str, ...] = ()) -> str:
-    """Hash of a file's content, or of the names and contents of all files in some parts of a folder. Links
-    are followed.
+    """Hash of a file's content, or of names and contents of all files in `parts` of a folder.
 
-    Parameters
-    ----------
-    known : Path
-        Folder of the hashes found before. They hold as long as sizes and times of change stay the same.
-    path : Path
-    parts : tuple of str
-        As in `Source`.
+    Links are followed. The folder `known` has the hashes found before, which hold as long as sizes and times
+    of change stay the same.
     """
-    files = {os.fsencode(file.relative_to(path)): file for file in _files(path, parts)}
+    found = sorted(file for part in parts or [""] for file in _files_below(path / part))
+    files = {os.fsencode(file.relative_to(path)): file for file in found}
     stats = {name: file.stat() for name, file in files.items()}
-    state = _state(stats)
+    unchanged = [(name, s.st_size, s.st_mtime_ns, s.st_ctime_ns, s.st_ino) for name, s in stats.items()]
+    state = hashlib.sha256(repr(unchanged).encode()).hexdigest()
     record = known / hashlib.sha256(os.fsencode(path.absolute())).hexdigest()
     if record.exists():
         known_state, _, content = record.read_text().partition(" ")
@@ -84,22 +79,6 @@ def content_hash(known: Path, path: Path, parts: tuple[str, ...] = ()) -> str:
         with atomic_write(record) as temporary:
             temporary.write_text(f"{state} {content}")
     return content
-
-
-def _state(stats: dict[bytes, os.stat_result]) -> str:
-    """Hash of what tells that files are unchanged."""
-    state = [(name, s.st_size, s.st_mtime_ns, s.st_ctime_ns, s.st_ino) for name, s in stats.items()]
-    return hashlib.sha256(repr(state).encode()).hexdigest()
-
-
-def _files(path: Path, parts: tuple[str, ...]) -> list[Path]:
-    """A file itself, or all files of some parts of a folder, in order."""
-    if not parts:
-        return [path]
-    found: list[Path] = []
-    for part in parts:
-        found += _files_below(path / part)
-    return sorted(found)
 
 
 def _files_below(path: Path) -> Iterator[Path]:

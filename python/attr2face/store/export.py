@@ -17,9 +17,8 @@ def check_place(store: Store, out: Path) -> None:
         raise UserError(f"{out} exists and was not written from here; move it away or choose another OUT")
     there = next(parent for parent in out.parents if parent.exists())
     if not there.is_dir() or not os.access(there, os.W_OK):
-        raise UserError(
-            f"{out} cannot be written, as {there} is no folder that you may write to; choose another OUT"
-        )
+        fault = f"{out} cannot be written, as {there} is no folder that you may write to"
+        raise UserError(f"{fault}; choose another OUT")
 
 
 def export(store: Store, source: Path, out: Path) -> Path:

@@ -48,14 +48,6 @@ class Part(Input):
     key: str
 
     @property
-    def inputs(self) -> Mapping[str, Artefact]:
-        return {"of": self.of}
-
-    @property
-    def differences(self) -> Mapping[str, object]:
-        return self.of.differences
-
-    @property
     def path(self) -> Path:
         return self.of.path / self.name
 
@@ -69,11 +61,8 @@ def artefacts_in(inputs: object, name: str = "") -> Iterator[tuple[str, Input]]:
     if isinstance(inputs, Input):
         yield name, inputs
         return
-    parts: object = ()
-    if isinstance(inputs, Mapping):
-        parts = inputs.items()
-    elif isinstance(inputs, list | tuple):
-        parts = enumerate(inputs)
+    listed = enumerate(inputs) if isinstance(inputs, list | tuple) else ()
+    parts = inputs.items() if isinstance(inputs, Mapping) else listed
     for place, part in parts:
         yield from artefacts_in(part, f"{name}/{place}" if name else str(place))
 

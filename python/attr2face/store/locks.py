@@ -1,6 +1,4 @@
-"""Locks of a store, for processes on this machine and on others that share its folder. A process that ends
-in whatever way loses its locks.
-"""
+"""Locks of a store, for processes of all machines that share its folder: one that ends loses its locks."""
 
 import contextlib
 import fcntl
@@ -14,13 +12,7 @@ from attr2face.errors import UserError
 
 
 class Locks:
-    """The locks of a store: one of the whole, and one of each artefact, in a folder of files.
-
-    Parameters
-    ----------
-    root : Path
-        Of the store.
-    """
+    """The locks of the store in the folder `root`, in files: one of the whole, and one of each artefact."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
@@ -41,36 +33,29 @@ class Locks:
             except BlockingIOError:
                 raise UserError(f"another process is using {self.root}; wait until it has ended") from None
             except OSError as error:
-                raise UserError(
-                    f"cannot lock {self.root}: {error}; choose a folder on a file system with locks as STORE"
-                ) from error
+                remedy = "choose a folder on a file system with locks as STORE"
+                raise UserError(f"cannot lock {self.root}: {error}; {remedy}") from error
             yield
 
     @contextlib.contextmanager
     def held(self, key: str, name: str) -> Iterator[None]:
         """Hold the lock of an artefact, after whoever has it now."""
-        lock = FileLock(self._file(key))
-        try:
-            lock.acquire(timeout=0)
-        except Timeout:
-            print(f"another process is making {name}; waiting for it", file=sys.stderr)
-            lock.acquire(poll_interval=0.2)
-        try:
+        with self.held_if_free(key) as free:
+            if free:
+                yield
+                return
+        print(f"another process is making {name}; waiting for it", file=sys.stderr)
+        with FileLock(self._file(key)).acquire(poll_interval=0.2):
             yield
-        finally:
-            lock.release()
 
     @contextlib.contextmanager
     def held_if_free(self, key: str) -> Iterator[bool]:
         """Hold the lock of an artefact, unless somebody has it; yield whether it was free."""
         lock = FileLock(self._file(key))
-        try:
+        with contextlib.suppress(Timeout):
             lock.acquire(timeout=0)
-        except Timeout:
-            yield False
-            return
         try:
-            yield True
+            yield lock.is_locked
         finally:
             lock.release()
 

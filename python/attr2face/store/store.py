@@ -1,5 +1,5 @@
-"""The folder of artefacts. An artefact is made in a folder of its own, and takes its name in one rename
-together with `manifest.json`, which says what made it. So a half-made folder is never taken for a whole one.
+"""The folder of artefacts. Each is made in a folder of its own, which takes its name in one rename, together
+with `manifest.json`, which says what made it. So a half-made folder is never taken for a whole one.
 """
 
 from __future__ import annotations
@@ -37,9 +37,7 @@ class Store:
         self.locks = Locks(self.root)
 
     def begin(self, artefact: Artefact) -> Path:
-        """The folder to make an artefact in, whose lock is held: empty, or with what an interrupted run of a
-        resumable step has left.
-        """
+        """The folder to make an artefact in, whose lock is held: empty, or what a resumable step has left."""
         self.sweep()
         leftover = self.root / ".partial" / artefact.key
         if leftover.exists():  # it was not swept, as its lock is held here
