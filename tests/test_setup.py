@@ -120,7 +120,8 @@ def test_a_terminal_shows_a_bar_that_moves():
 )
 def test_pythons_protobuf_is_one_that_reads_what_protoc_writes(tmp_path, release, lock):
     program(tmp_path, "protoc", f"echo libprotoc {release}")
-    script = f"fail() {{ echo $1 >&2; exit 2; }}; bin={tmp_path} here=setup\n{function('python.sh', 'protobuf')}\nprotobuf"
+    fail = "fail() { echo $1 >&2; exit 2; }"
+    script = f"{fail}; bin={tmp_path} here=setup\n{function('python.sh', 'protobuf')}\nprotobuf"
     done = shell(script)
     assert done.stdout == (f"setup/lock/protobuf-{lock}.txt\n" if lock else "")
     assert done.returncode == (0 if lock else 2)
@@ -150,7 +151,8 @@ def onednn(
     """Its download in `folder` on a machine, with a Python."""
     program(folder / "bin", "uname", f"echo {machine}")
     program(folder / "bin", "python", python)
-    script = f"set -u; fail() {{ echo $1 >&2; exit 2; }}; cd {folder}; python=python here={SETUP} source=('{source}')"
+    fail = "fail() { echo $1 >&2; exit 2; }"
+    script = f"set -u; {fail}; cd {folder}; python=python here={SETUP} source=('{source}')"
     return shell(f"{script}\n{function('caffe.sh', 'onednn')}\nonednn", PATH=f"{folder}/bin:/usr/bin:/bin")
 
 

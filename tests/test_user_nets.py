@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 
 from attr2face.data.preprocessing import Preprocessing
-from attr2face.datasets import dataset_of
 from attr2face.errors import UserError
 from attr2face.generation.inversion import read_given_activations
 from attr2face.network import prototxt, user_layers
@@ -272,7 +271,8 @@ def test_what_caffe_would_end_the_process_for_is_a_sentence(folder, tmp_path):
 
 def flattened(above: str, below: str, size: int) -> str:
     """CaffeNet for one picture, with a Reshape to (1, size) below layer `above`."""
-    flat = f'layer {{ name: "flat" type: "Reshape" bottom: "{below}" top: "flat" reshape_param {{ shape {{ dim: 1 dim: {size} }} }} }}\n'
+    shape = f"reshape_param {{ shape {{ dim: 1 dim: {size} }} }}"
+    flat = f'layer {{ name: "flat" type: "Reshape" bottom: "{below}" top: "flat" {shape} }}\n'
     layer = f'layer {{ name: "{above}" type: "InnerProduct" bottom: '
     return CAFFENET.replace("dim: 10", "dim: 1").replace(f'{layer}"{below}"', f'{flat}{layer}"flat"')
 

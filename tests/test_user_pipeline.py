@@ -34,7 +34,8 @@ def residual(tmp_path_factory) -> Steps:
     folder = tmp_path_factory.mktemp("residual")
     write_net(folder, "residual", RESIDUAL)
     (folder / "net.toml").write_text(
-        'prototxt = "residual.prototxt"\nweights = "residual.caffemodel"\noutput = "conv2"\nside = 40\nmean = 127.5\nscale = 0.0078125\n'
+        'prototxt = "residual.prototxt"\nweights = "residual.caffemodel"\noutput = "conv2"\n'
+        "side = 40\nmean = 127.5\nscale = 0.0078125\n"
     )
     return Steps(
         {**SMALL, "model": folder / "net.toml", "layer": "sum", "freeze": "conv2", "epochs": 1},

@@ -63,7 +63,7 @@ def test_a_mixture_does_not_depend_on_the_number_of_threads(tmp_path):
     for threads in (1, 2):
         with threadpool_limits(threads):
             fitted.append(
-                fit(tmp_path / "phi.h5", Mixture(images_per_attribute=50, cgmm_epochs=1), 1).mixture
+                fit(tmp_path / "phi.h5", MixtureFit(images_per_attribute=50, cgmm_epochs=1), 1).mixture
             )
     for name, values in vars(fitted[0]).items():
         assert np.array_equal(values, getattr(fitted[1], name)), name

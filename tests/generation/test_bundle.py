@@ -11,12 +11,12 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
+from attr2face.generation.eigenfaces import load_eigenfaces
 
 from attr2face.cgmm.mixture import load_mixture
 from attr2face.errors import UserError
 from attr2face.files import sha256
 from attr2face.generation.bundle import compare_bundles, unpack, write_bundle
-from attr2face.generation.eigenfaces import load_eigenfaces
 from attr2face.generation.faces import Loaded, Trained, generate, read_attributes
 from attr2face.settings import Generation, Settings, as_dict, as_text
 from attr2face.steps import Steps

@@ -4,11 +4,11 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from attr2face.generation.eigenfaces import load_eigenfaces
+from attr2face.generation.pixels import Pixels
 
 from attr2face.generation.descent import Descent
-from attr2face.generation.eigenfaces import load_eigenfaces
 from attr2face.generation.objective import Objective, activations_of
-from attr2face.generation.pixels import Pixels
 from attr2face.generation.presets import PRESETS, Preset, preset_at
 from attr2face.network import prototxt
 from attr2face.network.weights import load

@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
+from attr2face.generation.eigenfaces import load_eigenfaces
 from PIL import Image
 from threadpoolctl import threadpool_limits
 
@@ -13,7 +14,6 @@ from attr2face.cgmm.mixture import load_mixture
 from attr2face.cgmm.targets import target
 from attr2face.data.pictures import enlarged, read_picture
 from attr2face.generation import faces, presets
-from attr2face.generation.eigenfaces import load_eigenfaces
 from attr2face.generation.faces import (
     Loaded,
     attribute_objective,

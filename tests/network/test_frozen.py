@@ -20,8 +20,7 @@ from attr2face.network.solver import total_loss
 from attr2face.network.weights import load
 from attr2face.parallel import Machine
 from attr2face.pycaffe import caffe_pb2
-from attr2face.steps import Steps
-from tests.conftest import SMALL, STILL, solver_of
+from tests.conftest import STILL, solver_of
 from tests.network.conftest import blobs
 
 ALONE = Machine(workers=1)

@@ -21,6 +21,7 @@ from attr2face.report.results import (
     row_of_judges,
     write_results,
 )
+from attr2face.steps.comparing import own_method
 
 ROOT = Path(__file__).parents[2]
 
