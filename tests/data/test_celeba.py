@@ -182,9 +182,8 @@ def test_an_archive_of_thousands_becomes_a_face_and_its_reading(weights, tmp_pat
     }
     steps = Steps(small, tmp_path)
     assert len(FaceDatabase.open(steps.made("lmdb")).split) == 0.75 * MANY * DRAWN * VARIANTS == 1800
-    faces = steps.varied(sets=[steps.attributes.parse("Wearing Hat,!Smiling,Blond Hair:1.5")])[
-        "generated"
-    ].made()
+    wanted = steps.attributes.ordered(steps.attributes.parse("Wearing Hat,!Smiling,Blond Hair:1.5"))
+    faces = steps.varied(sets=[wanted]).made("generated")
     assert (faces / "000.png").exists()
     assert pd.read_csv(faces / "reading.csv")["attribute"].tolist() == [
         "Blond_Hair",
