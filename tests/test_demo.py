@@ -136,13 +136,14 @@ def test_a_face_is_the_same_after_others_were_made(studio, steps):
 def test_a_second_face_reads_no_file(studio, monkeypatch):
     made(studio)
     monkeypatch.setattr(
-        "attr2face.generation.faces.load", lambda *arguments: pytest.fail("a net was loaded again")
+        "attr2face.network.weights.load", lambda *arguments: pytest.fail("a net was loaded again")
     )
     monkeypatch.setattr(
-        "attr2face.generation.faces.load_mixture", lambda *arguments: pytest.fail("the cGMM was loaded again")
+        "attr2face.generation.loaded.load_mixture",
+        lambda *arguments: pytest.fail("the cGMM was loaded again"),
     )
     monkeypatch.setattr(
-        "attr2face.generation.faces.load_eigenfaces",
+        "attr2face.generation.loaded.load_eigenfaces",
         lambda *arguments: pytest.fail("eigenfaces were loaded again"),
     )
     made(studio, face=1)

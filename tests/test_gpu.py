@@ -11,9 +11,9 @@ from attr2face.attributes import pubfig
 from attr2face.data.database import FaceDatabase
 from attr2face.errors import UserError
 from attr2face.generation.descent import Descent
-from attr2face.generation.eigenfaces import load_eigenfaces
 from attr2face.generation.objective import Objective
-from attr2face.generation.presets import Preset
+from attr2face.generation.preset import Preset
+from attr2face.generation.priors.eigenfaces import load_eigenfaces
 from attr2face.network import prototxt
 from attr2face.network.devices import parse_cards
 from attr2face.network.layers import Learning
@@ -39,10 +39,9 @@ def results(card: int | None, folder: Path, files: dict[str, Path]) -> dict[str,
     target = np.maximum(rng.standard_normal(found["conv5_3"].shape), 0).astype(np.float32)
     objective = Objective(load(prototxt.generation(STILL, "conv5_3", 2), files["weights"]), "conv5_3", target)
     found["loss"], found["gradient"] = objective(x)
-    step = Preset("adam", 1, rate=(0.1, 0.1), noise=0.3, jitter=2, decay=3e-3, eigenfaces=True)
-    descent = Descent(
-        step, FaceDatabase.open(files["lmdb"]).preprocessing, load_eigenfaces(files["eigenfaces"])
-    )
+    step = Preset("adam", 1, rate=(0.1, 0.1), noise=0.3, jitter=2, decay=3e-3, prior="eigenfaces")
+    bounds = FaceDatabase.open(files["lmdb"]).preprocessing.bounds
+    descent = Descent(step, [load_eigenfaces(files["eigenfaces"])], bounds)
     found["face"] = descent.run(objective, np.random.default_rng(1))[0]
 
     own.mkdir()
@@ -64,7 +63,11 @@ def test_a_card_gives_what_the_cpu_gives(still, trained, tmp_path):
         parse_cards("0")
     except UserError as error:
         pytest.skip(f"no GPU to compare the CPU with: {error}")
-    files = {"lmdb": still.folder, "weights": trained.weights, "eigenfaces": trained.eigenfaces}
+    files = {
+        "lmdb": still.folder,
+        "weights": trained.weights,
+        "eigenfaces": trained.folder("eigenfaces") / "eigenfaces.h5",
+    }
     cpu, card = (in_a_process(device, tmp_path, files) for device in (None, 0))
     for name, value in cpu.items():
         assert np.abs(value - card[name]).max() < 1e-3 * np.abs(value).max(), name

@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 from attr2face.attributes import pubfig
-from attr2face.cli.main import parse
+from attr2face.cli.main import parse_words
 from attr2face.data.database import FaceDatabase
 from attr2face.data.describe import Wanted, describe_dataset
 from attr2face.data.images import read_image
@@ -186,11 +186,11 @@ def test_a_folder_becomes_a_face(made, weights, tmp_path):
 
 
 def test_the_usual_request_is_of_the_folders_own_attributes(folder, tmp_path):
-    assert parse(["generate", f"DATASET={folder}", f"STORE={tmp_path}"]).sets == [
+    assert parse_words(["generate", f"DATASET={folder}", f"STORE={tmp_path}"]).sets == [
         ["Male", "Smiling", "Eyeglasses"]
     ]
     edit("Male,Black Hair,Blond Hair,Eyeglasses,Smiling", "a,b,c,d,e")(folder)
-    assert parse(["generate", f"DATASET={folder}", f"STORE={tmp_path}"]).sets == [["a", "b"]]
+    assert parse_words(["generate", f"DATASET={folder}", f"STORE={tmp_path}"]).sets == [["a", "b"]]
 
 
 def test_a_changed_folder_is_another_dataset(folder, tmp_path):
@@ -374,7 +374,7 @@ def test_describe_ends_with_status_0_or_2(folder, tmp_path):
 
 def test_describe_refuses_what_has_no_effect(folder, tmp_path):
     assert (
-        parse(["describe", str(folder), f"DATASET={folder}", f"STORE={tmp_path}"]).steps.dataset.root
+        parse_words(["describe", str(folder), f"DATASET={folder}", f"STORE={tmp_path}"]).steps.dataset.root
         == folder
     )
     for words, part in (
@@ -383,7 +383,7 @@ def test_describe_refuses_what_has_no_effect(folder, tmp_path):
         ([str(folder), "N=2"], "N=2 has no effect on describe"),
     ):
         with pytest.raises(UserError, match=part):
-            parse(["describe", *words, f"STORE={tmp_path}"])
+            parse_words(["describe", *words, f"STORE={tmp_path}"])
 
 
 def test_describe_tells_what_is_odd_but_can_be_used(folder):

@@ -11,15 +11,16 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
-from attr2face.generation.eigenfaces import load_eigenfaces
 
 from attr2face.cgmm.mixture import load_mixture
 from attr2face.errors import UserError
 from attr2face.files import sha256
 from attr2face.generation.bundle import compare_bundles, unpack, write_bundle
 from attr2face.generation.faces import Loaded, Trained, generate, read_attributes
+from attr2face.generation.priors.eigenfaces import load_eigenfaces
 from attr2face.settings import Generation, Settings, as_dict, as_text
 from attr2face.steps import Steps
+from attr2face.steps.folders import trained_in
 from attr2face.steps.places import COMMITTED
 from attr2face.store import artefacts_in
 from tests.conftest import SMALL
@@ -31,14 +32,8 @@ def unpacked(trained, tmp_path_factory) -> Trained:
     write_bundle(trained, {}, folder / "small.h5")
     (folder / "unpacked").mkdir()
     unpack(folder / "small.h5", folder / "unpacked")
-    names = {
-        "weights": "net/weights.caffemodel",
-        "mixture": "mixture/cgmm.h5",
-        "eigenfaces": "eigenfaces/eigenfaces.h5",
-    }
-    return Trained(
-        folder / "unpacked" / "lmdb", **{name: folder / "unpacked" / path for name, path in names.items()}
-    )
+    parts = {name: folder / "unpacked" / name for name in ("lmdb", "net", "mixture", "eigenfaces")}
+    return trained_in(**parts)
 
 
 def test_faces_from_the_eigenfaces_of_a_bundle_are_as_near_to_their_targets(trained, unpacked):
@@ -96,7 +91,10 @@ def test_what_is_unpacked_does_not_depend_on_the_number_of_threads(tmp_path):
 
 
 def test_eigenfaces_stay_orthonormal_and_nearly_what_they_were(trained, unpacked):
-    before, after = load_eigenfaces(trained.eigenfaces), load_eigenfaces(unpacked.eigenfaces)
+    before, after = (
+        load_eigenfaces(trained.folder("eigenfaces") / "eigenfaces.h5"),
+        load_eigenfaces(unpacked.folder("eigenfaces") / "eigenfaces.h5"),
+    )
     assert np.allclose(after.basis @ after.basis.T, np.eye(len(after.basis)), atol=1e-4)
     kept = (before.basis * after.basis).sum(axis=1)
     assert kept[0] > 0.99
@@ -105,7 +103,10 @@ def test_eigenfaces_stay_orthonormal_and_nearly_what_they_were(trained, unpacked
 
 
 def test_a_cgmm_keeps_layer_and_shape(trained, unpacked):
-    before, after = load_mixture(trained.mixture), load_mixture(unpacked.mixture)
+    before, after = (
+        load_mixture(trained.folder("mixture") / "cgmm.h5"),
+        load_mixture(unpacked.folder("mixture") / "cgmm.h5"),
+    )
     assert (before.layer, before.shape) == (after.layer, after.shape)
     assert np.allclose(before.mean, after.mean)
     assert np.allclose(before.cross, after.cross, atol=1e-3 * np.abs(before.cross).max())

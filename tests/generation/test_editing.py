@@ -4,7 +4,6 @@ import re
 
 import numpy as np
 import pytest
-from attr2face.generation.eigenfaces import Eigenfaces, load_eigenfaces
 from PIL import Image
 
 from attr2face.attributes import pubfig
@@ -14,6 +13,7 @@ from attr2face.data.pictures import write_picture
 from attr2face.datasets import dataset_of
 from attr2face.errors import UserError
 from attr2face.generation.editing import direction, edit_photograph
+from attr2face.generation.priors.eigenfaces import Eigenfaces, load_eigenfaces
 from attr2face.steps import Steps
 from tests.conftest import attr2face, says, succeed
 from tests.data.rendered import as_landmarks, moved_face
@@ -29,7 +29,7 @@ def photo(database, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def eigenfaces(trained) -> Eigenfaces:
-    return load_eigenfaces(trained.eigenfaces)
+    return load_eigenfaces(trained.folder("eigenfaces") / "eigenfaces.h5")
 
 
 @pytest.fixture(scope="module")

@@ -5,7 +5,12 @@ from dataclasses import fields
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from attr2face.generation.eigenfaces import Eigenfaces, fit_eigenfaces, load_eigenfaces, write_eigenfaces
+from attr2face.generation.priors.eigenfaces import (
+    Eigenfaces,
+    fit_eigenfaces,
+    load_eigenfaces,
+    write_eigenfaces,
+)
 from attr2face.settings import EigenfaceBasis
 
 

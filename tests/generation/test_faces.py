@@ -1,11 +1,11 @@
 """Faces from attributes: pictures, loss curves, readings, batches, resumption."""
 
+import importlib
 from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 import pytest
-from attr2face.generation.eigenfaces import load_eigenfaces
 from PIL import Image
 from threadpoolctl import threadpool_limits
 
@@ -13,7 +13,7 @@ from attr2face.attributes import pubfig
 from attr2face.cgmm.mixture import load_mixture
 from attr2face.cgmm.targets import target
 from attr2face.data.pictures import enlarged, read_picture
-from attr2face.generation import faces, presets
+from attr2face.generation import faces
 from attr2face.generation.faces import (
     Loaded,
     attribute_objective,
@@ -23,7 +23,8 @@ from attr2face.generation.faces import (
     rng_of_face,
     write_faces,
 )
-from attr2face.generation.presets import PRESETS
+from attr2face.generation.presets import PRESETS, preset_at
+from attr2face.generation.priors.eigenfaces import load_eigenfaces
 from attr2face.network import prototxt, weights
 from attr2face.network.weights import load
 from attr2face.parallel import Machine
@@ -35,9 +36,9 @@ ALONE = Machine(workers=1)
 @pytest.fixture
 def brief(monkeypatch):
     """Presets of a few steps, for tests of what is written."""
-    monkeypatch.setattr(
-        presets, "PRESETS", {name: replace(preset, steps=4, stages=()) for name, preset in PRESETS.items()}
-    )
+    for name in PRESETS:
+        module = importlib.import_module(f"attr2face.generation.presets.{name}")
+        monkeypatch.setattr(module, "PRESET", replace(module.PRESET, steps=4, stages=()))
 
 
 @pytest.mark.parametrize("preset", ["eigenfaces", "pixels"])
@@ -48,7 +49,7 @@ def test_a_face_has_its_loss_curve_and_its_reading(trained, tmp_path, preset):
     assert picture.shape == (256, 256, 3)
     assert picture.std() > 5
     loss = pd.read_csv(tmp_path / "000.loss.csv")
-    assert loss["step"].tolist() == list(range(PRESETS[preset].steps))
+    assert loss["step"].tolist() == list(range(preset_at(preset).steps))
     assert loss["loss"].iloc[-1] < 0.7 * loss["loss"].iloc[0]
     reading = pd.read_csv(tmp_path / "reading.csv")
     assert reading["attribute"].tolist() == ["Male", "Smiling"]
@@ -106,7 +107,7 @@ def test_the_objective_has_the_target_of_the_request(trained, database, name):
     objective = attribute_objective(
         Loaded(trained), requests, Generation(target=name, strength=1.5), rngs(requests, 3)
     )
-    mixture = load_mixture(trained.mixture)
+    mixture = load_mixture(trained.folder("mixture") / "cgmm.h5")
     for i, rng in enumerate(rngs(requests, 3)):
         expected = target(name, mixture, requests[i], 1.5, rng)
         assert np.allclose(objective.target[i].ravel(), expected, atol=1e-6)
@@ -167,7 +168,7 @@ def test_an_interrupted_call_is_continued_with_the_batches_that_are_missing(
 
 
 def test_without_the_net_a_face_is_what_regression_on_its_attributes_expects(trained, database):
-    eigenfaces = load_eigenfaces(trained.eigenfaces)
+    eigenfaces = load_eigenfaces(trained.folder("eigenfaces") / "eigenfaces.h5")
     z = eigenfaces.of_attributes(pubfig().request(["Male", "Bald"])[None])
     for start in (1.0, 2.0):
         for preset in ("eigenfaces", "pixels"):

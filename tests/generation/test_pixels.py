@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from attr2face.generation.pixels import Pixels
+from attr2face.generation.priors.pixels import Pixels
 from tests.generation.conftest import GREY
 
 

@@ -18,6 +18,7 @@ from attr2face.data.database import FaceDatabase
 from attr2face.errors import UserError
 from attr2face.generation.descent import Descent
 from attr2face.generation.objective import Objective, activations_of
+from attr2face.generation.presets import preset_at
 from attr2face.generation.priors.pixels import Pixels
 from attr2face.models import MODELS, Model
 from attr2face.network import prototxt
