@@ -36,7 +36,7 @@ from attr2face.cli.main import parse_words
 from attr2face.demo.server import MOST_WAITING, application, sentence
 from attr2face.demo.studio import Query, Studio
 from attr2face.errors import UserError
-from attr2face.generation.faces import Loaded, generate
+from attr2face.generation.faces import Loaded, generate_faces
 from attr2face.steps import Steps
 from tests.conftest import SMALL, attr2face, says
 
@@ -128,7 +128,9 @@ def test_a_face_is_the_same_after_others_were_made(studio, steps):
     made(studio, words=["Bald:2"], face=3)
     assert made(studio)["picture"] == first["picture"]
     generation = replace(steps.settings.generation, strength=1.5, variety=0.5)
-    (alone,), _ = generate(Loaded(studio.loaded.trained), [["Male", "Smiling"]], generation, studio.seed)
+    (alone,), _ = generate_faces(
+        Loaded(studio.loaded.trained), [["Male", "Smiling"]], generation, studio.seed
+    )
     resized = np.asarray(Image.fromarray(alone).resize((256, 256), Image.Resampling.BICUBIC))
     assert np.array_equal(pixels(first["picture"]), resized)
 

@@ -196,7 +196,7 @@ class Pipeline:
 
     def invert(self, activations: np.ndarray, layer: str, preset: str = "photograph") -> np.ndarray:
         """Pictures (n, crop, crop, 3) uint8 whose activations at a layer are near given ones, (n, ...)."""
-        from attr2face.generation.inversion import invert
+        from attr2face.generation.inversion import invert_layer
         from attr2face.generation.presets import PRESETS, preset_at
 
         if preset not in PRESETS:
@@ -204,7 +204,7 @@ class Pipeline:
         from attr2face.steps.fitting import trained_by
 
         trained = trained_by(self.steps, preset_at(preset, layer).prior)
-        return invert(trained, layer, activations, preset, self.steps.training_seed)
+        return invert_layer(trained, layer, activations, preset, self.steps.training_seed)
 
     def read(self, images: np.ndarray) -> pd.DataFrame:
         """Attributes' probabilities, a row per image, by the net of faces. Images are as for `gradient`."""

@@ -16,7 +16,7 @@ from attr2face.cgmm.mixture import load_mixture
 from attr2face.errors import UserError
 from attr2face.files import sha256
 from attr2face.generation.bundle import compare_bundles, unpack, write_bundle
-from attr2face.generation.faces import Loaded, Trained, generate, read_attributes
+from attr2face.generation.faces import Loaded, Trained, generate_faces, read_attributes
 from attr2face.generation.priors.eigenfaces import load_eigenfaces
 from attr2face.settings import Generation, Settings, as_dict, as_text
 from attr2face.steps import Steps
@@ -39,7 +39,7 @@ def unpacked(trained, tmp_path_factory) -> Trained:
 def test_faces_from_the_eigenfaces_of_a_bundle_are_as_near_to_their_targets(trained, unpacked):
     sets, settings = [["Male", "Smiling"], ["Bald"]], Generation(preset="eigenfaces")
     losses = [
-        generate(Loaded(made_with), sets, settings, 1)[1][-10:].mean(axis=0)
+        generate_faces(Loaded(made_with), sets, settings, 1)[1][-10:].mean(axis=0)
         for made_with in (trained, unpacked)
     ]
     assert np.allclose(*losses, rtol=0.2)

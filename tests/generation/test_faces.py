@@ -17,7 +17,7 @@ from attr2face.generation import faces
 from attr2face.generation.faces import (
     Loaded,
     attribute_objective,
-    generate,
+    generate_faces,
     number_draws,
     read_attributes,
     rng_of_face,
@@ -72,7 +72,7 @@ def test_an_animation_begins_near_the_mean_face_and_ends_with_the_face(trained, 
 def test_the_reading_of_a_face_is_that_of_the_net(trained, database, weights, brief, tmp_path):
     settings = Generation()
     with threadpool_limits(1):  # as faces are made: sums of several threads are rounded otherwise
-        images, _ = generate(Loaded(trained), [["Bald"]], settings, 1)
+        images, _ = generate_faces(Loaded(trained), [["Bald"]], settings, 1)
     write_faces(trained, [["Bald"]], settings, 1, tmp_path, ALONE)
     assert (read_picture(tmp_path / "000.png") == np.asarray(enlarged(images[0]))).all()
     net = load(prototxt.deploy(database.model, 2), weights)
@@ -172,12 +172,14 @@ def test_without_the_net_a_face_is_what_regression_on_its_attributes_expects(tra
     z = eigenfaces.of_attributes(pubfig().request(["Male", "Bald"])[None])
     for start in (1.0, 2.0):
         for preset in ("eigenfaces", "pixels"):
-            images, losses = generate(
+            images, losses = generate_faces(
                 Loaded(trained), [["Male", "Bald"]], Generation(preset=preset, start=start, net_weight=0), 1
             )
             assert (images == database.preprocessing.to_images(eigenfaces.canvas(start * z))).all()
             assert losses.shape == (0, 1)
-    images, _ = generate(Loaded(trained), [["Male", "Bald"]], Generation(preset="pixels", net_weight=0), 1)
+    images, _ = generate_faces(
+        Loaded(trained), [["Male", "Bald"]], Generation(preset="pixels", net_weight=0), 1
+    )
     assert (images[0] == database.preprocessing.mean_image).all(), (
         "the paper's descent starts at the mean image"
     )
@@ -185,10 +187,10 @@ def test_without_the_net_a_face_is_what_regression_on_its_attributes_expects(tra
 
 def test_pixels_can_start_at_what_regression_expects(trained, brief):
     near, far = (
-        generate(Loaded(trained), [["Smiling"]], Generation(preset="pixels", start=start), 1)[0]
+        generate_faces(Loaded(trained), [["Smiling"]], Generation(preset="pixels", start=start), 1)[0]
         for start in (1.0, 0.0)
     )
-    expected, _ = generate(
+    expected, _ = generate_faces(
         Loaded(trained), [["Smiling"]], Generation(preset="pixels", start=1.0, net_weight=0), 1
     )
     distance = [np.square(images.astype(float) - expected).mean() for images in (near, far)]
@@ -232,8 +234,8 @@ def test_nets_are_loaded_once_for_all_batches_of_a_process(trained, brief, tmp_p
 
 def test_a_face_does_not_depend_on_those_beside_it(trained, brief):
     """But for rounding, which the steps of descent increase: sums of a batch are taken in another order."""
-    (alone,), _ = generate(Loaded(trained), [["Smiling"]], Generation(), 1)
-    together, _ = generate(Loaded(trained), [["Male"], ["Smiling"]], Generation(), 1)
+    (alone,), _ = generate_faces(Loaded(trained), [["Smiling"]], Generation(), 1)
+    together, _ = generate_faces(Loaded(trained), [["Male"], ["Smiling"]], Generation(), 1)
     assert np.abs(alone.astype(int) - together[1]).max() <= 4
     assert np.abs(alone.astype(int) - together[0]).max() > 20
 

@@ -9,7 +9,7 @@ from skimage.metrics import peak_signal_noise_ratio
 from attr2face.data.images import read_image
 from attr2face.data.pictures import read_picture
 from attr2face.errors import UserError
-from attr2face.generation.inversion import first_crops, invert, invert_photographs
+from attr2face.generation.inversion import first_crops, invert_layer, invert_photographs
 from attr2face.generation.objective import activations_of
 from attr2face.network import prototxt
 from attr2face.network.weights import load
@@ -46,7 +46,7 @@ def test_early_layers_give_a_photograph_back_better_than_late_ones(steps, databa
 def test_the_inversion_has_activations_near_to_the_given_ones(database, weights, trained):
     true = photograph(database)
     phi = activations(database, weights, true, "conv2_1")
-    found = invert(trained, "conv2_1", phi, "photograph", 1)
+    found = invert_layer(trained, "conv2_1", phi, "photograph", 1)
     distance = np.square(activations(database, weights, found, "conv2_1") - phi).sum() / np.square(phi).sum()
     mean = database.preprocessing.mean_image[None]
     away = np.square(activations(database, weights, mean, "conv2_1") - phi).sum() / np.square(phi).sum()

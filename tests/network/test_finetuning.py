@@ -9,7 +9,7 @@ from attr2face.attributes import pubfig
 from attr2face.errors import UserError
 from attr2face.models import MODELS
 from attr2face.network import prototxt
-from attr2face.network.finetuning import Start, finetune, iterations_of, pretrain
+from attr2face.network.finetuning import Start, finetune_net, iterations_of, pretrain_net
 from attr2face.parallel import Machine
 from attr2face.pycaffe import caffe, caffe_pb2
 from attr2face.settings import Finetuning, Pretraining
@@ -32,7 +32,7 @@ def test_finetuning_trains_the_heads_and_keeps_what_is_frozen(pretrained, weight
 
 def test_pretraining_learns_who_is_who(database, tmp_path):
     settings = Pretraining(pretrain_epochs=12)
-    pretrain(database, settings, 1, tmp_path, ALONE)
+    pretrain_net(database, settings, 1, tmp_path, ALONE)
     loss = pd.read_csv(tmp_path / "loss.csv")["loss"]
     assert loss.iloc[-1] < 0.5 * np.log(database.training_people)
     assert blobs(tmp_path / "weights.caffemodel")["fc8_person"].size == 6 * 512
@@ -46,7 +46,7 @@ def test_all_options_together_train_a_net(database, pretrained, tmp_path, capsys
         "dropout_after": "all",
         "class_weights": True,
     }
-    finetune(database, Start(pretrained), Finetuning("conv5", epochs=1, **options), 1, tmp_path, ALONE)
+    finetune_net(database, Start(pretrained), Finetuning("conv5", epochs=1, **options), 1, tmp_path, ALONE)
     assert "the loss went from" in capsys.readouterr().out
     net = text_format.Parse((tmp_path / "train_val.prototxt").read_text(), caffe_pb2.NetParameter())
     layers = {layer.name: layer for layer in net.layer}
@@ -71,7 +71,7 @@ def test_the_same_seed_trains_the_same_weights_wherever_and_another_seed_others(
 ):
     for name, seed in (("one", 1), ("again", 1), ("other", 2)):
         (tmp_path / name).mkdir()
-        finetune(
+        finetune_net(
             database,
             Start(pretrained),
             Finetuning("fc6", epochs=1, dropout=0.5),
@@ -99,5 +99,5 @@ def test_weights_of_another_shape_are_refused(database, tmp_path):
     )
     caffe.Net(str(tmp_path / "narrow.prototxt"), caffe.TEST).save(str(tmp_path / "narrow.caffemodel"))
     with pytest.raises(UserError, match=r"narrow.caffemodel: layer conv1_1 has shape \(6, "):
-        finetune(database, Start(tmp_path / "narrow.caffemodel"), Finetuning(), 1, tmp_path, ALONE)
+        finetune_net(database, Start(tmp_path / "narrow.caffemodel"), Finetuning(), 1, tmp_path, ALONE)
     assert not (tmp_path / "weights.caffemodel").exists()

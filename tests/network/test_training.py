@@ -11,7 +11,7 @@ import pytest
 from attr2face import files
 from attr2face.errors import UserError
 from attr2face.network import prototxt, solver, training
-from attr2face.network.finetuning import Start, finetune
+from attr2face.network.finetuning import Start, finetune_net
 from attr2face.network.frozen import Frozen, build_cache
 from attr2face.network.layers import Learning
 from attr2face.network.prototxt import TrainingData
@@ -93,7 +93,7 @@ def test_an_interrupted_training_ends_with_the_weights_of_an_uninterrupted_one(
     monkeypatch.setattr(training, "DISPLAY", 5)
     for name in ("straight", "resumed"):
         (tmp_path / name).mkdir()
-    finetune(database, Start(pretrained), settings, 1, tmp_path / "straight", ALONE)
+    finetune_net(database, Start(pretrained), settings, 1, tmp_path / "straight", ALONE)
 
     def interrupted(solver) -> float:
         if solver.iter == 27:
@@ -102,7 +102,7 @@ def test_an_interrupted_training_ends_with_the_weights_of_an_uninterrupted_one(
 
     with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
         patched.setattr(training, "total_loss", interrupted)
-        finetune(database, Start(pretrained), settings, 1, tmp_path / "resumed", ALONE)
+        finetune_net(database, Start(pretrained), settings, 1, tmp_path / "resumed", ALONE)
     assert not (tmp_path / "resumed" / "weights.caffemodel").exists()
     assert [i for i, _ in history(tmp_path / "resumed" / "loss.csv")] == [5, 10, 11, 16, 21, 22]
 
@@ -110,7 +110,7 @@ def test_an_interrupted_training_ends_with_the_weights_of_an_uninterrupted_one(
     monkeypatch.setattr(
         training, "total_loss", lambda solver: begun.append(solver.iter) or total_loss(solver)
     )
-    finetune(database, Start(pretrained), settings, 1, tmp_path / "resumed", ALONE)
+    finetune_net(database, Start(pretrained), settings, 1, tmp_path / "resumed", ALONE)
     assert begun == [27, 32, 33, 38, 43, 44, 45]
     straight, resumed = (blobs(tmp_path / name / "weights.caffemodel") for name in ("straight", "resumed"))
     assert straight.keys() == resumed.keys()
@@ -136,7 +136,7 @@ def test_an_interruption_while_the_final_weights_are_written_repeats_no_step(
     whole, resumed = tmp_path / "whole", tmp_path / "resumed"
     for folder in (whole, resumed):
         folder.mkdir()
-    finetune(*task, whole, ALONE)
+    finetune_net(*task, whole, ALONE)
 
     def interrupted(*arguments: object) -> None:
         if (resumed / "trained.caffemodel").exists():
@@ -146,14 +146,14 @@ def test_an_interruption_while_the_final_weights_are_written_repeats_no_step(
     work = getattr(training, name)
     with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
         patched.setattr(training, name, interrupted)
-        finetune(*task, resumed, ALONE)
+        finetune_net(*task, resumed, ALONE)
     assert not (resumed / "weights.caffemodel").exists()
     assert (resumed / "snapshot.solverstate").exists()
 
     (resumed / ".trained.caffemodel.1").touch()  # of a process that was killed while it wrote
     monkeypatch.setattr(training, "start_solver", None)
-    finetune(*task, resumed, ALONE)
-    finetune(*task, resumed, ALONE)
+    finetune_net(*task, resumed, ALONE)
+    finetune_net(*task, resumed, ALONE)
     for file in ("weights.caffemodel", "loss.csv", "train_val.prototxt", "solver.prototxt"):
         assert (resumed / file).read_bytes() == (whole / file).read_bytes()
     assert {path.name for path in resumed.iterdir()} == {path.name for path in whole.iterdir()}
@@ -167,7 +167,7 @@ def test_training_stops_before_caffe_meets_a_full_disk(
     size = pretrained.stat().st_size
     monkeypatch.setattr(files.shutil, "disk_usage", lambda path: SimpleNamespace(free=nets_that_fit * size))
     with pytest.raises(UserError, match=r"cannot write to .*MB are needed and .* free some space"):
-        finetune(database, Start(pretrained), steps.settings.finetuning, 1, tmp_path, ALONE)
+        finetune_net(database, Start(pretrained), steps.settings.finetuning, 1, tmp_path, ALONE)
     assert not list(tmp_path.glob("*caffemodel"))
 
 

@@ -15,7 +15,7 @@ from attr2face.errors import UserError
 from attr2face.generation.objective import Objective, activations_of
 from attr2face.network import prototxt, user_layers
 from attr2face.network.extraction import Extraction, compute_activations, forward_batches, read_heads
-from attr2face.network.finetuning import Start, finetune
+from attr2face.network.finetuning import Start, finetune_net
 from attr2face.network.frozen import Frozen, build_cache
 from attr2face.network.layers import Learning, add_trunk
 from attr2face.network.prototxt import TrainingData
@@ -125,7 +125,7 @@ def test_the_gradient_of_the_image_is_right_whatever_is_in_place(name, layer, he
 def test_finetuning_trains_heads_and_keeps_what_is_frozen(name, freeze, nets, databases, tmp_path):
     path, model = nets[name]
     weights = path.with_suffix(".caffemodel")
-    finetune(databases[name], Start(weights), Finetuning(freeze, epochs=1, rate=1e-3), 1, tmp_path, ALONE)
+    finetune_net(databases[name], Start(weights), Finetuning(freeze, epochs=1, rate=1e-3), 1, tmp_path, ALONE)
     before, after = blobs(weights), blobs(tmp_path / "weights.caffemodel")
     learned = model.stages.index(freeze)
     for i, layer in enumerate(model.stages[1:-1], 1):
@@ -136,7 +136,7 @@ def test_finetuning_trains_heads_and_keeps_what_is_frozen(name, freeze, nets, da
 
 def test_training_from_cached_activations_is_training_from_images(nets, databases, tmp_path):
     (path, model), database = nets["residual"], databases["residual"]
-    finetune(
+    finetune_net(
         database,
         Start(path.with_suffix(".caffemodel")),
         Finetuning("heads", epochs=1, rate=1e-3),

@@ -14,7 +14,7 @@ from attr2face.cgmm.targets import varies
 from attr2face.data.pictures import enlarged
 from attr2face.errors import UserError
 from attr2face.evaluation.judge import load_judge
-from attr2face.generation.faces import generate, read_attributes
+from attr2face.generation.faces import generate_faces, read_attributes
 from attr2face.generation.loaded import load_trained
 from attr2face.generation.presets import variety_of
 from attr2face.settings import as_dict
@@ -132,7 +132,7 @@ class Studio:
         def watch(done: float, images: np.ndarray) -> None:
             tell(done, _url(images[0], "JPEG"))
 
-        images, _ = generate(self.loaded, [query.words], settings, self.seed, watch, [query.face])
+        images, _ = generate_faces(self.loaded, [query.words], settings, self.seed, watch, [query.face])
         reading = self.read(images, [bare(word) for word in query.words])
         return {"picture": _url(images[0], "PNG"), "reading": reading, "recipe": self.recipe(query)}
 

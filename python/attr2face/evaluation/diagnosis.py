@@ -57,7 +57,7 @@ def separation(m: Mixture) -> dict[str, float]:
     return {f"{name} over the spread within": float(value / within) for name, value in found.items()}
 
 
-def requests(attributes: Attributes, has: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+def draw_requests(attributes: Attributes, has: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """For each image a request for up to three of its attributes, drawn at random: (n, J) of 1, 0 and nan."""
     drawn = [rng.permutation(np.flatnonzero(row))[:REQUESTED] for row in has]
     return np.stack([attributes.request([attributes.names[j] for j in chosen]) for chosen in drawn])
@@ -153,7 +153,7 @@ def write_diagnosis(
             rows = database.rows(name)[:PICTURES]
             true = phi[rows].reshape(len(rows), -1)
             rng = np.random.default_rng(seed)
-            requested = {"three": requests(attributes, has[rows], rng), "all": has[rows].astype(float)}
+            requested = {"three": draw_requests(attributes, has[rows], rng), "all": has[rows].astype(float)}
             tables.append(compare_targets(mixture, true, requested, read, rng).assign(split=name))
     size = len(mixture.mean)
     elements = np.random.default_rng(seed).choice(size, min(ELEMENTS, size), replace=False)

@@ -96,11 +96,11 @@ def make_batch(
     frames = []
     watch = (lambda done, images: frames.append(images)) if settings.animate else None
     loaded = load_trained(trained)
-    images, losses = generate(loaded, sets, settings, seed, watch, draws)
+    images, losses = generate_faces(loaded, sets, settings, seed, watch, draws)
     return Batch(images, losses, read_attributes(loaded, images), frames)
 
 
-def generate(
+def generate_faces(
     loaded: Loaded,
     sets: Sequence[Sequence[str]],
     settings: Generation,

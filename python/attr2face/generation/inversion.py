@@ -46,7 +46,7 @@ def invert_photographs(
     for layer in layers:
         phi = _activations(trained, layer, photographs)
         for preset in presets:
-            pictures = invert(trained, layer, phi, preset, seed)
+            pictures = invert_layer(trained, layer, phi, preset, seed)
             measured = _similarity(photographs, pictures)
             measured["feature distance"] = _distances(trained, layer, phi, pictures).mean()
             rows.append({"layer": layer, "preset": preset} | measured)
@@ -70,7 +70,7 @@ def invert_activations(
     """
     shape = feature_shape(load_trained(trained).database.model, layer)
     phi = read_given_activations(path, layer, shape)
-    found = {preset: invert(trained, layer, phi, preset, seed) for preset in presets}
+    found = {preset: invert_layer(trained, layer, phi, preset, seed) for preset in presets}
     rows = []
     for preset, pictures in found.items():
         for i, distance in enumerate(_distances(trained, layer, phi, pictures)):
@@ -119,11 +119,11 @@ def first_crops(database: FaceDatabase) -> np.ndarray:
 
 
 def invert_images(trained: Trained, layer: str, images: np.ndarray, seed: int) -> np.ndarray:
-    """`invert`, from the activations of images (n, crop, crop, 3) uint8."""
-    return invert(trained, layer, _activations(trained, layer, images), "photograph", seed)
+    """`invert_layer`, from the activations of images (n, crop, crop, 3) uint8."""
+    return invert_layer(trained, layer, _activations(trained, layer, images), "photograph", seed)
 
 
-def invert(trained: Trained, layer: str, phi: np.ndarray, preset: str, seed: int) -> np.ndarray:
+def invert_layer(trained: Trained, layer: str, phi: np.ndarray, preset: str, seed: int) -> np.ndarray:
     """Pictures (n, crop, crop, 3) uint8 whose activations at `layer` are near to `phi` (n, ...)."""
     loaded, how = load_trained(trained), preset_at(preset, layer)
     preprocessing = loaded.database.preprocessing

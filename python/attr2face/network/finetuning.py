@@ -29,7 +29,9 @@ class Start:
     cache: Path | None = None
 
 
-def pretrain(database: FaceDatabase, settings: Pretraining, seed: int, out: Path, machine: Machine) -> None:
+def pretrain_net(
+    database: FaceDatabase, settings: Pretraining, seed: int, out: Path, machine: Machine
+) -> None:
     """Train on the identities of the training people, which plays the part of VGG-Face's own training."""
     model, images = database.model, len(database.rows("train"))
     data = TrainingData(database.folder, model.batch, identities=database.training_people)
@@ -38,7 +40,7 @@ def pretrain(database: FaceDatabase, settings: Pretraining, seed: int, out: Path
     train(Training(net, model.solver, settings.pretrain_rate, iterations, batch, seed), out, machine)
 
 
-def finetune(
+def finetune_net(
     database: FaceDatabase, start: Start, settings: Finetuning, seed: int, out: Path, machine: Machine
 ) -> None:
     """Train the heads and the layers from `settings.freeze` upwards."""

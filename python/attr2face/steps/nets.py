@@ -24,10 +24,10 @@ def identities(settings: View) -> Use:
 @step(Pretraining, *DRAWN, resumable=True)
 def pretrained(run: Run, identities: Path) -> None:
     """Mini, trained to tell other rendered people apart."""
-    from attr2face.network.finetuning import pretrain
+    from attr2face.network.finetuning import pretrain_net
 
     settings = run.settings[Pretraining]
-    pretrain(database_in(identities), settings, run.training_seed, run.out, run.machine)
+    pretrain_net(database_in(identities), settings, run.training_seed, run.out, run.machine)
 
 
 @choice("weights", "model", "dataset", "vgg_face", *DRAWN)
@@ -84,11 +84,11 @@ def frozen_caches(run: Run, lmdb: Path, start: Path) -> None:
 @step(Finetuning, *DRAWN, resumable=True)
 def finetuned(run: Run, lmdb: Path, start: Path, frozen_cache: Path | None) -> None:
     """The net with the heads of the dataset."""
-    from attr2face.network.finetuning import Start, finetune
+    from attr2face.network.finetuning import Start, finetune_net
 
     settings = run.settings[Finetuning]
     from_here = Start(weights_in(start), frozen_cache)
-    finetune(database_in(lmdb), from_here, settings, run.training_seed, run.out, run.machine)
+    finetune_net(database_in(lmdb), from_here, settings, run.training_seed, run.out, run.machine)
 
 
 @step()

@@ -23,7 +23,7 @@ import lmdb
 
 from attr2face.errors import UserError
 from attr2face.store.contents import Source
-from attr2face.store.inputs import Input, artefacts_in, replaced
+from attr2face.store.inputs import Input, artefacts_in, mapped
 from attr2face.store.manifest import MANIFEST, VERSION, is_current, manifest_of, read_manifest
 from attr2face.store.store import Store
 
@@ -79,7 +79,7 @@ class Artefact(Input):
             "stage": self.stage,
             "version": self.version,
             "settings": self.settings,
-            "inputs": replaced(self.inputs, lambda made_from: made_from.key),
+            "inputs": mapped(self.inputs, lambda made_from: made_from.key),
         }
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
 

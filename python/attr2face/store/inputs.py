@@ -67,17 +67,17 @@ def artefacts_in(inputs: object, name: str = "") -> Iterator[tuple[str, Input]]:
         yield from artefacts_in(part, f"{name}/{place}" if name else str(place))
 
 
-def replaced(inputs: object, change: Callable[[Input], object]) -> object:
+def mapped(inputs: object, change: Callable[[Input], object]) -> object:
     """The same value with something else in place of each artefact and file."""
     if isinstance(inputs, Input):
         return change(inputs)
     if isinstance(inputs, Mapping):
-        return {name: replaced(part, change) for name, part in inputs.items()}
+        return {name: mapped(part, change) for name, part in inputs.items()}
     if isinstance(inputs, list | tuple):
-        return type(inputs)(replaced(part, change) for part in inputs)
+        return type(inputs)(mapped(part, change) for part in inputs)
     return inputs
 
 
 def made_paths(inputs: object) -> object:
     """The same value with paths in place of artefacts and files, which are made if they are missing."""
-    return replaced(inputs, lambda made_from: made_from.made())
+    return mapped(inputs, lambda made_from: made_from.made())
