@@ -10,7 +10,7 @@ from sklearn.metrics.pairwise import paired_cosine_distances
 
 from attr2face.attributes import pubfig
 from attr2face.cgmm.mixture import load_mixture
-from attr2face.evaluation.diagnosis import STRENGTHS, best_targets, rejected_share, requests, separation
+from attr2face.evaluation.diagnosis import STRENGTHS, best_targets, draw_requests, rejected_share, separation
 
 
 def test_of_gaussian_elements_five_in_a_hundred_are_rejected():
@@ -32,7 +32,7 @@ def test_separation_is_in_units_of_the_spread_within(steps):
 
 def test_requests_are_for_three_attributes_that_an_image_has(database):
     has = database.positive[:30]
-    asked = requests(pubfig(), has, np.random.default_rng(0))
+    asked = draw_requests(pubfig(), has, np.random.default_rng(0))
     head_of = np.repeat(np.arange(42), [len(head.attributes) for head in pubfig().heads])
     for row, wanted in zip(has, asked, strict=True):
         chosen = np.flatnonzero(wanted == 1)
