@@ -50,6 +50,11 @@ def test_the_papers_is_the_weighted_mean_of_the_wanted_means(mixture):
     assert np.allclose(make("paper", m, ONLY_FIRST, strength=9), m.mu[0]), "it has no strength"
 
 
+def test_the_unweighted_is_the_papers_with_all_weights_one(mixture):
+    m = mixture[0]
+    assert np.allclose(make("unweighted", m, BOTH), make("paper", replace(m, w=np.ones(2)), BOTH))
+
+
 def test_sampled_ones_have_the_square_root_of_the_variance_as_deviation(mixture):
     m = replace(mixture[0], mu=np.zeros((2, 50_000)), var=np.full((2, 50_000), 9.0))
     assert abs(make("sampled", m, ONLY_FIRST).std() - 3) < 0.05
