@@ -247,3 +247,12 @@ def test_only_the_preset_of_people_draws_a_target_for_each_face_of_a_request(tra
         Loaded(trained), requests, Generation(preset=preset), np.random.default_rng(1).spawn(2)
     ).target
     assert (first != second).any() == differ
+
+
+def test_the_quick_preset_comes_near_to_the_default_in_a_third_of_the_steps(trained):
+    losses = {
+        preset: generate_faces(Loaded(trained), [["Male", "Smiling"]], Generation(preset=preset), 1)[1]
+        for preset in ("eigenfaces", "quick")
+    }
+    assert len(losses["quick"]) == 30
+    assert losses["quick"][-5:].mean() < 1.5 * losses["eigenfaces"][-5:].mean()
