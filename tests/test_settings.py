@@ -70,6 +70,7 @@ def test_a_rate_may_be_searched():
         ("epochs", "-1", "out of range"),
         ("people", "2.5", "PEOPLE=2.5 is not a whole number"),
         ("size", "16", "SIZE=16 is out of range; choose 64 to 512"),
+        ("quality", "101", "QUALITY=101 is out of range; choose 1 to 100"),
         ("dropout", "1.5", "DROPOUT=1.5 is out of range"),
         ("layer", "conv9_1", "LAYER=conv9_1 is unknown; choose conv1_1"),
         ("dataset", "imagenet", "DATASET=imagenet is unknown; choose synthetic, celeba, lfw or pubfig"),
