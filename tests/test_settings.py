@@ -73,7 +73,11 @@ def test_a_rate_may_be_searched():
         ("quality", "101", "QUALITY=101 is out of range; choose 1 to 100"),
         ("dropout", "1.5", "DROPOUT=1.5 is out of range"),
         ("layer", "conv9_1", "LAYER=conv9_1 is unknown; choose conv1_1"),
-        ("dataset", "imagenet", "DATASET=imagenet is unknown; choose synthetic, celeba, lfw or pubfig"),
+        (
+            "dataset",
+            "imagenet",
+            "DATASET=imagenet is unknown; choose synthetic, celeba, lfw, lfw_published or pubfig",
+        ),
         ("freeze", "conv9", "FREEZE=conv9"),
         ("preset", "paper", "PRESET=paper is unknown; choose eigenfaces"),
     ],
