@@ -141,6 +141,18 @@ def test_caffe_decodes_jpeg_datums_as_pil_does(jpeg, tmp_path):
     assert np.abs(crops[0].astype(int) - crops[1]).mean() > 10, "other images are further away"
 
 
+def test_quality_makes_jpegs_of_lmdbs_larger_or_smaller(steps, jpeg):
+    coarse = FaceDatabase.open(steps.varied(encoded=True, quality=20).made("lmdb"))
+    sizes = []
+    for folder in (coarse.folder, jpeg.folder):
+        with (
+            lmdb.open(str(folder / "train_images"), readonly=True, lock=False) as images,
+            images.begin() as transaction,
+        ):
+            sizes.append(sum(len(record) for _, record in transaction.cursor()))
+    assert sizes[0] < sizes[1] / 2
+
+
 def test_pretraining_on_jpeg_datums_begins_with_the_loss_on_raw_images(steps):
     raw, jpeg = (
         pd.read_csv(some.made("pretrained") / "loss.csv")["loss"]

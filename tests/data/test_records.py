@@ -1,7 +1,10 @@
 """Records of Caffe's Data layer, and the room that their LMDBs have."""
 
+import io
+
 import numpy as np
 import pytest
+from PIL import Image
 
 from attr2face.data.records import FLOAT, array_record, image_record, key_of, open_for_writing
 from attr2face.pycaffe import caffe_pb2
@@ -56,6 +59,15 @@ def test_numbers_are_stored_as_they_are(shape):
 def test_pixels_are_stored_as_they_are():
     image = np.random.default_rng(0).integers(0, 256, (20, 20, 3)).astype(np.uint8)
     blob = np.ascontiguousarray(image.transpose(2, 0, 1)[::-1])
-    datum = caffe_pb2.Datum.FromString(image_record(image, blob, encoded=False))
+    datum = caffe_pb2.Datum.FromString(image_record(image, blob, quality=None))
     assert datum.data == blob.tobytes()
-    assert caffe_pb2.Datum.FromString(image_record(image, blob, encoded=True)).encoded
+    assert caffe_pb2.Datum.FromString(image_record(image, blob, quality=95)).encoded
+
+
+def test_a_jpeg_of_higher_quality_is_larger_and_nearer_to_the_picture():
+    y, x = np.mgrid[:40, :40]
+    image = np.stack([6 * x, 6 * y, 3 * (x + y)], axis=2).astype(np.uint8)
+    jpegs = [caffe_pb2.Datum.FromString(image_record(image, image, quality=q)).data for q in (1, 50, 100)]
+    errors = [np.abs(np.asarray(Image.open(io.BytesIO(j))).astype(float) - image).mean() for j in jpegs]
+    assert sorted(jpegs, key=len) == jpegs
+    assert errors[0] > errors[1] > errors[2]

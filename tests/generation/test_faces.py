@@ -41,7 +41,7 @@ def brief(monkeypatch):
         monkeypatch.setattr(module, "PRESET", replace(module.PRESET, steps=4, stages=()))
 
 
-@pytest.mark.parametrize("preset", ["eigenfaces", "pixels"])
+@pytest.mark.parametrize("preset", ["eigenfaces", "pixels", "fourier"])
 def test_a_face_has_its_loss_curve_and_its_reading(trained, tmp_path, preset):
     write_faces(trained, [["Male", "Smiling"]], Generation(preset=preset), 1, tmp_path, ALONE)
     assert {path.name for path in tmp_path.iterdir()} == {"000.png", "000.loss.csv", "reading.csv"}

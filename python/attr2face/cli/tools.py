@@ -92,7 +92,7 @@ def _prepare(run: CommandLine) -> None:
     if missing:
         raise UserError(
             f"make {target} shows PubFig's attributes, and DATASET={steps.settings.dataset} lacks "
-            f"{missing[0]}; choose synthetic, lfw or pubfig"
+            f"{missing[0]}; choose synthetic, lfw, lfw_published or pubfig"
         )
     for name in ("mixture", "eigenfaces", "scores", "judge"):
         steps.made(name)

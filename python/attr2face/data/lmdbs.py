@@ -44,10 +44,10 @@ class Records:
 
 @dataclass(frozen=True)
 class Reading:
-    """How pictures become images: where faces are in these, and whether they are stored as JPEG."""
+    """How pictures become images: where faces are in these, and the quality of JPEGs; None stores pixels."""
 
     frame: Frame
-    encoded: bool
+    quality: int | None
 
 
 def build_lmdbs(
@@ -63,7 +63,8 @@ def build_lmdbs(
     UserError
         If an image cannot be read, or nobody is left for training.
     """
-    reading = Reading(Frame(faces.eyes, model.crop, settings.margin), settings.encoded)
+    quality = settings.quality if settings.encoded else None
+    reading = Reading(Frame(faces.eyes, model.crop, settings.margin), quality)
     stated = model.input_mean(reading.frame.side)
     records = _draw_records(faces, seed)
     try:
@@ -160,12 +161,12 @@ def _shards(
         return
     images = cut_images(faces, range(cuts[0].start if cuts else 0, len(faces.paths)), reading.frame)
     for cut in cuts:
-        yield image_records(islice(images, cut.stop - cut.start), reading.frame.side, reading.encoded)
+        yield image_records(islice(images, cut.stop - cut.start), reading.frame.side, reading.quality)
 
 
 def _read_shard(faces: Faces, reading: Reading) -> tuple[list[bytes], np.ndarray]:
     images = cut_images(faces, range(len(faces.paths)), reading.frame)
-    return image_records(images, reading.frame.side, reading.encoded)
+    return image_records(images, reading.frame.side, reading.quality)
 
 
 def _begin(state: Path, side: int) -> tuple[int, np.ndarray]:

@@ -61,7 +61,7 @@ def read_kumar(root: Path, dataset: Dataset) -> Faces:
     for path in paths:
         require(root / path, f"{attribute_file} lists it; restore the image or remove its row")
     scores = np.array(scores, np.float32).reshape(-1, number)
-    return Faces(root, paths, np.array(people, str), scores, attributes)
+    return Faces(root, paths, np.array(people, str), scores, attributes, crop=dataset.crop)
 
 
 READERS = {"kumar": read_kumar, "celeba": read_celeba, "table": read_folder}

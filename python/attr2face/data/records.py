@@ -46,21 +46,23 @@ def array_record(values: np.ndarray) -> bytes:
     return datum.SerializeToString()
 
 
-def image_records(images: Iterable[np.ndarray], side: int, encoded: bool) -> tuple[list[bytes], np.ndarray]:
+def image_records(
+    images: Iterable[np.ndarray], side: int, quality: int | None
+) -> tuple[list[bytes], np.ndarray]:
     """Images as records, and their sum in blob order (3, side, side), of whole numbers and so exact."""
     records, total = [], np.zeros((3, side, side), np.float64)
     for image in images:
         blob = to_blob_order(image)
-        records.append(image_record(image, blob, encoded))
+        records.append(image_record(image, blob, quality))
         total += blob
     return records, total
 
 
-def image_record(image: np.ndarray, blob: np.ndarray, encoded: bool) -> bytes:
-    """An image (height, width, 3) uint8 as a record: its pixels in blob order, or a JPEG."""
-    if not encoded:
+def image_record(image: np.ndarray, blob: np.ndarray, quality: int | None) -> bytes:
+    """An image (height, width, 3) uint8 as a record: its pixels in blob order, or a JPEG of some quality."""
+    if quality is None:
         datum = caffe_pb2.Datum(channels=3, height=image.shape[0], width=image.shape[1], data=blob.tobytes())
         return datum.SerializeToString()
     file = io.BytesIO()
-    Image.fromarray(image).save(file, "JPEG", quality=95)
+    Image.fromarray(image).save(file, "JPEG", quality=quality)
     return caffe_pb2.Datum(encoded=True, data=file.getvalue()).SerializeToString()

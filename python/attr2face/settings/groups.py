@@ -60,6 +60,7 @@ class Database:
 
     margin: int = setting(4, "pixels beyond the net's input, from which training crops at random", (0, 256))
     encoded: bool = setting(False, "store JPEG instead of raw pixels")
+    quality: int = setting(95, "quality of these JPEGs", (1, 100))
 
 
 @dataclass(frozen=True)
