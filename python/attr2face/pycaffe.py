@@ -28,8 +28,8 @@ def check_processor(flags: set[str]) -> None:
     missing = set(record.read_text().split()) - flags if record and record.exists() and flags else set()
     if missing:
         remedy = "delete .venv/ready and run make setup here, with MARCH=x86-64-v3 to build a Caffe for both"
-        fault = f"compiled for another processor: this one lacks {', '.join(sorted(missing))}"
-        raise UserError(f"the Caffe in {root} was {fault}; {remedy}")
+        fault = f"was compiled for another processor: this one lacks {', '.join(sorted(missing))}"
+        raise UserError(f"the Caffe in {root} {fault}; {remedy}")
 
 
 _cpuinfo = Path("/proc/cpuinfo")

@@ -30,7 +30,7 @@ def read_celeba(root: Path, dataset: Dataset) -> Faces:
         people = _column(lists["people"], names)
     elif lists["partition"].exists():
         split = _splits(_column(lists["partition"], names), lists["partition"])
-    return Faces(folder, names, np.array(people), scores, dataset.attributes, split, dataset.crop)
+    return Faces(folder, names, np.array(people), scores, dataset.attributes, split)
 
 
 def read_scores(path: Path, dataset: Dataset) -> tuple[list[str], np.ndarray]:

@@ -27,7 +27,8 @@ def read_faces(root: Path, dataset: Dataset) -> Faces:
     UserError
         If a file or a picture is missing, or a row is not as its header says.
     """
-    return replace(READERS[dataset.layout](root, dataset), eyes=dataset.eyes, dataset=dataset.name)
+    faces = READERS[dataset.layout](root, dataset)
+    return replace(faces, crop=dataset.crop, eyes=dataset.eyes, dataset=dataset.name)
 
 
 def read_kumar(root: Path, dataset: Dataset) -> Faces:
@@ -61,7 +62,7 @@ def read_kumar(root: Path, dataset: Dataset) -> Faces:
     for path in paths:
         require(root / path, f"{attribute_file} lists it; restore the image or remove its row")
     scores = np.array(scores, np.float32).reshape(-1, number)
-    return Faces(root, paths, np.array(people, str), scores, attributes, crop=dataset.crop)
+    return Faces(root, paths, np.array(people, str), scores, attributes)
 
 
 READERS = {"kumar": read_kumar, "celeba": read_celeba, "table": read_folder}

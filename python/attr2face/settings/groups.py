@@ -1,7 +1,7 @@
 """Every setting of the project, in groups: name, kind, default, meaning and limits. Plain data.
 
 A setting has one name, written `rate_decay` in Python, `--rate-decay` on the command line and RATE_DECAY in
-make. To add one, add a line here, and name it in the `reads` of the step that uses it.
+make. To add one, add a line here, and name it or its group in `@step` where it is used.
 """
 
 from __future__ import annotations
