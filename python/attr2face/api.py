@@ -110,7 +110,7 @@ class Pipeline:
 
     @functools.cached_property
     def mixture(self) -> Mixture:
-        """The fitted cGMM."""
+        """The cGMM that these settings fit."""
         from attr2face.cgmm.mixture import load_mixture
 
         return load_mixture(self.steps.made("mixture") / "cgmm.h5")
@@ -130,13 +130,16 @@ class Pipeline:
         """Target activations that `generate` descends to, in the shape of the layer's blob, float32."""
         from attr2face.cgmm.targets import target
         from attr2face.generation.faces import rng_of_face
+        from attr2face.generation.loaded import load_trained
         from attr2face.generation.presets import variety_of
+        from attr2face.steps.fitting import trained_for_faces
 
-        settings, mixture = self.steps.settings.generation, self.mixture
+        settings = self.steps.settings.generation
         if settings.target == "classes":
             raise UserError(
                 "TARGET=classes raises scores and has no target activations; choose another target"
             )
+        mixture = load_trained(trained_for_faces(self.steps)).mixture
         a = self.attributes.request(self.attributes.parse(attributes))
         rng = rng_of_face(self.steps.training_seed, 0, a)
         flat = target(settings.target, mixture, a, settings.strength, rng, variety_of(settings))

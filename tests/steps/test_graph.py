@@ -9,24 +9,27 @@ from google.protobuf import text_format
 
 from attr2face.attributes import pubfig
 from attr2face.datasets import dataset_of
+from attr2face.errors import UserError
 from attr2face.generation.presets import eigenfaces
 from attr2face.models import MODELS
 from attr2face.pycaffe import caffe_pb2
-from attr2face.steps import Steps, resolve
+from attr2face.steps import Steps, comparing, resolve
 from attr2face.steps.reachable import reachable
-from attr2face.store import Input, artefacts_in
+from attr2face.store import Artefact, Input, artefacts_in
 from tests.conftest import SMALL
 
 SETS = [["Male", "Smiling"]]
 
 
-def keys_below(*steps: Input) -> set[str]:
-    """The keys of all that some steps are made from."""
-    found = set()
-    for made_from in steps:
-        below = artefacts_in(getattr(made_from, "inputs", {}))
-        found |= {made_from.key} | keys_below(*(part for _, part in below))
-    return found
+def all_below(*steps: Input) -> list[Artefact]:
+    """Some steps, and all artefacts that they are made from."""
+    visited, found = {}, list(steps)
+    while found:
+        step = getattr(found[-1], "of", found.pop())
+        if isinstance(step, Artefact) and id(step) not in visited:
+            visited[id(step)] = step
+            found += [made_from for _, made_from in artefacts_in(step.inputs)]
+    return list(visited.values())
 
 
 def keys(store: Path, **given: object) -> dict[str, str]:
@@ -241,13 +244,43 @@ def test_photographs_start_from_the_net_of_rendered_faces_with_its_own_defaults(
     assert steps["start"].settings["epochs"] == 6
 
 
-@pytest.mark.parametrize("given", [{"label_noise": 0.5}, {"epochs": 3}, {"layer": "fc6"}, {"strength": 1.5}])
-def test_what_a_setting_does_not_change_keeps_its_folder(tmp_path, given):
-    """A folder of another name would be made a second time, though its key is the same."""
-    before, after = Steps({}, tmp_path), Steps(given, tmp_path)
-    for name in ("pretrained", "lmdb", "mixture", "eigenfaces", "judge", "net_judge"):
-        same = before[name].key == after[name].key
-        assert same == (before[name].path == after[name].path), name
+def test_one_key_has_one_folder(tmp_path):
+    """Settings that cannot matter are not in the name: a folder of another name would be made again."""
+    (tmp_path / "lfw").mkdir()
+    (tmp_path / "lfw_attributes.txt").touch()
+    of_lfw = {"dataset": "lfw", "root": tmp_path}
+    rendered = [
+        {},
+        {"label_noise": 0.5},
+        {"epochs": 3},
+        {"strength": 1.5},
+        {"repeat": 1},
+        {"preset": "pixels"},
+    ]
+    rendered += [{"freeze": "fc6", "cache": 1}, {"train": 1, "people": 50}]
+    photographs = [of_lfw | given for given in ({}, {"pretrain_epochs": 9}, {"people": 50}, {"epochs": 3})]
+    folders = {}
+    for given in [*rendered, *photographs]:
+        steps = Steps(given, tmp_path / "store")
+        for name in ("report", "experiments", "baseline", "judge_accuracy"):
+            for made_from in all_below(steps[name]):
+                folders.setdefault(made_from.key, set()).add(made_from.path)
+    assert {key: paths for key, paths in folders.items() if len(paths) > 1} == {}
+
+
+def test_repeats_are_made_apart_by_steps_that_exist(tmp_path, monkeypatch):
+    asked = []
+    monkeypatch.setattr(comparing, "make_apart", lambda steps, runs, names: asked.append((len(runs), names)))
+    comparing.make_repeats_apart(Steps({}, tmp_path))
+    assert not asked, "a single training takes all of this machine"
+    comparing.make_repeats_apart(Steps({"seeds": 2}, tmp_path))
+    assert asked == [(2, ["eigenfaces", "mixture"])]
+
+
+def test_an_unknown_stage_in_a_grid_is_named_with_its_row(tmp_path):
+    (tmp_path / "grid.csv").write_text("name,freeze,cache\none,fc6,yes\ntwo,foo,yes\n")
+    with pytest.raises(UserError, match=r"grid.csv, row two: FREEZE=foo is unknown; choose none"):
+        Steps({"grid": tmp_path / "grid.csv"}, tmp_path)["experiments"]
 
 
 def test_nothing_is_made_by_asking_for_keys(tmp_path):
@@ -321,5 +354,7 @@ def test_other_numbers_of_presets_and_models_make_other_faces(tmp_path, monkeypa
 
 def test_eigenfaces_and_mixture_know_nobody_of_the_judges(tmp_path):
     steps = Steps({"dataset": "lfw", "root": lfw(tmp_path / "faces")}, tmp_path / "store")
-    assert steps["judge_lmdb"].key not in keys_below(steps["eigenfaces"], steps["mixture"])
-    assert steps["lmdb"].key not in keys_below(steps["judge"], steps["net_judge"])
+    assert steps["judge_lmdb"].key not in {
+        step.key for step in all_below(steps["eigenfaces"], steps["mixture"])
+    }
+    assert steps["lmdb"].key not in {step.key for step in all_below(steps["judge"], steps["net_judge"])}

@@ -8,9 +8,9 @@ import pytest
 from attr2face.settings import FIELDS, Finetuning
 from attr2face.steps import Steps
 from attr2face.steps.fitting import TRAINING
-from attr2face.steps.graph import ARGUMENTS
 from attr2face.steps.listing import listed_steps
-from attr2face.steps.registry import STEPS, Step, Use, View, all_steps, choice, step
+from attr2face.steps.registry import STEPS, Step, Use, all_steps, choice, step
+from attr2face.steps.views import ARGUMENTS, View
 
 INTERNALS = Path(__file__).parents[2] / "docs" / "internals.md"
 

@@ -46,12 +46,12 @@ def parse_words(arguments: list[str]) -> CommandLine:
     options = parser(words).parse_args(words)
     name = options.command.__name__
     given = {name: getattr(options, name) for name in FIELDS if getattr(options, name) is not None}
-    if getattr(options, "folder", ""):
+    if getattr(options, "folder", None):
         _add_folder(options.folder, given)
     if options.out:
         options.out = str(Path(options.out).expanduser()) + "/" * options.out.endswith("/")
     store = Path(options.store).expanduser() if options.store else None
-    options.scheduler = getattr(options, "address", "") or options.scheduler
+    options.scheduler = getattr(options, "address", None) or options.scheduler
     cluster = cluster_of(options.scheduler, options.ship, store)
     steps = Steps(given, store, machine_of(options.gpu, options.workers, cluster))
     if options.n != 1 and name != "generate":
@@ -71,8 +71,11 @@ def _flag(word: str) -> str:
 def _requested(steps: Steps, options: argparse.Namespace) -> tuple[list[list[str]], dict[str, bool]]:
     """The sets of attributes that are asked for, each as often as N says, or the changes of an edit."""
     attributes = steps.dataset.attributes
-    usual = ",".join(attributes.example) if options.attrs is None else options.attrs
-    options.attrs = getattr(options, "attributes", "") or usual
+    named = getattr(options, "attributes", None)
+    if None not in (named, options.attrs) and named != options.attrs:
+        raise UserError(f"{named} and ATTRS={options.attrs} are two requests; leave one of them out")
+    given = options.attrs if named is None else named
+    options.attrs = ",".join(attributes.example) if given is None else given
     if options.command.__name__ != "edit":
         return repeated(attributes.parse_sets(options.attrs), options.n), {}
     if options.attrs.startswith("@"):

@@ -111,6 +111,6 @@ def _add(commands: argparse._SubParsersAction, name: str, shared: Parser) -> Non
     sub.set_defaults(command=command)
     if name in POSITIONAL:
         positional, meaning = POSITIONAL[name]
-        sub.add_argument(positional, nargs="?", default="", help=meaning)
+        sub.add_argument(positional, nargs="?", help=meaning)
     for switched, meaning in SWITCHES.get(name, {}).items():
         sub.add_argument(f"--{switched}", type=switch, nargs="?", const=True, help=meaning)

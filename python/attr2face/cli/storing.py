@@ -79,6 +79,6 @@ def _made_from(manifest: dict, most: int = 6) -> str:
     names = []
     for made_from in manifest["inputs"].values():
         path = Path(made_from["path"])
-        short = f"{path.name.partition('-')[0]}-{made_from['key'][:8]}"
-        names.append(short if (path / MANIFEST).exists() else str(path))
+        ours = (path / MANIFEST).exists() or (path.parent / MANIFEST).exists()  # or a part of one
+        names.append(f"{path.name.partition('-')[0]}-{made_from['key'][:8]}" if ours else str(path))
     return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")

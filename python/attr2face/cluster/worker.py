@@ -14,7 +14,7 @@ from attr2face.provenance import software
 
 CARD = "ATTR2FACE_CARD"
 ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
-# Dask has a worker return freed memory at once. Nets are built for each task: it takes an eighth more time.
+# Dask has a worker return freed memory at once, which takes time where nets are built again and again.
 KEEP_MEMORY = {"MALLOC_TRIM_THRESHOLD_": str(1 << 28), "MALLOC_MMAP_THRESHOLD_": str(1 << 25)}
 WORKER_ENVIRONMENT = ONE_THREAD | KEEP_MEMORY
 

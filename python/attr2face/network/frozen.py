@@ -89,6 +89,7 @@ def _fill(
             with environment.begin(write=True) as transaction:
                 for number, phi in enumerate(found[depth], start=cut.start):
                     transaction.put(key_of(number), array_record(phi))
+            environment.sync()
 
 
 def _shard(what: Frozen, at_random: bool, rows: np.ndarray, numbers: np.ndarray) -> dict[str, np.ndarray]:

@@ -25,7 +25,7 @@ from attr2face.network.solver import (
     total_loss,
     write_solver,
 )
-from attr2face.network.weights import load, save_net, size_of, write_weights
+from attr2face.network.weights import forget_nets, load, save_net, size_of, write_weights
 from attr2face.parallel import Machine, run_together
 from attr2face.pycaffe import Solver, caffe
 
@@ -45,6 +45,7 @@ def train(training: Training, out: Path, machine: Machine) -> None:
     trained = out / "trained.caffemodel"
     if not (out / "weights.caffemodel").exists():
         if not trained.exists():
+            forget_nets()
             _run_solvers(training, out, machine)
         if training.whole:
             net = load(training.whole, training.weights)

@@ -71,6 +71,11 @@ def _kept_net(prototxt: str, weights: Path, state: tuple[int, ...]) -> caffe.Net
     return load(prototxt, weights)
 
 
+def forget_nets() -> None:
+    """Free the memory that kept nets take."""
+    _kept_net.cache_clear()
+
+
 def unfilled(prototxt: str, phase: int = caffe.TEST) -> caffe.Net:
     """A net from prototxt text, with the weights of its fillers."""
     with tempfile.NamedTemporaryFile("w", suffix=".prototxt") as file:

@@ -12,8 +12,10 @@ from attr2face.evaluation.grids import read_grid
 from attr2face.generation.presets import needed
 from attr2face.settings import Cache, Finetuning, Generation, parse
 from attr2face.steps.apart import make_apart
+from attr2face.steps.fitting import parts_of
 from attr2face.steps.folders import database_in
-from attr2face.steps.registry import Run, Use, View, choice, step
+from attr2face.steps.registry import Use, choice, step
+from attr2face.steps.views import Run, View
 
 if TYPE_CHECKING:
     from attr2face.steps.graph import Steps
@@ -36,7 +38,7 @@ def compared(settings: View) -> dict[str, dict]:
     """Methods of generation to compare: the paper's, those of the table METHODS, and the settings' own."""
     table, factors = read_methods(settings.methods)
     own = own_method(settings)
-    methods = PAPERS | table | {own: dataclasses.replace(settings[Generation], animate=False)}
+    methods = PAPERS | table | PAPERS | {own: dataclasses.replace(settings[Generation], animate=False)}
     return {
         "methods": {name: dataclasses.asdict(method) for name, method in methods.items()},
         "factors": {factor: [*names, own] for factor, names in factors.items()},
@@ -76,11 +78,12 @@ def runs(settings: View) -> dict[str, list[dict[str, Use]]]:
 
 
 def make_repeats_apart(steps: Steps) -> None:
-    """Make what each repetition trains and fits side by side, where a cluster can."""
+    """Make what each of several repetitions trains and fits side by side, where a cluster can."""
     methods = steps["compared"]["methods"].values()
-    names = set().union(*(needed(Generation(**method)) for method in methods))
+    names = set().union(*(parts_of(needed(Generation(**method))) for method in methods)) - {"lmdb", "net"}
     numbers = repeats(steps.view("runs"))
-    make_apart(steps, [steps.varied(repeat=k) for k in numbers], sorted(names))
+    if len(numbers) > 1:
+        make_apart(steps, [steps.varied(repeat=k) for k in numbers], sorted(names))
 
 
 @step(before=make_repeats_apart)
@@ -100,7 +103,7 @@ def evaluation(run: Run, judges: dict, requests: Path, real: Path, compared: dic
 # Finetuning experiments.
 
 
-@choice("grid", "seeds", "repeat", Finetuning, Cache)
+@choice("grid", "seeds", "repeat", "model", Finetuning, Cache)
 def trainings(settings: View) -> dict[str, list[dict[str, Use]]]:
     """The net and its scores for each row of a grid of finetuning settings, as often as SEEDS says."""
     return {
@@ -112,14 +115,20 @@ def trainings(settings: View) -> dict[str, list[dict[str, Use]]]:
 def grid_of(settings: View) -> dict[str, list[dict[str, object]]]:
     """The changed settings of each row of a grid, for each repetition. Equal caches are made together."""
     rows = {name: parse(row) for name, row in read_grid(settings.grid, (Finetuning, Cache), "GRID").items()}
+
+    def of(row: dict[str, object], name: str) -> object:
+        return row[name] if name in row else getattr(settings, name)
+
     depths: dict[int, set[str]] = {}
-    for row in rows.values():
-        if row.get("cache", settings.cache):
-            crops = row.get("cache_crops", settings.cache_crops)
-            depths.setdefault(crops, set()).add(row.get("freeze", settings.freeze))
+    for name, row in rows.items():
+        if of(row, "freeze") not in settings.model.stages:
+            fault = f"{settings.grid}, row {name}: FREEZE={row['freeze']} is unknown"
+            raise UserError(f"{fault}; choose {', '.join(settings.model.stages)}")
+        if of(row, "cache"):
+            depths.setdefault(of(row, "cache_crops"), set()).add(of(row, "freeze"))
     found = {}
     for name, row in rows.items():
-        together = sorted(depths.get(row.get("cache_crops", settings.cache_crops), ()))
+        together = sorted(depths.get(of(row, "cache_crops"), ())) if of(row, "cache") else []
         found[name] = [{**row, "repeat": k, "cached_together": together} for k in repeats(settings)]
     return found
 

@@ -9,7 +9,8 @@ from attr2face.errors import UserError
 from attr2face.files import TABLES
 from attr2face.models import VGG
 from attr2face.settings import Database, Rendering
-from attr2face.steps.registry import File, Run, Use, View, choice, step
+from attr2face.steps.registry import File, Use, choice, step
+from attr2face.steps.views import Run, View
 
 if TYPE_CHECKING:
     from attr2face.steps.graph import Steps
@@ -104,12 +105,18 @@ def heads(settings: View) -> File | None:
 
 
 def check_own_net(steps: Steps) -> None:
-    """Raise a UserError for a net of the user's that Caffe cannot run, or whose weights are of another."""
-    if not isinstance(steps.model, VGG) and steps.arguments.get("of", "nets") == "nets":
+    """Raise a UserError for a net of the user's that Caffe cannot run, or for weights of another net."""
+    if steps.arguments.get("of", "nets") != "nets":
+        return
+    if not isinstance(steps.model, VGG):
         from attr2face.network.user_layers import check_net
-        from attr2face.steps.folders import weights_in
 
-        check_net(steps.model, weights_in(steps["start"].path))
+        check_net(steps.model, steps["start"].path)
+    elif steps.settings.weights:
+        from attr2face.network.prototxt import deploy
+        from attr2face.network.weights import check_weights, unfilled
+
+        check_weights(steps["start"].made(), unfilled(deploy(steps.model)))
 
 
 @step("dataset", "model", "seed", Database, resumable=True, before=check_own_net)

@@ -10,7 +10,8 @@ from attr2face.generation.presets import preset_at
 from attr2face.models import VGG
 from attr2face.settings import Generation
 from attr2face.steps.folders import trained_in
-from attr2face.steps.registry import DRAWN, File, Run, Use, View, choice, step
+from attr2face.steps.registry import DRAWN, File, Use, choice, step
+from attr2face.steps.views import Run, View
 
 INVERTED_LAYERS = ("conv3_3", "conv4_3", "conv5_3", "fc6", "fc7")
 INVERTING = ("photograph", "pixels", "icnn", "mahendran")  # presets: the project's, the paper's, others'

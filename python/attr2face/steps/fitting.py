@@ -22,7 +22,8 @@ from attr2face.settings import (
 )
 from attr2face.steps.folders import database_in, trained_in
 from attr2face.steps.places import COMMITTED
-from attr2face.steps.registry import DRAWN, STEPS, File, Run, Use, View, choice, names_of, step
+from attr2face.steps.registry import DRAWN, STEPS, File, Use, choice, names_of, step
+from attr2face.steps.views import Run, View
 from attr2face.store import made_paths
 
 if TYPE_CHECKING:

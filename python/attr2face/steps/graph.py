@@ -14,17 +14,11 @@ from attr2face.models import Model
 from attr2face.parallel import Machine
 from attr2face.settings import FIELDS, Settings, as_dict, as_text
 from attr2face.steps.places import default_store, vgg_face
-from attr2face.steps.registry import Choice, File, Run, Step, Use, View, found, training_seed
+from attr2face.steps.registry import Choice, File, Step, Use, found
 from attr2face.steps.resolve import defaults_of, model_of, resolve
+from attr2face.steps.views import ARGUMENTS, Run, View, training_seed
 from attr2face.store import Artefact, Part, Source, Store, made_paths
 
-# What one call asks of the steps, beside settings, and what it is if nothing is asked.
-ARGUMENTS = {
-    "of": "nets",  # whose pictures: those of nets, judges or pretraining
-    "sets": (),  # sets of attributes to generate faces of
-    "changes": {},  # attributes to give to a photograph, or to take away
-    "cached_together": (),  # depths that are cached in the same pass over the images
-}
 ALWAYS = ("dataset", "model", "mean")  # settings that decide what the defaults of the others are
 
 
@@ -59,17 +53,12 @@ class Steps:
         self.store = Store(store or default_store())
         self.machine = replace(machine or Machine(), single_thread=self.model.single_thread)
         self._planned: dict[str, tuple[object, set[str]]] = {}
-        self._related: dict[str, Steps] = {}
+        self._related: dict[str, Steps] = {_state_of(self.given, self.arguments): self}
         self._files: dict[File, Source] = {}
 
     def __getitem__(self, name: str) -> object:
         """A step as an artefact, or what a choice says in its place."""
         return self._plan(name)[0]
-
-    @property
-    def attributes(self) -> Attributes:
-        """What pictures of the dataset may show."""
-        return self.dataset.attributes
 
     @property
     def training_seed(self) -> int:
@@ -102,13 +91,18 @@ class Steps:
                 arguments[name] = value
             else:
                 given[name] = as_text(value)
-        key = json.dumps([given, arguments], sort_keys=True, default=str)
-        if key not in self._related:
+        state = _state_of(given, arguments)
+        if state not in self._related:
             other = Steps(given, self.store.root, self.machine, arguments)
             other._related = self._related
             other._files = self._files
-            self._related[key] = other
-        return self._related[key]
+            self._related[state] = other
+        return self._related[state]
+
+    @property
+    def attributes(self) -> Attributes:
+        """What pictures of the dataset may show."""
+        return self.dataset.attributes
 
     @functools.cached_property
     def usual(self) -> Settings:
@@ -139,7 +133,8 @@ class Steps:
         """The same with artefacts and files in it; `names` gets the settings that these depend on."""
         if isinstance(chosen, Use):
             planned, read = self.at(chosen)._plan(chosen.name)
-            names |= read
+            # What a `Use` changes, or leaves at its default, does not depend on the settings here.
+            names |= set() if chosen.anew else read - chosen.changes.keys()
             return self._part(chosen, planned) if chosen.part else planned
         if isinstance(chosen, File):
             if chosen not in self._files:
@@ -166,7 +161,7 @@ class Steps:
 
         artefact = Artefact(
             store=self.store,
-            group=f"{self.dataset.name}-{self.model.name}",
+            group=self._group(names),
             stage=step.label(view) if step.label else name,
             work=work,
             settings={read: _keyed(getattr(view, read)) for read in step.reads},
@@ -179,6 +174,11 @@ class Steps:
         )
         return artefact, names
 
+    def _group(self, names: set[str]) -> str:
+        """The folder of steps of a dataset and a model, so far as they depend on these."""
+        named = {"dataset": self.dataset.name, "model": self.model.name}
+        return "-".join(name for kind, name in named.items() if kind in names) or "all"
+
     def _differences(self, names: set[str]) -> dict[str, object]:
         """Those of some settings that were given and are not the defaults, for the name of a folder."""
         own, usual = as_dict(self.settings), as_dict(self.usual)
@@ -190,6 +190,11 @@ class Steps:
         given = {key: value for key, value in self.given.items() if key in names or key in ALWAYS}
         arguments = {key: value for key, value in self.arguments.items() if key in names}
         return {"step": name, "given": given, "arguments": arguments}
+
+
+def _state_of(given: Mapping[str, object], arguments: Mapping[str, object]) -> str:
+    """What tells steps of some settings from those of others."""
+    return json.dumps([given, arguments], sort_keys=True, default=str)
 
 
 def _keyed(value: object) -> object:

@@ -12,7 +12,8 @@ from attr2face.models import JUDGE
 from attr2face.settings import Generation
 from attr2face.steps.data import OTHER_SEEDS
 from attr2face.steps.folders import database_in, trained_in, weights_in
-from attr2face.steps.registry import DRAWN, File, Run, Use, View, choice, step
+from attr2face.steps.registry import DRAWN, File, Use, choice, step
+from attr2face.steps.views import Run, View
 
 if TYPE_CHECKING:
     from attr2face.evaluation.measures import Judges

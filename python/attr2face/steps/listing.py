@@ -6,7 +6,8 @@ from collections.abc import Mapping
 
 from attr2face.errors import UserError
 from attr2face.steps.graph import Steps
-from attr2face.steps.registry import Choice, File, Step, Use, View, all_steps
+from attr2face.steps.registry import Choice, File, Step, Use, all_steps
+from attr2face.steps.views import View
 
 
 def listed_steps(steps: Steps) -> str:
@@ -31,17 +32,17 @@ def _stands_for(choice: Choice, settings: View) -> str:
         chosen = choice.function(settings)
     except UserError:
         return "what these settings lack"
+    if chosen is None:
+        return "nothing"
     return ", ".join(dict.fromkeys(_names_in(chosen))) or "values"
 
 
 def _names_in(chosen: object) -> list[str]:
-    """The names of steps in what a choice says, and of files and nothing."""
+    """The names of steps and of files in what a choice says."""
     if isinstance(chosen, Use):
         return [chosen.name]
     if isinstance(chosen, File):
         return [f"file {chosen.path.name}"]
-    if chosen is None:
-        return ["nothing"]
     if isinstance(chosen, Mapping):
         return [name for value in chosen.values() for name in _names_in(value)]
     if isinstance(chosen, list | tuple):

@@ -22,6 +22,8 @@ def machine_of(gpu: str, workers: int, cluster: Cluster | None = None) -> Machin
     UserError
         If a card cannot be used.
     """
+    if workers < 0:
+        raise UserError(f"WORKERS={workers} is out of range; choose 0 for one per processor, or more")
     if not gpu:
         return Machine(workers, cluster=cluster)
     if cluster and cluster.local:

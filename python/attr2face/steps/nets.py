@@ -8,7 +8,8 @@ from attr2face.errors import UserError
 from attr2face.models import VGG
 from attr2face.settings import Finetuning, Pretraining
 from attr2face.steps.folders import database_in, weights_in
-from attr2face.steps.registry import DRAWN, File, Run, Use, View, choice, step
+from attr2face.steps.registry import DRAWN, File, Use, choice, step
+from attr2face.steps.views import Run, View
 
 
 @choice("model")

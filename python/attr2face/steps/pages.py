@@ -7,7 +7,8 @@ from attr2face.settings import Generation
 from attr2face.steps.comparing import PAPERS, compared, own_method, repeats
 from attr2face.steps.fitting import parts_of
 from attr2face.steps.folders import trained_in, weights_in
-from attr2face.steps.registry import Run, Use, View, choice, step
+from attr2face.steps.registry import Use, choice, step
+from attr2face.steps.views import Run, View
 
 
 @choice()

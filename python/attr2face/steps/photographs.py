@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from attr2face.errors import UserError
-from attr2face.steps.registry import File, Run, Use, View, choice, step
+from attr2face.steps.registry import File, Use, choice, step
+from attr2face.steps.views import Run, View
 
 if TYPE_CHECKING:
     import numpy as np

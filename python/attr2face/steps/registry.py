@@ -25,7 +25,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from attr2face.parallel import Machine
+from attr2face.steps.views import View
 
 # Modules with steps, from faces down to what they are made from, then what judges and shows them. Each is
 # imported when a step is looked for that those before it lack.
@@ -107,44 +107,6 @@ class File:
     path: Path
     remedy: str
     parts: tuple[str, ...] = ()
-
-
-class View:
-    """The settings that a step declares: no other can be read. `read` has the names of those that were."""
-
-    def __init__(self, of: str, reads: tuple[str, ...], values: Mapping[str, object]) -> None:
-        self._of = of
-        self._values = {name: values[name] for name in reads}
-        self.read: set[str] = set()
-
-    def __getattr__(self, name: str) -> object:
-        if name not in self._values:
-            raise AttributeError(f"step {self._of} reads the setting {name}, which it does not declare")
-        self.read.add(name)
-        return self._values[name]
-
-    def __getitem__(self, group: type) -> object:
-        """A whole group of settings, such as settings[Finetuning]."""
-        return group(**{f.name: getattr(self, f.name) for f in dataclasses.fields(group)})
-
-
-@dataclass(frozen=True)
-class Run:
-    """What a step is given to work with: its settings, the folder to write into, and what computes."""
-
-    settings: View
-    out: Path
-    machine: Machine
-
-    @property
-    def training_seed(self) -> int:
-        """As `training_seed` makes it of SEED and REPEAT."""
-        return training_seed(self.settings.seed, self.settings.repeat)
-
-
-def training_seed(seed: int, repeat: int) -> int:
-    """Seed of training, fitting and generation; that of faces, splits, requests and judges is `seed`."""
-    return seed + 1_000_000 * repeat
 
 
 def found(name: str) -> Step | Choice:

@@ -11,6 +11,7 @@ import functools
 import hashlib
 import json
 import multiprocessing
+import os
 import re
 import shutil
 import sys
@@ -29,6 +30,7 @@ from attr2face.store.store import Store
 
 LONGEST_NAME = 120
 FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+FULL_WORDS = tuple(os.strerror(number) for number in FULL)  # what LMDB says, without a number
 
 
 @dataclass(frozen=True)
@@ -108,9 +110,6 @@ class Artefact(Input):
         if getattr(multiprocessing.current_process(), "_inheriting", False):
             remedy = "put its calls under if __name__ == '__main__':"
             raise UserError(f"a worker process is importing your script; {remedy}")
-        if self.path.exists():
-            fault = f"{self.path} exists, but its {MANIFEST} does not tell what made it"
-            raise UserError(f"{fault}; move the folder away")
         with self.store.locks.in_use():
             if self.before:
                 self.before()
@@ -118,8 +117,15 @@ class Artefact(Input):
                 made_from.made()
             with self.store.locks.held(self.key, self.path.name):
                 if not self.exists:
+                    self._check_place()
                     self._make()
         return self.path
+
+    def _check_place(self) -> None:
+        """Refuse to write over a folder that is not ours."""
+        if self.path.exists():
+            fault = f"{self.path} exists, but its {MANIFEST} does not tell what made it"
+            raise UserError(f"{fault}; move the folder away")
 
     def wait_for(self, seconds: float = 120) -> None:
         """Wait until what another machine made is seen here, as a network's folder may be late, or raise."""
@@ -132,6 +138,7 @@ class Artefact(Input):
 
     def _make(self) -> None:
         begin = time.monotonic()
+        partial = self.path
         try:
             partial = self.store.begin(self)
             self.work(partial)
@@ -141,8 +148,9 @@ class Artefact(Input):
         except FileNotFoundError:
             raise
         except (OSError, lmdb.Error) as error:
-            full = isinstance(error, lmdb.Error) or error.errno in FULL or "No space" in str(error)
-            remedy = f"{'free some space' if full else 'see to it'}, and run the same command again"
+            full = getattr(error, "errno", None) in FULL or any(word in str(error) for word in FULL_WORDS)
+            damaged = f"remove {partial}" if isinstance(error, lmdb.Error) else "see to it"
+            remedy = f"{'free some space' if full else damaged}, and run the same command again"
             raise UserError(f"cannot write {self.path}: {error}; {remedy}") from error
         finally:
             self.store.end(self)
