@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from attr2face.errors import UserError
+from attr2face.errors import PictureError, UserError
 from attr2face.steps.registry import File, Use, choice, step
 from attr2face.steps.views import Run, View
 
@@ -115,4 +115,8 @@ def read_photograph(photo: Path, settings: View) -> np.ndarray:
     path = photo / "photograph.png" if photo.is_dir() else photo
     # A photograph is cut out as pictures of a folder are. What is cut out of CelebA's depends on their size.
     crop = "square" if settings.dataset.crop == "square" else ()
-    return read_image(path, settings.model.crop + settings.margin, crop)
+    try:
+        return read_image(path, settings.model.crop + settings.margin, crop)
+    except PictureError as error:
+        fault = str(error).partition(";")[0]
+        raise UserError(f"{fault}; set PHOTO to another picture") from None
