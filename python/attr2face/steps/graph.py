@@ -86,11 +86,8 @@ class Steps:
         kept = {name: value for name, value in self.given.items() if name in ("model", "mean")}
         given = kept if use.anew else dict(self.given)
         arguments = {} if use.anew else dict(self.arguments)
-        for name, value in use.changes.items():
-            if name in ARGUMENTS:
-                arguments[name] = value
-            else:
-                given[name] = as_text(value)
+        arguments |= {name: value for name, value in use.changes.items() if name in ARGUMENTS}
+        given |= {name: as_text(value) for name, value in use.changes.items() if name not in ARGUMENTS}
         state = _state_of(given, arguments)
         if state not in self._related:
             other = Steps(given, self.store.root, self.machine, arguments)
@@ -182,7 +179,7 @@ class Steps:
     def _differences(self, names: set[str]) -> dict[str, object]:
         """Those of some settings that were given and are not the defaults, for the name of a folder."""
         own, usual = as_dict(self.settings), as_dict(self.usual)
-        given = [name for name in FIELDS if name in names and name in self.given]
+        given = (name for name in FIELDS if name in names and name in self.given)
         return {name: own[name] for name in given if own[name] != usual[name]}
 
     def _origin(self, name: str, names: set[str]) -> dict[str, object]:
