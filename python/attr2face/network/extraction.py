@@ -57,6 +57,8 @@ class Extraction:
     weights : Path
     blob : str
         Activations of this blob, such as conv5_3 or prob.
+    mirror : bool
+        Whether images are mirrored.
     linear : bool
         Whether to stop before the layer's ReLU.
     """
@@ -64,6 +66,7 @@ class Extraction:
     database: Path
     weights: Path
     blob: str
+    mirror: bool = False
     linear: bool = False
 
 
@@ -76,6 +79,8 @@ def _shard(what: Extraction, rows: np.ndarray) -> np.ndarray:
     database = FaceDatabase.open(what.database)
     net = kept_net(prototxt.deploy(database.model, BATCH), what.weights)
     inputs = map(database.preprocessing.to_blob, database.images(rows))
+    if what.mirror:
+        inputs = (blob[..., ::-1] for blob in inputs)
     return read_blobs(net, inputs, [what.blob], what.linear)[0]
 
 
