@@ -32,7 +32,7 @@ class Rows:
         scores = np.frombuffer(self.scores, np.float32).reshape(-1, len(dataset.attributes.names))
         people = np.array(self.people or self.files, str)
         split = np.array(self.splits) if self.splits else None
-        return Faces(root, self.files, people, scores, dataset.attributes, split)
+        return Faces(root, self.files, people, scores, dataset.attributes, split, dataset.crop)
 
 
 def read_folder(root: Path, dataset: Dataset) -> Faces:
