@@ -62,7 +62,7 @@ def test_killed_at_random_moments_it_ends_with_the_same_bytes(undisturbed, tmp_p
         steps["mixture"],
         steps["eigenfaces"],
     ]
-    stages.append(steps.varied(sets=[["Male"]]))["generated"]
+    stages.append(steps.varied(sets=[["Male"]])["generated"])
     for _ in range(KILLS):
         for stage in stages[moments.randrange(len(stages)) :]:
             if stage.exists:
@@ -108,7 +108,7 @@ def test_a_stopped_training_goes_on_from_its_snapshot(undisturbed, tmp_path, num
 
     succeed("finetune", store=store, **SMALL | long)
     resumed = Steps(SMALL | long, store)
-    assert contents(resumed.finetuned.made()) == contents(straight.finetuned.made())
+    assert contents(resumed.made("finetuned")) == contents(straight.made("finetuned"))
     assert not list(store.glob(".resumable/*"))
 
 

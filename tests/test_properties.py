@@ -101,7 +101,7 @@ class Pipelines(RuleBasedStateMachine):
 
     @rule(step=st.sampled_from(STEPS))
     def compare_with_a_fresh_store(self, step: str) -> None:
-        made, fresh = (contents(getattr(self.steps(store), step).made()) for store in ("store", "fresh"))
+        made, fresh = (contents(self.steps(store).made(step)) for store in ("store", "fresh"))
         shutil.rmtree(self.root / "fresh")
         assert made.keys() == fresh.keys()
         assert [name for name in made if made[name] != fresh[name]] == []

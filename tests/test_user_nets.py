@@ -122,7 +122,7 @@ def test_a_mean_image_is_cut_to_the_pictures(folder, suffix):
 
 def test_only_heads_learn_unless_the_user_says_otherwise(folder):
     settings = resolve({"model": folder / "caffenet.prototxt", "mean": "128"})
-    assert (settings.layer, settings.finetuning.freeze, settings.finetuning.cache) == ("fc7", "heads", True)
+    assert (settings.layer, settings.finetuning.freeze, settings.frozen_cache.cache) == ("fc7", "heads", True)
 
 
 def test_canvases_start_at_the_mean_face_whatever_a_net_subtracts():

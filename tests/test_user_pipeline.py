@@ -44,7 +44,7 @@ def residual(tmp_path_factory) -> Steps:
 
 
 def test_a_face_comes_from_a_net_in_the_shape_of_caffenet(caffenet):
-    with h5py.File(caffenet.activations.made() / "activations.h5") as file:
+    with h5py.File(caffenet.made("activations") / "activations.h5") as file:
         assert file["activations"].shape == (48, 32)
         assert file["activations"][:].std(axis=0).max() > 0
     folder = caffenet.generated([["Male", "Smiling"]]).made()
@@ -54,20 +54,20 @@ def test_a_face_comes_from_a_net_in_the_shape_of_caffenet(caffenet):
 
 
 def test_another_mean_or_other_weights_are_another_net(caffenet, tmp_path):
-    assert caffenet.varied(mean="128").lmdb.key != caffenet.lmdb.key
-    assert caffenet.varied(mean="123, 117, 104").lmdb.key == caffenet.lmdb.key
+    assert caffenet.varied(mean="128")["lmdb"].key != caffenet["lmdb"].key
+    assert caffenet.varied(mean="123, 117, 104")["lmdb"].key == caffenet["lmdb"].key
     other = write_net(tmp_path, "caffenet", CAFFENET).with_suffix(".caffemodel")
-    assert caffenet.varied(weights=other).finetuned.key == caffenet.finetuned.key, (
+    assert caffenet.varied(weights=other)["finetuned"].key == caffenet["finetuned"].key, (
         "the same net in another folder"
     )
     weights = caffe_pb2.NetParameter.FromString(other.read_bytes())
     next(layer for layer in weights.layer if layer.name == "conv1").blobs[0].data[0] += 1
     other.write_bytes(weights.SerializeToString())
-    assert caffenet.varied(weights=other).finetuned.key != caffenet.finetuned.key
+    assert caffenet.varied(weights=other)["finetuned"].key != caffenet["finetuned"].key
 
 
 def test_an_activation_vector_becomes_a_picture_with_nearly_that_vector(caffenet, tmp_path):
-    with h5py.File(caffenet.activations.made() / "activations.h5") as file:
+    with h5py.File(caffenet.made("activations") / "activations.h5") as file:
         phi = file["activations"][3]
     np.save(tmp_path / "mine.npy", phi)
     done = caffenet.varied(activations=tmp_path / "mine.npy").inverted_activations.made()
@@ -96,4 +96,4 @@ def test_activations_that_are_not_of_the_layer_are_refused(caffenet, tmp_path, g
         np.save(path, given, allow_pickle=True)
     settings = {**caffenet.given, "activations": path}
     says(attr2face("invert", store=tmp_path / "store", **settings), "mine.npy", *parts)
-    assert not list((tmp_path / "store").glob("*/*"))
+    assert not list((tmp_path / "store").glob("[!.]*/*"))

@@ -11,7 +11,6 @@ import functools
 import hashlib
 import json
 import multiprocessing
-import os
 import re
 import shutil
 import sys
@@ -30,7 +29,7 @@ from attr2face.store.store import Store
 
 LONGEST_NAME = 120
 FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
-FULL_WORDS = tuple(os.strerror(number) for number in FULL)  # what LMDB says, without a number
+DAMAGED = (lmdb.InvalidError, lmdb.CorruptedError, lmdb.PageNotFoundError)  # as after a power failure
 
 
 @dataclass(frozen=True)
@@ -148,9 +147,11 @@ class Artefact(Input):
         except FileNotFoundError:
             raise
         except (OSError, lmdb.Error) as error:
-            full = getattr(error, "errno", None) in FULL or any(word in str(error) for word in FULL_WORDS)
-            damaged = f"remove {partial}" if isinstance(error, lmdb.Error) else "see to it"
-            remedy = f"{'free some space' if full else damaged}, and run the same command again"
+            remedy = "see to it, and run the same command again"
+            if isinstance(error, DAMAGED):
+                remedy = f"remove {partial}, and run the same command again"
+            elif isinstance(error, lmdb.Error) or error.errno in FULL or "No space" in str(error):
+                remedy = "free some space, and run the same command again"
             raise UserError(f"cannot write {self.path}: {error}; {remedy}") from error
         finally:
             self.store.end(self)
