@@ -97,7 +97,7 @@ class Pipelines(RuleBasedStateMachine):
         with pytest.MonkeyPatch.context() as patched:
             patched.setattr(tqdm, "update", update)
             with contextlib.suppress(KeyboardInterrupt):
-                getattr(self.steps("store"), step).made()
+                self.steps("store").made(step)
 
     @rule(step=st.sampled_from(STEPS))
     def compare_with_a_fresh_store(self, step: str) -> None:

@@ -47,7 +47,7 @@ def test_a_face_comes_from_a_net_in_the_shape_of_caffenet(caffenet):
     with h5py.File(caffenet.made("activations") / "activations.h5") as file:
         assert file["activations"].shape == (48, 32)
         assert file["activations"][:].std(axis=0).max() > 0
-    folder = caffenet.generated([["Male", "Smiling"]]).made()
+    folder = caffenet.varied(sets=[["Male", "Smiling"]]).made("generated")
     assert read_picture(folder / "000.png").std() > 5
     losses = pd.read_csv(folder / "000.loss.csv")["loss"]
     assert losses.iloc[-1] < losses.iloc[0]
@@ -63,14 +63,15 @@ def test_another_mean_or_other_weights_are_another_net(caffenet, tmp_path):
     weights = caffe_pb2.NetParameter.FromString(other.read_bytes())
     next(layer for layer in weights.layer if layer.name == "conv1").blobs[0].data[0] += 1
     other.write_bytes(weights.SerializeToString())
-    assert caffenet.varied(weights=other)["finetuned"].key != caffenet["finetuned"].key
+    anew = Steps(caffenet.given | {"weights": other}, caffenet.store.root)
+    assert anew["finetuned"].key != caffenet["finetuned"].key
 
 
 def test_an_activation_vector_becomes_a_picture_with_nearly_that_vector(caffenet, tmp_path):
     with h5py.File(caffenet.made("activations") / "activations.h5") as file:
         phi = file["activations"][3]
     np.save(tmp_path / "mine.npy", phi)
-    done = caffenet.varied(activations=tmp_path / "mine.npy").inverted_activations.made()
+    done = caffenet.varied(activations=tmp_path / "mine.npy").made("inverted_activations")
     assert read_picture(done / "000.png").shape == (256, 256, 3)
     table = pd.read_csv(done / "table.csv").set_index("preset")["feature distance"]
     assert list(table.index) == ["photograph", "pixels"]

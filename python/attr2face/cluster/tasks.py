@@ -114,6 +114,7 @@ def _losses_explained(cluster: Cluster) -> Iterator[None]:
         if getattr(error, "errno", None):  # a task's own, as of a disk that does not answer
             raise
         client_of.cache_clear()
-        remedy = "run the same command again, which continues from what is finished"
-        fault = f"the scheduler at {cluster.scheduler} is gone"
-        raise WorkersError(f"{fault}; start it and its workers, and {remedy}") from error
+        raise WorkersError(
+            f"the scheduler at {cluster.scheduler} is gone; start it and its workers, "
+            "and run the same command again, which continues from what is finished"
+        ) from error
