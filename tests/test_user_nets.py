@@ -14,6 +14,14 @@ from attr2face.steps.resolve import model_of, resolve
 from tests.conftest import attr2face, says
 from tests.nets import CAFFENET, RESIDUAL, write_net
 
+RESIDUAL_NET = {
+    "prototxt": "residual.prototxt",
+    "weights": "residual.caffemodel",
+    "output": "conv2",
+    "side": 40,
+    "bgr": False,
+}
+
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
@@ -25,14 +33,7 @@ def folder(tmp_path_factory):
 
 def description(folder, **changes):
     """The path of a description of the residual net."""
-    given = {
-        "prototxt": "residual.prototxt",
-        "weights": "residual.caffemodel",
-        "output": "conv2",
-        "side": 40,
-        "bgr": False,
-        **changes,
-    }
+    given = {**RESIDUAL_NET, **changes}
     path = folder / "mine.toml"
     path.write_text(
         "".join(f"{name} = {json.dumps(value)}\n" for name, value in given.items() if value is not None)
@@ -80,15 +81,7 @@ def test_a_description_says_what_the_net_reads(folder):
 
 def test_toml_and_json_say_the_same(folder):
     path = description(folder, mean=127.5)
-    given = {
-        "prototxt": "residual.prototxt",
-        "weights": "residual.caffemodel",
-        "output": "conv2",
-        "side": 40,
-        "bgr": False,
-        "mean": 127.5,
-    }
-    (folder / "mine.json").write_text(json.dumps(given))
+    (folder / "mine.json").write_text(json.dumps({**RESIDUAL_NET, "mean": 127.5}))
     assert model_of(str(path)).body == model_of(str(folder / "mine.json")).body
 
 

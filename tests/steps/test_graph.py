@@ -19,6 +19,21 @@ from attr2face.store import Artefact, Input, artefacts_in
 from tests.conftest import SMALL
 
 SETS = [["Male", "Smiling"]]
+EVERYTHING = {
+    "faces",
+    "lmdb",
+    "start",
+    "finetuned",
+    "activations",
+    "mixture",
+    "eigenfaces",
+    "judge",
+    "evaluation",
+    "diagnosis",
+    "report",
+    "face",
+}
+AFTER_FINETUNING = {"finetuned", "activations", "mixture", "evaluation", "diagnosis", "report", "face"}
 
 
 def all_below(*steps: Input) -> list[Artefact]:
@@ -35,43 +50,14 @@ def all_below(*steps: Input) -> list[Artefact]:
 def keys(store: Path, **given: object) -> dict[str, str]:
     """Keys of the steps to a face, by name."""
     steps = Steps(given, store)
-    named = (
-        "faces",
-        "lmdb",
-        "start",
-        "finetuned",
-        "activations",
-        "mixture",
-        "eigenfaces",
-        "judge",
-        "evaluation",
-        "diagnosis",
-        "report",
-    )
-    return {name: steps[name].key for name in named} | {"face": steps.varied(sets=SETS)["generated"].key}
+    face = steps.varied(sets=SETS)["generated"]
+    return {name: steps[name].key for name in EVERYTHING - {"face"}} | {"face": face.key}
 
 
 def changed(store: Path, **given: object) -> set[str]:
     """The steps that some settings make others of."""
     before, after = keys(store), keys(store, **given)
     return {name for name in before if before[name] != after[name]}
-
-
-EVERYTHING = {
-    "faces",
-    "lmdb",
-    "start",
-    "finetuned",
-    "activations",
-    "mixture",
-    "eigenfaces",
-    "judge",
-    "evaluation",
-    "diagnosis",
-    "report",
-    "face",
-}
-AFTER_FINETUNING = {"finetuned", "activations", "mixture", "evaluation", "diagnosis", "report", "face"}
 
 
 @pytest.mark.parametrize(

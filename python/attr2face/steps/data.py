@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from attr2face.datasets import Dataset
 from attr2face.errors import UserError
 from attr2face.files import TABLES
 from attr2face.models import VGG
@@ -16,6 +17,11 @@ if TYPE_CHECKING:
     from attr2face.steps.graph import Steps
 
 OTHER_SEEDS = {"nets": 0, "pretraining": 1000, "judges": 2000}  # added to SEED, for people of their own
+
+
+def root_of(dataset: Dataset) -> str:
+    """The remedy for a ROOT that is missing or wrong."""
+    return f"set ROOT to the folder with {dataset.files}"
 
 
 @choice("dataset", "root")
@@ -30,13 +36,9 @@ def faces(settings: View) -> Use | File:
         remedy = "the table of the folder lists it; restore it or remove its row"
         return File(dataset.root, remedy, files_of(dataset))
     if settings.root and not dataset.index:
-        return File(
-            settings.root, f"set ROOT to the folder with {dataset.files}", dataset.parts(settings.root)
-        )
+        return File(settings.root, root_of(dataset), dataset.parts(settings.root))
     if not dataset.download:
-        raise UserError(
-            f"there is no download for DATASET={dataset.name}; set ROOT to the folder with {dataset.files}"
-        )
+        raise UserError(f"there is no download for DATASET={dataset.name}; {root_of(dataset)}")
     return Use("downloaded_faces")
 
 
@@ -75,8 +77,7 @@ def index(settings: View) -> File | None:
     """The user's own index of pictures to download."""
     if not settings.root:
         return None
-    wanted = f"set ROOT to the folder with {settings.dataset.files}"
-    return File(settings.root, wanted, settings.dataset.index)
+    return File(settings.root, root_of(settings.dataset), settings.dataset.index)
 
 
 @step("dataset", resumable=True)
