@@ -30,19 +30,24 @@ class Frame:
     ----------
     eyes : (float, float)
         The distance of the eyes, and their height below the upper edge, in units of the net's input.
-    crop : int
+    crop : float
         Side of the net's input in pixels, which is the centre of the picture.
-    margin : int
+    margin : float
         Pixels beyond it.
     """
 
     eyes: tuple[float, float]
-    crop: int
-    margin: int = 0
+    crop: float
+    margin: float = 0
 
     @property
     def side(self) -> int:
-        return self.crop + self.margin
+        return round(self.crop + self.margin)
+
+    def scaled(self, side: int) -> "Frame":
+        """The same part of a picture in `side` pixels."""
+        scale = side / self.side
+        return Frame(self.eyes, self.crop * scale, self.margin * scale)
 
     @property
     def landmarks(self) -> np.ndarray:

@@ -2,6 +2,7 @@
 
 from attr2face.settings.groups import (
     Alignment,
+    AppearanceFit,
     Cache,
     Database,
     EigenfaceBasis,
@@ -19,6 +20,7 @@ from attr2face.settings.values import FIELDS, as_dict, as_text, leaves, parse, r
 __all__ = [
     "FIELDS",
     "Alignment",
+    "AppearanceFit",
     "Cache",
     "Database",
     "EigenfaceBasis",

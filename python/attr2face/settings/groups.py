@@ -117,6 +117,19 @@ class EigenfaceBasis:
 
 
 @dataclass(frozen=True)
+class AppearanceFit:
+    """The appearance model: how shapes and textures of faces vary."""
+
+    frame: int | None = setting(
+        None, "side of its pictures in pixels", (48, 512), none="144, SIZE or the net's input"
+    )
+    appearance_images: int = setting(9000, "images of training people that it is fitted to", (2, 1e6))
+    shape_components: int = setting(40, "ways in which landmarks vary", (1, 1000))
+    texture_components: int = setting(600, "ways in which textures vary", (1, 1e4))
+    ahead: float = setting(0.09, "furthest that the nose lies aside, as a share of the face's width", (0, 1))
+
+
+@dataclass(frozen=True)
 class Generation:
     """How a face is made from attributes (paper, section 3.3). What is None is as the preset has it."""
 
@@ -194,6 +207,7 @@ class Settings:
     frozen_cache: Cache = Cache()
     mixture: MixtureFit = MixtureFit()
     eigenface_basis: EigenfaceBasis = EigenfaceBasis()
+    appearance_fit: AppearanceFit = AppearanceFit()
     generation: Generation = Generation()
     judging: Judging = Judging()
     evaluation: Evaluation = Evaluation()
