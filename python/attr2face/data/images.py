@@ -63,13 +63,13 @@ def look_at_images(paths: Iterable[Place], crop: Crop = ()) -> Iterator[Look | P
     return done_ahead(look, paths)
 
 
-def done_ahead(work: Callable, items: Iterable) -> Iterator:
-    """`work` done for one item after another, by threads that are a few items ahead."""
+def done_ahead(work: Callable, items: Iterable, most: int = PICTURES_AHEAD) -> Iterator:
+    """`work` done for one item after another, by threads that are `most` items ahead."""
     ahead = deque()
     with ThreadPoolExecutor(usable_cpus()) as pool:
         for item in items:
             ahead.append(pool.submit(work, item))
-            if len(ahead) > PICTURES_AHEAD:
+            if len(ahead) > most:
                 yield ahead.popleft().result()
         while ahead:
             yield ahead.popleft().result()

@@ -135,11 +135,11 @@ class Generation:
 
     preset: str = setting("eigenfaces", "what faces are made of, and how: along eigenfaces, or of pixels")
     target: str = setting("conditional", "target activations; classes is class visualisation")
-    strength: float = setting(
-        2.0, "distance of the target from the mean; 1 is where such images are", (0, 1e3)
+    strength: float | None = setting(
+        None, "distance from the mean; 1 is where such images are", (0, 1e3), none="preset"
     )
     variety: float | None = setting(
-        None, "share of what attributes leave open that is drawn", (0, 10), none="preset"
+        None, "share of what a request leaves open that is drawn", (0, 10), none="preset"
     )
     start: float | None = setting(
         None,
@@ -147,6 +147,7 @@ class Generation:
         (0, 1e3),
         none="preset",
     )
+    backdrop: str = setting("gradient", "behind heads that are cut out: gradient, alpha, or a colour")
     net_weight: float = setting(1.0, "weight of the net beside the prior; 0 is the prior alone", (0, 1e6))
     score_weight: float = setting(0.0, "weight of the requested classes' scores beside the target", (0, 1e6))
     animate: bool = setting(False, "write the descent as a GIF, too")
