@@ -10,7 +10,7 @@ So the net's picture and kernels are turned by 180 degrees. A convolution of eac
 """
 
 import functools
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import cv2
@@ -33,6 +33,7 @@ EYES = ((33, 133), (362, 263))
 AROUND, SIZE, BELOW = 1.5, 4.0, 0.47
 LOOKS = 4  # most
 STAYS = 0.05  # of the square's size, between two looks
+SIZES = (1, 0.7, 1.4)  # of squares that are tried, over the expected one
 AT_ONCE = 8  # pictures
 
 
@@ -97,7 +98,10 @@ def fill(blobs: Iterable, stored: dict[str, np.ndarray]) -> None:
         values.append(stored["bias"])
     if "each" in stored:
         mixed = stored["weights"][:, :, 0, 0]
-        values = [mixed[:, :, None, None] * stored["each"][:, 0], stored["bias"] + mixed @ stored["each_bias"]]
+        values = [
+            mixed[:, :, None, None] * stored["each"][:, 0],
+            stored["bias"] + mixed @ stored["each_bias"],
+        ]
     for blob, value in zip(blobs, values, strict=True):
         blob.data[...] = value
 
@@ -113,15 +117,15 @@ def expected_square(eyes: np.ndarray) -> np.ndarray:
     return np.concatenate([middle, np.stack([SIZE * distance, angle], axis=-1)], axis=-1)
 
 
-def find_mesh(net: caffe.Net, pictures: np.ndarray, squares: np.ndarray) -> np.ndarray:
+def find_mesh(net: caffe.Net, pictures: Sequence[np.ndarray], squares: np.ndarray) -> np.ndarray:
     """The landmarks of the face of each picture: (n, 468, 2) float32 pixels (x, y), NaN where there is none.
 
     Parameters
     ----------
     net : caffe.Net
         As `face_mesh` gives it.
-    pictures : (n, height, width, 3) uint8 RGB
-        As a list or an array; they may be of different sizes.
+    pictures : sequence of (height, width, 3) uint8
+        RGB. They may be of different sizes.
     squares : (k, 4) or (k, n, 4)
         Where faces are expected (`expected_square`). The second and later are for pictures that show none in
         those before.
@@ -134,6 +138,15 @@ def find_mesh(net: caffe.Net, pictures: np.ndarray, squares: np.ndarray) -> np.n
             rows = left[i : i + AT_ONCE]
             found[rows] = _found(net, [pictures[row] for row in rows], starts[rows])
     return found
+
+
+def find_in_cut(weights: Path, eyes: np.ndarray, pictures: Sequence[np.ndarray]) -> np.ndarray:
+    """As `find_mesh`, in pictures that are cut so that eyes are near `eyes` (2, 2) in pixels; faces may be
+    smaller than these say, or larger.
+    """
+    square = expected_square(eyes)
+    starts = np.stack([square * (1, 1, size, 1) for size in SIZES])
+    return find_mesh(face_mesh(weights), pictures, starts)
 
 
 def _found(net: caffe.Net, pictures: list[np.ndarray], squares: np.ndarray) -> np.ndarray:
