@@ -3,7 +3,9 @@
 from pathlib import Path
 
 CHECKOUT = Path(__file__).parents[3]
-COMMITTED = Path(__file__).parents[1] / "zoo" / "mini" / "default.h5"  # the nets for rendered faces
+ZOO = Path(__file__).parents[1] / "zoo"
+COMMITTED = ZOO / "mini" / "default.h5"  # the nets for rendered faces
+FACE_MESH = ZOO / "face_mesh" / "face_mesh.h5"
 
 
 def default_store() -> Path:
