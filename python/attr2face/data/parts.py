@@ -1,7 +1,7 @@
 """Parts of heads: pictures with masks to learn them from, varied at random, and how well two masks agree.
 
-A folder has `pictures/` and `masks/`, a file of each name in both. A mask is a PNG of one byte a pixel, in the
-numbers of CelebAMask-HQ (Lee et al. 2020), and 255 where nobody said.
+A folder has `pictures/` and `masks/`, a file of each name in both. A mask is a PNG of one byte a pixel, in
+the numbers of CelebAMask-HQ (Lee et al. 2020), and 255 where nobody said.
 """
 
 from dataclasses import dataclass
@@ -63,13 +63,17 @@ def read_parsed(folder: Path) -> Parsed:
     pictures, parts = [], []
     for path in found:
         picture, part = read_whole(path), _read_mask(folder / "masks" / f"{path.stem}.png")
-        first = pictures[0].shape if pictures else (len(picture), len(picture), 3)
-        if not picture.shape[:2] == part.shape == first[:2]:
-            what = f"{picture.shape[1]} x {picture.shape[0]} pixels, its mask {part.shape[1]} x {part.shape[0]}"
-            raise UserError(f"{path} has {what}; give squares of one size, such as {first[0]} x {first[0]}")
+        side = len(pictures[0]) if pictures else len(picture)
+        if not picture.shape[:2] == part.shape == (side, side):
+            what = f"{path} has {_size(picture)} pixels, its mask {_size(part)}"
+            raise UserError(f"{what}; give squares of one size, such as {side} x {side}")
         pictures.append(_continued(picture, part != UNKNOWN))
         parts.append(part)
     return Parsed(np.stack(pictures), np.stack(parts))
+
+
+def _size(picture: np.ndarray) -> str:
+    return f"{picture.shape[1]} x {picture.shape[0]}"
 
 
 def _read_mask(path: Path) -> np.ndarray:

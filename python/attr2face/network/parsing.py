@@ -12,6 +12,7 @@ import numpy as np
 
 from attr2face.data.parts import BACKGROUND, PARTS, UNKNOWN
 from attr2face.data.preprocessing import to_blob_order
+from attr2face.errors import UserError
 from attr2face.files import require
 from attr2face.network.stored import net_in
 from attr2face.network.weights import unfilled
@@ -22,7 +23,8 @@ Top = caffe.net_spec.Top
 WIDTHS = (8, 24, 48, 64, 96)  # channels from fine to coarse; each is half as wide and high as the one before
 MULTIPLE = 2 ** (len(WIDTHS) - 1)  # what sides of its input are multiples of
 GREY, SCALE = 128, 1 / 64  # its input is grey levels less GREY, times SCALE
-EYES = 41.2  # distance of the eyes, in pixels, in the pictures that the committed net learned from
+LEARNED = 144  # side in pixels of the pictures that the committed net learned from
+EYES = 33.2  # distance of the eyes in them
 AT_ONCE = 8  # pictures
 CONSTANT = [{"lr_mult": 0, "decay_mult": 0}] * 3
 FILLER = {"weight_filler": {"type": "msra"}}
@@ -158,10 +160,13 @@ def loaded(weights: Path) -> caffe.Net:
     UserError
         If there is no such file, or it has other weights.
     """
-    net = unfilled(reading_net())
-    with h5py.File(require(weights, "restore it, or set PARSING")) as file:
-        stored = {layer.name: layer.blobs for layer in net_in(file).layer}
-    for name, blobs in net.params.items():
-        for blob, values in zip(blobs, stored.get(name, []), strict=True):
-            blob.data[...] = np.reshape(values.data, values.shape.dim)
+    net, remedy = unfilled(reading_net()), "restore it, or set PARSING"
+    try:
+        with h5py.File(require(weights, remedy)) as file:
+            stored = {layer.name: layer.blobs for layer in net_in(file).layer}
+        for name, blobs in net.params.items():
+            for blob, values in zip(blobs, stored[name], strict=True):
+                blob.data[...] = np.reshape(values.data, values.shape.dim)
+    except (OSError, KeyError, AttributeError, ValueError):
+        raise UserError(f"{weights} does not have the weights of this net; {remedy}") from None
     return net

@@ -1,7 +1,7 @@
 """Training of the net that reads parts of heads (`parsing`), by Caffe's own solver; and how well it reads."""
 
 import csv
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import h5py
@@ -18,7 +18,7 @@ from attr2face.network.training import train
 from attr2face.parallel import Machine
 from attr2face.pycaffe import caffe, caffe_pb2
 
-BATCH, RATE = 8, 2e-3
+BATCH, RATE = 8, 6e-3
 SHOWN = 8 / 9  # of a picture's side, that the net sees at once in training
 
 
@@ -51,15 +51,21 @@ def train_parsing(folder: Path, epochs: float, seed: int, out: Path, machine: Ma
         If the folder's pictures cannot be read, or as `train` raises it.
     """
     learned, held_out = read_parsed(folder).split()
-    side = max(MULTIPLE, round(SHOWN * learned.parts.shape[1] / MULTIPLE) * MULTIPLE)
-    net = training_net(BATCH, side)
-    (out / "train_val.prototxt").write_text(net)
-    iterations = iterations_of(epochs, len(learned.parts), BATCH)
-    train(Training(net, ADAM, RATE, iterations, BATCH, seed, feed=Batches(learned, seed)), out, machine)
+    n, side, _ = learned.parts.shape
+    training = training_for(n, side, epochs, seed)
+    (out / "train_val.prototxt").write_text(training.net)
+    train(replace(training, feed=Batches(learned, seed)), out, machine)
     trained = caffe_pb2.NetParameter.FromString((out / "weights.caffemodel").read_bytes())
     with atomic_write(out / "parsing.h5") as temporary, h5py.File(temporary, "w") as file:
         put_net(file, folded(trained))
     write_accuracy(out / "parsing.h5", learned, held_out, out / "accuracy.csv")
+
+
+def training_for(pictures: int, side: int, epochs: float, seed: int) -> Training:
+    """What is trained, and how, on so many pictures of `side` pixels."""
+    seen = max(MULTIPLE, round(SHOWN * side / MULTIPLE) * MULTIPLE)
+    iterations = iterations_of(epochs, pictures, BATCH)
+    return Training(training_net(BATCH, seen), ADAM, RATE, iterations, BATCH, seed)
 
 
 def write_accuracy(weights: Path, learned: Parsed, held_out: Parsed, out: Path) -> None:

@@ -126,6 +126,11 @@ class AppearanceFit:
     appearance_images: int = setting(9000, "images of training people that it is fitted to", (2, 1e6))
     shape_components: int = setting(40, "ways in which landmarks vary", (1, 1000))
     texture_components: int = setting(600, "ways in which textures vary", (1, 1e4))
+    parsing: Path | None = setting(
+        None,
+        "folder with pictures/ and masks/ to learn parts of heads from; without it, the committed net reads",
+    )
+    parsing_epochs: float = setting(20.0, "epochs of the net that learns from PARSING", (1e-6, 1e6))
     ahead: float = setting(0.09, "furthest that the nose lies aside, as a share of the face's width", (0, 1))
 
 
