@@ -6,14 +6,16 @@ import functools
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from attr2face.errors import UserError
-from attr2face.steps.places import FACE_MESH
-from attr2face.steps.registry import File, Use, choice, step
+from attr2face.settings import AppearanceFit
+from attr2face.steps.folders import database_in
+from attr2face.steps.places import FACE_MESH, PARSING_NET
+from attr2face.steps.registry import DRAWN, File, Use, choice, step
 from attr2face.steps.views import Run, View
 
 if TYPE_CHECKING:
-    import numpy as np
-
     from attr2face.data.alignment import Frame
     from attr2face.data.faces import Faces
     from attr2face.data.shapes import Finder
@@ -139,3 +141,69 @@ def points_of_photograph(photo: Faces, source: dict[str, object], frame: Frame) 
         remedy = "choose another photograph, or align it (ALIGN=1)"
         raise UserError(f"{photo.root / photo.paths[0]} shows no face that is found; {remedy}")
     return points
+
+
+# Masks.
+
+
+@choice("parsing")
+def parsing_pictures(settings: View) -> File:
+    """Pictures of heads and masks of their parts."""
+    remedy = "set PARSING to a folder with pictures/ and masks/"
+    return File(settings.parsing, remedy, ("pictures", "masks"))
+
+
+@step("parsing_epochs", *DRAWN, resumable=True)
+def parsing_net(run: Run, parsing_pictures: Path) -> None:
+    """A net that reads the parts of heads, and how well it does."""
+    from attr2face.network.parsing_training import train_parsing
+
+    train_parsing(parsing_pictures, run.settings.parsing_epochs, run.training_seed, run.out, run.machine)
+
+
+@choice("parsing")
+def parsing(settings: View) -> Use | File:
+    """The net that reads the parts of heads: trained here, or the committed one."""
+    return Use("parsing_net") if settings.parsing else File(PARSING_NET, "restore it, or set PARSING")
+
+
+@step("dataset", "ahead", resumable=True)
+def found_masks(
+    run: Run, faces: Path, alignment: dict | None, frame: dict, landmarks: Path, parsing: Path
+) -> None:
+    """What is head in each picture of a face that looks ahead, and which part of it; some of them cut out."""
+    from attr2face.data.shapes import read_landmarks
+    from attr2face.network.masks import Reading, write_masks
+
+    shown = shown_faces(faces, run.settings, alignment)
+    rows = np.flatnonzero(read_landmarks(landmarks).ahead(run.settings.ahead))
+    weights = parsing / "parsing.h5" if parsing.is_dir() else parsing
+    write_masks(shown, Reading(frame_of(frame), weights), run.out, run.machine, rows)
+
+
+@choice("dataset", "parsing")
+def masks(settings: View) -> Use | None:
+    """Masks of heads; none of rendered faces, or without a net. All works without them."""
+    known = settings.parsing or PARSING_NET.exists()
+    return Use("found_masks") if known and not settings.dataset.rendered else None
+
+
+@step(AppearanceFit, "dataset", *DRAWN)
+def appearance(
+    run: Run,
+    lmdb: Path,
+    faces: Path,
+    alignment: dict | None,
+    frame: dict,
+    landmarks: Path,
+    masks: Path | None,
+) -> None:
+    """How shapes and textures of the training people who look ahead vary, and go with attributes."""
+    from attr2face.data.shapes import read_landmarks
+    from attr2face.generation.appearance.fitting import write_appearance
+    from attr2face.generation.appearance.sample import Source
+
+    settings = run.settings[AppearanceFit]
+    shown = shown_faces(faces, run.settings, alignment)
+    source = Source(shown, frame_of(frame), read_landmarks(landmarks), settings.ahead, masks)
+    write_appearance(source, database_in(lmdb), settings, run.training_seed, run.out)
