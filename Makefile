@@ -24,7 +24,7 @@ VENV := .venv
 READY := $(VENV)/ready$(subst /,_,$(CAFFE_ROOT))
 ATTR2FACE := $(VENV)/bin/attr2face
 
-.PHONY: help config status setup describe data align masks lmdb weights pretrain finetune activations cgmm \
+.PHONY: help config status setup describe data align masks appearance lmdb weights pretrain finetune activations cgmm \
 	gradcheck diagnose generate edit invert retrain baseline evaluate experiments paper results sheet nets \
 	bench notebooks jupyter demo worker test lint clean distclean
 
@@ -47,6 +47,8 @@ align: $(READY)  ## the eyes in the photographs of DATASET, with ALIGN=1, and so
 	@$(ATTR2FACE) align $(GIVEN)
 masks: $(READY)  ## the parts of heads in the photographs of DATASET, and some of them cut out
 	@$(ATTR2FACE) masks $(GIVEN)
+appearance: $(READY)  ## the appearance model: how shapes and textures of faces vary
+	@$(ATTR2FACE) appearance $(GIVEN)
 lmdb: $(READY)  ## LMDBs of images and labels
 	@$(ATTR2FACE) lmdb $(GIVEN)
 weights: $(READY)  ## download VGG-Face's published weights

@@ -20,6 +20,7 @@ COMMANDS = {
     "data": "training",
     "align": "training",
     "masks": "training",
+    "appearance": "training",
     "lmdb": "training",
     "weights": "training",
     "pretrain": "training",

@@ -34,11 +34,16 @@ def masks(run: CommandLine) -> None:
             if run.steps.dataset.rendered
             else "no net reads parts of heads; restore models/parsing/default.h5, or set PARSING"
         )
-    if run.steps.settings.appearance_fit.parsing:
+    if run.steps.settings.cutting_out.parsing:
         from attr2face.cli.run import print_table
 
         print_table(run.steps.made("parsing_net") / "accuracy.csv")
     print(run.steps.made("masks") / "sheet.png")
+
+
+def appearance(run: CommandLine) -> None:
+    """fit the appearance model of faces, and show its mean and its first components"""
+    print(run.steps.made("appearance") / "components.png")
 
 
 def lmdb(run: CommandLine) -> None:

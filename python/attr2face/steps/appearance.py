@@ -149,6 +149,8 @@ def points_of_photograph(photo: Faces, source: dict[str, object], frame: Frame) 
 @choice("parsing")
 def parsing_pictures(settings: View) -> File:
     """Pictures of heads and masks of their parts."""
+    if not settings.parsing:
+        raise UserError("no masks to learn from; name a folder with pictures/ and masks/ with PARSING")
     remedy = "set PARSING to a folder with pictures/ and masks/"
     return File(settings.parsing, remedy, ("pictures", "masks"))
 
@@ -188,7 +190,7 @@ def masks(settings: View) -> Use | None:
     return Use("found_masks") if known and not settings.dataset.rendered else None
 
 
-@step(AppearanceFit, "dataset", *DRAWN)
+@step(AppearanceFit, "ahead", "dataset", *DRAWN)
 def appearance(
     run: Run,
     lmdb: Path,
@@ -205,5 +207,5 @@ def appearance(
 
     settings = run.settings[AppearanceFit]
     shown = shown_faces(faces, run.settings, alignment)
-    source = Source(shown, frame_of(frame), read_landmarks(landmarks), settings.ahead, masks)
+    source = Source(shown, frame_of(frame), read_landmarks(landmarks), run.settings.ahead, masks)
     write_appearance(source, database_in(lmdb), settings, run.training_seed, run.out)

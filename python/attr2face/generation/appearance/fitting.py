@@ -10,11 +10,15 @@ from tqdm import tqdm
 
 from attr2face.cgmm.regression import fit_regression
 from attr2face.data.database import FaceDatabase
+from attr2face.data.pictures import write_sheet
+from attr2face.generation.appearance.backdrop import Backdrop
 from attr2face.generation.appearance.components import Components, principal_components
 from attr2face.generation.appearance.model import Appearance, save_appearance
 from attr2face.generation.appearance.sample import Sample, Source
 from attr2face.generation.appearance.warp import Warp
 from attr2face.settings import AppearanceFit
+
+SHOWN = 8  # components of each kind on the sheet
 
 
 def fit_appearance(
@@ -64,7 +68,20 @@ def write_appearance(
     with h5py.File(out / "z.h5", "w") as file:
         file.create_dataset("z", data=z, track_times=False)
         file.create_dataset("rows", data=[in_database[row] for row in chosen.tolist()], track_times=False)
+    _write_sheet(model, out / "components.png")
     (out / "textures.npy").unlink()
+
+
+def _write_sheet(model: Appearance, out: Path) -> None:
+    """Write the mean face, and faces two deviations to both sides along the first components."""
+    k = len(model.shape_basis) + len(model.texture_basis)
+    first = [("shape", i) for i in range(SHOWN)]
+    first += [("texture", len(model.shape_basis) + i) for i in range(SHOWN)]
+    z, captions = np.zeros((3 * len(first), k), np.float32), []
+    for row, (kind, component) in enumerate(first):
+        z[3 * row : 3 * row + 3, component] = (-2, 0, 2)
+        captions += [f"{kind}, -2", "mean", f"{kind}, +2"]
+    write_sheet(out, list(model.pictures(model.constrained(z), Backdrop(), 128)), captions, 12)
 
 
 def _weights(sample: Sample) -> np.ndarray:

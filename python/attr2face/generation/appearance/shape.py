@@ -58,7 +58,7 @@ class Layout:
         return np.vstack([kept, points_of(centre, *rays_of(matte, part, centre, kept))])
 
     def ragged(self, landmarks: np.ndarray, points: np.ndarray) -> float:
-        """How ragged the outline of a picture with landmarks (L, 2) and points (P, 2) is; NaN if not known."""
+        """How ragged the outline of a picture with these landmarks and points is; NaN if not known."""
         centre = landmarks[self.centre].mean(axis=0)
         return float(ragged(np.linalg.norm(points[self.outline] - centre, axis=1)))
 
