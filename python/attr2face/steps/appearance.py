@@ -9,8 +9,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from attr2face.errors import UserError
-from attr2face.settings import AppearanceFit
-from attr2face.steps.folders import database_in
 from attr2face.steps.places import FACE_MESH, PARSING_NET
 from attr2face.steps.registry import DRAWN, File, Use, choice, step
 from attr2face.steps.views import Run, View
@@ -188,24 +186,3 @@ def masks(settings: View) -> Use | None:
     """Masks of heads; none of rendered faces, or without a net. All works without them."""
     known = settings.parsing or PARSING_NET.exists()
     return Use("found_masks") if known and not settings.dataset.rendered else None
-
-
-@step(AppearanceFit, "ahead", "dataset", *DRAWN)
-def appearance(
-    run: Run,
-    lmdb: Path,
-    faces: Path,
-    alignment: dict | None,
-    frame: dict,
-    landmarks: Path,
-    masks: Path | None,
-) -> None:
-    """How shapes and textures of the training people who look ahead vary, and go with attributes."""
-    from attr2face.data.shapes import read_landmarks
-    from attr2face.generation.appearance.fitting import write_appearance
-    from attr2face.generation.appearance.sample import Source
-
-    settings = run.settings[AppearanceFit]
-    shown = shown_faces(faces, run.settings, alignment)
-    source = Source(shown, frame_of(frame), read_landmarks(landmarks), run.settings.ahead, masks)
-    write_appearance(source, database_in(lmdb), settings, run.training_seed, run.out)
