@@ -19,6 +19,7 @@ COMMANDS = {
     "describe": "tools",
     "data": "training",
     "align": "training",
+    "landmarks": "training",
     "lmdb": "training",
     "weights": "training",
     "pretrain": "training",

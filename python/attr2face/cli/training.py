@@ -26,6 +26,19 @@ def align(run: CommandLine) -> None:
     print(folder / "sheet.png")
 
 
+def landmarks(run: CommandLine) -> None:
+    """find the landmarks of faces, and who looks ahead, for the appearance model"""
+    import pandas as pd
+
+    folder = run.steps.made("looks")
+    table = pd.read_csv(folder / "landmarks.csv")
+    limit = run.steps.settings.appearance_fit.ahead
+    found, ahead = table["found"].sum(), table["ahead"].sum()
+    print(f"{found} of {len(table)} faces are found, and {ahead} of them look ahead (AHEAD={limit})")
+    print(folder / "landmarks.csv")
+    print(folder / "sheet.png")
+
+
 def lmdb(run: CommandLine) -> None:
     """build LMDBs of images and labels, split by person"""
     print(run.steps.made("lmdb"))
