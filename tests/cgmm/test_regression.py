@@ -6,7 +6,7 @@ from attr2face.cgmm.regression import Regression, fit_regression
 
 @pytest.fixture
 def drawn() -> tuple[np.ndarray, np.ndarray]:
-    """x (n, 5), which depends on two of three attributes (n, 3), the second on the first, and on noise."""
+    """X (n, 5), which depends on two of three attributes (n, 3), the second on the first, and on noise."""
     rng = np.random.default_rng(0)
     first = rng.random(20000) < 0.5
     second = rng.random(20000) < np.where(first, 0.95, 0.05)
