@@ -1,11 +1,13 @@
-"""The committed prototxts, for readers: each model's nets and solver with the defaults for rendered faces."""
+"""The committed prototxts, for readers: each model's nets and solver with the defaults for rendered faces, and
+the face mesh.
+"""
 
 from collections.abc import Mapping
 from pathlib import Path
 
 from attr2face.data.faces import SPLITS
 from attr2face.models import MODELS
-from attr2face.network import prototxt
+from attr2face.network import face_mesh, prototxt
 from attr2face.network.finetuning import iterations_of
 from attr2face.network.layers import Learning
 from attr2face.network.prototxt import TrainingData
@@ -14,7 +16,9 @@ from attr2face.settings import Settings
 
 
 def write_prototxts(folder: Path, usual: Mapping[str, Settings]) -> None:
-    """Write `train_val`, `solver` and `deploy` of each model, with its `usual` settings, into a folder."""
+    """Write `train_val`, `solver` and `deploy` of each model, with its `usual` settings, and `deploy` of the
+    face mesh into a folder.
+    """
     for model in MODELS.values():
         settings, out = usual[model.name], folder / model.name
         given, rendering = settings.finetuning, settings.rendering
@@ -29,3 +33,6 @@ def write_prototxts(folder: Path, usual: Mapping[str, Settings]) -> None:
         solver = solver_text(training, Path("train_val.prototxt"), Path("snapshot"), card)
         (out / "solver.prototxt").write_text(solver)
         (out / "deploy.prototxt").write_text(prototxt.deploy(model))
+    out = folder / "face_mesh"
+    out.mkdir(parents=True, exist_ok=True)
+    (out / "deploy.prototxt").write_text(face_mesh.deploy())
