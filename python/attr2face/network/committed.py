@@ -1,5 +1,5 @@
-"""The committed prototxts, for readers: each model's nets and solver with the defaults for rendered faces, and
-the face mesh.
+"""The committed prototxts, for readers: each model's nets and solver with the defaults for rendered faces,
+and the face mesh.
 """
 
 from collections.abc import Mapping
