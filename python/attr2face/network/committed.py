@@ -1,11 +1,13 @@
-"""The committed prototxts, for readers: each model's nets and solver with the defaults for rendered faces."""
+"""The committed prototxts, for readers: each model's nets and solver with the defaults for rendered faces,
+and the face mesh.
+"""
 
 from collections.abc import Mapping
 from pathlib import Path
 
 from attr2face.data.faces import SPLITS
 from attr2face.models import MODELS
-from attr2face.network import parsing, prototxt
+from attr2face.network import face_mesh, parsing, prototxt
 from attr2face.network.finetuning import iterations_of
 from attr2face.network.layers import Learning
 from attr2face.network.parsing_training import training_for
@@ -17,7 +19,9 @@ PARSED = 1000  # pictures that the committed net for parts of heads learned from
 
 
 def write_prototxts(folder: Path, usual: Mapping[str, Settings]) -> None:
-    """Write `train_val`, `solver` and `deploy` of each model, with its `usual` settings, into a folder."""
+    """Write `train_val`, `solver` and `deploy` of each model, with its `usual` settings, and the nets for
+    landmarks and parts, into a folder.
+    """
     for model in MODELS.values():
         settings, out = usual[model.name], folder / model.name
         given, rendering = settings.finetuning, settings.rendering
@@ -32,12 +36,15 @@ def write_prototxts(folder: Path, usual: Mapping[str, Settings]) -> None:
         solver = solver_text(training, Path("train_val.prototxt"), Path("snapshot"), card)
         (out / "solver.prototxt").write_text(solver)
         (out / "deploy.prototxt").write_text(prototxt.deploy(model))
+    out = folder / "face_mesh"
+    out.mkdir(parents=True, exist_ok=True)
+    (out / "deploy.prototxt").write_text(face_mesh.deploy())
     _write_parsing(folder / "parsing", usual["mini"])
 
 
 def _write_parsing(out: Path, settings: Settings) -> None:
     """Write the nets that learn and read parts of heads."""
-    epochs = settings.appearance_fit.parsing_epochs
+    epochs = settings.cutting_out.parsing_epochs
     training = training_for(PARSED, parsing.LEARNED, epochs, settings.seed)
     out.mkdir(parents=True, exist_ok=True)
     (out / "train_val.prototxt").write_text(training.net)

@@ -1,4 +1,4 @@
-"""Landmarks of a drawn face, from the measures that it is drawn by: 50 named points.
+"""Landmarks of a drawn face, from the measures that it is drawn by: 48 named points.
 
 "left" is left in the picture. The first five are those of every table of landmarks.
 """
