@@ -129,7 +129,8 @@ def test_the_package_that_is_installed_has_its_tables_and_its_program(tmp_path):
     } <= set(names)
     assert {"attr2face/zoo/vgg_face/readme.md", "attr2face/report/report.html.jinja"} <= set(names)
     assert {name for name in names if name.endswith((".caffemodel", ".mdb", ".h5"))} <= {
-        "attr2face/zoo/mini/default.h5"
+        "attr2face/zoo/mini/default.h5",
+        "attr2face/zoo/parsing/default.h5",
     }
     (entry,) = (name for name in names if name.endswith("entry_points.txt"))
     assert b"attr2face = attr2face.cli:main" in zipfile.ZipFile(wheel).read(entry)
