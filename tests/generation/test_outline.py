@@ -134,7 +134,7 @@ def test_points_lie_on_the_rays():
 
 
 def test_what_covers_a_face_is_foreign_but_for_hair_and_glasses():
-    matte, part = head(144)
+    _, part = head(144)
     assert foreign(part, hull(144)) == 0
     part[60:66, 60:84] = GLASSES
     part[50:56] = HAIR
