@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from attr2face.errors import UserError
 from attr2face.steps.places import PARSING_NET
 from attr2face.steps.registry import DRAWN, File, Use, choice, step
 from attr2face.steps.views import Run, View
@@ -28,6 +29,8 @@ def frame(settings: View) -> dict[str, object]:
 def parsing_pictures(settings: View) -> File:
     """Pictures of heads and masks of their parts."""
     remedy = "set PARSING to a folder with pictures/ and masks/"
+    if not settings.parsing:
+        raise UserError(f"no masks to learn from; {remedy}")
     return File(settings.parsing, remedy, ("pictures", "masks"))
 
 
