@@ -44,7 +44,8 @@ def test_a_net_learns_from_masks_and_reads_a_dataset(portraits, tmp_path):
 def test_the_committed_net_reads_where_no_masks_are_given(portraits, tmp_path):
     steps = Steps({"dataset": portraits}, tmp_path)
     assert steps["masks"].inputs["parsing"].path == PARSING_NET
-    trained = Steps({"dataset": portraits, "parsing": tmp_path}, tmp_path)
+    write_heads(tmp_path / "heads", 2)
+    trained = Steps({"dataset": portraits, "parsing": tmp_path / "heads"}, tmp_path)
     assert trained["parsing"].path.name.startswith("parsing_net")
 
 
