@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from attr2face.data.parts import BACKGROUND, FACE, HAIR, PARTS, UNKNOWN, overlap, read_parsed, varied
+from attr2face.data.parts import BACKGROUND, FACE, HAIR, PARTS, UNKNOWN, Parsed, overlap, read_parsed, varied
 from attr2face.errors import UserError
 from tests.data.heads import disc, write_heads
 
@@ -37,6 +37,16 @@ def test_the_last_pictures_are_kept_to_measure_on(tmp_path):
     write_heads(tmp_path, 22)
     learned, held_out = read_parsed(tmp_path).split()
     assert (len(learned.parts), len(held_out.parts)) == (20, 2)
+
+
+def test_pictures_of_rare_parts_are_drawn_more_often():
+    parts = np.full((100, 10, 10), FACE, np.uint8)
+    parts[:4, :2] = HAIR
+    parts[4, 0, 0] = UNKNOWN
+    chances = Parsed(np.zeros((100, 10, 10, 3), np.uint8), parts).chances
+    assert chances.sum() == pytest.approx(1)
+    assert chances[:4] / chances[50] == pytest.approx(5), "the root of 25"
+    assert (chances[4:] == chances[50]).all()
 
 
 def unpaired(root: Path) -> None:

@@ -64,7 +64,7 @@ def test_folded_normalisation_changes_nothing(heads, tmp_path):
     parsed = read_parsed(heads)
     learning = training_for(20, 32, 1, 1)
     write_solver(learning, tmp_path)
-    solver, feed = start_solver(learning, tmp_path), Batches(parsed, 1)
+    solver, feed = start_solver(learning, tmp_path), Batches(parsed, parsed.chances, 1)
     for number in range(4):
         feed(solver.net, number)
         solver.step(1)
