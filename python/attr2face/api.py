@@ -131,10 +131,10 @@ class Pipeline:
         from attr2face.cgmm.targets import target
         from attr2face.generation.faces import rng_of_face
         from attr2face.generation.loaded import load_trained
-        from attr2face.generation.presets import variety_of
+        from attr2face.generation.presets import filled
         from attr2face.steps.fitting import trained_for_faces
 
-        settings = self.steps.settings.generation
+        settings = filled(self.steps.settings.generation)
         if settings.target == "classes":
             raise UserError(
                 "TARGET=classes raises scores and has no target activations; choose another target"
@@ -142,7 +142,7 @@ class Pipeline:
         mixture = load_trained(trained_for_faces(self.steps)).mixture
         a = self.attributes.request(self.attributes.parse(attributes))
         rng = rng_of_face(self.steps.training_seed, 0, a)
-        flat = target(settings.target, mixture, a, settings.strength, rng, variety_of(settings))
+        flat = target(settings.target, mixture, a, settings.strength, rng, settings.variety)
         return flat.reshape(mixture.shape).astype(np.float32)
 
     def activations(self, images: np.ndarray, layer: str) -> np.ndarray:

@@ -12,6 +12,8 @@ from attr2face.steps.places import PARSING_NET
 from tests.conftest import attr2face, says, succeed
 from tests.data.heads import disc, write_heads
 
+FACE = [(-10, -5), (10, -5), (0, 5), (-8, 15), (8, 15)]  # from the middle of the disc; it looks ahead
+
 
 @pytest.fixture(scope="module")
 def portraits(tmp_path_factory) -> Path:
@@ -25,9 +27,24 @@ def portraits(tmp_path_factory) -> Path:
     return root
 
 
-def test_a_net_learns_from_masks_and_reads_a_dataset(portraits, tmp_path):
+@pytest.fixture(scope="module")
+def landmarks(tmp_path_factory) -> Path:
+    """A table of the faces of all portraits but the last; the first looks aside."""
+    path = tmp_path_factory.mktemp("table") / "landmarks.csv"
+    with path.open("w", newline="") as file:
+        writer = csv.writer(file)
+        for i in range(5):
+            points = [(x + 40 + 3 * i, y + 50) for x, y in FACE]
+            if i == 0:
+                points[2] = (points[0][0], points[2][1])
+            writer.writerow([f"{i}.png", *(number for point in points for number in point)])
+    return path
+
+
+def test_a_net_learns_from_masks_and_reads_faces_that_look_ahead(portraits, landmarks, tmp_path):
     write_heads(tmp_path / "heads", 22)
-    given = {"dataset": portraits, "parsing": tmp_path / "heads", "parsing_epochs": 2}
+    given = {"dataset": portraits, "landmarks": landmarks}
+    given |= {"parsing": tmp_path / "heads", "parsing_epochs": 2}
     printed = succeed("masks", store=tmp_path / "store", **given)
     steps = Steps(given, tmp_path / "store")
     folder = steps["masks"].path
@@ -35,7 +52,7 @@ def test_a_net_learns_from_masks_and_reads_a_dataset(portraits, tmp_path):
     assert "background" in printed
     with h5py.File(folder / "masks.h5") as file:
         assert file["matte"].shape == (6, 144, 144)
-        assert file["known"][()].all()
+        assert file["known"][()].tolist() == [False, True, True, True, True, False]
         assert file["paths"].asstr()[0] == "0.png"
     with Image.open(folder / "sheet.png") as sheet:
         assert sheet.width > 4 * 3 * 144

@@ -6,12 +6,13 @@ from pathlib import Path
 import h5py
 import numpy as np
 
+from attr2face.cgmm.regression import Regression
 from attr2face.files import require
 
 
-@dataclass(frozen=True)
-class Mixture:
-    """A fitted cGMM: J attributes, d features, k factors.
+@dataclass(frozen=True, kw_only=True)
+class Mixture(Regression):
+    """A fitted cGMM: J attributes, d features, and the regression of activations on attributes.
 
     Attributes
     ----------
@@ -24,16 +25,8 @@ class Mixture:
         Their weights, exact.
     mean : (d,)
         Mean activation.
-    prevalence, covariance : (J,), (J, J)
-        Mean and covariance of the attributes.
-    cross : (J, d)
-        Covariance of attributes and activations.
     distance : float
         Root of the mean squared distance of activations from their mean.
-    factors : (k, d)
-        Principal directions of what attributes do not explain, as long as the standard deviations along them.
-    rest : (d,)
-        Standard deviation of what the factors leave.
     """
 
     layer: str
@@ -42,12 +35,7 @@ class Mixture:
     var: np.ndarray
     w: np.ndarray
     mean: np.ndarray
-    prevalence: np.ndarray
-    covariance: np.ndarray
-    cross: np.ndarray
     distance: float
-    factors: np.ndarray
-    rest: np.ndarray
 
 
 def save_mixture(mixture: Mixture, out: Path) -> None:

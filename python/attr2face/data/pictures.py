@@ -17,7 +17,7 @@ GAP = 6
 
 
 def enlarged(image: np.ndarray) -> Image.Image:
-    """A net's input or output (crop, crop, 3) uint8 as a picture of 256 pixels."""
+    """A net's input or output (crop, crop, 3) uint8 as a picture of 256 pixels; one of that size as it is."""
     return Image.fromarray(image).resize((PICTURE, PICTURE), Image.Resampling.BICUBIC)
 
 

@@ -10,13 +10,12 @@ import numpy as np
 import pandas as pd
 
 from attr2face.attributes import bare, file_name, strength_of
-from attr2face.cgmm.targets import varies
 from attr2face.data.pictures import enlarged
 from attr2face.errors import UserError
 from attr2face.evaluation.judge import load_judge
 from attr2face.generation.faces import generate_faces, read_attributes
 from attr2face.generation.loaded import load_trained
-from attr2face.generation.presets import variety_of
+from attr2face.generation.presets import draws, filled
 from attr2face.settings import as_dict
 from attr2face.steps import Steps
 from attr2face.steps.fitting import trained_for_faces
@@ -62,15 +61,15 @@ class Studio:
 
     def __init__(self, steps: Steps) -> None:
         self.steps = steps
-        self.generation, self.seed = steps.settings.generation, steps.training_seed
+        self.generation, self.seed = filled(steps.settings.generation), steps.training_seed
         self.loaded = load_trained(trained_for_faces(steps))
         self.attributes = self.loaded.database.attributes
         self.judge = load_judge(steps.made("judge") / "judge.h5")
         accuracy = pd.read_csv(steps.made("judge_accuracy") / "accuracy.csv", index_col="attribute")
         self.accuracy = accuracy["balanced_accuracy"].reindex(self.attributes.names)
-        self.varies = varies(self.generation.target)
-        self.variety = variety_of(self.generation) if self.varies else 0.0
-        if self.varies and self.generation.variety is None:
+        self.varies = draws(self.generation)
+        self.variety = self.generation.variety if self.varies else 0.0
+        if self.varies and steps.settings.generation.variety is None:
             # Faces to choose from should differ, also where the preset's own face is the expected one.
             self.variety = self.variety or 1.0
         self.most = MOST | {

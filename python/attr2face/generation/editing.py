@@ -36,7 +36,7 @@ def edit_photograph(
     canvas = preprocessing.to_blob(photo[None])
     present = read_attributes(loaded, preprocessing.to_images(canvas))[0]
     z = eigenfaces.coordinates(canvas)
-    moved = z + strength * direction(eigenfaces, loaded.database.attributes, present, changes)
+    moved = z + (strength or 1.0) * direction(eigenfaces, loaded.database.attributes, present, changes)
     difference = eigenfaces.canvas(moved) - eigenfaces.canvas(z)
     return preprocessing.to_images(np.concatenate([canvas, canvas + difference]))
 

@@ -14,12 +14,22 @@ from tqdm import tqdm
 from attr2face.attributes import bare
 from attr2face.cgmm.targets import target
 from attr2face.data.database import FaceDatabase
-from attr2face.data.pictures import enlarged, read_picture, write_animation, write_picture, write_sheet
+from attr2face.data.pictures import (
+    PICTURE,
+    enlarged,
+    read_picture,
+    resized,
+    write_animation,
+    write_picture,
+    write_sheet,
+)
 from attr2face.files import write_json
+from attr2face.generation.appearance.backdrop import Backdrop
+from attr2face.generation.appearance.requests import people
 from attr2face.generation.descent import Descent
 from attr2face.generation.loaded import Loaded, Trained, load_trained
 from attr2face.generation.objective import Objective
-from attr2face.generation.presets import preset_at, start_of, variety_of
+from attr2face.generation.presets import descends, filled, preset_at
 from attr2face.generation.priors import spaces_of
 from attr2face.parallel import Machine, cut_up, lengths, map_in_order
 from attr2face.settings import Generation
@@ -36,7 +46,8 @@ class Batch:
 
     Attributes
     ----------
-    images : (n, crop, crop, 3) uint8
+    images : (n, side, side, 3) uint8
+        Of the net's size, or larger; with a fourth channel if the backdrop is left out.
     losses : (steps, n)
     probability : (n + 1, J)
         As `read_attributes` gives them.
@@ -108,23 +119,27 @@ def generate_faces(
     watch: Progress | None = None,
     draws: Sequence[int] = (),
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Faces (n, crop, crop, 3) uint8 for n sets of words of `Attributes.parse`, and the losses (steps, n).
+    """Faces (n, side, side, 3) uint8 for n sets of words of `Attributes.parse`, and the losses (steps, n).
 
     `watch` is called with the finished share of the descent and the faces at that point, up to 60 times.
     Another of the `draws` is another face of the same set. But for rounding, a face is made as if alone.
     """
     preprocessing, attributes = loaded.database.preprocessing, loaded.database.attributes
+    settings = filled(settings)
     requests = np.stack([attributes.request(chosen) for chosen in sets])
     draws = draws or [0] * len(sets)
-    start, prior = start_of(settings), np.stack([preprocessing.mean_canvas] * len(sets))
-    if start:
-        prior = loaded.eigenfaces.canvas(start * loaded.eigenfaces.of_attributes(requests))
-    if settings.net_weight == 0:
+    rngs = [rng_of_face(seed, draw, a) for a, draw in zip(requests, draws, strict=True)]
+    if preset_at(settings.preset).prior == "appearance":
+        z = people(loaded.appearance, requests, settings.strength, settings.variety, rngs)
+        return loaded.appearance.pictures(z, Backdrop(settings.backdrop), PICTURE), np.empty((0, len(sets)))
+    prior = np.stack([preprocessing.mean_canvas] * len(sets))
+    if settings.start:
+        prior = loaded.eigenfaces.canvas(settings.start * loaded.eigenfaces.of_attributes(requests))
+    if not descends(settings):
         images = preprocessing.to_images(prior)
         if watch:
             watch(1.0, images)
         return images, np.empty((0, len(sets)))
-    rngs = [rng_of_face(seed, draw, a) for a, draw in zip(requests, draws, strict=True)]
     objective = attribute_objective(loaded, requests, settings, rngs)
     preset = preset_at(settings.preset, objective.layer)
     every = math.ceil(preset.steps / FRAMES)
@@ -165,7 +180,7 @@ def attribute_objective(
     if name == "classes":
         net = loaded.net("", len(requests), heads=True)
         return Objective(net, wanted=wanted, score_weight=score_weight or 1.0)
-    mixture, variety = loaded.mixture, variety_of(settings)
+    mixture, variety = loaded.mixture, settings.variety
     pairs = zip(requests, rngs, strict=True)
     targets = [target(name, mixture, a, strength, rng, variety) for a, rng in pairs]
     shaped = np.stack(targets).reshape(len(requests), *mixture.shape).astype(np.float32)
@@ -174,9 +189,10 @@ def attribute_objective(
 
 
 def read_attributes(loaded: Loaded, images: np.ndarray) -> np.ndarray:
-    """The net's reading (n + 1, J) of images (n, crop, crop, 3) uint8 and, last, of the mean image."""
+    """The net's reading (n + 1, J) of images (n, side, side, 3) uint8 and, last, of the mean image."""
     net, preprocessing = loaded.reader(len(images) + 1), loaded.database.preprocessing
-    net.blobs["data"].data[:-1] = preprocessing.to_blob(images)
+    seen = np.stack([resized(image, preprocessing.crop) for image in images[..., :3]])
+    net.blobs["data"].data[:-1] = preprocessing.to_blob(seen)
     net.blobs["data"].data[-1] = preprocessing.mean_canvas
     net.forward()
     return loaded.database.attributes.probabilities(net.blobs["prob"].data)

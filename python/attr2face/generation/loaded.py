@@ -6,6 +6,7 @@ from pathlib import Path
 
 from attr2face.cgmm.mixture import Mixture, load_mixture
 from attr2face.data.database import FaceDatabase
+from attr2face.generation.appearance.model import Appearance, load_appearance
 from attr2face.generation.priors.eigenfaces import Eigenfaces, load_eigenfaces
 from attr2face.network import prototxt
 from attr2face.network.weights import kept_net
@@ -56,6 +57,11 @@ class Loaded:
         """What `eigenfaces` moves along, and the prior of other presets."""
         path = self.trained.folder("eigenfaces") / "eigenfaces.h5"
         return load_eigenfaces(path, self.database.preprocessing.mean_canvas)
+
+    @functools.cached_property
+    def appearance(self) -> Appearance:
+        """The appearance model."""
+        return load_appearance(self.trained.folder("appearance") / "appearance.h5")
 
     def net(self, layer: str, n: int, heads: bool = False) -> caffe.Net:
         """The net that an objective of n faces runs."""

@@ -14,6 +14,7 @@ class Preset:
     optimiser : str
         momentum, adam, or lbfgs, which has neither rate, jitter nor blur.
     steps : int
+        0 takes the face where a descent would start.
     rate : (float, float)
         First and last; in pixel values, or in an ordinary face's deviations along an eigenface.
     noise : float
@@ -35,7 +36,7 @@ class Preset:
     prior : str
         What is moved: the name of a file in `generation.priors`.
     start : float
-        Where the descent starts along the regression of pixels on attributes: 0 is the mean image.
+        Where a descent in pixels starts along their regression on attributes: 0 is the mean image.
     stages : tuple of (int, float)
         Steps and rate of stages with a fresh optimiser each, in place of `rate`.
     spread : float
@@ -44,12 +45,14 @@ class Preset:
         Exponent of the decay, |z - z_a|^power / power.
     shrink : (float, float)
         First and last share of z that is taken away after a step.
+    strength : float
+        How far from the mean a target, or the face of a request, lies: 1 is where regression expects it.
     variety : float
-        Share of what attributes do not explain that is drawn into a target.
+        Share of what a request leaves open that is drawn.
     """
 
-    optimiser: str
-    steps: int
+    optimiser: str = "none"
+    steps: int = 0
     rate: tuple[float, float] = (1.0, 1.0)
     noise: float = 0.0
     jitter: int = 0
@@ -65,6 +68,7 @@ class Preset:
     spread: float = 0.0
     power: int = 2
     shrink: tuple[float, float] = (0.0, 0.0)
+    strength: float = 2.0
     variety: float = 0.0
 
     def rates(self, steps: int) -> list[np.ndarray]:

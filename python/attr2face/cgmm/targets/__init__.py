@@ -13,7 +13,6 @@ from types import ModuleType
 import numpy as np
 
 from attr2face.cgmm.mixture import Mixture
-from attr2face.cgmm.regression import unexplained
 
 TARGETS = tuple(sorted(path.stem for path in Path(__file__).parent.glob("[a-z]*.py")))
 
@@ -42,4 +41,4 @@ def target(
     t = _module(name).target(m, a, strength, rng)
     if is_papers(name):
         return t
-    return np.maximum(t + variety * unexplained(m, rng) if variety and varies(name) else t, 0)
+    return np.maximum(t + variety * m.drawn(a, rng) if variety and varies(name) else t, 0)

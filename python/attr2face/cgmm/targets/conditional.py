@@ -3,7 +3,6 @@
 import numpy as np
 
 from attr2face.cgmm.mixture import Mixture
-from attr2face.cgmm.regression import expected
 
 
 def target(m: Mixture, a: np.ndarray, strength: float, rng: np.random.Generator) -> np.ndarray:
@@ -12,4 +11,4 @@ def target(m: Mixture, a: np.ndarray, strength: float, rng: np.random.Generator)
     With strength 1 it is the linear regression's mean of the activations of images with these attributes; the
     others are as likely as these make them.
     """
-    return m.mean + strength * expected(a, m.prevalence, m.covariance, m.cross)
+    return m.mean + strength * m.expected(a)

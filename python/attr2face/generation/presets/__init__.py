@@ -3,6 +3,7 @@ if there is one, tells how it differs at a layer.
 """
 
 import importlib
+from dataclasses import replace
 from pathlib import Path
 
 from attr2face.cgmm.targets import varies
@@ -19,14 +20,21 @@ def preset_at(name: str, layer: str = "") -> Preset:
     return module.at(layer) if hasattr(module, "at") else module.PRESET
 
 
-def start_of(settings: Generation) -> float:
-    """Where the descent starts along the regression of pixels on attributes: as set, or the preset's."""
-    return preset_at(settings.preset).start if settings.start is None else settings.start
+def filled(settings: Generation) -> Generation:
+    """The settings with the preset's numbers where a user gave none."""
+    preset = preset_at(settings.preset)
+    missing = [name for name in ("strength", "variety", "start") if getattr(settings, name) is None]
+    return replace(settings, **{name: getattr(preset, name) for name in missing})
 
 
-def variety_of(settings: Generation) -> float:
-    """How much of what attributes do not explain is drawn: the user's choice, or the preset's."""
-    return preset_at(settings.preset).variety if settings.variety is None else settings.variety
+def descends(settings: Generation) -> bool:
+    """Whether the net has a part in a face, or the prior makes it alone."""
+    return settings.net_weight > 0 and preset_at(settings.preset).steps > 0
+
+
+def draws(settings: Generation) -> bool:
+    """Whether what a request leaves open can be drawn: by the appearance model, or into a target."""
+    return preset_at(settings.preset).prior == "appearance" or varies(settings.target)
 
 
 def needed(settings: Generation) -> set[str]:
@@ -37,12 +45,12 @@ def needed(settings: Generation) -> set[str]:
     UserError
         If the settings do not go together.
     """
-    if settings.variety and not varies(settings.target):
+    if settings.variety and not draws(settings):
         what = f"VARIETY={settings.variety:g} has no effect with TARGET={settings.target}"
         raise UserError(f"{what}; leave one of the two out")
     names = {preset_at(settings.preset).prior}
-    if settings.target != "classes":
+    if descends(settings) and settings.target != "classes":
         names.add("mixture")
-    if start_of(settings) > 0:
+    if filled(settings).start > 0:
         names.add("eigenfaces")
     return names

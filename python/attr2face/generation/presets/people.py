@@ -1,7 +1,5 @@
-"""Another person for each seed: what attributes leave open is drawn, and a weaker prior lets it be seen."""
+"""Different people: the shape and texture that regression expects, and what the request leaves open drawn."""
 
-from dataclasses import replace
+from attr2face.generation.preset import Preset
 
-from attr2face.generation.presets import eigenfaces
-
-PRESET = replace(eigenfaces.PRESET, decay=1e-3, variety=1.0)
+PRESET = Preset(prior="appearance", strength=1.3, variety=0.6)
