@@ -131,6 +131,7 @@ def test_the_package_that_is_installed_has_its_tables_and_its_program(tmp_path):
     assert {name for name in names if name.endswith((".caffemodel", ".mdb", ".h5"))} == {
         "attr2face/zoo/mini/default.h5",
         "attr2face/zoo/face_mesh/face_mesh.h5",
+        "attr2face/zoo/parsing/default.h5",
     }
     (entry,) = (name for name in names if name.endswith("entry_points.txt"))
     assert b"attr2face = attr2face.cli:main" in zipfile.ZipFile(wheel).read(entry)

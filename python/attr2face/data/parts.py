@@ -21,6 +21,7 @@ UNKNOWN = 255
 # necklace, neck, clothes.
 PART_OF = [BACKGROUND, FACE, FACE, GLASSES, *[FACE] * 9, HAIR, HAT, *[CLOTHES] * 4]
 HELD_OUT = 1 / 11  # share of the pictures, the last ones, that accuracy is measured on
+SHOWS = 0.005  # least share of a picture that a part of it covers
 WANTED = "set PARSING to a folder with pictures/ and masks/"
 
 
@@ -38,6 +39,17 @@ class Parsed:
 
     pictures: np.ndarray
     parts: np.ndarray
+
+    @property
+    def chances(self) -> np.ndarray:
+        """How likely each picture is to be drawn for learning: (n,), of sum 1.
+
+        Pictures of rare parts come more often, by the root of how rare they are.
+        """
+        shown = np.stack([(self.parts == k).mean((1, 2)) > SHOWS for k in range(len(PARTS))])
+        weight = shown.mean(1).clip(1 / len(self.parts)) ** -0.5
+        chances = (shown * weight[:, None]).max(0).clip(1)
+        return chances / chances.sum()
 
     def split(self) -> tuple["Parsed", "Parsed"]:
         """Those to learn from, and those to measure on."""

@@ -17,13 +17,11 @@ from attr2face.data.pictures import write_sheet
 from attr2face.data.places import place_of, root_at
 from attr2face.files import atomic_write
 from attr2face.network.parsing import EYES, LEARNED, loaded, read_masks
-from attr2face.parallel import Machine, cut_up, lengths, map_in_order, with_bar
+from attr2face.parallel import Machine, cut_up, map_in_order, with_bar
 
 SHARD = 128  # pictures of a task
 SHOWN, COLUMNS, SMALLEST = 24, 4, 144  # pictures of the sheet, side by side, and their least side in pixels
-# Of background, face, hair, clothes, glasses and hat.
-COLOURS = ["1e1e1e", "e6aa8c", "78461e", "3c6eb4", "5adc5a", "c83ca0"]
-COLOURS = np.array([tuple(bytes.fromhex(colour)) for colour in COLOURS], np.uint8)
+COLOURS = [(30, 30, 30), (230, 170, 140), (120, 70, 30), (60, 110, 180), (90, 220, 90), (200, 60, 160)]
 BACKDROP = 128
 
 
@@ -60,30 +58,32 @@ def write_masks(
     UserError
         If a picture cannot be read, or the net's weights are missing.
     """
-    rows = np.arange(len(faces.paths)) if rows is None else rows
-    cuts = cut_up(0, len(rows), SHARD)
-    parts = [out / f"{cut.start:08d}.npz" for cut in cuts]
-    missing = [k for k, part in enumerate(parts) if not part.exists()]
-    place, aligned = place_of(faces.root), faces.landmarks is not None
-    chosen = [replace(faces.only(rows[cuts[k]]), root=Path()) for k in missing]
-    eyes = reading.eyes(aligned)
-    tasks = [(place, some, reading, eyes) for some in chosen]
-    found = map_in_order(replace(machine.beside_the_files, single_thread=True), _read, tasks)
-    sizes = lengths([cuts[k] for k in missing])
-    for k, masks in zip(missing, with_bar(found, sizes, "masks", len(rows) - sum(sizes)), strict=True):
-        with atomic_write(parts[k]) as temporary, temporary.open("wb") as file:
-            np.savez_compressed(file, **masks)
-    side = reading.frame.side
+    rows = np.arange(len(faces.paths)) if rows is None else np.unique(rows)
+    shards = {out / f"{cut.start:08d}.npz": rows[cut] for cut in cut_up(0, len(rows), SHARD)}
+    _read_missing(faces, reading, shards, machine)
     with atomic_write(out / "masks.h5") as temporary, h5py.File(temporary, "w") as file:
-        _lay_out(file, faces, side)
-        for cut, part in zip(cuts, parts, strict=True):
-            with np.load(part) as masks:
-                for name in ("matte", "part"):
-                    file[name][rows[cut]] = masks[name]
-            file["known"][rows[cut]] = True
+        _lay_out(file, faces, reading.frame.side)
+        for path, of_shard in shards.items():
+            with np.load(path) as masks:
+                file["matte"][of_shard], file["part"][of_shard] = masks["matte"], masks["part"]
+            file["known"][of_shard] = True
     _write_sheet(faces, rows, reading.frame, out)
-    for part in parts:
-        part.unlink()
+    for path in shards:
+        path.unlink()
+
+
+def _read_missing(faces: Faces, reading: Reading, shards: dict[Path, np.ndarray], machine: Machine) -> None:
+    """Write the masks of the rows of those shards whose files do not exist."""
+    missing = {path: of_shard for path, of_shard in shards.items() if not path.exists()}
+    sizes, total = [len(of_shard) for of_shard in missing.values()], sum(map(len, shards.values()))
+    place, eyes = place_of(faces.root), reading.eyes(faces.landmarks is not None)
+    tasks = [
+        (place, replace(faces.only(of_shard), root=Path()), reading, eyes) for of_shard in missing.values()
+    ]
+    found = map_in_order(replace(machine.beside_the_files, single_thread=True), _read, tasks)
+    for path, masks in zip(missing, with_bar(found, sizes, "masks", total - sum(sizes)), strict=True):
+        with atomic_write(path) as temporary, temporary.open("wb") as file:
+            np.savez_compressed(file, **masks)
 
 
 def _read(
@@ -109,7 +109,7 @@ def _write_sheet(faces: Faces, rows: np.ndarray, frame: Frame, out: Path) -> Non
     """Write some pictures beside their parts in colours, and cut out."""
     if not len(rows):
         return
-    shown = np.sort(rows)[np.linspace(0, len(rows) - 1, min(SHOWN, len(rows))).astype(int)]
+    shown = rows[np.linspace(0, len(rows) - 1, min(SHOWN, len(rows))).astype(int)]
     with h5py.File(out / "masks.h5") as file:
         masks = [(file["matte"][row], file["part"][row]) for row in shown]
     pairs = zip(cut_images(faces, shown, frame), masks, strict=True)
@@ -124,5 +124,5 @@ def _views(picture: np.ndarray, matte: np.ndarray, part: np.ndarray) -> Iterator
     share = matte[..., None] / 255
     cut_out = np.rint(picture * share + BACKDROP * (1 - share)).astype(np.uint8)
     times = -(-SMALLEST // len(picture))
-    for view in (picture, COLOURS[part], cut_out):
+    for view in (picture, np.array(COLOURS, np.uint8)[part], cut_out):
         yield view.repeat(times, axis=0).repeat(times, axis=1)

@@ -27,13 +27,14 @@ class Batches:
     """Pictures for training, varied at random: the number of a batch alone says what is in it."""
 
     parsed: Parsed
+    chances: np.ndarray  # `Parsed.chances`
     seed: int
 
     def __call__(self, net: caffe.Net, number: int) -> None:
         """Put batch `number` into the inputs of a `training_net`."""
         batch, _, side, _ = net.blobs["data"].data.shape
         rng = np.random.default_rng((self.seed, number))
-        rows = rng.integers(len(self.parsed.parts), size=batch)
+        rows = rng.choice(len(self.parsed.parts), batch, p=self.chances)
         pairs = [varied(self.parsed.pictures[row], self.parsed.parts[row], side, rng) for row in rows]
         net.blobs["data"].data[...] = input_of(np.stack([picture for picture, _ in pairs]))
         net.blobs["parts"].data[:, 0] = np.stack([part for _, part in pairs])
@@ -54,7 +55,7 @@ def train_parsing(folder: Path, epochs: float, seed: int, out: Path, machine: Ma
     n, side, _ = learned.parts.shape
     training = training_for(n, side, epochs, seed)
     (out / "train_val.prototxt").write_text(training.net)
-    train(replace(training, feed=Batches(learned, seed)), out, machine)
+    train(replace(training, feed=Batches(learned, learned.chances, seed)), out, machine)
     trained = caffe_pb2.NetParameter.FromString((out / "weights.caffemodel").read_bytes())
     with atomic_write(out / "parsing.h5") as temporary, h5py.File(temporary, "w") as file:
         put_net(file, folded(trained))
