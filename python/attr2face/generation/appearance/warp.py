@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
+from scipy import sparse
 from scipy.spatial import Delaunay
 
 BEYOND = 0.4  # how far beyond the picture the fixed points lie, relative to its side
@@ -97,17 +98,15 @@ class Warp:
 
     def _raster(self, points: np.ndarray, view: View) -> Raster:
         corners = view.to_output(points)[self.triangles]
-        triangle, pixel = _pixels_within_boxes(corners, view.size)
-        at = np.stack([pixel % view.size, pixel // view.size], axis=1)
-        shares = _barycentric(corners[triangle], at)
-        within = (shares >= INSIDE).all(axis=1)
+        shares = _share_planes(corners)
+        triangle, pixel = _pixels_within(corners, shares, view.size)
         # Of several triangles at one pixel, the last is kept.
         chosen = np.full(view.size**2, -1)
-        chosen[pixel[within]] = np.flatnonzero(within)
+        chosen[pixel] = triangle
         chosen = _filled(chosen)
-        triangle, shares = triangle[chosen], shares[chosen]
-        places = (self.mean[self.triangles[triangle]] * shares[..., None]).sum(axis=1)
-        return Raster(triangle, shares, places)
+        at = _homogeneous(view.size)
+        places = np.einsum("tkd,tkc->tdc", self.mean[self.triangles], shares)
+        return Raster(chosen, _at(shares[chosen], at), _at(places[chosen], at))
 
     def pull_back(self, raster: Raster, points: np.ndarray, of_places: np.ndarray, view: View) -> np.ndarray:
         """The gradient with respect to the points (P, 2) of what has the gradient `of_places` (N, 2).
@@ -141,15 +140,17 @@ def interpolated(texture: np.ndarray, places: np.ndarray) -> tuple[np.ndarray, n
 
     Returns
     -------
-    values : (N, channels)
-    slopes : (N, 2, channels)
+    values : (N, channels) float32
+    slopes : (2, N, channels) float32
         Derivatives by x and y.
     """
     index, right, down = _taps(places, len(texture))
-    a, b, c, d = (texture.reshape(-1, texture.shape[-1])[i] for i in index)
-    upper, lower = a + (b - a) * right, c + (d - c) * right
-    slopes = np.stack([(b - a) * (1 - down) + (d - c) * down, lower - upper], axis=1)
-    return upper + (lower - upper) * down, slopes
+    texels = np.ascontiguousarray(texture.reshape(-1, texture.shape[-1]), np.float32)
+    left, up = 1 - right, 1 - down
+    parts = ((up * left, up * right, down * left, down * right), (-up, up, -down, down))
+    parts += ((-left, -right, left, right),)
+    values, *slopes = (_sums(index, weights, len(texels)) @ texels for weights in parts)
+    return values, np.stack(slopes)
 
 
 def spread(gradient: np.ndarray, places: np.ndarray, side: int) -> np.ndarray:
@@ -157,21 +158,23 @@ def spread(gradient: np.ndarray, places: np.ndarray, side: int) -> np.ndarray:
     `places`: the transpose of `interpolated`.
     """
     index, right, down = _taps(places, side)
-    weights = ((1 - right) * (1 - down), right * (1 - down), (1 - right) * down, right * down)
-    found = np.zeros((side**2, gradient.shape[-1]))
-    for taps, weight in zip(index, weights, strict=True):
-        for channel, values in enumerate((gradient * weight).T):
-            found[:, channel] += np.bincount(taps, values, side**2)
-    return found.reshape(side, side, -1)
+    left, up = 1 - right, 1 - down
+    sums = _sums(index, (up * left, up * right, down * left, down * right), side**2)
+    return (sums.T @ np.ascontiguousarray(gradient, np.float32)).reshape(side, side, -1)
 
 
-def _taps(places: np.ndarray, side: int) -> tuple[tuple[np.ndarray, ...], np.ndarray, np.ndarray]:
-    """The four pixels about each place, as indices, and how far right and down of the first it lies."""
+def _taps(places: np.ndarray, side: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The four texels about each place, as indices (N, 4), and how far right and down of the first it lies."""
     x, y = np.clip(places, 0, side - 1).T
-    left, top = np.minimum(x.astype(int), side - 2), np.minimum(y.astype(int), side - 2)
-    first = top * side + left
-    index = (first, first + 1, first + side, first + side + 1)
-    return index, (x - left)[:, None], (y - top)[:, None]
+    left, top = np.minimum(x.astype(np.int32), side - 2), np.minimum(y.astype(np.int32), side - 2)
+    index = (top * side + left)[:, None] + np.array([0, 1, side, side + 1], np.int32)
+    return index, (x - left).astype(np.float32), (y - top).astype(np.float32)
+
+
+def _sums(index: np.ndarray, weights: tuple[np.ndarray, ...], texels: int) -> sparse.csr_array:
+    """The matrix (N, texels) that sums four texels with these weights."""
+    ends = np.arange(0, index.size + 1, index.shape[1], dtype=np.int32)
+    return sparse.csr_array((np.stack(weights, axis=1).ravel(), index.ravel(), ends), (len(index), texels))
 
 
 def _fixed_points(side: int) -> np.ndarray:
@@ -198,27 +201,57 @@ def _inverse(matrices: np.ndarray) -> np.ndarray:
     return np.linalg.inv(np.where(flat[:, None, None], np.eye(2), matrices))
 
 
-def _barycentric(corners: np.ndarray, at: np.ndarray) -> np.ndarray:
-    """The shares of the corners (N, 3, 2) in points (N, 2): (N, 3). In a flat triangle no point is inside."""
-    first = corners[:, 0]
-    (a, b), (c, d) = (corners[:, 1] - first).T, (corners[:, 2] - first).T
-    x, y = (at - first).T
-    area = a * d - b * c
-    area = np.where(np.abs(area) < 1e-9, -1e-9, area)
-    two, three = (x * d - y * c) / area, (a * y - b * x) / area
-    return np.stack([1 - two - three, two, three], axis=1)
+def _share_planes(corners: np.ndarray) -> np.ndarray:
+    """The shares of a triangle's corners in a point (x, y), as planes: (T, 3, 2) to (T, 3, 3).
+
+    Row k has the factors of x, y and 1 in the share of corner k. In a flat triangle no point is inside.
+    """
+    one, two = np.roll(corners, -1, axis=1), np.roll(corners, -2, axis=1)
+    x, y = one[..., 1] - two[..., 1], two[..., 0] - one[..., 0]
+    constant = one[..., 0] * two[..., 1] - two[..., 0] * one[..., 1]
+    area = constant.sum(axis=1)[:, None, None]
+    flat = np.abs(area) < 1e-9
+    return np.where(flat, (0, 0, -1), np.stack([x, y, constant], axis=2) / np.where(flat, 1, area))
 
 
-def _pixels_within_boxes(corners: np.ndarray, size: int) -> tuple[np.ndarray, np.ndarray]:
-    """The pixels in the box about each triangle (T, 3, 2): numbers of triangles and of pixels, (M,) each."""
-    low = np.clip(np.ceil(corners.min(axis=1)), 0, size).astype(int)
-    high = np.clip(np.floor(corners.max(axis=1)), -1, size - 1).astype(int)
-    width, height = np.maximum(high - low + 1, 0).T
-    count = width * height
-    triangle = np.repeat(np.arange(len(corners)), count)
-    inside = np.arange(count.sum()) - np.repeat(np.cumsum(count) - count, count)
-    across, down = inside % width[triangle], inside // width[triangle]
-    return triangle, (low[triangle, 1] + down) * size + low[triangle, 0] + across
+def _at(planes: np.ndarray, at: np.ndarray) -> np.ndarray:
+    """Planes (N, k, 3) at a point (N, 3) each: (N, k)."""
+    return np.einsum("nkc,nc->nk", planes, at)
+
+
+@functools.lru_cache(maxsize=4)
+def _homogeneous(size: int) -> np.ndarray:
+    """x, y and 1 of the pixels of a picture: (size^2, 3)."""
+    y, x = np.mgrid[:size, :size]
+    return np.stack([x.ravel(), y.ravel(), np.ones(size**2)], axis=1)
+
+
+def _pixels_within(corners: np.ndarray, shares: np.ndarray, size: int) -> tuple[np.ndarray, np.ndarray]:
+    """The pixels inside of each triangle: numbers of triangles and of pixels, (M,) each.
+
+    Row by row: along a row, a share is at least 0 on one side of a place, so that three of them bound what is
+    inside of the triangle.
+    """
+    y = corners[..., 1]
+    top = np.ceil(y.min(axis=1).clip(0, size)).astype(int)
+    bottom = np.floor(y.max(axis=1).clip(-1, size - 1)).astype(int)
+    triangle, row = _ranges(top, bottom)
+    slope = shares[triangle, :, 0]
+    rest = shares[triangle, :, 1] * row[:, None] + shares[triangle, :, 2] - INSIDE
+    bound = -rest / np.where(slope == 0, 1, slope)
+    first = np.where(slope > 0, bound, np.where((slope == 0) & (rest < 0), np.inf, -np.inf)).max(axis=1)
+    last = np.where(slope < 0, bound, np.inf).min(axis=1)
+    first = np.ceil(first.clip(0, size)).astype(int)
+    last = np.floor(last.clip(-1, size - 1)).astype(int)
+    which, across = _ranges(first, last)
+    return triangle[which], row[which] * size + across
+
+
+def _ranges(first: np.ndarray, last: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """All whole numbers from each `first` to its `last`, and which of the ranges each is in."""
+    count = np.maximum(last - first + 1, 0)
+    which = np.repeat(np.arange(len(count)), count)
+    return which, np.arange(len(which)) - (np.cumsum(count) - count - first)[which]
 
 
 def _filled(chosen: np.ndarray) -> np.ndarray:
