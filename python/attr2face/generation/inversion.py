@@ -12,10 +12,11 @@ from attr2face.data.pictures import enlarged, write_picture, write_sheet
 from attr2face.errors import UserError
 from attr2face.files import require
 from attr2face.generation.descent import Descent
-from attr2face.generation.loaded import Trained, load_trained
+from attr2face.generation.loaded import Loaded, Trained, load_trained
 from attr2face.generation.objective import Objective, activations_of
 from attr2face.generation.presets import preset_at
 from attr2face.generation.priors import spaces_of
+from attr2face.generation.priors.appearance import Heads, root_of
 from attr2face.network.prototxt import feature_shape
 
 PHOTOGRAPHS = 6
@@ -124,13 +125,25 @@ def invert_images(trained: Trained, layer: str, images: np.ndarray, seed: int) -
 
 
 def invert_layer(trained: Trained, layer: str, phi: np.ndarray, preset: str, seed: int) -> np.ndarray:
-    """Pictures (n, crop, crop, 3) uint8 whose activations at `layer` are near to `phi` (n, ...)."""
+    """Pictures (n, side, side, 3) uint8 whose activations at `layer` are near to `phi` (n, ...).
+
+    They are of the net's size, or larger.
+    """
     loaded, how = load_trained(trained), preset_at(preset, layer)
-    preprocessing = loaded.database.preprocessing
-    descent = Descent(how, spaces_of(loaded, how), preprocessing.bounds)
-    objective = Objective(loaded.net(layer, len(phi)), layer, phi)
-    canvas, _ = descent.run(objective, np.random.default_rng(seed))
-    return preprocessing.to_images(canvas)
+    if how.prior == "appearance":
+        space, start = decoded(loaded, layer, phi)
+        descent = Descent(how, [space], [start])
+    else:
+        descent = Descent(how, spaces_of(loaded, how))
+    z, _ = descent.run(loaded.objective(how, layer, phi), np.random.default_rng(seed))
+    return descent.spaces[-1].pictures(z)
+
+
+def decoded(loaded: Loaded, layer: str, phi: np.ndarray) -> tuple[Heads, np.ndarray]:
+    """Heads in units of what the decoder of a layer leaves open, and where those with activations phi are."""
+    decoder = loaded.decoder(layer)
+    heads = Heads(loaded.appearance, loaded.database.preprocessing, root_of(decoder.left_open))
+    return heads, heads.of_z(loaded.appearance.constrained(decoder.decoded(phi)))
 
 
 def _activations(trained: Trained, layer: str, images: np.ndarray) -> np.ndarray:

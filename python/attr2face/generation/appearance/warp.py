@@ -164,7 +164,7 @@ def spread(gradient: np.ndarray, places: np.ndarray, side: int) -> np.ndarray:
 
 
 def _taps(places: np.ndarray, side: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """The four texels about each place, as indices (N, 4), and how far right and down of the first it lies."""
+    """The four texels about each place, as indices (N, 4), and how far right and down of the first it is."""
     x, y = np.clip(places, 0, side - 1).T
     left, top = np.minimum(x.astype(np.int32), side - 2), np.minimum(y.astype(np.int32), side - 2)
     index = (top * side + left)[:, None] + np.array([0, 1, side, side + 1], np.int32)

@@ -1,0 +1,188 @@
+"""Heads read off activations: ridge regression of z on phi, and what that leaves open.
+
+For z and activations phi of photographs of training people: z0 = E[z | phi], linear in phi; R the covariance
+of z - z0; and the mean b and the covariance C of phi(photograph) - phi(its rendering), what the model cannot
+draw, in the first principal coordinates of phi. A descent from z0 is then one to the maximum a posteriori::
+
+    (T - b - phi(x(z)))' C^-1 (T - b - phi(x(z))) / 2 + lambda (z - z0)' R^-1 (z - z0) / 2
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from pathlib import Path
+
+import h5py
+import numpy as np
+from scipy import linalg
+from threadpoolctl import threadpool_limits
+
+from attr2face.files import require
+from attr2face.generation.appearance.components import principal_components
+
+RIDGES = (0.03, 0.1, 0.3, 1.0, 3.0)  # a picture, beside standardised activations
+HELD_OUT = 0.2  # share of the pictures that the ridge is chosen and R is measured on
+MOST_NUMBERS = 2**28  # activations that are held in memory, a gigabyte
+COORDINATES = 500  # principal coordinates of activations that are compared
+MOST_WEIGHTS = 2**26  # of these coordinates, so that layers with more features have fewer
+SHRUNK = 0.1  # share of a sphere in C, which rests on few pictures
+BLOCK = 1024  # rows
+
+
+@dataclass(frozen=True)
+class Decoder:
+    """What reads activations (d,) as coordinates (k,).
+
+    Attributes
+    ----------
+    mean : (d,) float32
+        Of activations.
+    slope : (d, k) float32
+    intercept : (k,) float32
+        z0 at the mean.
+    left_open : (k, k) float32
+        R.
+    whitening : (m, d) float32
+        W = C^-1/2 P, with P the principal coordinates of phi.
+    missed : (m,) float32
+        W b.
+    ridge : float
+        That was chosen.
+    explained : (2,)
+        Shares of the variance of shapes and of textures that z0 tells of pictures that were held out.
+    """
+
+    mean: np.ndarray
+    slope: np.ndarray
+    intercept: np.ndarray
+    left_open: np.ndarray
+    whitening: np.ndarray
+    missed: np.ndarray
+    ridge: float
+    explained: np.ndarray
+
+    @threadpool_limits.wrap(limits=1)  # sums of several threads are rounded otherwise
+    def decoded(self, phi: np.ndarray) -> np.ndarray:
+        """z0 (n, k) of activations (n, ...)."""
+        return (phi.reshape(len(phi), -1) - self.mean) @ self.slope + self.intercept
+
+    @threadpool_limits.wrap(limits=1)
+    def whitened(self, phi: np.ndarray) -> np.ndarray:
+        """W (phi - b), (n, m), which W phi(x) of a rendering is compared with."""
+        return phi.reshape(len(phi), -1) @ self.whitening.T - self.missed
+
+
+@dataclass(frozen=True)
+class Read:
+    """What a decoder is fitted to.
+
+    Attributes
+    ----------
+    phi : (n, d) float32
+        Activations of photographs. They are changed.
+    z : (n, k) float32
+        Their coordinates.
+    people : (n,)
+    shapes : int
+        How many coordinates are of shape.
+    rendered : (m,) int, (m, d) float32
+        Some of the rows, and activations of renderings of these z.
+    """
+
+    phi: np.ndarray
+    z: np.ndarray
+    people: np.ndarray
+    shapes: int
+    rendered: tuple[np.ndarray, np.ndarray]
+
+
+@threadpool_limits.wrap(limits=1)
+def fit_decoder(read: Read, seed: int) -> Decoder:
+    """Fit a decoder; the ridge is chosen, and R measured, on people who are held out of that."""
+    rows, drawn = read.rendered
+    missed = read.phi[rows] - drawn
+    x, mean = read.phi, read.phi.mean(axis=0)
+    x -= mean
+    deviation = np.sqrt(np.einsum("nd,nd->d", x, x) / len(x)).astype(np.float32)
+    deviation = np.maximum(deviation, 1e-3 * deviation.max())
+    x /= deviation
+    intercept = read.z.mean(axis=0)
+    z = read.z - intercept
+    held = _held_out(read.people, seed)
+    ridge, left = _choose_ridge(x, z, held)
+    slope = ridge_regression(x, z, [ridge])[0] / deviation[:, None]
+    whitening, whitened_missed = _whitening(x, missed / deviation, seed)
+    parts = (slice(0, read.shapes), slice(read.shapes, None))
+    explained = [1 - np.square(left[:, part]).sum() / np.square(z[held][:, part]).sum() for part in parts]
+    return Decoder(
+        mean=mean,
+        slope=slope.astype(np.float32),
+        intercept=intercept.astype(np.float32),
+        left_open=_shrunk(left.T @ left / len(left)).astype(np.float32),
+        whitening=(whitening / deviation).astype(np.float32),
+        missed=whitened_missed.astype(np.float32),
+        ridge=ridge,
+        explained=np.array(explained),
+    )
+
+
+def _held_out(people: np.ndarray, seed: int) -> np.ndarray:
+    """Which rows are of people who are held out: (n,) bool."""
+    names = np.unique(people)
+    some = np.random.default_rng(seed).permutation(names)[: max(1, round(HELD_OUT * len(names)))]
+    return np.isin(people, some)
+
+
+def _choose_ridge(x: np.ndarray, z: np.ndarray, held: np.ndarray) -> tuple[float, np.ndarray]:
+    """The ridge by which the rest tells most of the rows that are held out, and what it leaves of them."""
+    left = [z[held] - x[held] @ slope for slope in ridge_regression(x[~held], z[~held], RIDGES)]
+    best = int(np.argmin([np.square(each).sum() for each in left]))
+    return RIDGES[best], left[best]
+
+
+def ridge_regression(x: np.ndarray, z: np.ndarray, ridges: list[float]) -> list[np.ndarray]:
+    """Slopes (d, k), one for each ridge a row, of z (n, k) on x (n, d), both about zero.
+
+    By the smaller of two systems: (x'x + n r) w = x'z, or w = x' (x x' + n r)^-1 z.
+    """
+    n, d = x.shape
+    wide = d > n
+    gram = x @ x.T if wide else x.T @ x
+    right = z if wide else x.T @ z
+    diagonal = gram.diagonal().copy()
+    slopes = []
+    for ridge in ridges:
+        np.fill_diagonal(gram, diagonal + n * ridge)
+        found = linalg.cho_solve(linalg.cho_factor(gram, lower=True), right)
+        slopes.append(x.T @ found if wide else found)
+    return slopes
+
+
+def _whitening(x: np.ndarray, missed: np.ndarray, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """W (m, d) for standardised activations x, and W b, from what renderings miss of some of them (r, d)."""
+    m = max(1, min(COORDINATES, MOST_WEIGHTS // x.shape[1]))
+    basis = principal_components(x, m, seed).basis
+    basis /= np.linalg.norm(basis, axis=1, keepdims=True)
+    y = missed @ basis.T
+    b = y.mean(axis=0)
+    root = np.linalg.cholesky(_shrunk(np.cov(y.T, bias=True).reshape(len(basis), -1)))
+    return linalg.solve_triangular(root, basis, lower=True), linalg.solve_triangular(root, b, lower=True)
+
+
+def _shrunk(covariance: np.ndarray) -> np.ndarray:
+    """The covariance with a tenth of a sphere."""
+    sphere = np.trace(covariance) / len(covariance)
+    return (1 - SHRUNK) * covariance + SHRUNK * sphere * np.eye(len(covariance))
+
+
+def save_decoder(decoder: Decoder, out: Path) -> None:
+    """Write a decoder as HDF5."""
+    with h5py.File(out, "w") as file:
+        for field in fields(Decoder):
+            file[field.name] = getattr(decoder, field.name)
+
+
+def load_decoder(path: Path) -> Decoder:
+    """Read what `save_decoder` wrote."""
+    with h5py.File(require(path, "make invert fits it")) as file:
+        return Decoder(**{field.name: file[field.name][()] for field in fields(Decoder)})
