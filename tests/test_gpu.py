@@ -40,8 +40,7 @@ def results(card: int | None, folder: Path, files: dict[str, Path]) -> dict[str,
     objective = Objective(load(prototxt.generation(STILL, "conv5_3", 2), files["weights"]), "conv5_3", target)
     found["loss"], found["gradient"] = objective(x)
     step = Preset("adam", 1, rate=(0.1, 0.1), noise=0.3, jitter=2, decay=3e-3, prior="eigenfaces")
-    bounds = FaceDatabase.open(files["lmdb"]).preprocessing.bounds
-    descent = Descent(step, [load_eigenfaces(files["eigenfaces"])], bounds)
+    descent = Descent(step, [load_eigenfaces(files["eigenfaces"])])
     found["face"] = descent.run(objective, np.random.default_rng(1))[0]
 
     own.mkdir()

@@ -115,9 +115,10 @@ def generation(model: Model, layer: str = "", batch: int = 1, heads: bool = Fals
     """The net that generation descends in: `canvas` is a parameter, so that its diff is the image's gradient.
 
     With a `layer`, `distance` is |phi - target|^2 / (2 batch) (Caffe's EuclideanLoss), and the net is cut
-    there unless it has heads. If `whitened` is above 0, that is the distance of as many linear combinations
-    of phi, whose weights are for the caller to fill in. With `heads`, `class_score` is the sum of `wanted` (batch, C) times the scores
-    before the softmax, to be raised (paper, section 3.3.1). All weights are frozen, without dropout.
+    there unless it has heads. If `whitened` is above 0, as many linear combinations of phi take its place,
+    whose weights are for the caller to fill in. With `heads`, `class_score` is the sum of `wanted` (batch, C)
+    times the scores before the softmax, to be raised (paper, section 3.3.1). All weights are frozen, without
+    dropout.
     """
     n = caffe.NetSpec()
     shape = {"dim": [batch, 3, model.crop, model.crop]}

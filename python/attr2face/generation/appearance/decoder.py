@@ -85,22 +85,24 @@ class Read:
     people : (n,)
     shapes : int
         How many coordinates are of shape.
-    rendered : (m,) int, (m, d) float32
-        Some of the rows, and activations of renderings of these z.
+    some : (m,) int
+        Of the rows.
+    rendered : (m, d) float32
+        Activations of renderings of their z.
     """
 
     phi: np.ndarray
     z: np.ndarray
     people: np.ndarray
     shapes: int
-    rendered: tuple[np.ndarray, np.ndarray]
+    some: np.ndarray
+    rendered: np.ndarray
 
 
 @threadpool_limits.wrap(limits=1)
 def fit_decoder(read: Read, seed: int) -> Decoder:
     """Fit a decoder; the ridge is chosen, and R measured, on people who are held out of that."""
-    rows, drawn = read.rendered
-    missed = read.phi[rows] - drawn
+    missed = read.phi[read.some] - read.rendered
     x, mean = read.phi, read.phi.mean(axis=0)
     x -= mean
     deviation = np.sqrt(np.einsum("nd,nd->d", x, x) / len(x)).astype(np.float32)

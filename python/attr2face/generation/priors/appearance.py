@@ -138,6 +138,6 @@ def root_of(covariance: np.ndarray) -> np.ndarray:
 
 
 def reduction(size: int, crop: int) -> np.ndarray:
-    """The matrix (crop, size) that resizes a column as PIL does, so that heads are filtered as photographs."""
+    """The matrix (crop, size) that resizes a column as PIL does: heads are filtered as photographs are."""
     columns = Image.fromarray(np.eye(size, dtype=np.float32))
     return np.asarray(columns.resize((size, crop), Image.Resampling.BICUBIC))
