@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from attr2face.generation.presets import needed
 from attr2face.settings import (
+    AppearanceFit,
     Cache,
     Database,
     EigenfaceBasis,
@@ -20,6 +21,7 @@ from attr2face.settings import (
     as_dict,
     as_text,
 )
+from attr2face.steps.appearance import frame_of, shown_faces
 from attr2face.steps.folders import database_in, trained_in
 from attr2face.steps.places import COMMITTED
 from attr2face.steps.registry import DRAWN, STEPS, File, Use, choice, names_of, step
@@ -50,6 +52,27 @@ def eigenfaces(run: Run, lmdb: Path) -> None:
     from attr2face.generation.priors.eigenfaces import write_eigenfaces
 
     write_eigenfaces(database_in(lmdb), run.settings[EigenfaceBasis], run.training_seed, run.out)
+
+
+@step(AppearanceFit, "ahead", "dataset", *DRAWN)
+def appearance(
+    run: Run,
+    lmdb: Path,
+    faces: Path,
+    alignment: dict | None,
+    frame: dict,
+    landmarks: Path,
+    masks: Path | None,
+) -> None:
+    """How shapes and textures of the training people who look ahead vary, and go with attributes."""
+    from attr2face.data.shapes import read_landmarks
+    from attr2face.generation.appearance.fitting import write_appearance
+    from attr2face.generation.appearance.sample import Source
+
+    settings = run.settings[AppearanceFit]
+    shown = shown_faces(faces, run.settings, alignment)
+    source = Source(shown, frame_of(frame), read_landmarks(landmarks), run.settings.ahead, masks)
+    write_appearance(source, database_in(lmdb), settings, run.training_seed, run.out)
 
 
 # What faces are made from.
