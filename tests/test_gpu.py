@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 
 from attr2face.attributes import pubfig
-from attr2face.data.database import FaceDatabase
 from attr2face.errors import UserError
 from attr2face.generation.descent import Descent
 from attr2face.generation.objective import Objective

@@ -179,9 +179,7 @@ def test_canvases_of_one_draw_start_alike_and_of_another_draw_elsewhere(trained)
     )
     assert (start[0] == start[2]).all()
     assert np.abs(start[0] - start[1]).max() > 0.1
-    alone, _ = found_by(
-        descending(Preset("adam", 1, noise=5.0), draws=[1]), Flat(np.zeros((1, 3, 88, 88)))
-    )
+    alone, _ = found_by(descending(Preset("adam", 1, noise=5.0), draws=[1]), Flat(np.zeros((1, 3, 88, 88))))
     assert (alone[0] == start[1]).all(), "whatever is beside it"
 
 
