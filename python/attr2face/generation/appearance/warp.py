@@ -11,7 +11,6 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
-from scipy import sparse
 from scipy.spatial import Delaunay
 
 BEYOND = 0.4  # how far beyond the picture the fixed points lie, relative to its side
@@ -27,14 +26,11 @@ class Raster:
     ----------
     triangle : (N,) int
         The triangle that each pixel is in.
-    shares : (N, 3)
-        Its barycentric coordinates there.
     places : (N, 2)
         Where it lies in the mean shape, in pixels of the texture.
     """
 
     triangle: np.ndarray
-    shares: np.ndarray
     places: np.ndarray
 
 
@@ -81,15 +77,16 @@ class Warp:
         self.triangles = triangles[np.argsort(-np.abs(_area(self.mean[triangles])), kind="stable")]
 
     @functools.cached_property
-    def _grid(self) -> Raster:
-        """The pixels of the texture, in the triangles of the mean shape."""
-        return self._raster(self.mean, View(0, self.side, self.side))
+    def _grid(self) -> tuple[np.ndarray, np.ndarray]:
+        """The triangles of the mean shape that the texels are in, and the shares of corners there."""
+        triangle = self._raster(self.mean, View(0, self.side, self.side)).triangle
+        return triangle, _at(_share_planes(self.mean[self.triangles]), triangle, self.side)
 
     def to_mean(self, picture: np.ndarray, points: np.ndarray) -> np.ndarray:
         """A picture (side, side, channels) with these points (P, 2), as it looks in the mean shape."""
-        grid = self._grid
-        corners = np.vstack([points, self.fixed])[self.triangles[grid.triangle]]
-        places = (corners * grid.shares[..., None]).sum(axis=1)
+        triangle, shares = self._grid
+        corners = np.vstack([points, self.fixed])[self.triangles[triangle]]
+        places = (corners * shares[..., None]).sum(axis=1)
         return sampled(picture, places, self.side)
 
     def raster(self, points: np.ndarray, view: View) -> Raster:
@@ -104,9 +101,9 @@ class Warp:
         chosen = np.full(view.size**2, -1)
         chosen[pixel] = triangle
         chosen = _filled(chosen)
-        at = _homogeneous(view.size)
+        # In a triangle, places are linear in x and y, too.
         places = np.einsum("tkd,tkc->tdc", self.mean[self.triangles], shares)
-        return Raster(chosen, _at(shares[chosen], at), _at(places[chosen], at))
+        return Raster(chosen, _at(places, chosen, view.size))
 
     def pull_back(self, raster: Raster, points: np.ndarray, of_places: np.ndarray, view: View) -> np.ndarray:
         """The gradient with respect to the points (P, 2) of what has the gradient `of_places` (N, 2).
@@ -115,12 +112,16 @@ class Warp:
         dv_k, it moves by dm = -J sum l_k dv_k, J = dm/dp being the triangle's affine map.
         """
         corners = view.to_output(np.vstack([points, self.fixed]))[self.triangles]
+        shares = _at(_share_planes(corners), raster.triangle, view.size)
         jacobian = _edges(self.mean[self.triangles]) @ _inverse(_edges(corners))
-        of_pixels = -np.einsum("nij,ni->nj", jacobian[raster.triangle], of_places)
-        of_corners = raster.shares[..., None] * of_pixels[:, None] * (view.size / view.width)
-        vertices = self.triangles[raster.triangle].ravel()
-        found = [np.bincount(vertices, of_corners[..., k].ravel(), len(self.mean)) for k in (0, 1)]
-        return np.stack(found, axis=1)[: len(points)]
+        scale, (of_x, of_y) = -view.size / view.width, of_places.T
+        found = np.zeros((2, len(self.mean)))
+        for axis, column in enumerate(jacobian.transpose(2, 1, 0).copy()):
+            of_pixels = scale * (column[0][raster.triangle] * of_x + column[1][raster.triangle] * of_y)
+            for k in range(3):
+                vertex = self.triangles[:, k][raster.triangle]
+                found[axis] += np.bincount(vertex, shares[:, k] * of_pixels, len(self.mean))
+        return found.T[: len(points)]
 
     def folded(self, points: np.ndarray) -> float:
         """The area of triangles that lie upside down, relative to the picture's."""
@@ -140,41 +141,45 @@ def interpolated(texture: np.ndarray, places: np.ndarray) -> tuple[np.ndarray, n
 
     Returns
     -------
-    values : (N, channels) float32
-    slopes : (2, N, channels) float32
+    values : (channels, N) float32
+    slopes : (2, channels, N) float32
         Derivatives by x and y.
     """
-    index, right, down = _taps(places, len(texture))
-    texels = np.ascontiguousarray(texture.reshape(-1, texture.shape[-1]), np.float32)
-    left, up = 1 - right, 1 - down
-    parts = ((up * left, up * right, down * left, down * right), (-up, up, -down, down))
-    parts += ((-left, -right, left, right),)
-    values, *slopes = (_sums(index, weights, len(texels)) @ texels for weights in parts)
-    return values, np.stack(slopes)
+    side, channels = len(texture), texture.shape[-1]
+    first, right, down = _taps(places, side)
+    values, slopes = (np.empty((*n, channels, len(places)), np.float32) for n in ((), (2,)))
+    for k, plane in enumerate(texture.reshape(-1, channels).T.astype(np.float32, order="C")):
+        a, b, c, d = (plane[first + step] for step in _steps(side))
+        upper, lower = b - a, d - c
+        top = a + upper * right
+        slopes[0, k] = upper + (lower - upper) * down
+        slopes[1, k] = c + lower * right - top
+        values[k] = top + slopes[1, k] * down
+    return values, slopes
 
 
 def spread(gradient: np.ndarray, places: np.ndarray, side: int) -> np.ndarray:
-    """The gradient by a texture (side, side, channels) of what has `gradient` (N, channels) by its values at
+    """The gradient by a texture (side, side, channels) of what has `gradient` (channels, N) by its values at
     `places`: the transpose of `interpolated`.
     """
-    index, right, down = _taps(places, side)
+    first, right, down = _taps(places, side)
     left, up = 1 - right, 1 - down
-    sums = _sums(index, (up * left, up * right, down * left, down * right), side**2)
-    return (sums.T @ np.ascontiguousarray(gradient, np.float32)).reshape(side, side, -1)
+    weights = (up * left, up * right, down * left, down * right)
+    taps = [(first + step, weight) for step, weight in zip(_steps(side), weights, strict=True)]
+    planes = [sum(np.bincount(at, of * weight, side**2) for at, weight in taps) for of in gradient]
+    return np.stack(planes, axis=-1).reshape(side, side, -1)
 
 
 def _taps(places: np.ndarray, side: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """The four texels about each place, as indices (N, 4), and how far right and down of the first it is."""
-    x, y = np.clip(places, 0, side - 1).T
-    left, top = np.minimum(x.astype(np.int32), side - 2), np.minimum(y.astype(np.int32), side - 2)
-    index = (top * side + left)[:, None] + np.array([0, 1, side, side + 1], np.int32)
-    return index, (x - left).astype(np.float32), (y - top).astype(np.float32)
+    """The first of the four texels about each place, as an index, and how far right and down of it that is."""
+    x, y = np.clip(places.T, 0, side - 1)
+    left, top = np.minimum(x.astype(np.int64), side - 2), np.minimum(y.astype(np.int64), side - 2)
+    return top * side + left, (x - left).astype(np.float32), (y - top).astype(np.float32)
 
 
-def _sums(index: np.ndarray, weights: tuple[np.ndarray, ...], texels: int) -> sparse.csr_array:
-    """The matrix (N, texels) that sums four texels with these weights."""
-    ends = np.arange(0, index.size + 1, index.shape[1], dtype=np.int32)
-    return sparse.csr_array((np.stack(weights, axis=1).ravel(), index.ravel(), ends), (len(index), texels))
+def _steps(side: int) -> tuple[int, int, int, int]:
+    """From the first of four texels to each, in indices."""
+    return (0, 1, side, side + 1)
 
 
 def _fixed_points(side: int) -> np.ndarray:
@@ -214,16 +219,15 @@ def _share_planes(corners: np.ndarray) -> np.ndarray:
     return np.where(flat, (0, 0, -1), np.stack([x, y, constant], axis=2) / np.where(flat, 1, area))
 
 
-def _at(planes: np.ndarray, at: np.ndarray) -> np.ndarray:
-    """Planes (N, k, 3) at a point (N, 3) each: (N, k)."""
-    return np.einsum("nkc,nc->nk", planes, at)
-
-
-@functools.lru_cache(maxsize=4)
-def _homogeneous(size: int) -> np.ndarray:
-    """x, y and 1 of the pixels of a picture: (size^2, 3)."""
-    y, x = np.mgrid[:size, :size]
-    return np.stack([x.ravel(), y.ravel(), np.ones(size**2)], axis=1)
+def _at(planes: np.ndarray, triangle: np.ndarray, size: int) -> np.ndarray:
+    """Planes (T, k, 3) of triangles at the pixels of a picture, each in its own triangle (N,): (N, k)."""
+    x, y = np.tile(np.arange(size), size), np.repeat(np.arange(size), size)
+    # One plane after another: small arrays stay in the cache.
+    found = np.empty((planes.shape[1], len(triangle)))
+    for values, plane in zip(found, planes.transpose(1, 2, 0).copy(), strict=True):
+        of_x, of_y, constant = plane
+        values[:] = of_x[triangle] * x + of_y[triangle] * y + constant[triangle]
+    return found.T
 
 
 def _pixels_within(corners: np.ndarray, shares: np.ndarray, size: int) -> tuple[np.ndarray, np.ndarray]:

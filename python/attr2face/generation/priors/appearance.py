@@ -18,7 +18,7 @@ from scipy.linalg import solve_triangular
 from threadpoolctl import threadpool_limits
 
 from attr2face.data.pictures import PICTURE
-from attr2face.data.preprocessing import Preprocessing, from_blob_order, to_blob_order
+from attr2face.data.preprocessing import Preprocessing
 from attr2face.generation.appearance.backdrop import Backdrop
 from attr2face.generation.appearance.model import Appearance
 from attr2face.generation.appearance.warp import Raster, interpolated, spread
@@ -42,8 +42,8 @@ class Drawn:
     ----------
     points : (P, 2)
     raster : Raster
-    values : (N, 3) float32
-    slopes : (2, N, 3) float32
+    values : (3, N) float32
+    slopes : (2, 3, N) float32
         Of the texture, by its x and y.
     """
 
@@ -86,9 +86,10 @@ class Heads:
         """The reverse."""
         return u @ self.root.T
 
+    @threadpool_limits.wrap(limits=1)  # sums of several threads are rounded otherwise
     def canvas(self, u: np.ndarray) -> np.ndarray:
         values = np.stack([drawn.values for drawn in self._drawn(u)])
-        drawn = to_blob_order(values.reshape(len(u), self.view.size, self.view.size, 3))
+        drawn = values.reshape(len(u), 3, self.view.size, self.view.size)[:, ::-1]  # to BGR
         reduced = self.reduced @ drawn @ self.reduced.T
         return (reduced - self.preprocessing.mean) * np.float32(self.preprocessing.scale)
 
@@ -105,26 +106,25 @@ class Heads:
         raster = self.model.warp.raster(points, self.view)
         return Drawn(points, raster, *interpolated(texture[..., :3], raster.places))
 
+    @threadpool_limits.wrap(limits=1)
     def pull_back(self, gradient: np.ndarray, u: np.ndarray) -> np.ndarray:
         of_drawn = self.reduced.T @ (gradient * np.float32(self.preprocessing.scale)) @ self.reduced
-        of_values = from_blob_order(of_drawn).reshape(len(u), -1, 3)
+        of_values = of_drawn[:, ::-1].reshape(len(u), 3, -1)
         found = [self._pull_back(*each) for each in zip(of_values, self._drawn(u), strict=True)]
         of_shapes, of_textures = (np.stack(part) for part in zip(*found, strict=True))
-        return np.hstack([of_shapes, self._of_textures(of_textures)]) @ self.root
+        basis = self.model.texture_basis
+        # The basis first: it is read once then, whatever the number of heads.
+        of_textures = (basis @ of_textures.reshape(len(u), -1).astype(basis.dtype).T).T
+        return np.hstack([of_shapes, of_textures]) @ self.root
 
     def _pull_back(self, of_values: np.ndarray, drawn: Drawn) -> tuple[np.ndarray, np.ndarray]:
         """The gradients by a shape's coordinates, and by the texture, of one head."""
         model = self.model
-        of_places = np.einsum("knc,nc->nk", drawn.slopes, of_values)
+        of_places = np.einsum("kcn,cn->nk", drawn.slopes, of_values)
         of_points = model.warp.pull_back(drawn.raster, drawn.points, of_places, self.view)
         of_texture = np.zeros_like(model.mean_texture)
         of_texture[..., :3] = spread(of_values, drawn.raster.places, model.side)
         return model.shape_basis @ of_points.ravel(), of_texture
-
-    @threadpool_limits.wrap(limits=1)  # sums of several threads are rounded otherwise
-    def _of_textures(self, gradient: np.ndarray) -> np.ndarray:
-        """The gradient by coordinates of that by textures (n, side, side, channels)."""
-        return gradient.reshape(len(gradient), -1) @ self.model.texture_basis.T
 
     def pictures(self, u: np.ndarray, backdrop: str = "gradient") -> np.ndarray:
         z = self.model.constrained(self.to_z(u))
