@@ -56,7 +56,7 @@ def test_every_pixel_lies_in_a_triangle(mean, shape):
     assert raster.places.shape == (2500, 2)
     a, b, c = view.to_output(np.vstack([shape, warp.fixed]))[warp.triangles[raster.triangle]].swapaxes(0, 1)
     pixels = np.stack([np.arange(2500) % 50, np.arange(2500) // 50], axis=1)
-    sides = np.stack([np.cross(end - start, pixels - start) for start, end in ((a, b), (b, c), (c, a))])
+    sides = np.stack([np.linalg.det(np.stack([y - x, pixels - x], 1)) for x, y in ((a, b), (b, c), (c, a))])
     assert ((sides > -1e-6).all(axis=0) | (sides < 1e-6).all(axis=0)).all()
 
 

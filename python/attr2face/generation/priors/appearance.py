@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image
 from scipy.linalg import solve_triangular
+from scipy.ndimage import gaussian_filter
 from threadpoolctl import threadpool_limits
 
 from attr2face.data.pictures import PICTURE
@@ -141,3 +142,24 @@ def reduction(size: int, crop: int) -> np.ndarray:
     """The matrix (crop, size) that resizes a column as PIL does: heads are filtered as photographs are."""
     columns = Image.fromarray(np.eye(size, dtype=np.float32))
     return np.asarray(columns.resize((size, crop), Image.Resampling.BICUBIC))
+
+
+def gradient_errors(heads: Heads, seed: int) -> dict[str, float]:
+    """The relative errors of the gradients by shape and by texture, along themselves, to central differences.
+
+    Of a sum of pixels with smooth random weights. Texture is interpolated linearly, so that by shape the
+    differences are the gradient's only in the mean over the texels that pixels move through.
+    """
+    rng = np.random.default_rng(seed)
+    u = heads.noise(0.5, rng)[None]
+    weights = gaussian_filter(rng.standard_normal(heads.canvas(u).shape), (0, 0, 3, 3))
+    gradient = heads.pull_back(weights, u)
+    n = heads.model.n_shape
+    errors = {}
+    for part, own in (("shape", np.arange(u.shape[1]) < n), ("texture", np.arange(u.shape[1]) >= n)):
+        slope = gradient * own
+        step = 0.01 * slope / np.linalg.norm(slope)
+        difference = ((heads.canvas(u + step) - heads.canvas(u - step)) * weights).sum() / 2
+        exact = (slope * step).sum()
+        errors[part] = float(abs(difference - exact) / abs(exact))
+    return errors
