@@ -10,6 +10,7 @@ from attr2face.generation.presets import needed
 from attr2face.settings import (
     AppearanceFit,
     Cache,
+    CuttingOut,
     Database,
     EigenfaceBasis,
     Finetuning,
@@ -33,7 +34,17 @@ if TYPE_CHECKING:
     from attr2face.steps.graph import Steps
 
 # What nets, cGMM and eigenfaces of rendered faces depend on; SEED aside, which may be any for committed nets.
-TRAINING = names_of(Rendering, Database, Pretraining, Finetuning, Cache, MixtureFit, EigenfaceBasis)
+TRAINING = names_of(
+    Rendering,
+    Database,
+    Pretraining,
+    Finetuning,
+    Cache,
+    MixtureFit,
+    EigenfaceBasis,
+    CuttingOut,
+    AppearanceFit,
+)
 TRAINING += ("layer", "repeat")
 
 
@@ -116,7 +127,7 @@ def committed_nets(run: Run, bundle_file: Path) -> None:
 
 
 @step("dataset", "seed", *TRAINING)
-def bundle(run: Run, lmdb: Path, finetuned: Path, mixture: Path, eigenfaces: Path) -> None:
+def bundle(run: Run, lmdb: Path, finetuned: Path, mixture: Path, eigenfaces: Path, appearance: Path) -> None:
     """All that faces are made from in one small file, and what made it."""
     from attr2face.generation.bundle import write_bundle
 
@@ -124,7 +135,7 @@ def bundle(run: Run, lmdb: Path, finetuned: Path, mixture: Path, eigenfaces: Pat
     values = {name: getattr(s, name) for name in ("seed", *TRAINING)}
     told = {name: as_text(value) for name, value in values.items() if value is not None}
     told |= {"dataset": s.dataset.name}
-    trained = trained_in(lmdb, finetuned, mixture=mixture, eigenfaces=eigenfaces)
+    trained = trained_in(lmdb, finetuned, mixture=mixture, eigenfaces=eigenfaces, appearance=appearance)
     write_bundle(trained, told, run.out / "default.h5")
 
 
