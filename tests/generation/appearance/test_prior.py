@@ -3,6 +3,8 @@
 import numpy as np
 import pytest
 from PIL import Image
+from tests.generation.appearance.heads import SHAPES, TEXTURES, small_model
+from tests.generation.conftest import GREY, MINI
 
 from attr2face.generation.appearance.decoder import (
     Read,
@@ -17,8 +19,6 @@ from attr2face.generation.preset import Preset
 from attr2face.generation.priors.appearance import Heads, gradient_errors, reduction, root_of
 from attr2face.network import prototxt
 from attr2face.network.weights import load
-from tests.generation.appearance.heads import SHAPES, TEXTURES, small_model
-from tests.generation.conftest import GREY, MINI
 
 K = SHAPES + TEXTURES
 LAYER = "conv5_3"
@@ -81,7 +81,9 @@ def test_the_canvas_is_what_a_user_sees(heads):
     shown = heads.pictures(u)
     assert shown.shape == (2, 256, 256, 3)
     seen = GREY.to_images(heads.canvas(u))
-    small = np.stack([np.asarray(Image.fromarray(p).resize((88, 88), Image.Resampling.BICUBIC)) for p in shown])
+    small = np.stack(
+        [np.asarray(Image.fromarray(p).resize((88, 88), Image.Resampling.BICUBIC)) for p in shown]
+    )
     assert np.abs(small.astype(int) - seen).mean() < 2
 
 

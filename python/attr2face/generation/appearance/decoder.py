@@ -106,7 +106,7 @@ def fit_decoder(read: Read, seed: int) -> Decoder:
     x, mean = read.phi, read.phi.mean(axis=0)
     x -= mean
     deviation = np.sqrt(np.einsum("nd,nd->d", x, x) / len(x)).astype(np.float32)
-    deviation = np.maximum(deviation, 1e-3 * deviation.max())
+    deviation = np.maximum(deviation, max(1e-3 * deviation.max(), 1e-12))
     x /= deviation
     intercept = read.z.mean(axis=0)
     z = read.z - intercept

@@ -171,7 +171,7 @@ def spread(gradient: np.ndarray, places: np.ndarray, side: int) -> np.ndarray:
 
 
 def _taps(places: np.ndarray, side: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """The first of the four texels about each place, as an index, and how far right and down of it that is."""
+    """The first of the four texels about each place, as an index, and how far right and down of it it is."""
     x, y = np.clip(places.T, 0, side - 1)
     left, top = np.minimum(x.astype(np.int64), side - 2), np.minimum(y.astype(np.int64), side - 2)
     return top * side + left, (x - left).astype(np.float32), (y - top).astype(np.float32)
