@@ -125,11 +125,11 @@ def generation(model: Model, layer: str = "", batch: int = 1, heads: bool = Fals
     n.canvas = L.Parameter(parameter_param={"shape": shape}, param=[{"lr_mult": 1}])
     top = add_trunk(n, n.canvas, model, Learning("heads"), until="heads" if heads else layer)
     if layer:
+        shape = [whitened] if whitened else feature_shape(model, layer)
         compared = n[layer]
         if whitened:
             fixed = {"bias_term": False, "param": [{"lr_mult": 0, "decay_mult": 0}]}
             compared = n.whitened = L.InnerProduct(compared, num_output=whitened, **fixed)
-        shape = [whitened] if whitened else feature_shape(model, layer)
         n.target = L.Input(shape={"dim": [batch, *shape]})
         n.distance = L.EuclideanLoss(compared, n.target)
     if heads:
