@@ -54,7 +54,8 @@ def write_decoder(known: Known, seed: int, out: Path, machine: Machine) -> None:
     heads = Heads(model, database.preprocessing, np.eye(z.shape[1], dtype=np.float32))
     rendered = _of_renderings(known, heads, z[some])
     phi = _of_photographs(known, rows, int(np.prod(shape)), machine)
-    read = Read(phi, z, database.people[rows], model.n_shape, some, rendered)
+    variance = np.concatenate([np.square(b).sum(axis=1) for b in (model.shape_basis, model.texture_basis)])
+    read = Read(phi, z, database.people[rows], variance, model.n_shape, some, rendered)
     save_decoder(fit_decoder(read, seed), out / "decoder.h5")
 
 

@@ -6,6 +6,7 @@ from PIL import Image
 from tests.generation.appearance.heads import SHAPES, TEXTURES, small_model
 from tests.generation.conftest import GREY, MINI
 
+from attr2face.data.pictures import resized
 from attr2face.generation.appearance.decoder import (
     Read,
     fit_decoder,
@@ -81,9 +82,7 @@ def test_the_canvas_is_what_a_user_sees(heads):
     shown = heads.pictures(u)
     assert shown.shape == (2, 256, 256, 3)
     seen = GREY.to_images(heads.canvas(u))
-    small = np.stack(
-        [np.asarray(Image.fromarray(p).resize((88, 88), Image.Resampling.BICUBIC)) for p in shown]
-    )
+    small = np.stack([resized(picture, 88) for picture in shown])
     assert np.abs(small.astype(int) - seen).mean() < 2
 
 
@@ -122,7 +121,9 @@ def read(n: int = 300, features: int = 40) -> Read:
     drawn = 5 + z @ seen
     phi = (drawn + 2 + rng.standard_normal((n, features))).astype(np.float32)
     some = np.arange(0, n, 2)
-    return Read(phi, z, np.repeat(np.arange(n // 2), 2), SHAPES, some, drawn[some].astype(np.float32))
+    return Read(
+        phi, z, np.repeat(np.arange(n // 2), 2), np.ones(K), SHAPES, some, drawn[some].astype(np.float32)
+    )
 
 
 def test_heads_are_read_off_activations_better_than_by_their_mean(tmp_path):

@@ -9,6 +9,7 @@ draw, in the first principal coordinates of phi. A descent from z0 is then one t
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 
@@ -20,8 +21,8 @@ from threadpoolctl import threadpool_limits
 from attr2face.files import require
 from attr2face.generation.appearance.components import principal_components
 
-RIDGES = (0.03, 0.1, 0.3, 1.0, 3.0)  # a picture, beside standardised activations
-HELD_OUT = 0.2  # share of the pictures that the ridge is chosen and R is measured on
+RIDGES = (0.1, 0.3, 1.0, 3.0, 10.0, 30.0)  # a picture, beside standardised activations
+HELD_OUT = 0.2  # share of the people whom ridges are chosen and R is measured on
 MOST_NUMBERS = 2**28  # activations that are held in memory, a gigabyte
 COORDINATES = 500  # principal coordinates of activations that are compared
 MOST_WEIGHTS = 2**26  # of these coordinates, so that layers with more features have fewer
@@ -46,10 +47,10 @@ class Decoder:
         W = C^-1/2 P, with P the principal coordinates of phi.
     missed : (m,) float32
         W b.
-    ridge : float
-        That was chosen.
+    ridge : (k,)
+        Of each coordinate: those of rare detail are hardly told, and have larger ones.
     explained : (2,)
-        Shares of the variance of shapes and of textures that z0 tells of pictures that were held out.
+        Shares of the variance of points and of texels that z0 tells of pictures that were held out.
     """
 
     mean: np.ndarray
@@ -58,7 +59,7 @@ class Decoder:
     left_open: np.ndarray
     whitening: np.ndarray
     missed: np.ndarray
-    ridge: float
+    ridge: np.ndarray
     explained: np.ndarray
 
     @threadpool_limits.wrap(limits=1)  # sums of several threads are rounded otherwise
@@ -83,6 +84,8 @@ class Read:
     z : (n, k) float32
         Their coordinates.
     people : (n,)
+    variance : (k,)
+        Of points, or of texels, by each coordinate.
     shapes : int
         How many coordinates are of shape.
     some : (m,) int
@@ -94,6 +97,7 @@ class Read:
     phi: np.ndarray
     z: np.ndarray
     people: np.ndarray
+    variance: np.ndarray
     shapes: int
     some: np.ndarray
     rendered: np.ndarray
@@ -101,7 +105,7 @@ class Read:
 
 @threadpool_limits.wrap(limits=1)
 def fit_decoder(read: Read, seed: int) -> Decoder:
-    """Fit a decoder; the ridge is chosen, and R measured, on people who are held out of that."""
+    """Fit a decoder; ridges are chosen, and R measured, on people who are held out of that."""
     missed = read.phi[read.some] - read.rendered
     x, mean = read.phi, read.phi.mean(axis=0)
     x -= mean
@@ -111,11 +115,12 @@ def fit_decoder(read: Read, seed: int) -> Decoder:
     intercept = read.z.mean(axis=0)
     z = read.z - intercept
     held = _held_out(read.people, seed)
-    ridge, left = _choose_ridge(x, z, held)
-    slope = ridge_regression(x, z, [ridge])[0] / deviation[:, None]
+    ridge, left = _choose_ridges(x, z, held)
+    slope = _with_ridges(ridge_regression(x, z, RIDGES), ridge) / deviation[:, None]
     whitening, whitened_missed = _whitening(x, missed / deviation, seed)
     parts = (slice(0, read.shapes), slice(read.shapes, None))
-    explained = [1 - np.square(left[:, part]).sum() / np.square(z[held][:, part]).sum() for part in parts]
+    not_told, whole = (np.square(each).sum(axis=0) * read.variance for each in (left, z[held]))
+    explained = [1 - not_told[part].sum() / whole[part].sum() for part in parts]
     return Decoder(
         mean=mean,
         slope=slope.astype(np.float32),
@@ -135,14 +140,20 @@ def _held_out(people: np.ndarray, seed: int) -> np.ndarray:
     return np.isin(people, some)
 
 
-def _choose_ridge(x: np.ndarray, z: np.ndarray, held: np.ndarray) -> tuple[float, np.ndarray]:
-    """The ridge by which the rest tells most of the rows that are held out, and what it leaves of them."""
-    left = [z[held] - x[held] @ slope for slope in ridge_regression(x[~held], z[~held], RIDGES)]
-    best = int(np.argmin([np.square(each).sum() for each in left]))
-    return RIDGES[best], left[best]
+def _choose_ridges(x: np.ndarray, z: np.ndarray, held: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Ridges (k,) by which the rest tells most of the rows that are held out, and what is left of these."""
+    slopes = ridge_regression(x[~held], z[~held], RIDGES)
+    left = [np.square(z[held] - x[held] @ slope).sum(axis=0) for slope in slopes]
+    ridges = np.array(RIDGES)[np.argmin(left, axis=0)]
+    return ridges, z[held] - x[held] @ _with_ridges(slopes, ridges)
 
 
-def ridge_regression(x: np.ndarray, z: np.ndarray, ridges: list[float]) -> list[np.ndarray]:
+def _with_ridges(slopes: list[np.ndarray], ridges: np.ndarray) -> np.ndarray:
+    """Of the slopes (d, k) for each of `RIDGES`, the columns with the ridges (k,)."""
+    return np.select([ridges == ridge for ridge in RIDGES], slopes)
+
+
+def ridge_regression(x: np.ndarray, z: np.ndarray, ridges: Sequence[float]) -> list[np.ndarray]:
     """Slopes (d, k), one for each ridge a row, of z (n, k) on x (n, d), both about zero.
 
     By the smaller of two systems: (x'x + n r) w = x'z, or w = x' (x x' + n r)^-1 z.
