@@ -3,8 +3,6 @@
 import numpy as np
 import pytest
 from PIL import Image
-from tests.generation.appearance.heads import SHAPES, TEXTURES, small_model
-from tests.generation.conftest import GREY, MINI
 
 from attr2face.data.pictures import resized
 from attr2face.generation.appearance.decoder import (
@@ -20,6 +18,8 @@ from attr2face.generation.preset import Preset
 from attr2face.generation.priors.appearance import Heads, gradient_errors, reduction, root_of
 from attr2face.network import prototxt
 from attr2face.network.weights import load
+from tests.generation.appearance.heads import SHAPES, TEXTURES, small_model
+from tests.generation.conftest import GREY, MINI
 
 K = SHAPES + TEXTURES
 LAYER = "conv5_3"
