@@ -142,7 +142,7 @@ def invert_layer(trained: Trained, layer: str, phi: np.ndarray, preset: str, see
     """
     loaded, how = load_trained(trained), preset_at(preset, layer)
     if how.prior == "appearance":
-        space, start = decoded(loaded, layer, phi)
+        space, start = decoded(loaded, layer, phi, how.strength)
         descent = Descent(how, [space], [start])
     else:
         descent = Descent(how, spaces_of(loaded, how))
@@ -150,11 +150,14 @@ def invert_layer(trained: Trained, layer: str, phi: np.ndarray, preset: str, see
     return descent.spaces[-1].pictures(z)
 
 
-def decoded(loaded: Loaded, layer: str, phi: np.ndarray) -> tuple[Heads, np.ndarray]:
-    """Heads in units of what the decoder of a layer leaves open, and where those with activations phi are."""
+def decoded(loaded: Loaded, layer: str, phi: np.ndarray, strength: float = 1.0) -> tuple[Heads, np.ndarray]:
+    """Heads in units of what the decoder of a layer leaves open, and where those with activations phi are.
+
+    What is expected lies nearer to the mean than people do; with a `strength` above 1 they are told apart.
+    """
     decoder = loaded.decoder(layer)
     heads = Heads(loaded.appearance, loaded.database.preprocessing, root_of(decoder.left_open))
-    return heads, heads.of_z(loaded.appearance.constrained(decoder.decoded(phi)))
+    return heads, heads.of_z(loaded.appearance.constrained(strength * decoder.decoded(phi)))
 
 
 def _activations(trained: Trained, layer: str, images: np.ndarray) -> np.ndarray:

@@ -62,16 +62,16 @@ def test_the_average_face_of_a_request_leaves_nothing_to_choose(loaded):
 
 
 def test_people_are_moved_towards_the_target_of_a_request(loaded):
-    faces, losses = generate_faces(loaded, SETS, Generation(preset="appearance"), 1)
+    faces, losses = generate_faces(loaded, SETS, Generation(preset="towards"), 1)
     assert faces.shape == (2, 256, 256, 3)
     assert losses.shape == (60, 2)
     assert (losses[-1] < losses[0]).all()
 
 
 def test_a_descent_of_heads_needs_what_reads_them_off_activations():
-    assert needed(Generation(preset="appearance")) == {"appearance", "mixture", "decoder"}
+    assert needed(Generation(preset="towards")) == {"appearance", "mixture", "decoder"}
     assert needed(Generation(preset="people")) == {"appearance"}
-    assert needed(Generation(preset="appearance", target="classes")) == {"appearance"}
+    assert needed(Generation(preset="towards", target="classes")) == {"appearance"}
 
 
 def test_activations_become_heads_larger_than_what_the_net_sees(with_heads, loaded):

@@ -2,4 +2,4 @@
 
 from attr2face.generation.preset import Preset
 
-PRESET = Preset("adam", 60, rate=(0.05, 0.05), decay=1.0, prior="appearance", strength=1.3, variety=0.5)
+PRESET = Preset("adam", 60, rate=(0.05, 0.05), decay=1.0, prior="appearance", strength=1.6)
