@@ -7,9 +7,9 @@ from PIL import Image
 from attr2face.data.pictures import resized
 from attr2face.generation.appearance.decoder import (
     Read,
+    RidgeRegression,
     fit_decoder,
     load_decoder,
-    ridge_regression,
     save_decoder,
 )
 from attr2face.generation.descent import Descent
@@ -158,6 +158,6 @@ def test_a_decoder_of_the_same_seed_is_the_same():
 def test_ridge_regression_is_the_same_by_either_system():
     rng = np.random.default_rng(10)
     for n, d in ((30, 50), (50, 30)):
-        x, z = rng.standard_normal((n, d)), rng.standard_normal((n, 2))
-        (slope,) = ridge_regression(x, z, [0.3])
-        np.testing.assert_allclose(x.T @ (z - x @ slope), n * 0.3 * slope, atol=1e-8)
+        x, z, ridges = rng.standard_normal((n, d)), rng.standard_normal((n, 2)), np.array([0.3, 3.0])
+        slope = RidgeRegression(x).slope(z, ridges)
+        np.testing.assert_allclose(x.T @ (z - x @ slope), n * ridges * slope, atol=1e-8)

@@ -9,7 +9,6 @@ draw, in the first principal coordinates of phi. A descent from z0 is then one t
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 
@@ -116,7 +115,7 @@ def fit_decoder(read: Read, seed: int) -> Decoder:
     z = read.z - intercept
     held = _held_out(read.people, seed)
     ridge, left = _choose_ridges(x, z, held)
-    slope = _with_ridges(ridge_regression(x, z, RIDGES), ridge) / deviation[:, None]
+    slope = RidgeRegression(x).slope(z, ridge) / deviation[:, None]
     whitening, whitened_missed = _whitening(x, missed / deviation, seed)
     parts = (slice(0, read.shapes), slice(read.shapes, None))
     not_told, whole = (np.square(each).sum(axis=0) * read.variance for each in (left, z[held]))
@@ -142,33 +141,34 @@ def _held_out(people: np.ndarray, seed: int) -> np.ndarray:
 
 def _choose_ridges(x: np.ndarray, z: np.ndarray, held: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Ridges (k,) by which the rest tells most of the rows that are held out, and what is left of these."""
-    slopes = ridge_regression(x[~held], z[~held], RIDGES)
-    left = [np.square(z[held] - x[held] @ slope).sum(axis=0) for slope in slopes]
-    ridges = np.array(RIDGES)[np.argmin(left, axis=0)]
-    return ridges, z[held] - x[held] @ _with_ridges(slopes, ridges)
+    regression, seen = RidgeRegression(x[~held]), x[held]
+    every = np.ones(z.shape[1])
+    left = np.stack([z[held] - seen @ regression.slope(z[~held], ridge * every) for ridge in RIDGES])
+    best = np.argmin(np.square(left).sum(axis=1), axis=0)
+    return np.array(RIDGES)[best], left[best, :, np.arange(len(best))].T
 
 
-def _with_ridges(slopes: list[np.ndarray], ridges: np.ndarray) -> np.ndarray:
-    """Of the slopes (d, k) for each of `RIDGES`, the columns with the ridges (k,)."""
-    return np.select([ridges == ridge for ridge in RIDGES], slopes)
+class RidgeRegression:
+    """Ridge regression on x (n, d), about zero, by the smaller of two systems::
 
-
-def ridge_regression(x: np.ndarray, z: np.ndarray, ridges: Sequence[float]) -> list[np.ndarray]:
-    """Slopes (d, k), one for each ridge a row, of z (n, k) on x (n, d), both about zero.
-
-    By the smaller of two systems: (x'x + n r) w = x'z, or w = x' (x x' + n r)^-1 z.
+    (x'x + n r) w = x'z    or    w = x' (x x' + n r)^-1 z
     """
-    n, d = x.shape
-    wide = d > n
-    gram = x @ x.T if wide else x.T @ x
-    right = z if wide else x.T @ z
-    diagonal = gram.diagonal().copy()
-    slopes = []
-    for ridge in ridges:
-        np.fill_diagonal(gram, diagonal + n * ridge)
-        found = linalg.cho_solve(linalg.cho_factor(gram, lower=True), right)
-        slopes.append(x.T @ found if wide else found)
-    return slopes
+
+    def __init__(self, x: np.ndarray) -> None:
+        self.x, self.wide = x, x.shape[1] > len(x)
+        self.gram = x @ x.T if self.wide else x.T @ x
+
+    def slope(self, z: np.ndarray, ridges: np.ndarray) -> np.ndarray:
+        """The slope (d, k) of z (n, k); each coordinate has a ridge of its own (k,), a row of x."""
+        right = z if self.wide else self.x.T @ z
+        found = np.empty_like(right)
+        for ridge in np.unique(ridges):
+            own = ridges == ridge
+            system = self.gram.copy()
+            system[np.diag_indices_from(system)] += len(self.x) * ridge
+            factor = linalg.cho_factor(system, lower=True, overwrite_a=True)
+            found[:, own] = linalg.cho_solve(factor, right[:, own])
+        return self.x.T @ found if self.wide else found
 
 
 def _whitening(x: np.ndarray, missed: np.ndarray, seed: int) -> tuple[np.ndarray, np.ndarray]:
