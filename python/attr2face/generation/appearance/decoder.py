@@ -149,7 +149,9 @@ def _choose_ridges(x: np.ndarray, z: np.ndarray, held: np.ndarray) -> tuple[np.n
 
 
 class RidgeRegression:
-    """Ridge regression on x (n, d), about zero, by the smaller of two systems::
+    """Ridge regression on x (n, d), about zero.
+
+    By the smaller of two systems::
 
     (x'x + n r) w = x'z    or    w = x' (x x' + n r)^-1 z
     """
