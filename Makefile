@@ -64,7 +64,7 @@ activations: $(READY)  ## activations of LAYER for all images
 	@$(ATTR2FACE) activations $(GIVEN)
 cgmm: $(READY)  ## a Gaussian per attribute, and the weights
 	@$(ATTR2FACE) cgmm $(GIVEN)
-gradcheck: $(READY)  ## the cGMM's gradient beside central differences
+gradcheck: $(READY)  ## the gradients of the cGMM and of drawing heads beside central differences
 	@$(ATTR2FACE) gradcheck $(GIVEN)
 diagnose: $(READY)  ## what activations, attributes and targets are like
 	@$(ATTR2FACE) diagnose $(GIVEN)

@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 
 from attr2face.attributes import pubfig
-from attr2face.data.database import FaceDatabase
 from attr2face.errors import UserError
 from attr2face.generation.descent import Descent
 from attr2face.generation.objective import Objective
@@ -40,8 +39,7 @@ def results(card: int | None, folder: Path, files: dict[str, Path]) -> dict[str,
     objective = Objective(load(prototxt.generation(STILL, "conv5_3", 2), files["weights"]), "conv5_3", target)
     found["loss"], found["gradient"] = objective(x)
     step = Preset("adam", 1, rate=(0.1, 0.1), noise=0.3, jitter=2, decay=3e-3, prior="eigenfaces")
-    bounds = FaceDatabase.open(files["lmdb"]).preprocessing.bounds
-    descent = Descent(step, [load_eigenfaces(files["eigenfaces"])], bounds)
+    descent = Descent(step, [load_eigenfaces(files["eigenfaces"])])
     found["face"] = descent.run(objective, np.random.default_rng(1))[0]
 
     own.mkdir()

@@ -198,7 +198,10 @@ class Pipeline:
         return losses, from_blob_order(gradient) * np.float32(self.database.model.scale)
 
     def invert(self, activations: np.ndarray, layer: str, preset: str = "photograph") -> np.ndarray:
-        """Pictures (n, crop, crop, 3) uint8 whose activations at a layer are near given ones, (n, ...)."""
+        """Pictures (n, side, side, 3) uint8 whose activations at a layer are near given ones, (n, ...).
+
+        They are of the net's size; those of the preset `appearance` have 256 pixels.
+        """
         from attr2face.generation.inversion import invert_layer
         from attr2face.generation.presets import PRESETS, preset_at
 
@@ -206,7 +209,9 @@ class Pipeline:
             raise UserError(f"unknown preset {preset!r}; choose {', '.join(PRESETS)}")
         from attr2face.steps.fitting import trained_by
 
-        trained = trained_by(self.steps, preset_at(preset, layer).prior)
+        prior = preset_at(preset, layer).prior
+        made_at = {"appearance": ("appearance", "decoder")}.get(prior, (prior,))
+        trained = trained_by(self.steps.varied(layer=layer), *made_at)
         return invert_layer(trained, layer, activations, preset, self.steps.training_seed)
 
     def read(self, images: np.ndarray) -> pd.DataFrame:

@@ -18,7 +18,13 @@ from tests.generation.conftest import GREY, MINI, objective
 
 def descending(preset: Preset, **more: object) -> Descent:
     """A descent in pixels about a grey image."""
-    return Descent(preset, [Pixels(GREY, octave) for octave in preset.octaves], GREY.bounds, **more)
+    return Descent(preset, [Pixels(GREY, octave) for octave in preset.octaves], **more)
+
+
+def found_by(descent: Descent, objective: object) -> tuple[np.ndarray, np.ndarray]:
+    """The canvases that a descent finds, as far as they are of images, and its losses."""
+    z, losses = descent.run(objective, rng())
+    return np.clip(descent.spaces[-1].canvas(z), *GREY.bounds), losses
 
 
 def rng() -> np.random.Generator:
@@ -68,7 +74,7 @@ def test_the_noise_of_a_draw_is_made_without_that_of_others(monkeypatch):
 
     monkeypatch.setattr(Pixels, "noise", noise)
     still, flat = Preset("momentum", 1, noise=1.0), Flat(np.zeros((3, 3, 88, 88), np.float32))
-    canvas, _ = descending(still, draws=[900, 2, 900]).run(flat, rng())
+    canvas, _ = found_by(descending(still, draws=[900, 2, 900]), flat)
     assert len(made) == 2
     assert (canvas[0] == canvas[2]).all()
     for i, draw in ((0, 900), (1, 2)):
@@ -78,7 +84,7 @@ def test_the_noise_of_a_draw_is_made_without_that_of_others(monkeypatch):
 
 def test_class_visualisation_raises_the_wanted_scores(weights, wanted):
     descent = descending(Preset("momentum", 30, normalise=True))
-    canvas, losses = descent.run(objective(weights, "", 2, wanted), rng())
+    canvas, losses = found_by(descent, objective(weights, "", 2, wanted))
     assert canvas.shape == (2, 3, MINI.crop, MINI.crop)
     assert losses.shape == (30, 2)
     assert (losses[-1] < losses[0]).all()
@@ -117,7 +123,8 @@ def test_what_a_preset_leaves_at_its_default_is_not_in_its_description():
 
 def test_coordinates_shrink_towards_the_mean_image_after_each_step(trained):
     prior = np.full((1, 3, 88, 88), 1.0, np.float32)
-    canvas, _ = descending(Preset("momentum", 2, shrink=(0.5, 0.2)), prior=prior).run(Flat(prior), rng())
+    shrinking = Preset("momentum", 2, shrink=(0.5, 0.2))
+    canvas, _ = found_by(descending(shrinking, centres=[Pixels(GREY).coordinates(prior)]), Flat(prior))
     assert np.allclose(canvas, 0.5 * 0.8 * prior, atol=1e-4)
 
 
@@ -135,7 +142,8 @@ def test_a_photograph_is_found_by_its_activations(weights, trained, database):
     face = preprocessing.to_blob(np.stack(list(database.crops([0]))))
     net = load(prototxt.generation(MINI, "conv2_1", 1), weights)
     wanted = Objective(net, "conv2_1", activations_of(face, net, "conv2_1"))
-    canvas, _ = Descent(preset_at("photograph"), [eigenfaces], preprocessing.bounds).run(wanted, rng())
+    z, _ = Descent(preset_at("photograph"), [eigenfaces]).run(wanted, rng())
+    canvas = np.clip(eigenfaces.canvas(z), *preprocessing.bounds)
     assert wanted(canvas)[0] < 0.3 * wanted(np.zeros_like(canvas))[0], "without jitter"
     assert np.square(canvas - face).mean() < 0.5 * np.square(face).mean(), "it is nearer than the mean face"
 
@@ -144,15 +152,14 @@ def test_a_photograph_is_found_by_its_activations(weights, trained, database):
 def test_the_descent_finds_a_canvas_that_can_be_found(optimiser):
     target = np.random.default_rng(1).uniform(-1, 1, (1, 3, 88, 88)).astype(np.float32)
     rate = {"momentum": (300.0, 300.0), "adam": (10.0, 0.1), "lbfgs": (0, 0)}[optimiser]
-    canvas, losses = descending(Preset(optimiser, 200, rate=rate, noise=5.0)).run(Bowl(target), rng())
+    canvas, losses = found_by(descending(Preset(optimiser, 200, rate=rate, noise=5.0)), Bowl(target))
     assert np.abs(canvas - target).max() < 0.02
     assert losses[-1] < 1e-3 * losses[0]
 
 
 def test_a_canvas_beyond_black_and_white_is_clipped():
-    canvas, _ = descending(Preset("adam", 100, rate=(30.0, 30.0))).run(
-        Bowl(np.full((1, 3, 88, 88), 50, np.float32)), rng()
-    )
+    bright = Bowl(np.full((1, 3, 88, 88), 50, np.float32))
+    canvas, _ = found_by(descending(Preset("adam", 100, rate=(30.0, 30.0))), bright)
     low, high = GREY.bounds
     assert np.allclose(canvas[0], high, atol=1e-5)
     assert low.max() < high.min()
@@ -160,20 +167,19 @@ def test_a_canvas_beyond_black_and_white_is_clipped():
 
 def test_the_prior_is_where_the_descent_starts_and_stays_without_a_gradient(trained):
     eigenfaces = load_eigenfaces(trained.folder("eigenfaces") / "eigenfaces.h5")
-    prior = eigenfaces.canvas(np.random.default_rng(2).standard_normal((2, len(eigenfaces.std))))
-
-    descent = Descent(Preset("adam", 5, decay=1.0, prior="eigenfaces"), [eigenfaces], GREY.bounds, prior)
-    canvas, _ = descent.run(Flat(np.zeros((2, 3, 88, 88))), rng())
-    assert np.allclose(canvas, np.clip(prior, *GREY.bounds), atol=1e-4)
+    start = np.random.default_rng(2).standard_normal((2, len(eigenfaces.std)))
+    descent = Descent(Preset("adam", 5, decay=1.0, prior="eigenfaces"), [eigenfaces], [start])
+    z, _ = descent.run(Flat(np.zeros((2, 3, 88, 88))), rng())
+    assert np.allclose(z, start, atol=1e-4)
 
 
 def test_canvases_of_one_draw_start_alike_and_of_another_draw_elsewhere(trained):
-    start, _ = descending(Preset("adam", 1, noise=5.0), draws=[0, 1, 0]).run(
-        Flat(np.zeros((3, 3, 88, 88))), rng()
+    start, _ = found_by(
+        descending(Preset("adam", 1, noise=5.0), draws=[0, 1, 0]), Flat(np.zeros((3, 3, 88, 88)))
     )
     assert (start[0] == start[2]).all()
     assert np.abs(start[0] - start[1]).max() > 0.1
-    alone, _ = descending(Preset("adam", 1, noise=5.0), draws=[1]).run(Flat(np.zeros((1, 3, 88, 88))), rng())
+    alone, _ = found_by(descending(Preset("adam", 1, noise=5.0), draws=[1]), Flat(np.zeros((1, 3, 88, 88))))
     assert (alone[0] == start[1]).all(), "whatever is beside it"
 
 
@@ -181,7 +187,10 @@ def test_the_net_counts_by_its_weight_beside_the_prior():
     prior = np.zeros((1, 3, 88, 88), np.float32)
     for weight, pixel in ((1.0, 0.5), (3.0, 0.75)):
         bowl = BowlOfPixels(np.full((1, 3, 88, 88), 1.0, np.float32))
-        canvas, _ = descending(Preset("lbfgs", 50, decay=2.0), prior=prior, weight=weight).run(bowl, rng())
+        anchored = descending(
+            Preset("lbfgs", 50, decay=2.0), centres=[Pixels(GREY).coordinates(prior)], weight=weight
+        )
+        canvas, _ = found_by(anchored, bowl)
         assert np.allclose(canvas, pixel, atol=1e-2)
 
 

@@ -61,7 +61,7 @@ def test_the_pulled_back_gradient_is_that_of_the_coordinates():
     z, direction = rng.standard_normal((2, 3, 4))
     gradient = rng.standard_normal((3, 3, 6, 6))
     change = (faces.canvas(z + direction) - faces.canvas(z)) * gradient
-    assert np.allclose(change.sum(), (faces.pull_back(gradient) * direction).sum(), rtol=1e-3)
+    assert np.allclose(change.sum(), (faces.pull_back(gradient, z) * direction).sum(), rtol=1e-3)
 
 
 def test_eigenfaces_do_not_depend_on_the_number_of_threads():

@@ -20,7 +20,7 @@ def test_pull_back_is_the_gradient_by_central_differences(side):
     def loss(z):
         return (weights * np.sin(fourier.canvas(z))).sum()
 
-    gradient = fourier.pull_back(weights * np.cos(fourier.canvas(z)))
+    gradient = fourier.pull_back(weights * np.cos(fourier.canvas(z)), z)
     numeric = np.zeros_like(z)
     for place in np.ndindex(z.shape):
         step = np.zeros_like(z)

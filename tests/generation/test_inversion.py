@@ -9,7 +9,7 @@ from skimage.metrics import peak_signal_noise_ratio
 from attr2face.data.images import read_image
 from attr2face.data.pictures import read_picture
 from attr2face.errors import UserError
-from attr2face.generation.inversion import first_crops, invert_layer, invert_photographs
+from attr2face.generation.inversion import Figure, first_crops, invert_layer, invert_photographs
 from attr2face.generation.objective import activations_of
 from attr2face.network import prototxt
 from attr2face.network.weights import load
@@ -28,7 +28,10 @@ def activations(database, weights, images: np.ndarray, layer: str) -> np.ndarray
 
 def test_early_layers_give_a_photograph_back_better_than_late_ones(steps, database, trained, tmp_path):
     path = steps.made("faces") / pd.read_csv(database.folder / "index.csv")["path"][0]
-    invert_photographs(trained, read_image(path, 92), ("conv2_1", "fc7"), ("photograph", "icnn"), 1, tmp_path)
+    figure = Figure(("conv2_1", "fc7"), ("photograph", "icnn"), 1)
+    invert_photographs(
+        trained, read_image(path, 92), figure, tmp_path, lambda _, found: np.arange(len(found))
+    )
     table = pd.read_csv(tmp_path / "table.csv").set_index(["layer", "preset"])
     assert list(table.index) == [
         (layer, preset) for layer in ("conv2_1", "fc7") for preset in ("photograph", "icnn")
@@ -36,6 +39,7 @@ def test_early_layers_give_a_photograph_back_better_than_late_ones(steps, databa
     assert table["ssim"]["conv2_1", "photograph"] > table["ssim"]["fc7", "photograph"]
     assert table["psnr"]["conv2_1", "photograph"] > 20
     assert table["feature distance"].between(0, 1).all()
+    assert (table["rank of own"] == 0).all(), "of the one picture"
     with Image.open(tmp_path / "presets.png") as sheet:
         assert sheet.width == 3 * (256 + 6) - 6
     with Image.open(tmp_path / "sheet.png") as sheet:
@@ -65,5 +69,5 @@ def test_an_unknown_layer_is_refused_before_any_work(trained, tmp_path):
     says(attr2face("invert", store=tmp_path / "store", layer="conv9_1"), "LAYER=conv9_1", "conv5_3")
     assert not list(tmp_path.iterdir())
     with pytest.raises(UserError, match="conv9_1"):
-        invert_photographs(trained, None, ("conv9_1",), ("photograph",), 1, tmp_path)
+        invert_photographs(trained, None, Figure(("conv9_1",), ("photograph",), 1), tmp_path)
     assert not list(tmp_path.iterdir())

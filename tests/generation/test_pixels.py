@@ -17,7 +17,7 @@ def test_the_gradient_that_pixels_pull_back_is_that_of_their_canvas(seed, octave
     direction = rng.standard_normal(z.shape).astype(np.float32)
     gradient = rng.standard_normal((2, 3, 88, 88)).astype(np.float32)
     change = (pixels.canvas(z + direction) - pixels.canvas(z)) * gradient
-    assert np.isclose(change.sum(), (pixels.pull_back(gradient) * direction).sum(), rtol=1e-2, atol=1e-2)
+    assert np.isclose(change.sum(), (pixels.pull_back(gradient, z) * direction).sum(), rtol=1e-2, atol=1e-2)
 
 
 def test_a_coarse_canvas_is_found_again_in_its_canvas():

@@ -78,7 +78,7 @@ def _outside(database: FaceDatabase, weights: Path) -> dict:
 
     objective.net = SimpleNamespace(forward=timed(net.forward), backward=timed(net.backward), blobs=net.blobs)
     space = Pixels(database.preprocessing)
-    descent = Descent(replace(preset_at("pixels"), steps=8), [space], database.preprocessing.bounds)
+    descent = Descent(replace(preset_at("pixels"), steps=8), [space])
     whole = seconds(lambda: descent.run(objective, np.random.default_rng(0)))
     share = 1 - sum(inside) / whole
     return {"what": f"{model.name}, conv5_3: share of a descent outside Caffe", "ours": f"{share:.1%}"}

@@ -46,6 +46,11 @@ class Regression:
         said = np.where(likely < RARE, 0.0, np.where(likely > 1 - RARE, 1.0, np.nan))
         return np.where(np.isnan(a), said, a)
 
+    @property
+    def left_open(self) -> np.ndarray:
+        """The covariance (d, d) of what no attribute explains."""
+        return self.factors.T @ self.factors + np.diag(np.square(self.rest))
+
     def drawn(self, a: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         """What a request (J,) leaves open of x, drawn, about zero: (d,).
 

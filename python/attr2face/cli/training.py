@@ -106,11 +106,21 @@ def cgmm(run: CommandLine) -> None:
 
 
 def gradcheck(run: CommandLine) -> None:
-    """compare the cGMM's gradient with central differences"""
+    """compare the cGMM's gradient, and that of drawing heads, with central differences"""
     from attr2face.cgmm.fitting import check_gradient
+    from attr2face.generation.loaded import load_trained
+    from attr2face.generation.preset import Preset
+    from attr2face.generation.priors import spaces_of
+    from attr2face.generation.priors.appearance import gradient_errors
+    from attr2face.steps.fitting import trained_by
 
-    error = check_gradient(run.steps.made("activations") / "activations.h5", run.steps.settings.seed)
+    seed = run.steps.settings.seed
+    error = check_gradient(run.steps.made("activations") / "activations.h5", seed)
     print(f"relative error of the gradient: {error:.2e}")
+    if run.steps["landmark_source"]:
+        (heads,) = spaces_of(load_trained(trained_by(run.steps, "appearance")), Preset(prior="appearance"))
+        for part, error in gradient_errors(heads, seed).items():
+            print(f"of drawing heads, by {part}: {error:.2e}")
 
 
 def diagnose(run: CommandLine) -> None:

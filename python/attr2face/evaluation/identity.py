@@ -4,7 +4,7 @@ The net is the user's own (IDENTITY, a small TOML or JSON file), VGG-Face where 
 or the one that finetuning started from: mini's tells rendered people apart, and photographed people hardly.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +23,7 @@ from attr2face.pycaffe import caffe
 from attr2face.user_nets import parsed
 
 _BATCH = 16
+GALLERY = 100  # people among whom a photograph is to be found again
 # Of its training images, red, green and blue (Parkhi et al. 2015).
 VGG_FACE_MEAN = (129.1863, 104.7624, 93.5940)
 
@@ -86,6 +87,25 @@ def read_identity(path: Path) -> IdentityNet:
         wrong = f"the mean image is {len(net.mean)} pixels wide, but side={net.side}"
         raise UserError(f"{path}: {wrong}; cut it, or state three numbers")
     return net
+
+
+def ranks_among(net: IdentityNet, database: FaceDatabase, seed: int) -> Callable:
+    """A function of photographs of test people and of pictures of them, n each, that gives n ranks.
+
+    The rank of a photograph is its place among those of 100 test people by likeness to the picture.
+    """
+    rows = database.rows("test")
+    _, first = np.unique(database.people[rows], return_index=True)
+    rows = np.random.default_rng(seed).permutation(rows[first])[:GALLERY]
+    gallery = net.embed(list(database.crops(rows)))
+
+    def ranks(photographs: np.ndarray, pictures: np.ndarray) -> np.ndarray:
+        own, made = net.embed(photographs), net.embed(pictures)
+        nearer = made @ gallery.T > (made * own).sum(axis=1)[:, None]
+        itself = own @ gallery.T > 1 - 1e-4
+        return 1 + (nearer & ~itself).sum(axis=1)
+
+    return ranks
 
 
 def own_net(database: FaceDatabase, weights: Path, folder: Path) -> IdentityNet:

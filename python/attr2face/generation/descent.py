@@ -23,10 +23,9 @@ class Descent:
     preset : Preset
     spaces : sequence of Space
         What is moved, one after another.
-    bounds : (array, array)
-        Of valid canvases.
-    prior : (n, 3, crop, crop), optional
-        Canvases to start from and to decay to; the mean image without them.
+    centres : sequence of (n, ...)
+        For each space, the coordinates to start from (the first) and to decay to; those of the mean image, 0,
+        without them.
     weight : float
         Of the objective beside the prior and the other regularisers.
     draws : sequence of int
@@ -35,18 +34,21 @@ class Descent:
 
     preset: Preset
     spaces: Sequence[Space]
-    bounds: tuple[np.ndarray, np.ndarray]
-    prior: np.ndarray | None = None
+    centres: Sequence[np.ndarray] = ()
     weight: float = 1.0
     draws: Sequence[int] = ()
 
     def run(
         self, objective: Objective, rng: np.random.Generator, watch: Callable | None = None
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Canvases (n, 3, crop, crop) of low loss, and losses (steps, n); `watch` gets steps and canvases."""
+        """Coordinates of low loss in the last space, and losses (steps, n).
+
+        `watch` gets steps and canvases.
+        """
         preset, spaces, losses = self.preset, self.spaces, []
         steps = preset.steps // len(spaces)
-        z = self._centre(spaces[0]) + self._noise(spaces[0], self.draws or [0] * objective.n, rng)
+        centres = self.centres or [0.0] * len(spaces)
+        z = centres[0] + self._noise(spaces[0], self.draws or [0] * objective.n, rng)
         with tqdm(total=steps * len(spaces), desc="generating", unit=" steps") as bar:
 
             def loss_of(x: np.ndarray, shift: tuple[int, int] = (0, 0)) -> tuple[float, np.ndarray]:
@@ -62,10 +64,10 @@ class Descent:
                 if k:
                     z = space.coordinates(spaces[k - 1].canvas(z))
                 if preset.optimiser == "lbfgs":
-                    z = self._lbfgs(loss_of, space, z, steps)
+                    z = self._lbfgs(loss_of, space, centres[k], z, steps)
                 else:
-                    z = self._steps(loss_of, space, z, steps, rng)
-        return np.clip(spaces[-1].canvas(z), *self.bounds), np.reshape(losses, (-1, objective.n))
+                    z = self._steps(loss_of, space, centres[k], z, steps, rng)
+        return z, np.reshape(losses, (-1, objective.n))
 
     def _noise(self, space: Space, draws: Sequence[int], rng: np.random.Generator) -> np.ndarray:
         """Noise of each draw, from the child of `rng` with its number: those before it are not made."""
@@ -76,21 +78,23 @@ class Descent:
             noise[k] = space.noise(self.preset.noise, np.random.default_rng(child))
         return np.stack([noise[k] for k in draws])
 
-    def _centre(self, space: Space) -> np.ndarray | float:
-        """Coordinates of the prior."""
-        return 0.0 if self.prior is None else space.coordinates(self.prior)
-
     def _steps(
-        self, loss_of: Callable, space: Space, z: np.ndarray, steps: int, rng: np.random.Generator
+        self,
+        loss_of: Callable,
+        space: Space,
+        centre: np.ndarray | float,
+        z: np.ndarray,
+        steps: int,
+        rng: np.random.Generator,
     ) -> np.ndarray:
         """Steps of a first-order optimiser."""
-        preset, centre = self.preset, self._centre(space)
+        preset = self.preset
         kind = {"momentum": Momentum, "adam": Adam}[preset.optimiser]
         sigmas, shrinks = np.linspace(*preset.blur, steps), np.linspace(*preset.shrink, steps)
         stages = [(kind(), rates) for rates in preset.rates(steps)]
         pairs = ((optimiser, rate) for optimiser, rates in stages for rate in rates)
         for step, (optimiser, rate) in enumerate(pairs):
-            gradient = space.pull_back(loss_of(space.canvas(z), jitter(rng, preset.jitter))[1])
+            gradient = space.pull_back(loss_of(space.canvas(z), jitter(rng, preset.jitter))[1], z)
             if preset.normalise:
                 axes = tuple(range(1, gradient.ndim))
                 gradient = gradient / np.abs(gradient).mean(axis=axes, keepdims=True)
@@ -111,14 +115,15 @@ class Descent:
         loss = weight * loss + preset.decay * size + preset.smoothness * variation
         return loss, weight * gradient + preset.decay * pull + preset.smoothness * slope
 
-    def _lbfgs(self, loss_of: Callable, space: Space, z: np.ndarray, steps: int) -> np.ndarray:
+    def _lbfgs(
+        self, loss_of: Callable, space: Space, centre: np.ndarray | float, z: np.ndarray, steps: int
+    ) -> np.ndarray:
         """L-BFGS by scipy, on all canvases at once."""
-        centre = self._centre(space)
 
         def value(flat: np.ndarray) -> tuple[float, np.ndarray]:
             at = flat.reshape(z.shape)
             loss, gradient = loss_of(space.canvas(at.astype(np.float32)))
-            loss, gradient = self._regularised(at, centre, loss, space.pull_back(gradient))
+            loss, gradient = self._regularised(at, centre, loss, space.pull_back(gradient, at))
             return loss, gradient.ravel().astype(np.float64)
 
         # A pixel changes the loss by so little that scipy would call any canvas a minimum.

@@ -15,7 +15,6 @@ from attr2face.attributes import bare
 from attr2face.cgmm.targets import target
 from attr2face.data.database import FaceDatabase
 from attr2face.data.pictures import (
-    PICTURE,
     enlarged,
     read_picture,
     resized,
@@ -24,13 +23,13 @@ from attr2face.data.pictures import (
     write_sheet,
 )
 from attr2face.files import write_json
-from attr2face.generation.appearance.backdrop import Backdrop
 from attr2face.generation.appearance.requests import people
 from attr2face.generation.descent import Descent
 from attr2face.generation.loaded import Loaded, Trained, load_trained
 from attr2face.generation.objective import Objective
 from attr2face.generation.presets import descends, filled, preset_at
-from attr2face.generation.priors import spaces_of
+from attr2face.generation.priors import Space, spaces_of
+from attr2face.generation.priors.appearance import Heads
 from attr2face.parallel import Machine, cut_up, lengths, map_in_order
 from attr2face.settings import Generation
 
@@ -124,34 +123,69 @@ def generate_faces(
     `watch` is called with the finished share of the descent and the faces at that point, up to 60 times.
     Another of the `draws` is another face of the same set. But for rounding, a face is made as if alone.
     """
-    preprocessing, attributes = loaded.database.preprocessing, loaded.database.attributes
     settings = filled(settings)
-    requests = np.stack([attributes.request(chosen) for chosen in sets])
+    requests = np.stack([loaded.database.attributes.request(chosen) for chosen in sets])
     draws = draws or [0] * len(sets)
     rngs = [rng_of_face(seed, draw, a) for a, draw in zip(requests, draws, strict=True)]
-    if preset_at(settings.preset).prior == "appearance":
-        z = people(loaded.appearance, requests, settings.strength, settings.variety, rngs)
-        return loaded.appearance.pictures(z, Backdrop(settings.backdrop), PICTURE), np.empty((0, len(sets)))
-    prior = np.stack([preprocessing.mean_canvas] * len(sets))
-    if settings.start:
-        prior = loaded.eigenfaces.canvas(settings.start * loaded.eigenfaces.of_attributes(requests))
+    towards = descends(settings) and settings.target != "classes"
+    preset = preset_at(settings.preset, loaded.mixture.layer if towards else "")
+    spaces = spaces_of(loaded, preset)
+    centres = starts(loaded, spaces, requests, settings, rngs)
     if not descends(settings):
-        images = preprocessing.to_images(prior)
+        images = spaces[0].pictures(centres[0], settings.backdrop)
         if watch:
             watch(1.0, images)
         return images, np.empty((0, len(sets)))
     objective = attribute_objective(loaded, requests, settings, rngs)
-    preset = preset_at(settings.preset, objective.layer)
     every = math.ceil(preset.steps / FRAMES)
 
     def show(step: int, x: np.ndarray) -> None:
         if step % every == 0:
-            watch(step / preset.steps, preprocessing.to_images(x))
+            watch(step / preset.steps, loaded.database.preprocessing.to_images(x))
 
-    spaces, weight = spaces_of(loaded, preset), settings.net_weight
-    descent = Descent(preset, spaces, preprocessing.bounds, prior, weight, draws)
-    canvas, losses = descent.run(objective, np.random.default_rng(seed), show if watch else None)
-    return preprocessing.to_images(canvas), losses
+    descent = Descent(preset, spaces, centres, settings.net_weight, draws)
+    z, losses = descent.run(objective, np.random.default_rng(seed), show if watch else None)
+    return spaces[-1].pictures(z, settings.backdrop), losses
+
+
+def starts(
+    loaded: Loaded,
+    spaces: Sequence[Space],
+    requests: np.ndarray,
+    settings: Generation,
+    rngs: Sequence[np.random.Generator],
+) -> list[np.ndarray]:
+    """For each space, the coordinates where faces of requests (n, J) start, which regression expects."""
+    if preset_at(settings.preset).prior == "appearance":
+        return [chosen_people(loaded, spaces[0], requests, settings, rngs)]
+    canvas = np.stack([loaded.database.preprocessing.mean_canvas] * len(requests))
+    if settings.start:
+        canvas = loaded.eigenfaces.canvas(settings.start * loaded.eigenfaces.of_attributes(requests))
+    return [space.coordinates(canvas) for space in spaces]
+
+
+def chosen_people(
+    loaded: Loaded,
+    heads: Heads,
+    requests: np.ndarray,
+    settings: Generation,
+    rngs: Sequence[np.random.Generator],
+) -> np.ndarray:
+    """People with requests (n, J), in coordinates of `heads`: of those drawn, whom the net prefers.
+
+    It does so by the sum of the log-likelihoods of what is requested, each attribute by its strength.
+    """
+    model = loaded.appearance
+    choices = settings.choices if settings.variety else 1
+    drawn = [people(model, requests, settings.strength, settings.variety, rngs) for _ in range(choices)]
+    drawn = np.stack([heads.of_z(z) for z in drawn])
+    if choices == 1:
+        return drawn[0]
+    read = np.stack([read_canvases(loaded, heads.canvas(u))[:-1] for u in drawn])
+    likelihood = np.log(np.where(requests > 0, read, 1 - read).clip(1e-6))
+    weight = np.nan_to_num(np.where(requests == 0, 1, requests))
+    best = (likelihood * weight).sum(axis=2).argmax(axis=0)
+    return drawn[best, np.arange(len(requests))]
 
 
 def rng_of_face(seed: int, draw: int, request: np.ndarray) -> np.random.Generator:
@@ -184,16 +218,21 @@ def attribute_objective(
     pairs = zip(requests, rngs, strict=True)
     targets = [target(name, mixture, a, strength, rng, variety) for a, rng in pairs]
     shaped = np.stack(targets).reshape(len(requests), *mixture.shape).astype(np.float32)
-    net = loaded.net(mixture.layer, len(requests), uses_scores)
-    return Objective(net, mixture.layer, shaped, wanted, score_weight)
+    return loaded.objective(preset_at(settings.preset), mixture.layer, shaped, wanted, score_weight)
 
 
 def read_attributes(loaded: Loaded, images: np.ndarray) -> np.ndarray:
     """The net's reading (n + 1, J) of images (n, side, side, 3) uint8 and, last, of the mean image."""
-    net, preprocessing = loaded.reader(len(images) + 1), loaded.database.preprocessing
+    preprocessing = loaded.database.preprocessing
     seen = np.stack([resized(image, preprocessing.crop) for image in images[..., :3]])
-    net.blobs["data"].data[:-1] = preprocessing.to_blob(seen)
-    net.blobs["data"].data[-1] = preprocessing.mean_canvas
+    return read_canvases(loaded, preprocessing.to_blob(seen))
+
+
+def read_canvases(loaded: Loaded, canvases: np.ndarray) -> np.ndarray:
+    """The net's reading (n + 1, J) of canvases (n, 3, crop, crop) and, last, of the mean image."""
+    net = loaded.reader(len(canvases) + 1)
+    net.blobs["data"].data[:-1] = canvases
+    net.blobs["data"].data[-1] = loaded.database.preprocessing.mean_canvas
     net.forward()
     return loaded.database.attributes.probabilities(net.blobs["prob"].data)
 

@@ -1,6 +1,7 @@
 """Inversion of photographs (paper, Figure 5): what a picture's activations tell of it, layer by layer."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -8,34 +9,42 @@ import pandas as pd
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
 from attr2face.data.database import FaceDatabase
-from attr2face.data.pictures import enlarged, write_picture, write_sheet
+from attr2face.data.pictures import enlarged, resized, write_picture, write_sheet
 from attr2face.errors import UserError
 from attr2face.files import require
 from attr2face.generation.descent import Descent
-from attr2face.generation.loaded import Trained, load_trained
+from attr2face.generation.loaded import Loaded, Trained, load_trained
 from attr2face.generation.objective import Objective, activations_of
 from attr2face.generation.presets import preset_at
 from attr2face.generation.priors import spaces_of
+from attr2face.generation.priors.appearance import Heads, root_of
 from attr2face.network.prototxt import feature_shape
 
 PHOTOGRAPHS = 6
 MOST_PICTURES = 64  # pictures whose activations are inverted side by side
+# Photographs and their inversions to the ranks (n,) of the photographs, by likeness to the inversions.
+Rank = Callable[[np.ndarray, np.ndarray], np.ndarray]
+
+
+@dataclass(frozen=True)
+class Figure:
+    """What is shown of photographs: the layers, the presets, and what is drawn at random."""
+
+    layers: Sequence[str]
+    presets: Sequence[str]
+    seed: int
 
 
 def invert_photographs(
-    trained: Trained,
-    photo: np.ndarray | None,
-    layers: Sequence[str],
-    presets: Sequence[str],
-    seed: int,
-    out: Path,
+    trained: Trained, photo: np.ndarray | None, figure: Figure, out: Path, rank: Rank | None = None
 ) -> None:
     """Invert the activations of a photograph, or of pictures of six test people, at some layers by presets.
 
     The photograph (side, side, 3) uint8 is as large as the database's pictures.
 
     Writes into the folder `out`: `table.csv` (a row per layer and preset; `ssim` (Wang et al. 2004), `psnr`
-    in dB and `feature distance` |phi(x) - T|^2 / |T|^2 of the inversions to the photographs, means),
+    in dB and `feature distance` |phi(x) - T|^2 / |T|^2 of the inversions to the photographs, means; by
+    `rank`, if it is given, the median `rank of own` photograph among those of other unseen people),
     `sheet.png` (a row per photograph, by the first preset) and `presets.png` (a row per preset, of the first
     photograph).
     """
@@ -43,12 +52,15 @@ def invert_photographs(
     photographs = first_crops(database) if photo is None else photo[None]
     photographs = database.preprocessing.to_images(database.preprocessing.to_blob(photographs))
     rows, found = [], {}
+    layers, presets = figure.layers, figure.presets
     for layer in layers:
         phi = _activations(trained, layer, photographs)
         for preset in presets:
-            pictures = invert_layer(trained, layer, phi, preset, seed)
+            pictures = invert_layer(trained, layer, phi, preset, figure.seed)
             measured = _similarity(photographs, pictures)
             measured["feature distance"] = _distances(trained, layer, phi, pictures).mean()
+            if rank:
+                measured["rank of own"] = np.median(rank(photographs, pictures))
             rows.append({"layer": layer, "preset": preset} | measured)
             found[preset, layer] = pictures
     by_layer = {layer: found[presets[0], layer] for layer in layers}
@@ -124,13 +136,28 @@ def invert_images(trained: Trained, layer: str, images: np.ndarray, seed: int) -
 
 
 def invert_layer(trained: Trained, layer: str, phi: np.ndarray, preset: str, seed: int) -> np.ndarray:
-    """Pictures (n, crop, crop, 3) uint8 whose activations at `layer` are near to `phi` (n, ...)."""
+    """Pictures (n, side, side, 3) uint8 whose activations at `layer` are near to `phi` (n, ...).
+
+    They are of the net's size, or larger.
+    """
     loaded, how = load_trained(trained), preset_at(preset, layer)
-    preprocessing = loaded.database.preprocessing
-    descent = Descent(how, spaces_of(loaded, how), preprocessing.bounds)
-    objective = Objective(loaded.net(layer, len(phi)), layer, phi)
-    canvas, _ = descent.run(objective, np.random.default_rng(seed))
-    return preprocessing.to_images(canvas)
+    if how.prior == "appearance":
+        space, start = decoded(loaded, layer, phi, how.strength)
+        descent = Descent(how, [space], [start])
+    else:
+        descent = Descent(how, spaces_of(loaded, how))
+    z, _ = descent.run(loaded.objective(how, layer, phi), np.random.default_rng(seed))
+    return descent.spaces[-1].pictures(z)
+
+
+def decoded(loaded: Loaded, layer: str, phi: np.ndarray, strength: float = 1.0) -> tuple[Heads, np.ndarray]:
+    """Heads in units of what the decoder of a layer leaves open, and where those with activations phi are.
+
+    What is expected lies nearer to the mean than people do; with a `strength` above 1 they are told apart.
+    """
+    decoder = loaded.decoder(layer)
+    heads = Heads(loaded.appearance, loaded.database.preprocessing, root_of(decoder.left_open))
+    return heads, heads.of_z(loaded.appearance.constrained(strength * decoder.decoded(phi)))
 
 
 def _activations(trained: Trained, layer: str, images: np.ndarray) -> np.ndarray:
@@ -141,11 +168,13 @@ def _activations(trained: Trained, layer: str, images: np.ndarray) -> np.ndarray
 
 def _distances(trained: Trained, layer: str, phi: np.ndarray, images: np.ndarray) -> np.ndarray:
     loaded = load_trained(trained)
+    preprocessing = loaded.database.preprocessing
+    seen = np.stack([resized(image, preprocessing.crop) for image in images])
     objective = Objective(loaded.net(layer, len(images)), layer, phi)
-    return objective(loaded.database.preprocessing.to_blob(images))[0]
+    return objective(preprocessing.to_blob(seen))[0]
 
 
 def _similarity(true: np.ndarray, found: np.ndarray) -> dict[str, float]:
-    pairs = list(zip(true, found, strict=True))
+    pairs = [(a, resized(b, len(a))) for a, b in zip(true, found, strict=True)]
     ssim = np.mean([structural_similarity(a, b, channel_axis=-1) for a, b in pairs])
     return {"ssim": ssim, "psnr": np.mean([peak_signal_noise_ratio(a, b) for a, b in pairs])}

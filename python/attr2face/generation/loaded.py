@@ -4,9 +4,14 @@ import functools
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
 from attr2face.cgmm.mixture import Mixture, load_mixture
 from attr2face.data.database import FaceDatabase
+from attr2face.generation.appearance.decoder import Decoder, load_decoder
 from attr2face.generation.appearance.model import Appearance, load_appearance
+from attr2face.generation.objective import Objective
+from attr2face.generation.preset import Preset
 from attr2face.generation.priors.eigenfaces import Eigenfaces, load_eigenfaces
 from attr2face.network import prototxt
 from attr2face.network.weights import kept_net
@@ -56,16 +61,42 @@ class Loaded:
     def eigenfaces(self) -> Eigenfaces:
         """What `eigenfaces` moves along, and the prior of other presets."""
         path = self.trained.folder("eigenfaces") / "eigenfaces.h5"
-        return load_eigenfaces(path, self.database.preprocessing.mean_canvas)
+        return load_eigenfaces(path, self.database.preprocessing)
 
     @functools.cached_property
     def appearance(self) -> Appearance:
         """The appearance model."""
         return load_appearance(self.trained.folder("appearance") / "appearance.h5")
 
-    def net(self, layer: str, n: int, heads: bool = False) -> caffe.Net:
+    def decoder(self, layer: str) -> Decoder:
+        """What reads the activations of a layer as coordinates of the appearance model."""
+        fitted = dict(self.trained.fitted)
+        return load_decoder(fitted.get(f"decoder_{layer}", fitted.get("decoder")) / "decoder.h5")
+
+    def objective(
+        self,
+        preset: Preset,
+        layer: str,
+        target: np.ndarray,
+        wanted: np.ndarray | None = None,
+        score_weight: float = 1.0,
+    ) -> Objective:
+        """The distance to target activations (n, ...) that a preset makes small; of heads, what can be drawn.
+
+        `wanted` and `score_weight` are those of `Objective`.
+        """
+        n, heads = len(target), wanted is not None
+        if preset.prior != "appearance":
+            return Objective(self.net(layer, n, heads), layer, target, wanted, score_weight)
+        decoder = self.decoder(layer)
+        net = self.net(layer, n, heads, len(decoder.whitening))
+        compared = decoder.whitened(target)
+        return Objective(net, layer, compared, wanted, score_weight, decoder.whitening)
+
+    def net(self, layer: str, n: int, heads: bool = False, whitened: int = 0) -> caffe.Net:
         """The net that an objective of n faces runs."""
-        return kept_net(prototxt.generation(self.database.model, layer, n, heads), self.trained.weights)
+        text = prototxt.generation(self.database.model, layer, n, heads, whitened)
+        return kept_net(text, self.trained.weights)
 
     def reader(self, n: int) -> caffe.Net:
         """The net that reads attributes in n images."""

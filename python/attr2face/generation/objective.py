@@ -30,6 +30,9 @@ class Objective:
         Weights of the classes whose scores are to rise, the heads side by side.
     score_weight : float
         Of the scores.
+    whitening : (m, d) float32, optional
+        W. The first term is |W phi(x) - T|^2 / 2 then, with T (n, m), and half of a squared Mahalanobis
+        distance if W is chosen so.
     """
 
     def __init__(
@@ -39,6 +42,7 @@ class Objective:
         target: np.ndarray | None = None,
         wanted: np.ndarray | None = None,
         score_weight: float = 1.0,
+        whitening: np.ndarray | None = None,
     ) -> None:
         self.net, self.layer, self.canvas = net, layer, net.params["canvas"][0]
         self.n = len(self.canvas.data)
@@ -49,6 +53,10 @@ class Objective:
             net.blobs["target"].data[...] = target
             squared = np.square(target.reshape(self.n, -1)).sum(axis=1)
             self.scale = (2 * self.n / np.maximum(squared, 1e-12)).astype(np.float32)
+        if whitening is not None:
+            net.params["whitened"][0].data[...] = whitening
+            self.scale = np.full(self.n, self.n, np.float32)
+        self.compared = "whitened" if whitening is not None else layer
         if wanted is not None:
             net.blobs["wanted"].data[...] = wanted * (score_weight / self.scale[:, None])
 
@@ -74,7 +82,7 @@ class Objective:
     def _losses(self) -> np.ndarray:
         blobs, losses = self.net.blobs, np.zeros(self.n)
         if self.target is not None:
-            away = np.square(blobs[self.layer].data - self.target).reshape(self.n, -1)
+            away = np.square(blobs[self.compared].data - self.target).reshape(self.n, -1)
             losses += self.scale / (2 * self.n) * away.sum(axis=1)
         if self.wanted is not None:
             losses -= self.scale * (blobs["wanted"].data * blobs["scores"].data).sum(axis=1)

@@ -49,6 +49,8 @@ class Preset:
         How far from the mean a target, or the face of a request, lies: 1 is where regression expects it.
     variety : float
         Share of what a request leaves open that is drawn.
+    choices : int
+        People drawn for a face, of whom the one is taken in whom the net reads most of the request.
     """
 
     optimiser: str = "none"
@@ -70,6 +72,7 @@ class Preset:
     shrink: tuple[float, float] = (0.0, 0.0)
     strength: float = 2.0
     variety: float = 0.0
+    choices: int = 1
 
     def rates(self, steps: int) -> list[np.ndarray]:
         """The rate of each step, in an array for each stage."""

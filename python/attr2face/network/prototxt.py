@@ -111,20 +111,27 @@ def deploy(model: Model, batch: int = 1) -> str:
     return f'name: "{model.name}"\n{n.to_proto()}'
 
 
-def generation(model: Model, layer: str = "", batch: int = 1, heads: bool = False) -> str:
+def generation(model: Model, layer: str = "", batch: int = 1, heads: bool = False, whitened: int = 0) -> str:
     """The net that generation descends in: `canvas` is a parameter, so that its diff is the image's gradient.
 
     With a `layer`, `distance` is |phi - target|^2 / (2 batch) (Caffe's EuclideanLoss), and the net is cut
-    there unless it has heads. With `heads`, `class_score` is the sum of `wanted` (batch, C) times the scores
-    before the softmax, to be raised (paper, section 3.3.1). All weights are frozen, without dropout.
+    there unless it has heads. If `whitened` is above 0, as many linear combinations of phi take its place,
+    whose weights are for the caller to fill in. With `heads`, `class_score` is the sum of `wanted` (batch, C)
+    times the scores before the softmax, to be raised (paper, section 3.3.1). All weights are frozen, without
+    dropout.
     """
     n = caffe.NetSpec()
     shape = {"dim": [batch, 3, model.crop, model.crop]}
     n.canvas = L.Parameter(parameter_param={"shape": shape}, param=[{"lr_mult": 1}])
     top = add_trunk(n, n.canvas, model, Learning("heads"), until="heads" if heads else layer)
     if layer:
-        n.target = L.Input(shape={"dim": [batch, *feature_shape(model, layer)]})
-        n.distance = L.EuclideanLoss(n[layer], n.target)
+        shape = [whitened] if whitened else feature_shape(model, layer)
+        compared = n[layer]
+        if whitened:
+            fixed = {"bias_term": False, "param": [{"lr_mult": 0, "decay_mult": 0}]}
+            compared = n.whitened = L.InnerProduct(compared, num_output=whitened, **fixed)
+        n.target = L.Input(shape={"dim": [batch, *shape]})
+        n.distance = L.EuclideanLoss(compared, n.target)
     if heads:
         scores = [add_head(n, top, head.name, head.n_classes, rate=0) for head in model.attributes.heads]
         n.scores = L.Concat(*scores, axis=1)

@@ -26,7 +26,11 @@ def check_weights(path: Path, net: caffe.Net) -> None:
     # VGG-Face was published in Caffe's first format: `layers`, and shapes of four numbers with ones in front.
     layers = [layer for layer in (*weights.layer, *weights.layers) if layer.blobs]
     stored = {layer.name: [_shape(blob) for blob in layer.blobs] for layer in layers}
-    missing = [name for name in net.params if name not in stored and not name.startswith(("fc8_", "canvas"))]
+    missing = [
+        name
+        for name in net.params
+        if name not in stored and not name.startswith(("fc8_", "canvas", "whitened"))
+    ]
     if missing:
         raise UserError(f"{path} has no layer {missing[0]}; give WEIGHTS a file of this MODEL")
     for name in (name for name in net.params if name in stored):

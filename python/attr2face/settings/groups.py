@@ -157,6 +157,9 @@ class Generation:
         (0, 1e3),
         none="preset",
     )
+    choices: int | None = setting(
+        None, "people drawn for a face, of whom the net chooses one", (1, 64), none="preset"
+    )
     backdrop: str = setting("gradient", "behind heads that are cut out: gradient, alpha, or a colour")
     net_weight: float = setting(1.0, "weight of the net beside the prior; 0 is the prior alone", (0, 1e6))
     score_weight: float = setting(0.0, "weight of the requested classes' scores beside the target", (0, 1e6))

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from attr2face.errors import UserError
+from attr2face.steps.folders import weights_in
 from attr2face.steps.places import FACE_MESH, PARSING_NET
 from attr2face.steps.registry import DRAWN, File, Use, choice, step
 from attr2face.steps.views import Run, View
@@ -192,3 +193,15 @@ def masks(settings: View) -> Use | None:
     """Masks of heads; none of rendered faces, or without a net. All works without them."""
     known = settings.parsing or PARSING_NET.exists()
     return Use("found_masks") if known and not settings.dataset.rendered else None
+
+
+# What reads heads off activations.
+
+
+@step("layer", *DRAWN)
+def decoder(run: Run, lmdb: Path, finetuned: Path, appearance: Path) -> None:
+    """Heads read off the activations of a layer, and what that leaves open."""
+    from attr2face.generation.decoding import Known, write_decoder
+
+    known = Known(lmdb, weights_in(finetuned), run.settings.layer, appearance)
+    write_decoder(known, run.training_seed, run.out, run.machine)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from attr2face.attributes import file_name
@@ -9,12 +10,13 @@ from attr2face.errors import UserError
 from attr2face.generation.presets import preset_at
 from attr2face.models import VGG
 from attr2face.settings import Generation
-from attr2face.steps.folders import trained_in
+from attr2face.steps.appearance import landmark_source
+from attr2face.steps.folders import database_in, trained_in
 from attr2face.steps.registry import DRAWN, File, Use, choice, step
 from attr2face.steps.views import Run, View
 
 INVERTED_LAYERS = ("conv3_3", "conv4_3", "conv5_3", "fc6", "fc7")
-INVERTING = ("photograph", "pixels", "icnn", "mahendran")  # presets: the project's, the paper's, others'
+INVERTING = ("appearance", "photograph", "pixels", "icnn", "mahendran")  # ours, the paper's, others'
 
 
 @choice("target", "layer", "preset")
@@ -62,24 +64,63 @@ def edited(run: Run, photo: Path, editing_nets: dict[str, Path], judge: Path) ->
     write_edit(made, s.changes, made_with, judge / "judge.h5", run.out)
 
 
-@choice("model", "layer")
+@choice("model", "layer", "dataset", "landmarks", "detector")
 def inverting(settings: View) -> dict[str, object]:
     """How each preset descends at each of the layers that photographs are inverted from, as plain data."""
     layers = INVERTED_LAYERS if isinstance(settings.model, VGG) else (settings.layer, settings.model.output)
-    return {layer: {name: preset_at(name, layer).described() for name in INVERTING} for layer in layers}
+    return {layer: _presets(settings, layer, INVERTING) for layer in layers}
+
+
+def _presets(settings: View, layer: str, names: Sequence[str]) -> dict[str, dict]:
+    """How presets descend at a layer, as plain data; without landmarks there is no appearance model."""
+    known = [name for name in names if name != "appearance" or landmark_source(settings)]
+    return {name: preset_at(name, layer).described() for name in known}
+
+
+@choice("model", "layer", "dataset", "landmarks", "detector")
+def inverting_with(settings: View) -> dict[str, Use]:
+    """The priors that photographs are inverted with, and what reads heads off each layer."""
+    return _priors(inverting(settings))
+
+
+def _priors(presets: Mapping[str, Mapping]) -> dict[str, Use]:
+    """The priors of presets by layer: eigenfaces and, with decoders, the appearance model."""
+    priors = {"eigenfaces": Use("eigenfaces")}
+    for layer, names in presets.items():
+        if "appearance" in names:
+            priors |= {"appearance": Use("appearance"), f"decoder_{layer}": Use("decoder", {"layer": layer})}
+    return priors
+
+
+@choice("identity")
+def telling_apart(settings: View) -> Use | None:
+    """The user's net that tells people apart, if there is one."""
+    return Use("identity") if settings.identity else None
 
 
 @step("dataset", "model", "margin", *DRAWN)
 def inverted(
-    run: Run, photo: Path | None, lmdb: Path, finetuned: Path, eigenfaces: Path, inverting: dict
+    run: Run,
+    photo: Path | None,
+    lmdb: Path,
+    finetuned: Path,
+    inverting_with: dict[str, Path],
+    inverting: dict,
+    telling_apart: dict | None,
 ) -> None:
     """Photographs, from their activations at several layers."""
-    from attr2face.generation.inversion import invert_photographs
+    from attr2face.generation.inversion import Figure, invert_photographs
     from attr2face.steps.photographs import read_photograph
 
     picture = read_photograph(photo, run.settings) if photo else None
-    made_with = trained_in(lmdb, finetuned, eigenfaces=eigenfaces)
-    invert_photographs(made_with, picture, tuple(inverting), INVERTING, run.training_seed, run.out)
+    made_with = trained_in(lmdb, finetuned, **inverting_with)
+    figure = Figure(tuple(inverting), tuple(next(iter(inverting.values()))), run.training_seed)
+    rank = None
+    if telling_apart and not photo:
+        from attr2face.evaluation.identity import ranks_among, read_identity
+
+        rank = ranks_among(read_identity(telling_apart["description"]), database_in(lmdb), run.training_seed)
+    invert_photographs(made_with, picture, figure, run.out, rank)
 
 
 @choice("activations", "photo")
@@ -95,20 +136,31 @@ def given_activations(settings: View) -> File:
     return File(settings.activations, "set ACTIVATIONS to a .npy")
 
 
-@choice("layer")
+@choice("layer", "dataset", "landmarks", "detector")
 def inverting_given(settings: View) -> dict[str, object]:
     """How the first presets descend at the layer, as plain data."""
-    return {name: preset_at(name, settings.layer).described() for name in INVERTING[:2]}
+    return _presets(settings, settings.layer, INVERTING[:3])
+
+
+@choice("layer", "dataset", "landmarks", "detector")
+def inverting_given_with(settings: View) -> dict[str, Use]:
+    """The priors of these."""
+    return _priors({settings.layer: inverting_given(settings)})
 
 
 @step("layer", *DRAWN)
 def inverted_activations(
-    run: Run, given_activations: Path, lmdb: Path, finetuned: Path, eigenfaces: Path, inverting_given: dict
+    run: Run,
+    given_activations: Path,
+    lmdb: Path,
+    finetuned: Path,
+    inverting_given_with: dict[str, Path],
+    inverting_given: dict,
 ) -> None:
     """Pictures from the user's own activations at one layer."""
     from attr2face.generation.inversion import invert_activations
 
-    made_with = trained_in(lmdb, finetuned, eigenfaces=eigenfaces)
+    made_with = trained_in(lmdb, finetuned, **inverting_given_with)
     presets = tuple(inverting_given)
     layer = run.settings.layer
     invert_activations(made_with, given_activations, layer, presets, run.training_seed, run.out)

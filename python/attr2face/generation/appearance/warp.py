@@ -26,14 +26,11 @@ class Raster:
     ----------
     triangle : (N,) int
         The triangle that each pixel is in.
-    shares : (N, 3)
-        Its barycentric coordinates there.
     places : (N, 2)
         Where it lies in the mean shape, in pixels of the texture.
     """
 
     triangle: np.ndarray
-    shares: np.ndarray
     places: np.ndarray
 
 
@@ -80,15 +77,16 @@ class Warp:
         self.triangles = triangles[np.argsort(-np.abs(_area(self.mean[triangles])), kind="stable")]
 
     @functools.cached_property
-    def _grid(self) -> Raster:
-        """The pixels of the texture, in the triangles of the mean shape."""
-        return self._raster(self.mean, View(0, self.side, self.side))
+    def _grid(self) -> tuple[np.ndarray, np.ndarray]:
+        """The triangles of the mean shape that the texels are in, and the shares of corners there."""
+        triangle = self._raster(self.mean, View(0, self.side, self.side)).triangle
+        return triangle, _at(_share_planes(self.mean[self.triangles]), triangle, self.side)
 
     def to_mean(self, picture: np.ndarray, points: np.ndarray) -> np.ndarray:
         """A picture (side, side, channels) with these points (P, 2), as it looks in the mean shape."""
-        grid = self._grid
-        corners = np.vstack([points, self.fixed])[self.triangles[grid.triangle]]
-        places = (corners * grid.shares[..., None]).sum(axis=1)
+        triangle, shares = self._grid
+        corners = np.vstack([points, self.fixed])[self.triangles[triangle]]
+        places = (corners * shares[..., None]).sum(axis=1)
         return sampled(picture, places, self.side)
 
     def raster(self, points: np.ndarray, view: View) -> Raster:
@@ -97,17 +95,15 @@ class Warp:
 
     def _raster(self, points: np.ndarray, view: View) -> Raster:
         corners = view.to_output(points)[self.triangles]
-        triangle, pixel = _pixels_within_boxes(corners, view.size)
-        at = np.stack([pixel % view.size, pixel // view.size], axis=1)
-        shares = _barycentric(corners[triangle], at)
-        within = (shares >= INSIDE).all(axis=1)
+        shares = _share_planes(corners)
+        triangle, pixel = _pixels_within(corners, shares, view.size)
         # Of several triangles at one pixel, the last is kept.
         chosen = np.full(view.size**2, -1)
-        chosen[pixel[within]] = np.flatnonzero(within)
+        chosen[pixel] = triangle
         chosen = _filled(chosen)
-        triangle, shares = triangle[chosen], shares[chosen]
-        places = (self.mean[self.triangles[triangle]] * shares[..., None]).sum(axis=1)
-        return Raster(triangle, shares, places)
+        # In a triangle, places are linear in x and y, too.
+        places = np.einsum("tkd,tkc->tdc", self.mean[self.triangles], shares)
+        return Raster(chosen, _at(places, chosen, view.size))
 
     def pull_back(self, raster: Raster, points: np.ndarray, of_places: np.ndarray, view: View) -> np.ndarray:
         """The gradient with respect to the points (P, 2) of what has the gradient `of_places` (N, 2).
@@ -116,12 +112,16 @@ class Warp:
         dv_k, it moves by dm = -J sum l_k dv_k, J = dm/dp being the triangle's affine map.
         """
         corners = view.to_output(np.vstack([points, self.fixed]))[self.triangles]
+        shares = _at(_share_planes(corners), raster.triangle, view.size)
         jacobian = _edges(self.mean[self.triangles]) @ _inverse(_edges(corners))
-        of_pixels = -np.einsum("nij,ni->nj", jacobian[raster.triangle], of_places)
-        of_corners = raster.shares[..., None] * of_pixels[:, None] * (view.size / view.width)
-        vertices = self.triangles[raster.triangle].ravel()
-        found = [np.bincount(vertices, of_corners[..., k].ravel(), len(self.mean)) for k in (0, 1)]
-        return np.stack(found, axis=1)[: len(points)]
+        scale, (of_x, of_y) = -view.size / view.width, of_places.T
+        found = np.zeros((2, len(self.mean)))
+        for axis, column in enumerate(jacobian.transpose(2, 1, 0).copy()):
+            of_pixels = scale * (column[0][raster.triangle] * of_x + column[1][raster.triangle] * of_y)
+            for k in range(3):
+                vertex = self.triangles[:, k][raster.triangle]
+                found[axis] += np.bincount(vertex, shares[:, k] * of_pixels, len(self.mean))
+        return found.T[: len(points)]
 
     def folded(self, points: np.ndarray) -> float:
         """The area of triangles that lie upside down, relative to the picture's."""
@@ -141,37 +141,45 @@ def interpolated(texture: np.ndarray, places: np.ndarray) -> tuple[np.ndarray, n
 
     Returns
     -------
-    values : (N, channels)
-    slopes : (N, 2, channels)
+    values : (channels, N) float32
+    slopes : (2, channels, N) float32
         Derivatives by x and y.
     """
-    index, right, down = _taps(places, len(texture))
-    a, b, c, d = (texture.reshape(-1, texture.shape[-1])[i] for i in index)
-    upper, lower = a + (b - a) * right, c + (d - c) * right
-    slopes = np.stack([(b - a) * (1 - down) + (d - c) * down, lower - upper], axis=1)
-    return upper + (lower - upper) * down, slopes
+    side, channels = len(texture), texture.shape[-1]
+    first, right, down = _taps(places, side)
+    values, slopes = (np.empty((*n, channels, len(places)), np.float32) for n in ((), (2,)))
+    for k, plane in enumerate(texture.reshape(-1, channels).T.astype(np.float32, order="C")):
+        a, b, c, d = (plane[first + step] for step in _steps(side))
+        upper, lower = b - a, d - c
+        top = a + upper * right
+        slopes[0, k] = upper + (lower - upper) * down
+        slopes[1, k] = c + lower * right - top
+        values[k] = top + slopes[1, k] * down
+    return values, slopes
 
 
 def spread(gradient: np.ndarray, places: np.ndarray, side: int) -> np.ndarray:
-    """The gradient by a texture (side, side, channels) of what has `gradient` (N, channels) by its values at
+    """The gradient by a texture (side, side, channels) of what has `gradient` (channels, N) by its values at
     `places`: the transpose of `interpolated`.
     """
-    index, right, down = _taps(places, side)
-    weights = ((1 - right) * (1 - down), right * (1 - down), (1 - right) * down, right * down)
-    found = np.zeros((side**2, gradient.shape[-1]))
-    for taps, weight in zip(index, weights, strict=True):
-        for channel, values in enumerate((gradient * weight).T):
-            found[:, channel] += np.bincount(taps, values, side**2)
-    return found.reshape(side, side, -1)
+    first, right, down = _taps(places, side)
+    left, up = 1 - right, 1 - down
+    weights = (up * left, up * right, down * left, down * right)
+    taps = [(first + step, weight) for step, weight in zip(_steps(side), weights, strict=True)]
+    planes = [sum(np.bincount(at, of * weight, side**2) for at, weight in taps) for of in gradient]
+    return np.stack(planes, axis=-1).reshape(side, side, -1)
 
 
-def _taps(places: np.ndarray, side: int) -> tuple[tuple[np.ndarray, ...], np.ndarray, np.ndarray]:
-    """The four pixels about each place, as indices, and how far right and down of the first it lies."""
-    x, y = np.clip(places, 0, side - 1).T
-    left, top = np.minimum(x.astype(int), side - 2), np.minimum(y.astype(int), side - 2)
-    first = top * side + left
-    index = (first, first + 1, first + side, first + side + 1)
-    return index, (x - left)[:, None], (y - top)[:, None]
+def _taps(places: np.ndarray, side: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The first of the four texels about each place, as an index, and how far right and down of it it is."""
+    x, y = np.clip(places.T, 0, side - 1)
+    left, top = np.minimum(x.astype(np.int64), side - 2), np.minimum(y.astype(np.int64), side - 2)
+    return top * side + left, (x - left).astype(np.float32), (y - top).astype(np.float32)
+
+
+def _steps(side: int) -> tuple[int, int, int, int]:
+    """From the first of four texels to each, in indices."""
+    return (0, 1, side, side + 1)
 
 
 def _fixed_points(side: int) -> np.ndarray:
@@ -198,27 +206,56 @@ def _inverse(matrices: np.ndarray) -> np.ndarray:
     return np.linalg.inv(np.where(flat[:, None, None], np.eye(2), matrices))
 
 
-def _barycentric(corners: np.ndarray, at: np.ndarray) -> np.ndarray:
-    """The shares of the corners (N, 3, 2) in points (N, 2): (N, 3). In a flat triangle no point is inside."""
-    first = corners[:, 0]
-    (a, b), (c, d) = (corners[:, 1] - first).T, (corners[:, 2] - first).T
-    x, y = (at - first).T
-    area = a * d - b * c
-    area = np.where(np.abs(area) < 1e-9, -1e-9, area)
-    two, three = (x * d - y * c) / area, (a * y - b * x) / area
-    return np.stack([1 - two - three, two, three], axis=1)
+def _share_planes(corners: np.ndarray) -> np.ndarray:
+    """The shares of a triangle's corners in a point (x, y), as planes: (T, 3, 2) to (T, 3, 3).
+
+    Row k has the factors of x, y and 1 in the share of corner k. In a flat triangle no point is inside.
+    """
+    one, two = np.roll(corners, -1, axis=1), np.roll(corners, -2, axis=1)
+    x, y = one[..., 1] - two[..., 1], two[..., 0] - one[..., 0]
+    constant = one[..., 0] * two[..., 1] - two[..., 0] * one[..., 1]
+    area = constant.sum(axis=1)[:, None, None]
+    flat = np.abs(area) < 1e-9
+    return np.where(flat, (0, 0, -1), np.stack([x, y, constant], axis=2) / np.where(flat, 1, area))
 
 
-def _pixels_within_boxes(corners: np.ndarray, size: int) -> tuple[np.ndarray, np.ndarray]:
-    """The pixels in the box about each triangle (T, 3, 2): numbers of triangles and of pixels, (M,) each."""
-    low = np.clip(np.ceil(corners.min(axis=1)), 0, size).astype(int)
-    high = np.clip(np.floor(corners.max(axis=1)), -1, size - 1).astype(int)
-    width, height = np.maximum(high - low + 1, 0).T
-    count = width * height
-    triangle = np.repeat(np.arange(len(corners)), count)
-    inside = np.arange(count.sum()) - np.repeat(np.cumsum(count) - count, count)
-    across, down = inside % width[triangle], inside // width[triangle]
-    return triangle, (low[triangle, 1] + down) * size + low[triangle, 0] + across
+def _at(planes: np.ndarray, triangle: np.ndarray, size: int) -> np.ndarray:
+    """Planes (T, k, 3) of triangles at the pixels of a picture, each in its own triangle (N,): (N, k)."""
+    x, y = np.tile(np.arange(size), size), np.repeat(np.arange(size), size)
+    # One plane after another: small arrays stay in the cache.
+    found = np.empty((planes.shape[1], len(triangle)))
+    for values, plane in zip(found, planes.transpose(1, 2, 0).copy(), strict=True):
+        of_x, of_y, constant = plane
+        values[:] = of_x[triangle] * x + of_y[triangle] * y + constant[triangle]
+    return found.T
+
+
+def _pixels_within(corners: np.ndarray, shares: np.ndarray, size: int) -> tuple[np.ndarray, np.ndarray]:
+    """The pixels inside of each triangle: numbers of triangles and of pixels, (M,) each.
+
+    Row by row: along a row, a share is at least 0 on one side of a place, so that three of them bound what is
+    inside of the triangle.
+    """
+    y = corners[..., 1]
+    top = np.ceil(y.min(axis=1).clip(0, size)).astype(int)
+    bottom = np.floor(y.max(axis=1).clip(-1, size - 1)).astype(int)
+    triangle, row = _ranges(top, bottom)
+    slope = shares[triangle, :, 0]
+    rest = shares[triangle, :, 1] * row[:, None] + shares[triangle, :, 2] - INSIDE
+    bound = -rest / np.where(slope == 0, 1, slope)
+    first = np.where(slope > 0, bound, np.where((slope == 0) & (rest < 0), np.inf, -np.inf)).max(axis=1)
+    last = np.where(slope < 0, bound, np.inf).min(axis=1)
+    first = np.ceil(first.clip(0, size)).astype(int)
+    last = np.floor(last.clip(-1, size - 1)).astype(int)
+    which, across = _ranges(first, last)
+    return triangle[which], row[which] * size + across
+
+
+def _ranges(first: np.ndarray, last: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """All whole numbers from each `first` to its `last`, and which of the ranges each is in."""
+    count = np.maximum(last - first + 1, 0)
+    which = np.repeat(np.arange(len(count)), count)
+    return which, np.arange(len(which)) - (np.cumsum(count) - count - first)[which]
 
 
 def _filled(chosen: np.ndarray) -> np.ndarray:

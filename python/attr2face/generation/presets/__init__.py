@@ -23,7 +23,9 @@ def preset_at(name: str, layer: str = "") -> Preset:
 def filled(settings: Generation) -> Generation:
     """The settings with the preset's numbers where a user gave none."""
     preset = preset_at(settings.preset)
-    missing = [name for name in ("strength", "variety", "start") if getattr(settings, name) is None]
+    missing = [
+        name for name in ("strength", "variety", "start", "choices") if getattr(settings, name) is None
+    ]
     return replace(settings, **{name: getattr(preset, name) for name in missing})
 
 
@@ -51,6 +53,8 @@ def needed(settings: Generation) -> set[str]:
     names = {preset_at(settings.preset).prior}
     if descends(settings) and settings.target != "classes":
         names.add("mixture")
+        if preset_at(settings.preset).prior == "appearance":
+            names.add("decoder")
     if filled(settings).start > 0:
         names.add("eigenfaces")
     return names

@@ -28,13 +28,19 @@ class Space(Protocol):
         """Coordinates to canvases."""
 
     def coordinates(self, canvas: np.ndarray) -> np.ndarray:
-        """The coordinates of the nearest canvases."""
+        """The coordinates of the nearest canvases; heads have none."""
 
-    def pull_back(self, gradient: np.ndarray) -> np.ndarray:
-        """The gradient with respect to z of what has `gradient` with respect to the canvas."""
+    def pull_back(self, gradient: np.ndarray, z: np.ndarray) -> np.ndarray:
+        """The gradient at z, and with respect to it, of what has `gradient` with respect to the canvas."""
 
     def constrain(self, z: np.ndarray, sigma: float) -> np.ndarray:
         """Coordinates that are of images, blurred by `sigma` pixels where that has a meaning."""
+
+    def pictures(self, z: np.ndarray, backdrop: str = "gradient") -> np.ndarray:
+        """Coordinates to what a user sees: (n, side, side, 3) uint8, of the net's size or larger.
+
+        Heads that are cut out have a backdrop, by the name that `Backdrop` gives it.
+        """
 
 
 def spaces_of(loaded: Loaded, preset: Preset) -> list[Space]:

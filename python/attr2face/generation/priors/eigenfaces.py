@@ -18,6 +18,7 @@ from tqdm import tqdm
 
 from attr2face.cgmm.regression import expected
 from attr2face.data.database import FaceDatabase
+from attr2face.data.preprocessing import Preprocessing
 from attr2face.files import require
 from attr2face.generation.preset import Preset
 from attr2face.settings import EigenfaceBasis
@@ -45,8 +46,8 @@ class Eigenfaces:
         Mean and covariance of the attributes.
     cross : (J, k)
         Covariance of attributes and z.
-    mean : (3, crop, crop), optional
-        Canvas of z = 0, where that is not zeros (`Preprocessing.mean_canvas`).
+    preprocessing : Preprocessing, optional
+        Of the net. Without it, the canvas of z = 0 is zeros, and there are no pictures.
     """
 
     basis: np.ndarray
@@ -54,7 +55,12 @@ class Eigenfaces:
     prevalence: np.ndarray
     covariance: np.ndarray
     cross: np.ndarray
-    mean: np.ndarray | float = 0.0
+    preprocessing: Preprocessing | None = None
+
+    @property
+    def mean(self) -> np.ndarray | float:
+        """The canvas of z = 0."""
+        return self.preprocessing.mean_canvas if self.preprocessing else 0.0
 
     def of_attributes(self, a: np.ndarray) -> np.ndarray:
         """The z (n, k) that linear regression expects of faces with requests `a` (n, J)."""
@@ -75,12 +81,15 @@ class Eigenfaces:
     def coordinates(self, canvas: np.ndarray) -> np.ndarray:
         return (canvas - self.mean).reshape(len(canvas), -1) @ self.basis.T / self.std
 
-    def pull_back(self, gradient: np.ndarray) -> np.ndarray:
+    def pull_back(self, gradient: np.ndarray, z: np.ndarray) -> np.ndarray:
         # The basis first: the other way round, BLAS's threads wait for each other more than they work.
         return (self.basis @ gradient.reshape(len(gradient), -1).astype(np.float32).T).T * self.std
 
+    def pictures(self, z: np.ndarray, backdrop: str = "gradient") -> np.ndarray:
+        return self.preprocessing.to_images(self.canvas(z))
 
-STORED = [f.name for f in fields(Eigenfaces) if f.name != "mean"]
+
+STORED = [f.name for f in fields(Eigenfaces) if f.name != "preprocessing"]
 
 
 @threadpool_limits.wrap(limits=1)  # sums of several threads are rounded otherwise
@@ -113,7 +122,7 @@ def write_eigenfaces(database: FaceDatabase, settings: EigenfaceBasis, seed: int
             file[name] = getattr(eigenfaces, name)
 
 
-def load_eigenfaces(path: Path, mean: np.ndarray | float = 0.0) -> Eigenfaces:
-    """Read what `write_eigenfaces` wrote; `mean` is the canvas of the mean training image."""
+def load_eigenfaces(path: Path, preprocessing: Preprocessing | None = None) -> Eigenfaces:
+    """Read what `write_eigenfaces` wrote."""
     with h5py.File(require(path, "make generate computes it")) as file:
-        return Eigenfaces(**{name: file[name][:] for name in STORED}, mean=mean)
+        return Eigenfaces(**{name: file[name][:] for name in STORED}, preprocessing=preprocessing)

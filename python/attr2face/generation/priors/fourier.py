@@ -39,7 +39,7 @@ class Fourier:
         scale *= side / np.linalg.norm(twice * scale)
         self.scale = (scale * preprocessing.scale).astype(np.float32)
         self.back = (twice * self.scale).astype(np.float32)
-        self.mean = preprocessing.mean_canvas
+        self.mean, self.pictured = preprocessing.mean_canvas, preprocessing.to_images
         self.bounds = preprocessing.bounds
 
     def noise(self, deviation: float, rng: np.random.Generator) -> np.ndarray:
@@ -50,7 +50,7 @@ class Fourier:
         picture = np.fft.irfft2(coefficients, s=(self.side, self.side), norm="ortho")
         return picture.astype(z.dtype) + self.mean
 
-    def pull_back(self, gradient: np.ndarray) -> np.ndarray:
+    def pull_back(self, gradient: np.ndarray, z: np.ndarray) -> np.ndarray:
         return _parts(np.fft.rfft2(gradient, norm="ortho") * self.back, gradient.dtype)
 
     def coordinates(self, canvas: np.ndarray) -> np.ndarray:
@@ -61,6 +61,9 @@ class Fourier:
         z = self.coordinates(np.clip(self.canvas(z), *self.bounds))
         kept = np.exp(-2 * (np.pi * sigma * self.frequency) ** 2).astype(z.dtype)
         return z * kept[..., None] if sigma > 0 else z
+
+    def pictures(self, z: np.ndarray, backdrop: str = "gradient") -> np.ndarray:
+        return self.pictured(self.canvas(z))
 
 
 def _parts(coefficients: np.ndarray, dtype: np.dtype) -> np.ndarray:

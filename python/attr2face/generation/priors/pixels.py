@@ -30,7 +30,7 @@ class Pixels:
         self.scale = np.float32(preprocessing.scale)
         self.r = _interpolation(side, preprocessing.crop)
         self.shrink = np.linalg.pinv(self.r)
-        self.mean = preprocessing.mean_canvas
+        self.mean, self.pictured = preprocessing.mean_canvas, preprocessing.to_images
         self.low, self.high = map(self.coordinates, preprocessing.bounds)
 
     def noise(self, deviation: float, rng: np.random.Generator) -> np.ndarray:
@@ -39,7 +39,7 @@ class Pixels:
     def canvas(self, z: np.ndarray) -> np.ndarray:
         return self.r @ z @ self.r.T * self.scale + self.mean
 
-    def pull_back(self, gradient: np.ndarray) -> np.ndarray:
+    def pull_back(self, gradient: np.ndarray, z: np.ndarray) -> np.ndarray:
         return self.r.T @ gradient @ self.r * self.scale
 
     def coordinates(self, canvas: np.ndarray) -> np.ndarray:
@@ -49,6 +49,9 @@ class Pixels:
         """Clipped to valid pixels, and blurred by `sigma` pixels where that is above 0."""
         z = np.clip(z, self.low, self.high)
         return blur(z, sigma) if sigma > 0 else z
+
+    def pictures(self, z: np.ndarray, backdrop: str = "gradient") -> np.ndarray:
+        return self.pictured(self.canvas(z))
 
 
 def _interpolation(small: int, large: int) -> np.ndarray:
