@@ -11,8 +11,10 @@ from skimage.transform import estimate_transform
 from attr2face.errors import UserError
 from attr2face.generation.appearance.model import Appearance
 
-SMALLEST = 0.35  # pixels of the photograph to one of the model's pictures
-BLUR = 0.4  # deviation of what is skipped, of the pixels that a smaller picture skips
+SMALLEST = 0.35  # pixels of a photograph to one of the model's
+BLUR = 0.4  # deviation in pixels of a smaller picture, before it is sampled
+PRIOR = 0.01  # weight of coordinates beside points where a shape is guessed
+NEAR, FAR = 0.1, 0.3  # distances from the face, relative to the picture, that surely and hardly are head
 
 
 @dataclass(frozen=True)
@@ -28,7 +30,7 @@ class Portrait:
     points : (P, 2)
         The model's points, in pixels of the model's pictures.
     matte : (side, side) float32
-        How much of the model's picture of it is head, 0 to 1; 1 throughout if that is not known.
+        How much of each of the model's pixels is head and may change, 0 to 1.
     """
 
     picture: np.ndarray
@@ -37,18 +39,18 @@ class Portrait:
     matte: np.ndarray
 
     def cut(self, picture: np.ndarray) -> np.ndarray:
-        """The part of a picture like this one that the model sees: (side, side, channels)."""
+        """What the model sees of a picture like this one: (side, side, 3)."""
         return cut_out(picture, self.matrix, len(self.matte))
 
 
 def cut_out(picture: np.ndarray, matrix: np.ndarray, side: int) -> np.ndarray:
-    """A picture after a similarity transform, (side, side, channels); its edge goes on beyond it."""
+    """A picture after a similarity transform, (side, side, 3); what lies outside of it continues its edge."""
     scale = scale_of(matrix)
     if scale < 1:
         # Interpolation alone would skip pixels of a large picture.
         picture = cv2.GaussianBlur(picture, (0, 0), BLUR / scale)
-    edge = cv2.BORDER_REPLICATE
-    return cv2.warpAffine(picture, matrix, (side, side), flags=cv2.INTER_CUBIC, borderMode=edge)
+    way = {"flags": cv2.INTER_CUBIC, "borderMode": cv2.BORDER_REPLICATE}
+    return cv2.warpAffine(picture, matrix, (side, side), **way)
 
 
 def scale_of(matrix: np.ndarray) -> float:
@@ -56,27 +58,44 @@ def scale_of(matrix: np.ndarray) -> float:
     return float(np.hypot(*matrix[:, 0]))
 
 
+def moved(points: np.ndarray, matrix: np.ndarray) -> np.ndarray:
+    """Points (P, 2) after an affine map (2, 3)."""
+    return points @ matrix[:, :2].T + matrix[:, 2]
+
+
 def placed(model: Appearance, landmarks: np.ndarray) -> np.ndarray:
-    """The similarity transform (2, 3) that takes landmarks (L, 2), the first of the model's points, nearest to
-    the mean shape.
+    """The similarity transform (2, 3) that takes the landmarks (L, 2) of a photograph, which are the first of
+    the model's points, nearest to the mean shape.
 
     Raises
     ------
     UserError
-        If the face is far smaller than the model's.
+        If the head is far smaller than the model's.
     """
-    known = ~np.isnan(landmarks).any(axis=1)
     mean = model.mean_points[: len(landmarks)].astype(float)
-    matrix = estimate_transform("similarity", landmarks[known], mean[known]).params[:2]
-    if not scale_of(matrix) < 1 / SMALLEST:
-        width = round(model.side / scale_of(matrix)) if scale_of(matrix) else 0
-        least = round(model.side * SMALLEST)
-        raise UserError(
-            f"the head in this photograph is about {width} pixels wide; choose one of at least {least} pixels"
-        )
+    matrix = estimate_transform("similarity", landmarks, mean).params[:2]
+    width, least = model.side / max(scale_of(matrix), 1e-9), model.side * SMALLEST
+    if not least <= width < np.inf:
+        what = f"the head in this photograph takes about {width:.0f} pixels"
+        raise UserError(f"{what}; set PHOTO to one where it takes at least {least:.0f}")
     return matrix
 
 
-def moved(points: np.ndarray, matrix: np.ndarray) -> np.ndarray:
-    """Points (P, 2) after an affine map (2, 3)."""
-    return points @ matrix[:, :2].T + matrix[:, 2]
+def completed(model: Appearance, points: np.ndarray) -> np.ndarray:
+    """The model's points (P, 2) where some are not known (NaN): these as the others lead one to expect."""
+    known = ~np.isnan(points).any(axis=1)
+    weights = np.repeat(model.weights * known, 2)
+    offset = np.nan_to_num(points - model.mean_points).ravel() * weights
+    basis = model.shape_basis * weights
+    ridge = PRIOR * np.trace(basis @ basis.T) / len(basis) * np.eye(len(basis))
+    guess = model.points(np.linalg.solve(basis @ basis.T + ridge, basis @ offset))
+    return np.where(known[:, None], points, guess)
+
+
+def head_near(points: np.ndarray, side: int) -> np.ndarray:
+    """About where a head is around these points (P, 2) of its face, if no mask tells: (side, side) float32."""
+    face = np.ones((side, side), np.uint8)
+    cv2.fillConvexPoly(face, cv2.convexHull(np.rint(points).astype(np.int32)), 0)
+    away = cv2.distanceTransform(face, cv2.DIST_L2, 5) / side
+    steps = np.clip((FAR - away) / (FAR - NEAR), 0, 1)
+    return steps**2 * (3 - 2 * steps)
