@@ -19,6 +19,8 @@ COMMANDS = {
     "describe": "tools",
     "data": "training",
     "align": "training",
+    "masks": "training",
+    "appearance": "training",
     "lmdb": "training",
     "weights": "training",
     "pretrain": "training",

@@ -26,6 +26,26 @@ def align(run: CommandLine) -> None:
     print(folder / "sheet.png")
 
 
+def masks(run: CommandLine) -> None:
+    """read the parts of heads in photographs, and show some of them cut out"""
+    if run.steps["masks"] is None:
+        raise UserError(
+            "there are no masks of rendered faces; choose photographs, such as DATASET=lfw"
+            if run.steps.dataset.rendered
+            else "no net reads parts of heads; restore models/parsing/default.h5, or set PARSING"
+        )
+    if run.steps.settings.cutting_out.parsing:
+        from attr2face.cli.run import print_table
+
+        print_table(run.steps.made("parsing_net") / "accuracy.csv")
+    print(run.steps.made("masks") / "sheet.png")
+
+
+def appearance(run: CommandLine) -> None:
+    """fit the appearance model of faces, and show its mean and its first components"""
+    print(run.steps.made("appearance") / "components.png")
+
+
 def lmdb(run: CommandLine) -> None:
     """build LMDBs of images and labels, split by person"""
     print(run.steps.made("lmdb"))

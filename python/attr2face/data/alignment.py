@@ -14,7 +14,7 @@ from PIL import Image
 from skimage.transform import estimate_transform
 
 from attr2face.data.faces import Faces
-from attr2face.data.images import Place, done_ahead, read_image, read_whole
+from attr2face.data.images import Place, box_of, done_ahead, read_image, read_whole, size_of
 from attr2face.errors import PictureError
 
 # An upright face, in units of the distance of its eyes, from the middle between them; of the positions in
@@ -61,20 +61,37 @@ class Frame:
 
         It is moved, turned and scaled; what lies outside of it continues its edge.
         """
+        height, width = picture.shape[:2]
+        smaller, matrix = self._placed((width, height), landmarks)
+        if smaller != (width, height):
+            picture = np.asarray(Image.fromarray(picture).resize(smaller, Image.Resampling.BICUBIC))
+        size = (self.side, self.side)
+        return cv2.warpAffine(picture, matrix, size, flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
+
+    def moved(self, points: np.ndarray, size: tuple[int, int], landmarks: np.ndarray) -> np.ndarray:
+        """Where points (..., 2) of a picture of that width and height are after `aligned`."""
+        smaller, matrix = self._placed(size, landmarks)
+        return _scaled(points, size, smaller) @ matrix[:, :2].T + matrix[:, 2]
+
+    def _placed(self, size: tuple[int, int], landmarks: np.ndarray) -> tuple[tuple[int, int], np.ndarray]:
+        """The width and height to which a picture is made smaller first, and then the affine map (2, 3)."""
         scale = self._transform(landmarks).scale
+        smaller = size
         if scale < 1:
             # Interpolation alone would skip pixels of a large picture.
-            height, width = picture.shape[:2]
-            smaller = max(1, round(width * scale)), max(1, round(height * scale))
-            picture = np.asarray(Image.fromarray(picture).resize(smaller, Image.Resampling.BICUBIC))
-            landmarks = (landmarks + 0.5) * (smaller[0] / width, smaller[1] / height) - 0.5
-        matrix, size = self._transform(landmarks).params[:2], (self.side, self.side)
-        return cv2.warpAffine(picture, matrix, size, flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
+            smaller = max(1, round(size[0] * scale)), max(1, round(size[1] * scale))
+            landmarks = _scaled(landmarks, size, smaller)
+        return smaller, self._transform(landmarks).params[:2]
 
     def _transform(self, landmarks: np.ndarray) -> object:
         """The similarity transform that takes landmarks to their places, with the least squared error."""
         known = ~np.isnan(landmarks[:, 0])
         return estimate_transform("similarity", landmarks[known], self.landmarks[known])
+
+
+def _scaled(points: np.ndarray, size: tuple[int, int], to: tuple[int, int]) -> np.ndarray:
+    """Where points of a picture are after it is resized; the centre of the first pixel is (0, 0)."""
+    return (points + 0.5) * (np.array(to) / size) - 0.5
 
 
 def cut_images(faces: Faces, rows: Iterable[int], frame: Frame) -> Iterator[np.ndarray]:
@@ -87,6 +104,21 @@ def cut_images(faces: Faces, rows: Iterable[int], frame: Frame) -> Iterator[np.n
         return read_aligned(place, faces.landmarks[row], frame)
 
     return done_ahead(cut, rows)
+
+
+def cut_points(faces: Faces, row: int, frame: Frame, points: np.ndarray) -> np.ndarray:
+    """Where points (L, 2) of a whole picture are in the one that `cut_images` cuts: (L, 2) pixels.
+
+    Raises
+    ------
+    PictureError
+        If the picture cannot be read.
+    """
+    size = size_of(faces.root / faces.paths[row])
+    if faces.landmarks is not None and not np.isnan(faces.landmarks[row, 0, 0]):
+        return frame.moved(points, size, faces.landmarks[row])
+    left, top, right, bottom = box_of(faces.crop, size)
+    return _scaled(points - (left, top), (right - left, bottom - top), (frame.side, frame.side))
 
 
 def read_aligned(place: Place, landmarks: np.ndarray, frame: Frame) -> np.ndarray:

@@ -1,6 +1,7 @@
 """The face database: everything that later stages read of a folder of LMDBs, pixels included."""
 
 import contextlib
+import csv
 import functools
 import io
 import json
@@ -93,6 +94,12 @@ class FaceDatabase:
     def positive(self) -> np.ndarray:
         """Whether each image has each attribute: (n_images, J) bool."""
         return self.scores > 0
+
+    @functools.cached_property
+    def paths(self) -> np.ndarray:
+        """The files of the images, as the dataset names them: (n_images,) str."""
+        with (self.folder / "index.csv").open(newline="") as file:
+            return np.array([row["path"] for row in csv.DictReader(file)])
 
     @functools.cached_property
     def preprocessing(self) -> Preprocessing:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import ExifTags, Image, ImageOps
 
 from attr2face.errors import PictureError
 from attr2face.provenance import usable_cpus
@@ -48,6 +48,23 @@ def read_image(path: Place, size: int, crop: Crop = ()) -> np.ndarray:
 def read_whole(path: Place) -> np.ndarray:
     """Decode an image as RGB, upright, at its own size: (height, width, 3) uint8. Raises as `read_image`."""
     return np.asarray(_decoded(path, ())[1])
+
+
+def size_of(path: Place) -> tuple[int, int]:
+    """Width and height of an image, upright, without decoding it. Raises as `read_image`."""
+    try:
+        with path.open("rb") as file, Image.open(file) as image:
+            lying = image.getexif().get(ExifTags.Base.Orientation, 1) >= 5
+            return image.size[::-1] if lying else image.size
+    except FileNotFoundError:
+        raise PictureError(f"{path} does not exist; restore the image or remove its row") from None
+    except UNREADABLE:
+        raise PictureError(f"{path} is not a readable image; replace it or remove its row") from None
+
+
+def box_of(crop: Crop, size: tuple[int, int]) -> tuple[int, ...]:
+    """Left, top, right and bottom of what is used of an image of that width and height."""
+    return _middle(*size) if crop == "square" else tuple(crop) or (0, 0, *size)
 
 
 def look_at_images(paths: Iterable[Place], crop: Crop = ()) -> Iterator[Look | PictureError]:

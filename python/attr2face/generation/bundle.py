@@ -21,11 +21,10 @@ from attr2face.data.preprocessing import from_blob_order, to_blob_order
 from attr2face.errors import UserError
 from attr2face.files import atomic_write, require, sha256, write_json
 from attr2face.generation.loaded import Trained
+from attr2face.network.stored import net_in, put, put_net
 from attr2face.provenance import environment
 from attr2face.pycaffe import caffe_pb2
 
-FEW = 8192  # numbers
-LARGEST_HALF = 6e4  # of half precision
 FITTED = {"mixture": "cgmm.h5", "eigenfaces": "eigenfaces.h5"}
 NUMBERS = ("mean", "net", "mixture", "eigenfaces")  # that two bundles are compared by
 COLUMNS, QUALITY = 25, 75  # of the sheet of eigenfaces
@@ -40,11 +39,9 @@ def write_bundle(trained: Trained, settings: Mapping[str, str], out: Path) -> No
         if database.attributes != pubfig():
             heads = [[head.name, *head.attributes] for head in database.attributes.heads]
             file.attrs["heads"] = json.dumps(heads)
-        _put(file, "mean", database.mean)
-        for layer in caffe_pb2.NetParameter.FromString(trained.weights.read_bytes()).layer:
-            for k, blob in enumerate(layer.blobs):
-                values = np.array(blob.data, np.float32).reshape(blob.shape.dim)
-                _put(file, f"net/{layer.name}/{k}", values)
+        put(file, "mean", database.mean)
+        net = caffe_pb2.NetParameter.FromString(trained.weights.read_bytes())
+        put_net(file.create_group("net"), net)
         for part, name in FITTED.items():
             with h5py.File(trained.folder(part) / name) as stored:
                 file.create_group(part).attrs.update(stored.attrs)
@@ -52,16 +49,10 @@ def write_bundle(trained: Trained, settings: Mapping[str, str], out: Path) -> No
                     if name == "basis":
                         _put_basis(file["eigenfaces"], values[()])
                     else:
-                        _put(file, f"{part}/{name}", values[()])
+                        put(file, f"{part}/{name}", values[()])
     about = {"file": out.name, "bytes": out.stat().st_size, "sha256": sha256(out)}
     about |= {"settings": dict(settings), "made by": environment()}
     write_json(out.with_suffix(".json"), about)
-
-
-def _put(file: h5py.File, name: str, values: np.ndarray) -> None:
-    half = np.size(values) > FEW and values.dtype.kind == "f" and np.abs(values).max() < LARGEST_HALF
-    # Without the time at which HDF5 makes a dataset, the same content is the same bytes.
-    file.create_dataset(name, data=np.asarray(values, np.float16 if half else None), track_times=False)
 
 
 def _put_basis(group: h5py.Group, basis: np.ndarray) -> None:
@@ -74,8 +65,8 @@ def _put_basis(group: h5py.Group, basis: np.ndarray) -> None:
     sheet = Image.fromarray(np.ascontiguousarray(tiles.swapaxes(1, 2)).reshape(-1, COLUMNS * side, 3))
     jpeg = io.BytesIO()
     sheet.save(jpeg, "JPEG", quality=QUALITY, subsampling=0, optimize=True)
-    _put(group, "sheet", np.frombuffer(jpeg.getvalue(), np.uint8))
-    _put(group, "largest", largest)
+    put(group, "sheet", np.frombuffer(jpeg.getvalue(), np.uint8))
+    put(group, "largest", largest)
 
 
 @threadpool_limits.wrap(limits=1)  # sums of several threads are rounded otherwise, and every face with them
@@ -103,12 +94,7 @@ def unpack(bundle: Path, out: Path) -> None:
         for folder in ("lmdb", "net", *FITTED):
             (out / folder).mkdir()
         _write_input(file, out / "lmdb")
-        net = caffe_pb2.NetParameter(name="net")
-        for layer, stored in file["net"].items():
-            blobs = net.layer.add(name=layer).blobs
-            for values in stored.values():
-                blobs.add(shape={"dim": values.shape}, data=values[()].astype(np.float32).ravel())
-        (out / "net" / "weights.caffemodel").write_bytes(net.SerializeToString())
+        (out / "net" / "weights.caffemodel").write_bytes(net_in(file["net"]).SerializeToString())
         for part, file_name in FITTED.items():
             with h5py.File(out / part / file_name, "w") as fitted:
                 fitted.attrs.update(file[part].attrs)

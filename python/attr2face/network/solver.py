@@ -1,5 +1,6 @@
 """Caffe's solver: what a training is, the solver's prototxt, its start, the search for a rate."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -34,6 +35,9 @@ class Training:
         A .caffemodel to start from; layers are matched by name.
     whole : str
         Prototxt text of the whole net, if `net` lacks frozen layers, which stay as in `weights`.
+    feed : callable, optional
+        Puts the batch of a number, which alone says what is in it, into the net's inputs; None where data
+        layers read LMDBs.
     """
 
     net: str
@@ -44,6 +48,7 @@ class Training:
     seed: int
     weights: Path | None = None
     whole: str = ""
+    feed: Callable[[caffe.Net, int], None] | None = None
 
     @property
     def snapshot(self) -> int:

@@ -78,7 +78,7 @@ def train_rank(training: Training, out: Path, rank: int, ranks: int, session: by
     caffe.set_solver_count(ranks)
     caffe.set_solver_rank(rank)
     solver = start_solver(training, out)
-    losses = _restore(solver, out, training.seed + rank) if (out / "snapshot.solverstate").exists() else []
+    losses = _restore(solver, out, training, rank) if (out / "snapshot.solverstate").exists() else []
     if session:
         together = caffe.NCCL(solver, session)  # the solver does not keep it
         together.bcast()
@@ -86,10 +86,12 @@ def train_rank(training: Training, out: Path, rank: int, ranks: int, session: by
         solver.net.after_backward(together)  # layer by layer, as the solver expects unless told otherwise
     batch, last, snapshot = training.batch, training.iterations, training.snapshot
     seen, every = solver.iter * batch, last * batch
+    feed = training.feed or (lambda net, iteration: None)
     with tqdm(total=every, initial=seen, desc="training", unit=" images", smoothing=0.1) as bar:
         while solver.iter < last:
             steps = min(DISPLAY, snapshot - solver.iter % snapshot, last - solver.iter)
             for _ in range(steps):
+                feed(solver.net, solver.iter * ranks + rank)
                 solver.step(1)  # one at a time, as Caffe keeps all other threads of Python waiting
             loss = total_loss(solver)
             if not np.isfinite(loss):
@@ -119,13 +121,14 @@ def _snapshot(solver: Solver, out: Path, losses: list[tuple[int, float]]) -> Non
             path.unlink()
 
 
-def _restore(solver: Solver, out: Path, seed: int) -> list[tuple[int, float]]:
+def _restore(solver: Solver, out: Path, training: Training, rank: int) -> list[tuple[int, float]]:
     """Continue from a snapshot, data layers and dropout's seed included; return the losses up to there."""
     solver.restore(str(out / "snapshot.solverstate"))
-    last_data_layer = list(solver.net._layer_names).index("labels")
-    for _ in tqdm(range(solver.iter), "skipping to where it was", unit=" batches"):
-        solver.net._forward(0, last_data_layer)
-    caffe.set_random_seed(seed + solver.iter)
+    if training.feed is None:
+        last_data_layer = list(solver.net._layer_names).index("labels")
+        for _ in tqdm(range(solver.iter), "skipping to where it was", unit=" batches"):
+            solver.net._forward(0, last_data_layer)
+    caffe.set_random_seed(training.seed + rank + solver.iter)
     with (out / "loss.csv").open(newline="") as file:
         return [(int(i), float(loss)) for i, loss in list(csv.reader(file))[1:] if int(i) <= solver.iter]
 

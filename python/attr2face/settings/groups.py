@@ -117,16 +117,26 @@ class EigenfaceBasis:
 
 
 @dataclass(frozen=True)
+class CuttingOut:
+    """Heads, cut out of pictures for the appearance model."""
+
+    frame: int | None = setting(
+        None, "side of the pictures in pixels", (48, 512), none="144, SIZE or the net's input"
+    )
+    ahead: float = setting(0.09, "furthest that the nose lies aside, as a share of the face's width", (0, 1))
+    parsing: Path | None = setting(
+        None, "folder with pictures/ and masks/ to learn parts of heads from, not the committed net"
+    )
+    parsing_epochs: float = setting(20.0, "epochs of the net that learns from PARSING", (1e-6, 1e6))
+
+
+@dataclass(frozen=True)
 class AppearanceFit:
     """The appearance model: how shapes and textures of faces vary."""
 
-    frame: int | None = setting(
-        None, "side of its pictures in pixels", (48, 512), none="144, SIZE or the net's input"
-    )
     appearance_images: int = setting(9000, "images of training people that it is fitted to", (2, 1e6))
-    shape_components: int = setting(40, "ways in which landmarks vary", (1, 1000))
+    shape_components: int = setting(60, "ways in which shapes vary", (1, 1000))
     texture_components: int = setting(600, "ways in which textures vary", (1, 1e4))
-    ahead: float = setting(0.09, "furthest that the nose lies aside, as a share of the face's width", (0, 1))
 
 
 @dataclass(frozen=True)
@@ -208,6 +218,7 @@ class Settings:
     frozen_cache: Cache = Cache()
     mixture: MixtureFit = MixtureFit()
     eigenface_basis: EigenfaceBasis = EigenfaceBasis()
+    cutting_out: CuttingOut = CuttingOut()
     appearance_fit: AppearanceFit = AppearanceFit()
     generation: Generation = Generation()
     judging: Judging = Judging()

@@ -2,10 +2,28 @@
 
 from __future__ import annotations
 
-from attr2face.steps.registry import choice
-from attr2face.steps.views import View
+import functools
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from attr2face.errors import UserError
+from attr2face.settings import AppearanceFit
+from attr2face.steps.folders import database_in
+from attr2face.steps.places import FACE_MESH, PARSING_NET
+from attr2face.steps.registry import DRAWN, File, Use, choice, step
+from attr2face.steps.views import Run, View
+
+if TYPE_CHECKING:
+    from attr2face.data.alignment import Frame
+    from attr2face.data.faces import Faces
+    from attr2face.data.shapes import Finder
 
 FRAME = 144  # pixels, of mini's faces
+NO_SOURCE = (
+    "no landmarks: the face mesh's weights are missing; restore models/face_mesh, or give LANDMARKS a table"
+)
 
 
 @choice("frame", "dataset", "model", "margin", "size")
@@ -16,3 +34,178 @@ def frame(settings: View) -> dict[str, object]:
     if side is None:
         side = settings.size if settings.dataset.rendered else max(FRAME, model.crop + settings.margin)
     return {"eyes": settings.dataset.eyes, "crop": model.crop, "margin": settings.margin, "side": side}
+
+
+# Landmarks.
+
+
+@choice("dataset", "landmarks", "detector")
+def landmark_source(settings: View) -> dict[str, object] | None:
+    """Where landmarks of shapes come from: the renderer, a table, MTCNN's nets, the face mesh, or nowhere."""
+    if settings.dataset.rendered:
+        return {"table": Use("rendered_faces"), "kind": "rendered"}
+    if settings.landmarks:
+        return {"table": File(settings.landmarks, "set LANDMARKS to a table of landmarks"), "kind": "table"}
+    if settings.detector:
+        return {"detector": Use("detector"), "kind": "five"}
+    if FACE_MESH.exists():
+        return {"mesh": File(FACE_MESH, "restore it"), "kind": "mesh"}
+    return None
+
+
+@step("dataset", resumable=True)
+def landmarks(
+    run: Run, faces: Path, alignment: dict | None, frame: dict, landmark_source: dict | None
+) -> None:
+    """Landmarks of all pictures, as the appearance model cuts them."""
+    from attr2face.data.shapes import found_in, read_from, write_landmarks
+
+    if landmark_source is None:
+        raise UserError(NO_SOURCE)
+    shown, cut = shown_faces(faces, run.settings, alignment), frame_of(frame)
+    kind = landmark_source["kind"]
+    if "table" in landmark_source:
+        names, points = read_from(table_in(landmark_source["table"]), shown, cut)
+        kind = "five" if len(names) == 5 else kind
+    else:
+        points = found_in(shown, cut, shape_finder(landmark_source, cut), run.machine, run.out)
+    write_landmarks(shown, points, cut.side, kind, run.out)
+
+
+@step("dataset", "ahead")
+def looks(run: Run, faces: Path, alignment: dict | None, frame: dict, landmarks: Path) -> None:
+    """Which faces are found and look ahead: a table, and some pictures with their landmarks."""
+    from attr2face.data.shapes import read_landmarks, write_looks
+
+    shown = shown_faces(faces, run.settings, alignment)
+    write_looks(shown, frame_of(frame), read_landmarks(landmarks), run.settings.ahead, run.out)
+
+
+def shown_faces(faces: Path, settings: View, alignment: dict | None) -> Faces:
+    """The faces of the dataset, with what they are aligned by; in the order of the step `landmarks`."""
+    from attr2face.data.landmarks import with_landmarks
+    from attr2face.data.readers import read_faces
+
+    shown = read_faces(faces, settings.dataset)
+    if alignment:
+        shown = with_landmarks(shown, alignment["landmarks"] / "landmarks.csv", alignment["unaligned"])
+    return shown
+
+
+def frame_of(frame: dict[str, object]) -> Frame:
+    """The choice `frame` as the data's modules take it."""
+    from attr2face.data.alignment import Frame
+
+    return Frame(tuple(frame["eyes"]), frame["crop"], frame["margin"]).scaled(frame["side"])
+
+
+def table_in(place: Path) -> Path:
+    """The user's table, or that in the folder of rendered faces."""
+    return place / "landmarks.csv" if place.is_dir() else place
+
+
+def shape_finder(source: dict[str, object], frame: Frame) -> Finder:
+    """What finds the landmarks of shapes in cut pictures: MTCNN, or the face mesh."""
+    if "detector" in source:
+        from attr2face.data.shapes import one_by_one
+        from attr2face.steps.photographs import finder
+
+        return functools.partial(one_by_one, finder(source["detector"]))
+    from attr2face.network.face_mesh import find_in_cut
+
+    return functools.partial(find_in_cut, source["mesh"], frame.landmarks[:2])
+
+
+def points_of_photograph(photo: Faces, source: dict[str, object], frame: Frame) -> np.ndarray:
+    """The landmarks of a photograph as `frame` cuts it: (L, 2) float32, by the source of the dataset's.
+
+    Parameters
+    ----------
+    photo : Faces
+        Of one picture.
+    source, frame : dict, Frame
+        The choices `landmark_source` and `frame`.
+
+    Raises
+    ------
+    UserError
+        If no face is found, or the table does not have the photograph.
+    """
+    from attr2face.data.alignment import cut_images
+    from attr2face.data.shapes import read_from
+
+    if "table" in source:
+        return read_from(table_in(source["table"]), photo, frame)[1][0]
+    points = shape_finder(source, frame)(list(cut_images(photo, [0], frame)))[0]
+    if points[0, 0] != points[0, 0]:
+        remedy = "choose another photograph, or align it (ALIGN=1)"
+        raise UserError(f"{photo.root / photo.paths[0]} shows no face that is found; {remedy}")
+    return points
+
+
+# Masks.
+
+
+@choice("parsing")
+def parsing_pictures(settings: View) -> File:
+    """Pictures of heads and masks of their parts."""
+    if not settings.parsing:
+        raise UserError("no masks to learn from; name a folder with pictures/ and masks/ with PARSING")
+    remedy = "set PARSING to a folder with pictures/ and masks/"
+    return File(settings.parsing, remedy, ("pictures", "masks"))
+
+
+@step("parsing_epochs", *DRAWN, resumable=True)
+def parsing_net(run: Run, parsing_pictures: Path) -> None:
+    """A net that reads the parts of heads, and how well it does."""
+    from attr2face.network.parsing_training import train_parsing
+
+    train_parsing(parsing_pictures, run.settings.parsing_epochs, run.training_seed, run.out, run.machine)
+
+
+@choice("parsing")
+def parsing(settings: View) -> Use | File:
+    """The net that reads the parts of heads: trained here, or the committed one."""
+    return Use("parsing_net") if settings.parsing else File(PARSING_NET, "restore it, or set PARSING")
+
+
+@step("dataset", "ahead", resumable=True)
+def found_masks(
+    run: Run, faces: Path, alignment: dict | None, frame: dict, landmarks: Path, parsing: Path
+) -> None:
+    """What is head in each picture of a face that looks ahead, and which part of it; some of them cut out."""
+    from attr2face.data.shapes import read_landmarks
+    from attr2face.network.masks import Reading, write_masks
+
+    shown = shown_faces(faces, run.settings, alignment)
+    rows = np.flatnonzero(read_landmarks(landmarks).ahead(run.settings.ahead))
+    weights = parsing / "parsing.h5" if parsing.is_dir() else parsing
+    write_masks(shown, Reading(frame_of(frame), weights), run.out, run.machine, rows)
+
+
+@choice("dataset", "parsing")
+def masks(settings: View) -> Use | None:
+    """Masks of heads; none of rendered faces, or without a net. All works without them."""
+    known = settings.parsing or PARSING_NET.exists()
+    return Use("found_masks") if known and not settings.dataset.rendered else None
+
+
+@step(AppearanceFit, "ahead", "dataset", *DRAWN)
+def appearance(
+    run: Run,
+    lmdb: Path,
+    faces: Path,
+    alignment: dict | None,
+    frame: dict,
+    landmarks: Path,
+    masks: Path | None,
+) -> None:
+    """How shapes and textures of the training people who look ahead vary, and go with attributes."""
+    from attr2face.data.shapes import read_landmarks
+    from attr2face.generation.appearance.fitting import write_appearance
+    from attr2face.generation.appearance.sample import Source
+
+    settings = run.settings[AppearanceFit]
+    shown = shown_faces(faces, run.settings, alignment)
+    source = Source(shown, frame_of(frame), read_landmarks(landmarks), run.settings.ahead, masks)
+    write_appearance(source, database_in(lmdb), settings, run.training_seed, run.out)

@@ -103,12 +103,7 @@ def _absolute_file(value: str | None) -> str | None:
 
 
 def _check_alignment(given: Alignment) -> None:
-    """Refuse a detector or a table that nothing would be done with."""
-    for name in ("landmarks", "detector"):
-        if getattr(given, name) and not given.align:
-            raise UserError(
-                f"{name.upper()}={getattr(given, name)} has no effect without ALIGN=1; set that, too"
-            )
+    """Refuse a detector that nothing would be done with."""
     if given.landmarks and given.detector:
         raise UserError(
             f"DETECTOR={given.detector} has no effect beside LANDMARKS={given.landmarks}; leave one out"

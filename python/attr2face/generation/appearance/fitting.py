@@ -4,19 +4,30 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import h5py
 import numpy as np
 from tqdm import tqdm
 
 from attr2face.cgmm.regression import fit_regression
+from attr2face.data.database import FaceDatabase
+from attr2face.data.pictures import write_sheet
+from attr2face.generation.appearance.backdrop import Backdrop
 from attr2face.generation.appearance.components import Components, principal_components
-from attr2face.generation.appearance.model import Appearance
-from attr2face.generation.appearance.sample import Sample
+from attr2face.generation.appearance.model import Appearance, save_appearance
+from attr2face.generation.appearance.sample import Sample, Source
 from attr2face.generation.appearance.warp import Warp
 from attr2face.settings import AppearanceFit
 
+SHOWN = 8  # components of each kind on the sheet
 
-def fit_appearance(sample: Sample, settings: AppearanceFit, seed: int, scratch: Path) -> Appearance:
-    """Fit shapes, textures and their regression on attributes; `scratch` is a folder for the textures."""
+
+def fit_appearance(
+    sample: Sample, settings: AppearanceFit, seed: int, scratch: Path
+) -> tuple[Appearance, np.ndarray]:
+    """Fit shapes, textures and their regression on attributes; the model, and the pictures' z (n, k).
+
+    `scratch` is a folder for the textures.
+    """
     side = sample.frame.side
     mean = sample.points.mean(axis=0)
     weights = _weights(sample)
@@ -25,25 +36,61 @@ def fit_appearance(sample: Sample, settings: AppearanceFit, seed: int, scratch: 
     textures = _write_textures(sample, warp, scratch / "textures.npy")
     found = principal_components(textures.reshape(len(textures), -1), settings.texture_components, seed)
     z = np.hstack([shapes.z, found.z])
-    return Appearance(
+    model = Appearance(
         side=side,
         region=(sample.frame.margin / 2, sample.frame.crop),
         mean_points=mean.astype(np.float32),
         shape_basis=shapes.basis,
         weights=weights.astype(np.float32),
-        outline=sample.outline,
+        layout=sample.layout,
         mean_texture=found.mean.reshape(textures.shape[1:]),
         texture_basis=found.basis,
         regression=fit_regression(z, sample.faces.scores > 0),
     )
+    return model, z
+
+
+def write_appearance(
+    source: Source, database: FaceDatabase, settings: AppearanceFit, seed: int, out: Path
+) -> None:
+    """Fit a model to pictures of training people.
+
+    Writes into the folder `out`: `appearance.h5`, and `z.h5` with the coordinates `z` (n, k) of the pictures
+    and their `rows` (n,) of the database.
+    """
+    place = {path: row for row, path in enumerate(source.faces.paths)}
+    rows = np.random.default_rng(seed).permutation(database.rows("train"))
+    candidates = np.array([place[path] for path in database.paths[rows]])
+    sample, chosen = source.sample(candidates, settings.appearance_images)
+    model, z = fit_appearance(sample, settings, seed, out)
+    save_appearance(model, out / "appearance.h5")
+    in_database = dict(zip(candidates.tolist(), rows.tolist(), strict=True))
+    with h5py.File(out / "z.h5", "w") as file:
+        file.create_dataset("z", data=z, track_times=False)
+        file.create_dataset("rows", data=[in_database[row] for row in chosen.tolist()], track_times=False)
+    _write_sheet(model, out / "components.png")
+    (out / "textures.npy").unlink()
+
+
+def _write_sheet(model: Appearance, out: Path) -> None:
+    """Write the mean face, and faces two deviations to both sides along the first components."""
+    k = len(model.shape_basis) + len(model.texture_basis)
+    first = [("shape", i) for i in range(SHOWN)]
+    first += [("texture", len(model.shape_basis) + i) for i in range(SHOWN)]
+    z, captions = np.zeros((3 * len(first), k), np.float32), []
+    for row, (kind, component) in enumerate(first):
+        z[3 * row : 3 * row + 3, component] = (-2, 0, 2)
+        captions += [f"{kind}, -2", "mean", f"{kind}, +2"]
+    write_sheet(out, list(model.pictures(model.constrained(z), Backdrop(), 128)), captions, 12)
 
 
 def _weights(sample: Sample) -> np.ndarray:
     """Weights (P,) by which landmarks, and outline and hairline, vary as much in all: these move further."""
     variance = sample.points.var(axis=0).sum(axis=1)
     weights = np.empty(len(variance))
-    for group in (slice(0, sample.landmarks), slice(sample.landmarks, None)):
-        weights[group] = variance[group].sum() ** -0.5
+    inner = sample.layout.inner
+    for group in (inner, slice(inner.stop, None)):
+        weights[group] = max(variance[group].sum(), 1e-12) ** -0.5
     return weights * len(weights) ** 0.5
 
 

@@ -8,7 +8,7 @@ had, a matte: how much of a pixel is head, before a grey backdrop.
 from __future__ import annotations
 
 import functools
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, is_dataclass
 from pathlib import Path
 
 import cv2
@@ -19,6 +19,7 @@ from threadpoolctl import threadpool_limits
 from attr2face.cgmm.regression import Regression
 from attr2face.files import require
 from attr2face.generation.appearance.backdrop import GREY, Backdrop
+from attr2face.generation.appearance.shape import Layout
 from attr2face.generation.appearance.warp import Raster, View, Warp, sampled
 
 MOST_FOLDED = 0.004  # of the picture's area
@@ -42,8 +43,8 @@ class Appearance:
     shape_basis : (k_s, 2 P) float32
     weights : (P,) float32
         How much a point counts where a shape's coordinates are sought.
-    outline : (int, int)
-        The first of the points that go around the head, and the one behind the last; equal without masks.
+    layout : Layout
+        What the points are.
     mean_texture : (side, side, channels) float32
         0 to 255.
     texture_basis : (k_t, side * side * channels) float32
@@ -56,7 +57,7 @@ class Appearance:
     mean_points: np.ndarray
     shape_basis: np.ndarray
     weights: np.ndarray
-    outline: tuple[int, int]
+    layout: Layout
     mean_texture: np.ndarray
     texture_basis: np.ndarray
     regression: Regression
@@ -110,7 +111,7 @@ class Appearance:
 
     def _within(self, points: np.ndarray, view: View) -> np.ndarray:
         """1 inside of the head's outline, 0 outside, soft over a pixel: (size, size) float32."""
-        polygon = view.to_output(points[slice(*self.outline)])
+        polygon = view.to_output(points[self.layout.outline])
         centre = polygon.mean(axis=0)
         towards = polygon - centre
         lowest = towards[:, 1] > SHOULDERS * np.linalg.norm(towards, axis=1)
@@ -163,9 +164,9 @@ def save_appearance(model: Appearance, out: Path) -> None:
     with h5py.File(out, "w") as file:
         for field in fields(Appearance):
             value = getattr(model, field.name)
-            if field.name == "regression":
-                for part in fields(Regression):
-                    file[f"regression/{part.name}"] = getattr(value, part.name)
+            if is_dataclass(value):
+                for part in fields(value):
+                    file[f"{field.name}/{part.name}"] = getattr(value, part.name)
             elif isinstance(value, np.ndarray):
                 file[field.name] = value
             else:
@@ -175,7 +176,8 @@ def save_appearance(model: Appearance, out: Path) -> None:
 def load_appearance(path: Path) -> Appearance:
     """Read what `save_appearance` wrote."""
     with h5py.File(require(path, "make appearance fits it")) as file:
-        regression = Regression(**{name: values[()] for name, values in file["regression"].items()})
-        arrays = {name: values[()] for name, values in file.items() if name != "regression"}
-        plain = {name: file.attrs[name].tolist() for name in ("side", "region", "outline")}
-    return Appearance(regression=regression, **arrays, **plain)
+        parts = {"regression": Regression, "layout": Layout}
+        read = {name: values[()] for name, values in file.items() if name not in parts}
+        for name, kind in parts.items():
+            read[name] = kind(**{part: values[()] for part, values in file[name].items()})
+        return Appearance(**read, side=int(file.attrs["side"]), region=tuple(file.attrs["region"]))

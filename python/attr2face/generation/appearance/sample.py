@@ -4,14 +4,86 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
+import h5py
 import numpy as np
+from tqdm import tqdm
 
 from attr2face.data.alignment import Frame, cut_images
 from attr2face.data.faces import Faces
+from attr2face.data.shapes import Landmarks
+from attr2face.errors import UserError
 from attr2face.generation.appearance.backdrop import GREY
+from attr2face.generation.appearance.outline import foreign
+from attr2face.generation.appearance.shape import Layout, layout_of
 
 HEAD_FROM, HEAD_TO = 0.15, 0.85  # mattes that count as none and as all of the head
+SMOOTH = 0.75  # share of the heads that are used, those with the least ragged outlines
+MOST_FOREIGN = 0.08  # share of a face that hands or a microphone may hide
+FEWEST = 2  # pictures
+
+
+@dataclass(frozen=True)
+class Source:
+    """What is known of the pictures of a dataset.
+
+    Attributes
+    ----------
+    faces : Faces
+    frame : Frame
+        How they are cut out.
+    landmarks : Landmarks
+        Of the cut pictures, in the order of `faces`.
+    ahead : float
+        How far a face that looks ahead may be turned.
+    masks : Path, optional
+        Folder of `network.masks.write_masks`.
+    """
+
+    faces: Faces
+    frame: Frame
+    landmarks: Landmarks
+    ahead: float
+    masks: Path | None = None
+
+    def sample(self, candidates: np.ndarray, most: int) -> tuple[Sample, np.ndarray]:
+        """A sample of at most some pictures out of `candidates` (rows of `faces`), in their order; its rows.
+
+        Raises
+        ------
+        UserError
+            If hardly anybody looks ahead.
+        """
+        rows = candidates[self.landmarks.ahead(self.ahead)[candidates]]
+        layout = layout_of(self.landmarks, rows, self.masks is not None)
+        if self.masks is None:
+            rows = rows[:most]
+            points, mattes = self.landmarks.points[rows].astype(float), None
+        else:
+            rows, points, mattes = self._with_masks(rows, layout, most)
+        if len(rows) < FEWEST:
+            remedy = "use more pictures, raise AHEAD, or choose PRESET=eigenfaces"
+            raise UserError(f"{len(rows)} pictures show faces that look ahead, which are too few; {remedy}")
+        return Sample(self.faces.only(rows), self.frame, points, layout, mattes), rows
+
+    def _with_masks(
+        self, rows: np.ndarray, layout: Layout, most: int
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Rows whose heads are cut out well, all points of their shapes, and their mattes."""
+        found, rough = [], []
+        with h5py.File(self.masks / "masks.h5") as file:
+            rows = rows[file["known"][()][rows]][: round(most / SMOOTH)]
+            for row in tqdm(rows, "outlines", unit=" images"):
+                part, landmarks = file["part"][row], self.landmarks.points[row]
+                points = layout.points(landmarks, file["matte"][row], part)
+                covered = foreign(part, points[layout.inner]) > MOST_FOREIGN
+                rough.append(np.inf if covered else layout.ragged(landmarks, points))
+                found.append(points)
+            rough = np.nan_to_num(rough, nan=np.inf)
+            kept = np.flatnonzero((rough <= np.quantile(rough, SMOOTH)) & np.isfinite(rough))[:most]
+            mattes = np.stack([file["matte"][row] for row in rows[kept]])
+        return rows[kept], np.stack(found)[kept], mattes
 
 
 @dataclass(frozen=True)
@@ -24,11 +96,9 @@ class Sample:
     frame : Frame
         How they are cut out.
     points : (n, P, 2)
-        Landmarks, then outline and hairline if there are masks, in pixels of the cut pictures.
-    landmarks : int
-        How many of the points are landmarks.
-    outline : (int, int)
-        The first of the points that go around the head, and the one behind the last.
+        Of the shapes, in pixels of the cut pictures.
+    layout : Layout
+        What the points are.
     mattes : (n, side, side) uint8, optional
         How much of each pixel is head.
     """
@@ -36,8 +106,7 @@ class Sample:
     faces: Faces
     frame: Frame
     points: np.ndarray
-    landmarks: int
-    outline: tuple[int, int] = (0, 0)
+    layout: Layout
     mattes: np.ndarray | None = None
 
     def pictures(self) -> Iterator[np.ndarray]:

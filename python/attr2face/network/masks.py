@@ -1,0 +1,128 @@
+"""Masks of the parts of heads in a dataset's pictures, in one file, and a sheet to look at them.
+
+`masks.h5` has a row for each of `Faces.paths`, which are its `paths`: `matte` and `part` (n, side, side)
+uint8, as `parsing.read_masks` gives them, and `known` (n,) bool. What is not known is 0.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import h5py
+import numpy as np
+
+from attr2face.data.alignment import Frame, cut_images
+from attr2face.data.faces import Faces
+from attr2face.data.pictures import write_sheet
+from attr2face.data.places import place_of, root_at
+from attr2face.files import atomic_write
+from attr2face.network.parsing import EYES, LEARNED, loaded, read_masks
+from attr2face.parallel import Machine, cut_up, lengths, map_in_order, with_bar
+
+SHARD = 128  # pictures of a task
+SHOWN, COLUMNS, SMALLEST = 24, 4, 144  # pictures of the sheet, side by side, and their least side in pixels
+# Of background, face, hair, clothes, glasses and hat.
+COLOURS = ["1e1e1e", "e6aa8c", "78461e", "3c6eb4", "5adc5a", "c83ca0"]
+COLOURS = np.array([tuple(bytes.fromhex(colour)) for colour in COLOURS], np.uint8)
+BACKDROP = 128
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What masks are read from: pictures cut to a frame, by the net with these weights.
+
+    Attributes
+    ----------
+    frame : Frame
+    weights : Path
+        As `parsing.loaded` takes it.
+    """
+
+    frame: Frame
+    weights: Path
+
+    def eyes(self, aligned: bool) -> float:
+        """About how many pixels eyes are apart. Pictures that are not aligned are taken for portraits like
+        those that the net learned from.
+        """
+        return self.frame.eyes[0] * self.frame.crop if aligned else EYES * self.frame.side / LEARNED
+
+
+def write_masks(
+    faces: Faces, reading: Reading, out: Path, machine: Machine, rows: np.ndarray | None = None
+) -> None:
+    """Write `masks.h5` and `sheet.png` into the folder `out`, of some `rows` or of all faces.
+
+    A later call continues where an interrupted one was.
+
+    Raises
+    ------
+    UserError
+        If a picture cannot be read, or the net's weights are missing.
+    """
+    rows = np.arange(len(faces.paths)) if rows is None else rows
+    cuts = cut_up(0, len(rows), SHARD)
+    parts = [out / f"{cut.start:08d}.npz" for cut in cuts]
+    missing = [k for k, part in enumerate(parts) if not part.exists()]
+    place, aligned = place_of(faces.root), faces.landmarks is not None
+    chosen = [replace(faces.only(rows[cuts[k]]), root=Path()) for k in missing]
+    eyes = reading.eyes(aligned)
+    tasks = [(place, some, reading, eyes) for some in chosen]
+    found = map_in_order(replace(machine.beside_the_files, single_thread=True), _read, tasks)
+    sizes = lengths([cuts[k] for k in missing])
+    for k, masks in zip(missing, with_bar(found, sizes, "masks", len(rows) - sum(sizes)), strict=True):
+        with atomic_write(parts[k]) as temporary, temporary.open("wb") as file:
+            np.savez_compressed(file, **masks)
+    side = reading.frame.side
+    with atomic_write(out / "masks.h5") as temporary, h5py.File(temporary, "w") as file:
+        _lay_out(file, faces, side)
+        for cut, part in zip(cuts, parts, strict=True):
+            with np.load(part) as masks:
+                for name in ("matte", "part"):
+                    file[name][rows[cut]] = masks[name]
+            file["known"][rows[cut]] = True
+    _write_sheet(faces, rows, reading.frame, out)
+    for part in parts:
+        part.unlink()
+
+
+def _read(
+    place: tuple[Path, str | None], faces: Faces, reading: Reading, eyes: float
+) -> dict[str, np.ndarray]:
+    """The masks of some faces."""
+    faces = replace(faces, root=root_at(*place))
+    pictures = np.stack(list(cut_images(faces, range(len(faces.paths)), reading.frame)))
+    matte, part = read_masks(loaded(reading.weights), pictures, eyes)
+    return {"matte": matte, "part": part}
+
+
+def _lay_out(file: h5py.File, faces: Faces, side: int) -> None:
+    n, same = len(faces.paths), {"track_times": False}
+    file.create_dataset("paths", data=np.array(faces.paths, object), dtype=h5py.string_dtype(), **same)
+    for name in ("matte", "part"):
+        packed = {"chunks": (1, side, side), "compression": "gzip"}
+        file.create_dataset(name, (n, side, side), np.uint8, **packed, **same)
+    file.create_dataset("known", (n,), bool, **same)
+
+
+def _write_sheet(faces: Faces, rows: np.ndarray, frame: Frame, out: Path) -> None:
+    """Write some pictures beside their parts in colours, and cut out."""
+    if not len(rows):
+        return
+    shown = np.sort(rows)[np.linspace(0, len(rows) - 1, min(SHOWN, len(rows))).astype(int)]
+    with h5py.File(out / "masks.h5") as file:
+        masks = [(file["matte"][row], file["part"][row]) for row in shown]
+    pairs = zip(cut_images(faces, shown, frame), masks, strict=True)
+    tiles = [np.hstack(list(_views(picture, *mask))) for picture, mask in pairs]
+    write_sheet(out / "sheet.png", tiles, [Path(faces.paths[row]).name for row in shown], COLUMNS)
+
+
+def _views(picture: np.ndarray, matte: np.ndarray, part: np.ndarray) -> Iterator[np.ndarray]:
+    """A picture, its parts in colours, and what is not background before a plain backdrop; enlarged, if they
+    are small, by a whole number.
+    """
+    share = matte[..., None] / 255
+    cut_out = np.rint(picture * share + BACKDROP * (1 - share)).astype(np.uint8)
+    times = -(-SMALLEST // len(picture))
+    for view in (picture, COLOURS[part], cut_out):
+        yield view.repeat(times, axis=0).repeat(times, axis=1)
