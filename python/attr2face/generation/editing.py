@@ -1,8 +1,8 @@
 """Attributes changed on a photograph, in closed form, along an appearance model.
 
-What enters is a photograph with its points and a move of its coordinates. The move of shape becomes a flow, by
-which the photograph is warped, and the move of texture a change of its colours. Both are found in the model's
-pixels and applied at the photograph's own. Where neither says anything, the photograph stays as it is.
+What enters is a photograph with its points and a move of its coordinates. The move of shape becomes a flow,
+by which the photograph is warped, and the move of texture a change of its colours. Both are found in the
+model's pixels and applied at the photograph's own. Where neither says anything, the photograph stays.
 """
 
 from __future__ import annotations
@@ -26,11 +26,14 @@ RIDGE = 0.01  # added to the variance of attributes that change
 SLACK = 1.0  # variance added to that of the others, relative to it
 PINS = 9  # points along a side of the model's picture, whose edge stays
 UNIT = 144  # pixels of a side that the following lengths are for
+MOST = 20  # pixels that a point may move
 FADES = 12  # pixels from the edge within which an edit fades away
+AROUND = 20  # pixels of backdrop around a head that move with it
 SOFT = 0.7  # pixels over which the kinks of a flow are smoothed
 STILL = 0.2  # pixels: less than this does not move
 QUIET = 1.5  # grey levels: less than this does not change
 DARKEST, LIGHTEST = 12, 243  # grey levels that ratios are taken of
+HEAD = 0.3  # least matte of a head
 FOLDED = 0.001  # largest part of the picture that may fold
 ROWS = 256  # of the photograph at once
 
@@ -66,16 +69,19 @@ def direction(
 
 def edited(model: Appearance, portrait: Portrait, move: np.ndarray) -> np.ndarray:
     """The photograph (height, width, 3) uint8 with its coordinates moved by `move` (k,)."""
-    flow, points = shape_flow(model, portrait.points, move[: model.n_shape])
-    change = texture_change(model, portrait, points, move[model.n_shape :])
-    return applied(portrait, flow, *change)
+    flow, points = shape_flow(model, portrait, move[: model.n_shape])
+    mean, difference = texture_change(model, points, move[model.n_shape :])
+    y, x = np.mgrid[: model.side, : model.side].astype(np.float32)
+    head = cv2.remap(portrait.matte, x + flow[..., 0], y + flow[..., 1], cv2.INTER_LINEAR)[..., None]
+    difference = _less(difference * head, np.abs(difference * head).max(axis=2, keepdims=True), QUIET)
+    return applied(portrait, flow, mean, difference)
 
 
 # Shape.
 
 
-def shape_flow(model: Appearance, points: np.ndarray, move: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """What a move (k_s,) of a shape does to a picture with these points (P, 2), in the model's pixels.
+def shape_flow(model: Appearance, portrait: Portrait, move: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """What a move (k_s,) of a shape does to a photograph, in the model's pixels.
 
     Returns
     -------
@@ -84,25 +90,31 @@ def shape_flow(model: Appearance, points: np.ndarray, move: np.ndarray) -> tuple
     points : (P, 2)
         Where the points are after it. The move is shortened until the picture hardly folds.
     """
-    mean = model.mean_points
+    mean, points = model.mean_points, portrait.points
+    share = _fade(model.side) * _about(portrait.matte)
     # A face that is turned, or larger than the mean shape, moves accordingly.
     onto = np.linalg.lstsq(mean - mean.mean(axis=0), points - points.mean(axis=0), rcond=None)[0]
     offset = (move @ model.shape_basis).reshape(-1, 2) @ onto
-    flow = _flow(points, offset, model.side)
+    furthest, most = np.linalg.norm(offset, axis=1).max(), MOST * model.side / UNIT
+    offset = offset * min(1, most / max(furthest, 1e-9))
+    flow = _flow(points, offset, share)
     while _folded(flow) > FOLDED:
         offset = 0.9 * offset
-        flow = _flow(points, offset, model.side)
+        flow = _flow(points, offset, share)
     return flow, points + offset
 
 
-def _flow(points: np.ndarray, offset: np.ndarray, side: int) -> np.ndarray:
-    """The flow if points move by an offset (P, 2): linear in the triangles between them, none at the edge."""
+def _flow(points: np.ndarray, offset: np.ndarray, share: np.ndarray) -> np.ndarray:
+    """The flow if points move by an offset (P, 2), linear in the triangles between them and times a share
+    (side, side, 1); none at the edge.
+    """
+    side = len(share)
     unit, along = side / UNIT, np.linspace(0, side - 1, PINS)
     edge = np.array([(x, y) for x in along for y in along if {x, y} & {0, side - 1}])
     ends, back = np.vstack([points + offset, edge]), np.vstack([-offset, np.zeros_like(edge)])
     y, x = np.mgrid[:side, :side]
     flow = LinearNDInterpolator(ends, back, fill_value=0)(x, y).astype(np.float32)
-    flow = cv2.GaussianBlur(flow, (0, 0), SOFT * unit) * _fade(side)
+    flow = cv2.GaussianBlur(flow, (0, 0), SOFT * unit) * share
     return _less(flow, np.linalg.norm(flow, axis=2, keepdims=True), STILL * unit)
 
 
@@ -115,7 +127,18 @@ def _folded(flow: np.ndarray) -> float:
 def _fade(side: int) -> np.ndarray:
     """0 at the edge of a picture, 1 inside, smooth between: (side, side, 1) float32."""
     steps = np.minimum(np.arange(side), np.arange(side)[::-1]) / (FADES * side / UNIT)
-    steps = np.clip(np.minimum(steps, steps[:, None]), 0, 1)[..., None]
+    return _smooth(np.minimum(steps, steps[:, None]))
+
+
+def _about(matte: np.ndarray) -> np.ndarray:
+    """1 on a head and at its edge, falling to 0 in the backdrop around it: (side, side, 1) float32."""
+    away = cv2.distanceTransform((matte < HEAD).astype(np.uint8), cv2.DIST_L2, 5)
+    return _smooth(1 - away / (AROUND * len(matte) / UNIT))
+
+
+def _smooth(steps: np.ndarray) -> np.ndarray:
+    """Smooth steps from 0 to 1: (side, side, 1) float32."""
+    steps = np.clip(steps, 0, 1)[..., None]
     return (steps**2 * (3 - 2 * steps)).astype(np.float32)
 
 
@@ -127,9 +150,7 @@ def _less(field: np.ndarray, size: np.ndarray, least: float) -> np.ndarray:
 # Texture.
 
 
-def texture_change(
-    model: Appearance, portrait: Portrait, points: np.ndarray, move: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
+def texture_change(model: Appearance, points: np.ndarray, move: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """What a move (k_t,) of a texture does to a picture that has these points (P, 2) now.
 
     Returns
@@ -140,13 +161,9 @@ def texture_change(
     side = model.side
     half = (move.astype(np.float32) @ model.texture_basis).reshape(model.mean_texture.shape) / 2
     places = model.warp.raster(points, View(0, side, side)).places
-    before, after = (
-        _colours(sampled(texture, places, side))
-        for texture in (model.mean_texture - half, model.mean_texture + half)
-    )
-    difference = (after - before) * _fade(side) * portrait.matte[..., None]
-    difference = _less(difference, np.abs(difference).max(axis=2, keepdims=True), QUIET)
-    return (before + after) / 2, difference
+    textures = (model.mean_texture - half, model.mean_texture + half)
+    before, after = (_colours(sampled(texture, places, side)) for texture in textures)
+    return (before + after) / 2, (after - before) * _fade(side)
 
 
 def _colours(texture: np.ndarray) -> np.ndarray:
@@ -172,7 +189,7 @@ def shaded(picture: np.ndarray, mean: np.ndarray, difference: np.ndarray) -> np.
 
 
 def applied(portrait: Portrait, flow: np.ndarray, mean: np.ndarray, difference: np.ndarray) -> np.ndarray:
-    """The photograph (height, width, 3) uint8, warped by a flow and `shaded`; all three in the model's pixels.
+    """The photograph (height, width, 3) uint8 warped by a flow and `shaded`, all in the model's pixels.
 
     Outside of what the model sees, and where neither changes anything, it is as it was.
     """

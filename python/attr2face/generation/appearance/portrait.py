@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import cv2
 import numpy as np
 from skimage.transform import estimate_transform
 
+from attr2face.data.parts import HAT
 from attr2face.errors import UserError
 from attr2face.generation.appearance.model import Appearance
+from attr2face.generation.appearance.sample import share_of_head
 
 SMALLEST = 0.35  # pixels of a photograph to one of the model's
 BLUR = 0.4  # deviation in pixels of a smaller picture, before it is sampled
 PRIOR = 0.01  # weight of coordinates beside points where a shape is guessed
 NEAR, FAR = 0.1, 0.3  # distances from the face, relative to the picture, that surely and hardly are head
+
+# The matte and the parts (side, side) of a picture (side, side, 3).
+ReadMasks = Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]
 
 
 @dataclass(frozen=True)
@@ -63,17 +69,48 @@ def moved(points: np.ndarray, matrix: np.ndarray) -> np.ndarray:
     return points @ matrix[:, :2].T + matrix[:, 2]
 
 
-def placed(model: Appearance, landmarks: np.ndarray) -> np.ndarray:
-    """The similarity transform (2, 3) that takes the landmarks (L, 2) of a photograph, which are the first of
-    the model's points, nearest to the mean shape.
+def portrait_of(
+    model: Appearance, picture: np.ndarray, landmarks: np.ndarray, read: ReadMasks | None = None
+) -> Portrait:
+    """Find where the head is in a photograph.
+
+    Parameters
+    ----------
+    picture : (height, width, 3) uint8
+    landmarks : (L, 2)
+        Those that the model's shapes are from, in pixels of the photograph.
+    read : callable, optional
+        Gives the matte and the parts, (side, side) uint8 each, of what the model sees of a photograph.
 
     Raises
     ------
     UserError
         If the head is far smaller than the model's.
     """
-    mean = model.mean_points[: len(landmarks)].astype(float)
-    matrix = estimate_transform("similarity", landmarks, mean).params[:2]
+    matrix = placed(model, landmarks)
+    landmarks = moved(landmarks, matrix)
+    layout, side = model.layout, model.side
+    if read is None:
+        points = np.full(model.mean_points.shape, np.nan)
+        points[layout.inner] = landmarks[layout.kept]
+        return Portrait(picture, matrix, completed(model, points), head_near(landmarks, side))
+    matte, part = read(cut_out(picture, matrix, side))
+    points = completed(model, layout.points(landmarks, matte, part))
+    # A hat stays. So does what is in front of the face, which masks count as background.
+    changeable = np.where(part == HAT, 0, share_of_head(matte))
+    return Portrait(picture, matrix, points, changeable.astype(np.float32))
+
+
+def placed(model: Appearance, landmarks: np.ndarray) -> np.ndarray:
+    """The similarity transform (2, 3) that takes the landmarks of a photograph nearest to the mean shape.
+
+    Raises
+    ------
+    UserError
+        If the head is far smaller than the model's.
+    """
+    mean = model.mean_points[model.layout.inner].astype(float)
+    matrix = estimate_transform("similarity", landmarks[model.layout.kept], mean).params[:2]
     width, least = model.side / max(scale_of(matrix), 1e-9), model.side * SMALLEST
     if not least <= width < np.inf:
         what = f"the head in this photograph takes about {width:.0f} pixels"
@@ -93,9 +130,9 @@ def completed(model: Appearance, points: np.ndarray) -> np.ndarray:
 
 
 def head_near(points: np.ndarray, side: int) -> np.ndarray:
-    """About where a head is around these points (P, 2) of its face, if no mask tells: (side, side) float32."""
+    """About where a head is around points (P, 2) of its face, if no mask tells: (side, side) float32."""
     face = np.ones((side, side), np.uint8)
     cv2.fillConvexPoly(face, cv2.convexHull(np.rint(points).astype(np.int32)), 0)
     away = cv2.distanceTransform(face, cv2.DIST_L2, 5) / side
     steps = np.clip((FAR - away) / (FAR - NEAR), 0, 1)
-    return steps**2 * (3 - 2 * steps)
+    return (steps**2 * (3 - 2 * steps)).astype(np.float32)
