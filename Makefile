@@ -24,7 +24,8 @@ VENV := .venv
 READY := $(VENV)/ready$(subst /,_,$(CAFFE_ROOT))
 ATTR2FACE := $(VENV)/bin/attr2face
 
-.PHONY: help config status setup describe data align masks appearance lmdb weights pretrain finetune activations cgmm \
+.PHONY: help config status setup describe data align landmarks masks appearance lmdb weights pretrain finetune \
+	activations cgmm \
 	gradcheck diagnose generate edit invert retrain baseline evaluate experiments paper results sheet nets \
 	bench notebooks jupyter demo worker test lint clean distclean
 
@@ -45,6 +46,8 @@ data: $(READY)  ## render the faces of DATASET=synthetic, or download those of l
 	@$(ATTR2FACE) data $(GIVEN)
 align: $(READY)  ## the eyes in the photographs of DATASET, with ALIGN=1, and some of them aligned
 	@$(ATTR2FACE) align $(GIVEN)
+landmarks: $(READY)  ## landmarks of faces, and who looks ahead: a table, and some pictures with them
+	@$(ATTR2FACE) landmarks $(GIVEN)
 masks: $(READY)  ## the parts of heads in the photographs of DATASET, and some of them cut out
 	@$(ATTR2FACE) masks $(GIVEN)
 appearance: $(READY)  ## the appearance model: how shapes and textures of faces vary
@@ -107,7 +110,7 @@ distclean:  ## remove .venv and the Caffe built in the cache
 	cache="$${XDG_CACHE_HOME:-$$HOME/.cache}/attr2face"; rm -rf $(VENV) "$$cache"/caffe-* "$$cache"/cuda-*
 
 # Dask is among the extras.
-data align masks lmdb pretrain finetune activations cgmm gradcheck diagnose generate \
+data align landmarks masks appearance lmdb pretrain finetune activations cgmm gradcheck diagnose generate \
 	edit invert retrain baseline evaluate experiments paper results bench: $(if $(SCHEDULER),$(VENV)/extras)
 
 # What one face needs. The stamp names CAFFE_ROOT, and there is only one: another CAFFE_ROOT, or none, sets

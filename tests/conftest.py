@@ -32,6 +32,8 @@ SMALL = {
     "epochs": 4,
     "freeze": "conv3",
     "images_per_attribute": 10,
+    "texture_components": 30,
+    "shape_components": 10,
     "judge_people": 40,
     "judge_pictures": 6,
     "judge_epochs": 2,
@@ -96,7 +98,7 @@ def weights(steps) -> Path:
 @pytest.fixture(scope="session")
 def trained(steps) -> Trained:
     """All that faces are made from."""
-    return trained_by(steps, "mixture", "eigenfaces")
+    return trained_by(steps, "mixture", "eigenfaces", "appearance")
 
 
 @pytest.fixture(scope="session")

@@ -19,6 +19,7 @@ COMMANDS = {
     "describe": "tools",
     "data": "training",
     "align": "training",
+    "landmarks": "training",
     "masks": "training",
     "appearance": "training",
     "lmdb": "training",

@@ -26,6 +26,19 @@ def align(run: CommandLine) -> None:
     print(folder / "sheet.png")
 
 
+def landmarks(run: CommandLine) -> None:
+    """find the landmarks of faces, and who looks ahead, for the appearance model"""
+    import pandas as pd
+
+    folder = run.steps.made("looks")
+    table = pd.read_csv(folder / "landmarks.csv")
+    limit = run.steps.settings.cutting_out.ahead
+    found, ahead = table["found"].sum(), table["ahead"].sum()
+    print(f"{found} of {len(table)} faces are found, and {ahead} of them look ahead (AHEAD={limit})")
+    print(folder / "landmarks.csv")
+    print(folder / "sheet.png")
+
+
 def masks(run: CommandLine) -> None:
     """read the parts of heads in photographs, and show some of them cut out"""
     if run.steps["masks"] is None:

@@ -24,8 +24,7 @@ from attr2face.files import atomic_write, require
 from attr2face.parallel import Machine, cut_up, lengths, map_in_order, with_bar
 
 AT_ONCE = 200  # pictures of one task
-# Left and right cheek, and the tip of the nose.
-CHEEKS_AND_NOSE = {"mesh": (234, 454, 1)}
+MESH = (234, 454, 1)  # left and right cheek, and the tip of the nose
 # How far the nose of a mesh lies aside between the cheeks, over how far it does between the eyes, both over
 # the distance; of 21,000 portraits.
 CHEEKS_OVER_EYES = 1.06
@@ -131,38 +130,46 @@ def _whole(points: np.ndarray) -> np.ndarray:
     return np.where(np.isnan(points).any(axis=(1, 2), keepdims=True), np.nan, points)
 
 
-def aside(points: np.ndarray, kind: str) -> np.ndarray:
+def aside(points: np.ndarray, kind: str, names: Sequence[str] = POINTS) -> np.ndarray:
     """How far noses lie off the middle between the cheeks, over their distance, to the right of a picture:
-    (n_images,) float32. Where cheeks are not known, the eyes stand for them.
+    (n_images,) float32. Where cheeks are not known, the eyes stand for them; `names` are those of points.
     """
-    if kind in CHEEKS_AND_NOSE:
-        left, right, nose = (points[:, place] for place in CHEEKS_AND_NOSE[kind])
-        scale = 1
+    scale = 1.0
+    if kind == "mesh":
+        places = MESH
+    elif kind == "rendered":
+        places = [names.index(name) for name in ("left_cheek", "right_cheek", "nose")]
     else:
-        left, right, nose = (points[:, POINTS.index(name)] for name in ("lefteye", "righteye", "nose"))
+        places = [names.index(name) for name in ("lefteye", "righteye", "nose")]
         scale = CHEEKS_OVER_EYES
+    left, right, nose = (points[:, place] for place in places)
     across = right - left
     share = ((nose - left) * across).sum(axis=1) / (across**2).sum(axis=1)
     return (scale * (share - 0.5)).astype(np.float32)
 
 
-def write_landmarks(faces: Faces, points: np.ndarray, side: int, kind: str, out: Path) -> None:
-    """Write `landmarks.h5`, which `read_landmarks` reads, into the folder `out`.
+def landmarks_of(faces: Faces, points: np.ndarray, side: int, kind: str, names: Sequence[str]) -> Landmarks:
+    """Points (n_images, L, 2) of faces, and how far these are turned.
 
     Raises
     ------
     UserError
         If no face is found.
     """
-    turned = aside(points, kind)
+    turned = aside(points, kind, names)
     if np.isnan(turned).all():
         remedy = "align them (ALIGN=1), or give LANDMARKS a table"
         raise UserError(f"no face is found in {len(points)} pictures, such as {faces.paths[0]}; {remedy}")
+    return Landmarks(points, turned - np.nanmedian(turned), faces.paths, side, kind)
+
+
+def write_landmarks(landmarks: Landmarks, out: Path) -> None:
+    """Write `landmarks.h5`, which `read_landmarks` reads, into the folder `out`."""
     with atomic_write(out / "landmarks.h5") as temporary, h5py.File(temporary, "w") as file:
-        file.attrs["side"], file.attrs["kind"] = side, kind
-        file.create_dataset("points", data=points, track_times=False)
-        file.create_dataset("turned", data=turned - np.nanmedian(turned), track_times=False)
-        file.create_dataset("paths", data=faces.paths, track_times=False)
+        file.attrs["side"], file.attrs["kind"] = landmarks.side, landmarks.kind
+        for name in ("points", "turned", "paths"):
+            # Without the time at which HDF5 makes a dataset, the same content is the same bytes.
+            file.create_dataset(name, data=getattr(landmarks, name), track_times=False)
 
 
 def read_landmarks(folder: Path) -> Landmarks:

@@ -1,19 +1,15 @@
-"""All that faces are made from in one small file: net, cGMM, eigenfaces and mean image, in half precision.
+"""All that faces are made from in one small file: net, cGMM, eigenfaces, appearance model and mean image.
 
-Numbers of which there are few, such as biases and batch statistics, keep single precision. Eigenfaces are
-kept as a JPEG, which is 20 times smaller. `unpack` writes the files that `Trained` names.
+Numbers are in half precision but for those of which there are few, such as biases and batch statistics.
+Components of pictures are JPEGs (`sheets`). `unpack` writes the files that `Trained` names.
 """
 
-import io
 import json
 from collections.abc import Mapping
 from pathlib import Path
 
 import h5py
 import numpy as np
-from PIL import Image
-from scipy import linalg
-from threadpoolctl import threadpool_limits
 
 from attr2face.attributes import Attributes, Head, pubfig
 from attr2face.data.database import FaceDatabase
@@ -21,14 +17,13 @@ from attr2face.data.preprocessing import from_blob_order, to_blob_order
 from attr2face.errors import UserError
 from attr2face.files import atomic_write, require, sha256, write_json
 from attr2face.generation.loaded import Trained
+from attr2face.generation.sheets import components_in, put_components
 from attr2face.network.stored import net_in, put, put_net
 from attr2face.provenance import environment
 from attr2face.pycaffe import caffe_pb2
 
-FITTED = {"mixture": "cgmm.h5", "eigenfaces": "eigenfaces.h5"}
-NUMBERS = ("mean", "net", "mixture", "eigenfaces")  # that two bundles are compared by
-COLUMNS, QUALITY = 25, 75  # of the sheet of eigenfaces
-GREY, DEEPEST = 128, 127  # its zero, and how far the largest number of an eigenface is from it
+FITTED = {"mixture": "cgmm.h5", "eigenfaces": "eigenfaces.h5", "appearance": "appearance.h5"}
+NUMBERS = ("mean", "net", *FITTED)  # that two bundles are compared by
 
 
 def write_bundle(trained: Trained, settings: Mapping[str, str], out: Path) -> None:
@@ -44,42 +39,42 @@ def write_bundle(trained: Trained, settings: Mapping[str, str], out: Path) -> No
         put_net(file.create_group("net"), net)
         for part, name in FITTED.items():
             with h5py.File(trained.folder(part) / name) as stored:
-                file.create_group(part).attrs.update(stored.attrs)
-                for name, values in stored.items():
-                    if name == "basis":
-                        _put_basis(file["eigenfaces"], values[()])
-                    else:
-                        put(file, f"{part}/{name}", values[()])
+                _put_fitted(file.create_group(part), stored)
     about = {"file": out.name, "bytes": out.stat().st_size, "sha256": sha256(out)}
     about |= {"settings": dict(settings), "made by": environment()}
     write_json(out.with_suffix(".json"), about)
 
 
-def _put_basis(group: h5py.Group, basis: np.ndarray) -> None:
-    """Write eigenfaces (k, 3 * crop * crop) as a JPEG of all, each relative to its largest number."""
-    side = round((basis.shape[1] // 3) ** 0.5)
-    largest = np.abs(basis).max(axis=1, keepdims=True)
-    grey = np.full((-(-len(basis) // COLUMNS) * COLUMNS, basis.shape[1]), GREY, np.uint8)
-    grey[: len(basis)] = np.rint(basis / largest * DEEPEST + GREY)
-    tiles = from_blob_order(grey.reshape(-1, COLUMNS, 3, side, side))
-    sheet = Image.fromarray(np.ascontiguousarray(tiles.swapaxes(1, 2)).reshape(-1, COLUMNS * side, 3))
-    jpeg = io.BytesIO()
-    sheet.save(jpeg, "JPEG", quality=QUALITY, subsampling=0, optimize=True)
-    put(group, "sheet", np.frombuffer(jpeg.getvalue(), np.uint8))
-    put(group, "largest", largest)
+def _put_fitted(group: h5py.Group, stored: h5py.Group) -> None:
+    """Write what was fitted: components of pictures as sheets, all else as numbers."""
+    group.attrs.update(stored.attrs)
+    for name, values in stored.items():
+        if isinstance(values, h5py.Group):
+            _put_fitted(group.create_group(name), values)
+        elif name == "basis":
+            side = round((values.shape[1] // 3) ** 0.5)
+            put_components(group.create_group(name), from_blob_order(values[()].reshape(-1, 3, side, side)))
+        elif name == "texture_basis":
+            shape = stored["mean_texture"].shape
+            put_components(group.create_group(name), values[()].reshape(-1, *shape))
+        else:
+            put(group, name, values[()])
 
 
-@threadpool_limits.wrap(limits=1)  # sums of several threads are rounded otherwise, and every face with them
-def _basis(group: h5py.Group) -> np.ndarray:
-    """The eigenfaces that `_put_basis` wrote, orthonormal as they were."""
-    with Image.open(io.BytesIO(group["sheet"][()].tobytes()), formats=["JPEG"]) as sheet:
-        side = sheet.width // COLUMNS
-        tiles = np.asarray(sheet).reshape(-1, side, COLUMNS, side, 3).swapaxes(1, 2)
-    largest = group["largest"][()]
-    grey = to_blob_order(tiles).reshape(-1, 3 * side * side)[: len(largest)].astype(np.float32)
-    basis = (grey - GREY) / DEEPEST * largest
-    # Cholesky's factor makes rows orthonormal one after the other, so that the first change least.
-    return linalg.solve_triangular(linalg.cholesky(basis @ basis.T, lower=True), basis, lower=True)
+def _unpack_fitted(group: h5py.Group, out: h5py.Group) -> None:
+    """Write what `_put_fitted` wrote as it was."""
+    out.attrs.update(group.attrs)
+    for name, values in group.items():
+        if name == "basis":
+            pictures = components_in(values)
+            out[name] = to_blob_order(pictures).reshape(len(pictures), -1)
+        elif name == "texture_basis":
+            pictures = components_in(values)
+            out[name] = pictures.reshape(len(pictures), -1)
+        elif isinstance(values, h5py.Group):
+            _unpack_fitted(values, out.create_group(name))
+        else:
+            out[name] = values[()].astype(np.float32) if values.dtype == np.float16 else values[()]
 
 
 def unpack(bundle: Path, out: Path) -> None:
@@ -97,12 +92,7 @@ def unpack(bundle: Path, out: Path) -> None:
         (out / "net" / "weights.caffemodel").write_bytes(net_in(file["net"]).SerializeToString())
         for part, file_name in FITTED.items():
             with h5py.File(out / part / file_name, "w") as fitted:
-                fitted.attrs.update(file[part].attrs)
-                if part == "eigenfaces":
-                    fitted["basis"] = _basis(file[part])
-                for name in sorted(file[part].keys() - {"sheet", "largest"}):
-                    values = file[part][name][()]
-                    fitted[name] = values.astype(np.float32) if values.dtype == np.float16 else values
+                _unpack_fitted(file[part], fitted)
 
 
 def checked(bundle: Path) -> Path:

@@ -140,13 +140,22 @@ def find_mesh(net: caffe.Net, pictures: Sequence[np.ndarray], squares: np.ndarra
     return found
 
 
-def find_in_cut(weights: Path, eyes: np.ndarray, pictures: Sequence[np.ndarray]) -> np.ndarray:
-    """As `find_mesh`, in pictures that are cut so that eyes are near `eyes` (2, 2) in pixels; faces may be
-    smaller than these say, or larger.
-    """
-    square = expected_square(eyes)
+def find_in_cut(weights: Path, square: np.ndarray, pictures: Sequence[np.ndarray]) -> np.ndarray:
+    """As `find_mesh`, in cut pictures, whose faces are in one square (4,), smaller or larger."""
     starts = np.stack([square * (1, 1, size, 1) for size in SIZES])
     return find_mesh(face_mesh(weights), pictures, starts)
+
+
+def usual_square(weights: Path, eyes: np.ndarray, pictures: Sequence[np.ndarray]) -> np.ndarray:
+    """Where some cut pictures have their faces: the median square (4,) around them.
+
+    Without alignment it is another one than `eyes` (2, 2) say, and the net sees a face better where it is
+    right from the start. Where no face is found, the eyes say it.
+    """
+    expected = expected_square(eyes)
+    found = find_in_cut(weights, expected, pictures)
+    found = found[~np.isnan(found[:, 0, 0])]
+    return np.median(square_around(found), axis=0) if len(found) else expected
 
 
 def _found(net: caffe.Net, pictures: list[np.ndarray], squares: np.ndarray) -> np.ndarray:

@@ -9,8 +9,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from attr2face.errors import UserError
-from attr2face.settings import AppearanceFit
-from attr2face.steps.folders import database_in
 from attr2face.steps.places import FACE_MESH, PARSING_NET
 from attr2face.steps.registry import DRAWN, File, Use, choice, step
 from attr2face.steps.views import Run, View
@@ -21,6 +19,7 @@ if TYPE_CHECKING:
     from attr2face.data.shapes import Finder
 
 FRAME = 144  # pixels, of mini's faces
+SEEN_BEFORE = 32  # pictures that tell where faces are
 NO_SOURCE = (
     "no landmarks: the face mesh's weights are missing; restore models/face_mesh, or give LANDMARKS a table"
 )
@@ -58,18 +57,21 @@ def landmarks(
     run: Run, faces: Path, alignment: dict | None, frame: dict, landmark_source: dict | None
 ) -> None:
     """Landmarks of all pictures, as the appearance model cuts them."""
-    from attr2face.data.shapes import found_in, read_from, write_landmarks
+    from attr2face.data.alignment import cut_images
+    from attr2face.data.landmark_tables import POINTS
+    from attr2face.data.shapes import found_in, landmarks_of, read_from, spread, write_landmarks
 
     if landmark_source is None:
         raise UserError(NO_SOURCE)
     shown, cut = shown_faces(faces, run.settings, alignment), frame_of(frame)
-    kind = landmark_source["kind"]
+    kind, names = landmark_source["kind"], POINTS
     if "table" in landmark_source:
         names, points = read_from(table_in(landmark_source["table"]), shown, cut)
-        kind = "five" if len(names) == 5 else kind
+        kind = "five" if len(names) == len(POINTS) else kind
     else:
-        points = found_in(shown, cut, shape_finder(landmark_source, cut), run.machine, run.out)
-    write_landmarks(shown, points, cut.side, kind, run.out)
+        some = list(cut_images(shown, spread(np.arange(len(shown.paths)), SEEN_BEFORE), cut))
+        points = found_in(shown, cut, shape_finder(landmark_source, cut, some), run.machine, run.out)
+    write_landmarks(landmarks_of(shown, points, cut.side, kind, names), run.out)
 
 
 @step("dataset", "ahead")
@@ -104,16 +106,17 @@ def table_in(place: Path) -> Path:
     return place / "landmarks.csv" if place.is_dir() else place
 
 
-def shape_finder(source: dict[str, object], frame: Frame) -> Finder:
-    """What finds the landmarks of shapes in cut pictures: MTCNN, or the face mesh."""
+def shape_finder(source: dict[str, object], frame: Frame, some: list[np.ndarray]) -> Finder:
+    """What finds the landmarks of shapes in cut pictures such as `some`: MTCNN, or the face mesh."""
     if "detector" in source:
         from attr2face.data.shapes import one_by_one
         from attr2face.steps.photographs import finder
 
         return functools.partial(one_by_one, finder(source["detector"]))
-    from attr2face.network.face_mesh import find_in_cut
+    from attr2face.network.face_mesh import find_in_cut, usual_square
 
-    return functools.partial(find_in_cut, source["mesh"], frame.landmarks[:2])
+    square = usual_square(source["mesh"], frame.landmarks[:2], some)
+    return functools.partial(find_in_cut, source["mesh"], square)
 
 
 def points_of_photograph(photo: Faces, source: dict[str, object], frame: Frame) -> np.ndarray:
@@ -136,8 +139,9 @@ def points_of_photograph(photo: Faces, source: dict[str, object], frame: Frame) 
 
     if "table" in source:
         return read_from(table_in(source["table"]), photo, frame)[1][0]
-    points = shape_finder(source, frame)(list(cut_images(photo, [0], frame)))[0]
-    if points[0, 0] != points[0, 0]:
+    pictures = list(cut_images(photo, [0], frame))
+    points = shape_finder(source, frame, pictures)(pictures)[0]
+    if np.isnan(points[0, 0]):
         remedy = "choose another photograph, or align it (ALIGN=1)"
         raise UserError(f"{photo.root / photo.paths[0]} shows no face that is found; {remedy}")
     return points
@@ -188,24 +192,3 @@ def masks(settings: View) -> Use | None:
     """Masks of heads; none of rendered faces, or without a net. All works without them."""
     known = settings.parsing or PARSING_NET.exists()
     return Use("found_masks") if known and not settings.dataset.rendered else None
-
-
-@step(AppearanceFit, "ahead", "dataset", *DRAWN)
-def appearance(
-    run: Run,
-    lmdb: Path,
-    faces: Path,
-    alignment: dict | None,
-    frame: dict,
-    landmarks: Path,
-    masks: Path | None,
-) -> None:
-    """How shapes and textures of the training people who look ahead vary, and go with attributes."""
-    from attr2face.data.shapes import read_landmarks
-    from attr2face.generation.appearance.fitting import write_appearance
-    from attr2face.generation.appearance.sample import Source
-
-    settings = run.settings[AppearanceFit]
-    shown = shown_faces(faces, run.settings, alignment)
-    source = Source(shown, frame_of(frame), read_landmarks(landmarks), run.settings.ahead, masks)
-    write_appearance(source, database_in(lmdb), settings, run.training_seed, run.out)

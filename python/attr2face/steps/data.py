@@ -62,9 +62,9 @@ def tables(settings: View) -> dict[str, File]:
     }
 
 
-@step()
+@step(version=2)
 def rendered_faces(run: Run, people: dict[str, object], tables: dict[str, Path]) -> None:
-    """Rendered faces, and the scores of their attributes."""
+    """Rendered faces, the scores of their attributes, and their landmarks."""
     from attr2face.data.render.dataset import render_dataset
 
     given = dict(people)

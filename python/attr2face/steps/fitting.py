@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING
 
 from attr2face.generation.presets import needed
 from attr2face.settings import (
+    AppearanceFit,
     Cache,
+    CuttingOut,
     Database,
     EigenfaceBasis,
     Finetuning,
@@ -20,6 +22,7 @@ from attr2face.settings import (
     as_dict,
     as_text,
 )
+from attr2face.steps.appearance import frame_of, shown_faces
 from attr2face.steps.folders import database_in, trained_in
 from attr2face.steps.places import COMMITTED
 from attr2face.steps.registry import DRAWN, STEPS, File, Use, choice, names_of, step
@@ -31,7 +34,17 @@ if TYPE_CHECKING:
     from attr2face.steps.graph import Steps
 
 # What nets, cGMM and eigenfaces of rendered faces depend on; SEED aside, which may be any for committed nets.
-TRAINING = names_of(Rendering, Database, Pretraining, Finetuning, Cache, MixtureFit, EigenfaceBasis)
+TRAINING = names_of(
+    Rendering,
+    Database,
+    Pretraining,
+    Finetuning,
+    Cache,
+    MixtureFit,
+    EigenfaceBasis,
+    CuttingOut,
+    AppearanceFit,
+)
 TRAINING += ("layer", "repeat")
 
 
@@ -50,6 +63,27 @@ def eigenfaces(run: Run, lmdb: Path) -> None:
     from attr2face.generation.priors.eigenfaces import write_eigenfaces
 
     write_eigenfaces(database_in(lmdb), run.settings[EigenfaceBasis], run.training_seed, run.out)
+
+
+@step(AppearanceFit, "ahead", "dataset", *DRAWN)
+def appearance(
+    run: Run,
+    lmdb: Path,
+    faces: Path,
+    alignment: dict | None,
+    frame: dict,
+    landmarks: Path,
+    masks: Path | None,
+) -> None:
+    """How shapes and textures of the training people who look ahead vary, and go with attributes."""
+    from attr2face.data.shapes import read_landmarks
+    from attr2face.generation.appearance.fitting import write_appearance
+    from attr2face.generation.appearance.sample import Source
+
+    settings = run.settings[AppearanceFit]
+    shown = shown_faces(faces, run.settings, alignment)
+    source = Source(shown, frame_of(frame), read_landmarks(landmarks), run.settings.ahead, masks)
+    write_appearance(source, database_in(lmdb), settings, run.training_seed, run.out)
 
 
 # What faces are made from.
@@ -93,7 +127,7 @@ def committed_nets(run: Run, bundle_file: Path) -> None:
 
 
 @step("dataset", "seed", *TRAINING)
-def bundle(run: Run, lmdb: Path, finetuned: Path, mixture: Path, eigenfaces: Path) -> None:
+def bundle(run: Run, lmdb: Path, finetuned: Path, mixture: Path, eigenfaces: Path, appearance: Path) -> None:
     """All that faces are made from in one small file, and what made it."""
     from attr2face.generation.bundle import write_bundle
 
@@ -101,7 +135,7 @@ def bundle(run: Run, lmdb: Path, finetuned: Path, mixture: Path, eigenfaces: Pat
     values = {name: getattr(s, name) for name in ("seed", *TRAINING)}
     told = {name: as_text(value) for name, value in values.items() if value is not None}
     told |= {"dataset": s.dataset.name}
-    trained = trained_in(lmdb, finetuned, mixture=mixture, eigenfaces=eigenfaces)
+    trained = trained_in(lmdb, finetuned, mixture=mixture, eigenfaces=eigenfaces, appearance=appearance)
     write_bundle(trained, told, run.out / "default.h5")
 
 

@@ -6,16 +6,15 @@ from attr2face.data.render import features, hair, head, photo, wear
 from attr2face.data.render.canvas import Canvas
 from attr2face.data.render.face import DrawnFace
 from attr2face.data.render.people import Picture
+from attr2face.data.render.pose import pose_of
 
 
 def render(picture: Picture, size: int) -> np.ndarray:
     """Render `picture`: (size, size, 3) uint8 RGB, the same bytes for the same arguments."""
-    rng = np.random.default_rng(picture.seed)
+    pose, rng = pose_of(picture)
     picture_frame = Canvas.blank(size, np.random.default_rng((*picture.seed, 2)))
-    yaw, pitch = np.clip(rng.normal(0, (0.06, 0.03)), -0.15, 0.15)
-    face = DrawnFace(picture, yaw)
-    c = picture_frame.moved(*rng.normal(0, 0.015, 2), rng.normal(0, 0.03), 1 + rng.normal(0, 0.02))
-    s = c.turned(yaw, pitch, face.half_width + 0.05)
+    face = DrawnFace(picture, pose.yaw)
+    c, s = pose.canvases(picture_frame, face)
 
     photo.background(picture_frame, face, rng)
     hair.behind(c, face)

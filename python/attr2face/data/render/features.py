@@ -53,9 +53,7 @@ def _eye(s: Canvas, face: DrawnFace, side: int) -> None:
     half, gap = face.eye_half, _opening(face)
     makeup = face.has("Heavy Makeup")
     out = (s.x - cx) * side
-    centre = cy - (0.2 * (face.race == "Asian") + 0.04 * (not face.male)) * out
-    profile = np.sqrt(np.clip(1 - (out / half) ** 2, 0, 1))
-    upper, lower = centre - 1.1 * gap * profile, centre + 0.9 * gap * profile
+    centre, profile, upper, lower = lids(face, out)
     if gap:
         white = s.soft(np.maximum(upper - s.y, s.y - lower)) * (np.abs(out) < half)
         shaded = np.clip(0.8 + 2.2 * (s.y - upper), 0.7, 1)[..., None]
@@ -79,23 +77,52 @@ def _eye(s: Canvas, face: DrawnFace, side: int) -> None:
         s.paint(s.stroke(centre - 0.35 * (out - half) - 0.01, *ends, 0.006, 0.012), LASHES, 0.9)
 
 
-def _brow(s: Canvas, face: DrawnFace, side: int) -> None:
+def lids(face: DrawnFace, out: np.ndarray) -> tuple[np.ndarray, ...]:
+    """The y of an eye's middle, the profile of its opening, and the y of its lids, `out` from its middle."""
+    half, gap = face.eye_half, _opening(face)
+    centre = face.eye_y - (0.2 * (face.race == "Asian") + 0.04 * (not face.male)) * out
+    profile = np.sqrt(np.clip(1 - (out / half) ** 2, 0, 1))
+    return centre, profile, centre - 1.1 * gap * profile, centre + 0.9 * gap * profile
+
+
+def brow_curve(face: DrawnFace, out: np.ndarray) -> np.ndarray:
+    """The y of an eyebrow, `out` from the eye's middle."""
     arch = face.has("Arched Eyebrows")
     bushy = face.has("Bushy Eyebrows")
     frown = face.has("Frowning")
-    out = (s.x - side * face.eye_dx) * side
     y = face.eye_y - 0.13 - 0.01 * face.young + 0.004 * face.f[9] - 0.006 * bushy
     y = y - 0.045 * arch + 0.05 * frown * (1 - np.clip((out + 0.13) / 0.2, 0, 1))
     curve = y + (1.3 + 0.15 * face.f[10]) * (out - 0.02) ** 2
-    curve = curve + 3.4 * arch * np.minimum(np.abs(out - 0.035), 0.11) ** 2
+    return curve + 3.4 * arch * np.minimum(np.abs(out - 0.035), 0.11) ** 2
+
+
+def _brow(s: Canvas, face: DrawnFace, side: int) -> None:
+    arch = face.has("Arched Eyebrows")
+    bushy = face.has("Bushy Eyebrows")
+    out = (s.x - side * face.eye_dx) * side
+    curve = brow_curve(face, out)
     thick = 0.014 + 0.006 * face.male + 0.034 * bushy - 0.004 * arch - 0.006 * face.young
     taper = np.clip(1.15 - 3.2 * np.clip(out, 0, 1), 0.45, 1)
-    length = 0.138 + 0.012 * bushy
+    length = brow_length(face)
     ends = sorted((side * (face.eye_dx - length), side * (face.eye_dx + length)))
     hairs = 1 + (0.2 + 0.1 * bushy) * s.noise(0.012)[..., None]
     mask = s.stroke(curve, *ends, thick * taper, 0.018 + 0.008 * bushy)
     s.paint(mask, face.brow * np.clip(hairs, 0.3, 1.8), 0.9)
     s.lift(mask, 0.012 + 0.02 * bushy)
+
+
+def brow_length(face: DrawnFace) -> float:
+    """How far an eyebrow reaches to both sides of the eye's middle."""
+    return 0.138 + 0.012 * face.has("Bushy Eyebrows")
+
+
+def nose_width(face: DrawnFace) -> float:
+    """Half the width of the nose at its wings."""
+    big, pointy = face.signed("Big Nose"), face.has("Pointy Nose")
+    wide = 0.088 + 0.003 * face.f[14] + 0.02 * (face.race == "Black") + 0.008 * (face.race == "Asian")
+    wide = wide + 0.008 * face.male
+    wide += (0.048 if big > 0 else 0.01) * big - 0.03 * pointy - 0.02 * face.young
+    return wide
 
 
 def nose(s: Canvas, face: DrawnFace) -> None:
@@ -104,9 +131,7 @@ def nose(s: Canvas, face: DrawnFace) -> None:
     tip, bridge = face.nose_tip, 0.5 * (face.eye_y + face.nose_tip)
     s = s.around(0, bridge, 0.34, 0.42)
     s.tint(s.bump(0, bridge - 0.04, 0.045, 0.2), 1.16)
-    wide = 0.088 + 0.003 * face.f[14] + 0.02 * (face.race == "Black") + 0.008 * (face.race == "Asian")
-    wide = wide + 0.008 * face.male
-    wide += (0.048 if big > 0 else 0.01) * big - 0.03 * pointy - 0.02 * face.young
+    wide = nose_width(face)
     grow = np.clip((s.y - face.eye_y + 0.12) / (tip - face.eye_y + 0.12), 0, 1)
     end = np.clip((tip + 0.05 - s.y) / 0.06, 0, 1)
     across = (0.042 + 0.03 * grow) * (wide / 0.088)
@@ -129,25 +154,39 @@ def nose(s: Canvas, face: DrawnFace) -> None:
         s.tint(s.bump(side * (wide + 0.03), tip + 0.01, 0.012, 0.035), 0.78)
 
 
+def lips(face: DrawnFace, out: np.ndarray) -> tuple[np.ndarray, ...]:
+    """The y of the mouth's middle, of the upper and of the lower edge of its opening, and how far lips reach
+    beyond these, `out` from the middle in half widths.
+    """
+    has, (_, gap) = face.has, mouth_size(face)
+    centre = face.mouth_y - (0.085 * has("Smiling") - 0.095 * has("Frowning")) * (out**2 - 0.3)
+    taper = np.sqrt(np.clip(1 - out**2, 0, 1))
+    top = centre - 0.5 * gap * taper
+    bottom = centre + (0.5 * gap + 0.25 * gap * has("Mouth Wide Open")) * taper
+    full = lip_height(face)
+    return centre, top, bottom, full * (0.85 + 0.2 * np.cos(8 * out)) * taper, 1.2 * full * taper
+
+
+def lip_height(face: DrawnFace) -> float:
+    full = 0.038 + 0.032 * face.signed("Big Lips") + 0.008 * (face.race == "Black")
+    full = full + 0.004 * (not face.male) + 0.002 * face.f[18]
+    return max(full + 0.006 * face.has("Big Lips"), 0.014) * (1 - 0.15 * face.young)
+
+
 def mouth(s: Canvas, face: DrawnFace) -> None:
     has = face.has
     s = s.around(0, face.mouth_y + 0.04, 0.36, 0.26)
-    half, gap = _mouth_size(face)
+    half, gap = mouth_size(face)
     out = np.clip(s.x / half, -1, 1)
-    centre = face.mouth_y - (0.085 * has("Smiling") - 0.095 * has("Frowning")) * (out**2 - 0.3)
     taper = np.sqrt(np.clip(1 - out**2, 0, 1))
-    full = 0.038 + 0.032 * face.signed("Big Lips") + 0.008 * (face.race == "Black")
-    full = full + 0.004 * (not face.male) + 0.002 * face.f[18]
-    full = max(full + 0.006 * has("Big Lips"), 0.014) * (1 - 0.15 * face.young)
+    full = lip_height(face)
+    centre, top, bottom, above, below = lips(face, out)
     inside = np.abs(s.x) < half
     colour = face.skin * (0.8, 0.56, 0.56)
     if has("Wearing Lipstick"):
         colour = np.array((196, 14, 46)) * (0.85 + 0.15 * face.skin[0] / 236)
-    bow = full * (0.85 + 0.2 * np.cos(8 * out))
-    top = centre - 0.5 * gap * taper
-    bottom = centre + (0.5 * gap + 0.25 * gap * has("Mouth Wide Open")) * taper
-    upper = s.soft(np.maximum(top - bow * taper - s.y, s.y - centre)) * inside
-    lower = s.soft(np.maximum(centre - s.y, s.y - bottom - 1.2 * full * taper)) * inside
+    upper = s.soft(np.maximum(top - above - s.y, s.y - centre)) * inside
+    lower = s.soft(np.maximum(centre - s.y, s.y - bottom - below)) * inside
     for lip, shine, darker in ((upper, 0.2, 0.86), (lower, 0.5 + 0.8 * has("Wearing Lipstick"), 1.0)):
         s.paint(lip, colour * darker)
         s.lift(lip, 0.3 * full)
@@ -162,7 +201,7 @@ def mouth(s: Canvas, face: DrawnFace) -> None:
     s.lift(s.bump(0, 0.5 * (face.nose_tip + face.mouth_y) + 0.02, 0.022, 0.05), -0.014)
 
 
-def _mouth_size(face: DrawnFace) -> tuple[float, float]:
+def mouth_size(face: DrawnFace) -> tuple[float, float]:
     """Half width and opening; a mouth of no named state shows its teeth between lips hardly parted."""
     half = 0.17 + 0.05 * face.has("Smiling") - 0.02 * face.young + 0.005 * face.f[17] + 0.006 * face.male
     for name, (open_, wider) in MOUTHS.items():

@@ -35,6 +35,13 @@ def _puff(face: DrawnFace) -> float:
     return 0.075 * bool(face.has("Curly Hair")) + 0.035 * bool(face.has("Wavy Hair"))
 
 
+def skull(face: DrawnFace) -> tuple[float, float]:
+    """Half the axes of the ellipse around (0, -0.14) that short hair, or a bald head, fills."""
+    if face.bald:
+        return face.half_width, 0.6
+    return face.half_width + 0.055 + _puff(face), 0.67 + _puff(face)
+
+
 def behind(c: Canvas, face: DrawnFace) -> None:
     """Long hair that falls behind the neck and beside it."""
     if not face.long_hair:
@@ -63,10 +70,10 @@ def front(c: Canvas, face: DrawnFace, head: np.ndarray) -> None:
         return
     puff = _puff(face)
     bulge = 0.015 * np.sin(26 * np.arctan2(c.x, -c.y)) if has("Curly Hair") else 0
-    skull = np.hypot(c.x / (face.half_width + 0.055 + puff), (c.y + 0.14) / (0.67 + puff))
-    skull = np.maximum(skull + bulge, 0)
-    cap = c.soft((skull - 1) * face.half_width)
-    line = _line(c, face) + 0.012 * c.strands(c.x, 60)
+    across, up = skull(face)
+    round_ = np.maximum(np.hypot(c.x / across, (c.y + 0.14) / up) + bulge, 0)
+    cap = c.soft((round_ - 1) * face.half_width)
+    line = hairline(face, c.x) + 0.012 * c.strands(c.x, 60)
     above = c.soft(c.y - line, 0.04)
     end = 0.42 + 0.14 * np.tanh(face.f[11]) if face.long_hair else -0.02
     inner = face.half_width - 0.055 * (1 if face.long_hair else 0.6) - 0.03 * np.clip(c.y, 0, 1)
@@ -78,20 +85,20 @@ def front(c: Canvas, face: DrawnFace, head: np.ndarray) -> None:
         sides = sides * cap
     mask = np.maximum(cap * np.maximum(above, (1 - head) * c.soft(c.y + 0.25, 0.1)), sides)
     across = np.arctan2(c.x - 0.12 * np.sign(face.f[20]), c.y + 1.0) * 0.8 + 0.4 * c.x * face.long_hair
-    relief = 0.5 * np.sqrt(np.clip(1 - np.minimum(skull, 1) ** 2.3, 0, 1)) + 0.02
+    relief = 0.5 * np.sqrt(np.clip(1 - np.minimum(round_, 1) ** 2.3, 0, 1)) + 0.02
     c.tint(head * c.soft(c.y - line - 0.03, 0.06), 0.88)
     _lay(c, face, mask, across, relief)
     _fringe(c, face, relief)
 
 
-def _line(c: Canvas, face: DrawnFace) -> np.ndarray:
-    """The hairline: the y above which there is hair."""
+def hairline(face: DrawnFace, x: np.ndarray) -> np.ndarray:
+    """The y above which there is hair."""
     has = face.has
-    line = face.hairline - 0.05 * bool(has("Fully Visible Forehead")) + 0.55 * np.abs(c.x) ** 2.3
+    line = face.hairline - 0.05 * bool(has("Fully Visible Forehead")) + 0.55 * np.abs(x) ** 2.3
     if has("Receding Hairline"):
-        temple = np.exp(-(((np.abs(c.x) - 0.27) / 0.13) ** 2))
+        temple = np.exp(-(((np.abs(x) - 0.27) / 0.13) ** 2))
         line = line - has("Receding Hairline") * (0.1 + 0.19 * temple)
-    return line + 0.01 * np.sin(23 * c.x + face.f[20])
+    return line + 0.01 * np.sin(23 * x + face.f[20])
 
 
 def _fringe(c: Canvas, face: DrawnFace, relief: np.ndarray) -> None:

@@ -22,17 +22,24 @@ def head(c: Canvas, face: DrawnFace) -> np.ndarray:
         shell = ear.ellipse(side * (face.half_width + 0.012), -0.01, 0.07, 0.135)
         ear.cover(shell, face.skin * (0.98, 0.9, 0.88), 0.05, 0.1)
         ear.lift(ear.ellipse(side * (face.half_width + 0.022), -0.02, 0.035, 0.085, 0.03), -0.04)
-    t = c.y / np.where(c.y > 0, face.chin, 0.74).astype(np.float32)
-    half = face.half_width * (1 - face.taper * np.clip(t, 0, 1) ** 1.5)
-    half = half + (0.012 + 0.018 * face.signed("High Cheekbones")) * np.exp(-(((c.y - 0.08) / 0.13) ** 2))
-    half = half + 0.05 * face.has("Chubby") * np.exp(-(((c.y - 0.36) / 0.2) ** 2))
-    power = np.where(t > 0, np.float32(face.jaw), np.float32(2.15))
+    t, half, power = outline(face, c.y)
     radius = ((np.abs(c.x) / half) ** power + np.abs(t) ** power) ** (1 / power)
     if face.has("Double Chin"):
         _double_chin(c, face)
     mask = c.soft((radius - 1) * face.half_width)
     c.cover(mask, face.skin, 0.5 * np.sqrt(np.clip(1 - np.minimum(radius, 1) ** 2.3, 0, 1)), 0.08)
     return mask
+
+
+def outline(face: DrawnFace, y: np.ndarray) -> tuple[np.ndarray, ...]:
+    """Of the head at heights `y`: these over the chin's or the crown's, half its width if it were a box, and
+    the power of its roundness. Its edge is at (|x| / half) ** power + |t| ** power = 1.
+    """
+    t = y / np.where(y > 0, face.chin, 0.74).astype(np.float32)
+    half = face.half_width * (1 - face.taper * np.clip(t, 0, 1) ** 1.5)
+    half = half + (0.012 + 0.018 * face.signed("High Cheekbones")) * np.exp(-(((y - 0.08) / 0.13) ** 2))
+    half = half + 0.05 * face.has("Chubby") * np.exp(-(((y - 0.36) / 0.2) ** 2))
+    return t, half, np.where(t > 0, np.float32(face.jaw), np.float32(2.15))
 
 
 def _double_chin(c: Canvas, face: DrawnFace) -> None:
