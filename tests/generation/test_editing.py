@@ -1,8 +1,12 @@
 """Attributes changed on a photograph: where its pixels go, which stay, and what is said of bad ones."""
 
+import csv
+import re
+
 import cv2
 import numpy as np
 import pytest
+from PIL import Image
 
 from attr2face.attributes import pubfig
 from attr2face.cgmm.regression import Regression
@@ -12,6 +16,7 @@ from attr2face.generation.appearance.model import Appearance
 from attr2face.generation.appearance.portrait import Portrait, moved, portrait_of
 from attr2face.generation.appearance.shape import Layout
 from attr2face.generation.editing import direction, edited
+from tests.conftest import attr2face, says, succeed
 
 SIDE = 96
 MIDDLE = np.array([48.0, 48.0])  # of the model's pictures
@@ -236,3 +241,75 @@ def test_what_usually_goes_with_a_change_follows_it_part_of_the_way():
     own, other = direction(found, pubfig(), NUMBERS, {NAMES[3]: True})
     assert own == pytest.approx(1, abs=0.1)
     assert 0.3 < other < 0.65, "0 by itself, 0.8 if it always came with the other"
+
+
+# The command.
+
+
+@pytest.fixture(scope="module")
+def given(steps, tmp_path_factory) -> dict[str, object]:
+    """A drawn face three times as large as those that nets learned from, in the middle of a wider picture, and
+    a table of its landmarks.
+    """
+    folder, faces = tmp_path_factory.mktemp("photo"), steps.made("rendered_faces")
+    with (faces / "landmarks.csv").open(newline="") as file:
+        rows = csv.reader(file)
+        header, first = next(rows), next(rows)
+    with Image.open(faces / first[0]) as picture:
+        large = picture.resize((276, 276), Image.Resampling.BICUBIC)
+    wide = Image.new("RGB", (320, 276), "gray")
+    wide.paste(large, (22, 0))
+    wide.save(folder / "face.png")
+    places = (np.array(first[1:], float).reshape(-1, 2) + 0.5) * 3 - 0.5 + (22, 0)
+    with (folder / "landmarks.csv").open("w", newline="") as file:
+        csv.writer(file).writerows([header, ["face.png", *places.ravel()]])
+    return {**steps.given, "photo": folder / "face.png", "landmarks": folder / "landmarks.csv"}
+
+
+def test_the_command_writes_the_photograph_at_its_own_size_and_what_is_read_in_it(steps, given, tmp_path):
+    out = tmp_path / "edited.png"
+    printed = succeed("edit", store=steps.store.root, attrs="Smiling,!Male", out=out, **given)
+    assert "Smiling" in printed
+    assert re.search(r"the judge reads \d+ other attributes, \d+ of them as before", printed)
+    before, after = (np.asarray(Image.open(path)) for path in (given["photo"], out))
+    assert after.shape == before.shape == (276, 320, 3)
+    assert (after != before).any()
+    assert (after[:, :10] == before[:, :10]).all()
+    with Image.open(tmp_path / "edited-both.png") as both:
+        assert both.width > 2 * 320
+
+
+def test_what_the_net_does_not_see_in_the_end_is_said(steps, given, tmp_path):
+    printed = succeed("edit", store=steps.store.root, attrs="Bald,Smiling", strength=0, out=tmp_path, **given)
+    assert re.search(r"not seen by the net in the end: .*; raise STRENGTH", printed)
+
+
+def test_an_edit_without_a_photograph_says_what_is_missing(tmp_path):
+    says(attr2face("edit", store=tmp_path, attrs="Smiling"), "no photograph", "PHOTO=")
+
+
+def test_a_photograph_that_drawn_faces_do_not_fit_is_refused(tmp_path):
+    Image.new("RGB", (200, 200)).save(tmp_path / "me.png")
+    done = attr2face("edit", store=tmp_path / "store", photo=tmp_path / "me.png", attrs="Smiling")
+    says(done, "drawn faces find no landmarks in photographs", "DATASET=lfw", "LANDMARKS")
+
+
+def test_a_photograph_that_cannot_be_read_is_refused_before_any_work(given, tmp_path):
+    (tmp_path / "me.jpg").write_text("no picture")
+    bad = {**given, "photo": tmp_path / "me.jpg"}
+    done = attr2face("edit", store=tmp_path / "store", attrs="Smiling", **bad)
+    says(done, "me.jpg", "not a readable image", "set PHOTO to another picture")
+    assert not list(tmp_path.glob("store/synthetic-mini/*"))
+
+
+def test_a_photograph_without_a_face_is_refused_before_any_work(tmp_path):
+    folder = tmp_path / "faces"
+    (folder / "pictures").mkdir(parents=True)
+    (folder / "attributes.csv").write_text("file,person,Smiling\npictures/a.png,anna,1\n")
+    for path in (folder / "pictures" / "a.png", tmp_path / "me.png"):
+        Image.new("RGB", (200, 200), "gray").save(path)
+    done = attr2face(
+        "edit", store=tmp_path / "store", dataset=folder, photo=tmp_path / "me.png", attrs="Smiling"
+    )
+    says(done, "me.png", "shows no face that is found")
+    assert not list(tmp_path.glob("store/folder-mini/*lmdb*"))

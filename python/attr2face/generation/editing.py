@@ -19,6 +19,8 @@ from attr2face.generation.appearance.backdrop import GREY
 from attr2face.generation.appearance.model import FAINTEST, Appearance
 from attr2face.generation.appearance.portrait import Portrait, moved
 from attr2face.generation.appearance.warp import View, sampled
+from attr2face.generation.faces import read_attributes
+from attr2face.generation.loaded import Loaded
 from attr2face.parallel import cut_up
 
 STRENGTH = 1.3  # of an edit for which none is given
@@ -38,6 +40,29 @@ FOLDED = 0.001  # largest part of the picture that may fold
 ROWS = 256  # of the photograph at once
 
 
+def edit_photograph(
+    loaded: Loaded, portrait: Portrait, changes: Mapping[str, bool], strength: float | None
+) -> np.ndarray:
+    """Give the face in a photograph some attributes and take others away.
+
+    Parameters
+    ----------
+    changes : mapping
+        Attributes by name: True for those to have, False for those to lose.
+    strength : float, optional
+        1 moves as far as regression expects from what the net reads to what is wanted.
+
+    Returns
+    -------
+    (height, width, 3) uint8
+        The photograph at its own size.
+    """
+    model, attributes = loaded.appearance, loaded.database.attributes
+    present = read_attributes(loaded, portrait.seen(portrait.picture, model.region)[None])[0]
+    move = direction(model.regression, attributes, present, changes)
+    return edited(model, portrait, (STRENGTH if strength is None else strength) * move)
+
+
 def direction(
     regression: Regression, attributes: Attributes, present: np.ndarray, changes: Mapping[str, bool]
 ) -> np.ndarray:
@@ -53,8 +78,7 @@ def direction(
     present : (J,)
         What the photograph shows, as probabilities.
     changes : mapping
-        Attributes by name: True for those to have, False for those to lose. An attribute to have excludes the
-        others of its head.
+        As of `edit_photograph`. An attribute to have excludes the others of its head.
     """
     change, index = np.zeros(len(present)), attributes.index
     for name, wanted in changes.items():

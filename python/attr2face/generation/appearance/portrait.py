@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
+from PIL import Image
 from skimage.transform import estimate_transform
 
 from attr2face.data.parts import HAT
@@ -44,9 +45,11 @@ class Portrait:
     points: np.ndarray
     matte: np.ndarray
 
-    def cut(self, picture: np.ndarray) -> np.ndarray:
-        """What the model sees of a picture like this one: (side, side, 3)."""
-        return cut_out(picture, self.matrix, len(self.matte))
+    def seen(self, picture: np.ndarray, region: tuple[float, float]) -> np.ndarray:
+        """What nets see of a picture like this one, by the model's region: (size, size, 3) uint8."""
+        cut, (first, width) = cut_out(picture, self.matrix, len(self.matte)), region
+        size, box = (round(width),) * 2, (first, first, first + width, first + width)
+        return np.asarray(Image.fromarray(cut).resize(size, Image.Resampling.BICUBIC, box))
 
 
 def cut_out(picture: np.ndarray, matrix: np.ndarray, side: int) -> np.ndarray:
