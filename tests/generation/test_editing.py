@@ -2,6 +2,7 @@
 
 import csv
 import re
+from dataclasses import replace
 
 import cv2
 import numpy as np
@@ -15,7 +16,7 @@ from attr2face.errors import UserError
 from attr2face.generation.appearance.model import Appearance
 from attr2face.generation.appearance.portrait import Portrait, moved, portrait_of
 from attr2face.generation.appearance.shape import Layout
-from attr2face.generation.editing import direction, edited
+from attr2face.generation.editing import GROWS, UNIT, direction, edited, shape_flow
 from tests.conftest import attr2face, says, succeed
 
 SIDE = 96
@@ -46,6 +47,23 @@ def model_of(layout: Layout | None = None) -> Appearance:
         mean_texture=np.full((SIDE, SIDE, 3), 128, np.float32),
         texture_basis=texture.reshape(1, -1).astype(np.float32),
         regression=regression(np.eye(73), np.zeros((73, 2))),
+    )
+
+
+def outlined() -> Appearance:
+    """The same with an outline and a hairline above the middle, which move twice as far."""
+    plain = model_of()
+    points = np.vstack([plain.mean_points, np.zeros((63, 2)) + MIDDLE + (0, -40)])
+    layout = Layout(np.arange(49), np.array([24]), True)
+    along = np.vstack([plain.shape_basis.reshape(-1, 2), np.tile(2 * SHIFT, (63, 1))])
+    values = {name: getattr(plain, name) for name in ("side", "region", "mean_texture", "texture_basis")}
+    return Appearance(
+        **values,
+        mean_points=points.astype(np.float32),
+        shape_basis=along.reshape(1, -1).astype(np.float32),
+        weights=np.ones(len(points), np.float32),
+        layout=layout,
+        regression=plain.regression,
     )
 
 
@@ -181,20 +199,26 @@ def test_hats_and_the_backdrop_keep_their_colours(model):
     assert inside[:, 1].min() > 29
 
 
+def test_a_head_shrinks_but_hardly_grows_as_there_is_no_hair_to_draw():
+    model, angles = outlined(), np.arange(63) * 2 * np.pi / 40
+    around = 40 * np.stack([np.cos(angles), np.sin(angles)], axis=1)
+    points = np.vstack([model.mean_points[:49], MIDDLE + around])
+    swollen = np.vstack([np.zeros((49, 2)), 0.1 * around]).reshape(1, -1)
+    model = replace(model, mean_points=points.astype(np.float32), shape_basis=swollen.astype(np.float32))
+    picture, onto = photograph(2, 0)
+    found = Portrait(picture, cv2.invertAffineTransform(onto), points, np.ones((SIDE, SIDE)))
+
+    def radius(move: float) -> np.ndarray:
+        after = shape_flow(model, found, np.array([move]))[1]
+        return np.linalg.norm(after - MIDDLE, axis=1)[model.layout.outline]
+
+    assert radius(-1.0) == pytest.approx(36, abs=0.2)
+    assert radius(1.0) == pytest.approx(40 + GROWS * SIDE / UNIT, abs=0.2)
+
+
 def test_an_outline_that_no_mask_shows_is_guessed_from_the_landmarks():
-    plain = model_of()
-    points = np.vstack([plain.mean_points, np.zeros((63, 2)) + MIDDLE + (0, -40)])
-    layout = Layout(np.arange(49), np.array([24]), True)
-    along = np.vstack([plain.shape_basis.reshape(-1, 2), np.tile(2 * SHIFT, (63, 1))])
-    values = {name: getattr(plain, name) for name in ("side", "region", "mean_texture", "texture_basis")}
-    model = Appearance(
-        **values,
-        mean_points=points.astype(np.float32),
-        shape_basis=along.reshape(1, -1).astype(np.float32),
-        weights=np.ones(len(points), np.float32),
-        layout=layout,
-        regression=plain.regression,
-    )
+    model = outlined()
+    points = model.mean_points
     picture, _ = photograph(2, 0)
     landmarks = model.points(np.array([1.0]))[:49]
     found = portrait_of(model, picture, landmarks)
@@ -248,8 +272,8 @@ def test_what_usually_goes_with_a_change_follows_it_part_of_the_way():
 
 @pytest.fixture(scope="module")
 def given(steps, tmp_path_factory) -> dict[str, object]:
-    """A drawn face three times as large as those that nets learned from, in the middle of a wider picture, and
-    a table of its landmarks.
+    """A drawn face, three times as large as what nets learned from, in the middle of a wider picture, and a
+    table of its landmarks.
     """
     folder, faces = tmp_path_factory.mktemp("photo"), steps.made("rendered_faces")
     with (faces / "landmarks.csv").open(newline="") as file:

@@ -29,6 +29,7 @@ SLACK = 1.0  # variance added to that of the others, relative to it
 PINS = 9  # points along a side of the model's picture, whose edge stays
 UNIT = 144  # pixels of a side that the following lengths are for
 MOST = 20  # pixels that a point may move
+GROWS = 2  # pixels by which the outline of a head may grow
 FADES = 12  # pixels from the edge within which an edit fades away
 AROUND = 20  # pixels of backdrop around a head that move with it
 SOFT = 0.7  # pixels over which the kinks of a flow are smoothed
@@ -119,6 +120,7 @@ def shape_flow(model: Appearance, portrait: Portrait, move: np.ndarray) -> tuple
     # A face that is turned, or larger than the mean shape, moves accordingly.
     onto = np.linalg.lstsq(mean - mean.mean(axis=0), points - points.mean(axis=0), rcond=None)[0]
     offset = (move @ model.shape_basis).reshape(-1, 2) @ onto
+    offset = _not_grown(offset, points, model.layout.outline, GROWS * model.side / UNIT)
     furthest, most = np.linalg.norm(offset, axis=1).max(), MOST * model.side / UNIT
     offset = offset * min(1, most / max(furthest, 1e-9))
     flow = _flow(points, offset, share)
@@ -126,6 +128,22 @@ def shape_flow(model: Appearance, portrait: Portrait, move: np.ndarray) -> tuple
         offset = 0.9 * offset
         flow = _flow(points, offset, share)
     return flow, points + offset
+
+
+def _not_grown(offset: np.ndarray, points: np.ndarray, outline: slice, most: float) -> np.ndarray:
+    """Offsets (P, 2) of points by which the outline of a head grows by at most so many pixels.
+
+    A warp cannot make hair that is not there: it would draw ears and cheeks out.
+    """
+    around = points[outline]
+    if not len(around):
+        return offset
+    outwards = around - around.mean(axis=0)
+    outwards /= np.maximum(np.linalg.norm(outwards, axis=1, keepdims=True), 1e-9)
+    grown = (offset[outline] * outwards).sum(axis=1, keepdims=True)
+    offset = offset.copy()
+    offset[outline] -= outwards * np.maximum(grown - most, 0)
+    return offset
 
 
 def _flow(points: np.ndarray, offset: np.ndarray, share: np.ndarray) -> np.ndarray:

@@ -10,13 +10,14 @@ import numpy as np
 from PIL import Image
 from skimage.transform import estimate_transform
 
-from attr2face.data.parts import HAT
+from attr2face.data.parts import CLOTHES, HAT
 from attr2face.errors import UserError
 from attr2face.generation.appearance.model import Appearance
 from attr2face.generation.appearance.sample import share_of_head
 
 SMALLEST = 0.35  # pixels of a photograph to one of the model's
 BLUR = 0.4  # deviation in pixels of a smaller picture, before it is sampled
+EDGE = 0.007  # softness of the edges of what may change, relative to the picture
 PRIOR = 0.01  # weight of coordinates beside points where a shape is guessed
 NEAR, FAR = 0.1, 0.3  # distances from the face, relative to the picture, that surely and hardly are head
 
@@ -99,9 +100,9 @@ def portrait_of(
         return Portrait(picture, matrix, completed(model, points), head_near(landmarks, side))
     matte, part = read(cut_out(picture, matrix, side))
     points = completed(model, layout.points(landmarks, matte, part))
-    # A hat stays. So does what is in front of the face, which masks count as background.
-    changeable = np.where(part == HAT, 0, share_of_head(matte))
-    return Portrait(picture, matrix, points, changeable.astype(np.float32))
+    # Hats and clothes stay. So does what is in front of the face, which masks count as background.
+    changes = np.where(np.isin(part, (HAT, CLOTHES)), 0, share_of_head(matte)).astype(np.float32)
+    return Portrait(picture, matrix, points, cv2.GaussianBlur(changes, (0, 0), EDGE * side))
 
 
 def placed(model: Appearance, landmarks: np.ndarray) -> np.ndarray:
