@@ -229,10 +229,10 @@ def test_a_photograph_is_cut_out_as_the_pictures_of_the_folder_are(folder, tmp_p
     pixels = np.random.default_rng(0).integers(0, 256, (96, 144, 3), np.uint8)
     Image.fromarray(pixels).save(tmp_path / "me.png")
     steps = Steps({"dataset": str(folder), "photo": tmp_path / "me.png"}, tmp_path / "store")
-    assert (read_photograph(steps["photo"].made(), steps.view("edited")) == pixels[:, 24:120]).all()
+    assert (read_photograph(steps["photo"].made(), steps.view("inverted")) == pixels[:, 24:120]).all()
     assert steps["inverted"].settings["dataset"]["crop"] == "square"
     rendered = Steps({"photo": tmp_path / "me.png"}, tmp_path / "store")
-    whole = read_photograph(rendered["photo"].made(), rendered.view("edited"))
+    whole = read_photograph(rendered["photo"].made(), rendered.view("inverted"))
     assert (whole == read_image(tmp_path / "me.png", 92)).all()
     assert rendered["inverted"].settings["dataset"]["crop"] != "square"
 

@@ -20,16 +20,20 @@ def edit(run: CommandLine) -> None:
     """give the face in a photograph attributes, or take some away, such as Smiling,!Eyeglasses"""
     import json
 
-    if not run.steps.settings.photo:
-        raise UserError("no photograph to edit; name one with PHOTO=me.jpg")
-    _check_photograph(run.steps)
+    # Refuses a photograph that is not to be read, or shows no face, before anything is made for it.
+    run.steps.made("photo_landmarks")
     edited = run.steps.varied(changes=run.changes)["edited"]
     print_table(edited.made() / "reading.csv")
-    others = json.loads((edited.path / "others.json").read_text())
-    print(f"the judge reads {others['others']} other attributes, {others['as before']} of them as before")
-    print(edited.path / "sheet.png")
-    target = place(run.options.out, f"{edited.path.name}.png", results_folder() / edited.group)
+    told = json.loads((edited.path / "others.json").read_text())
+    print(f"the judge reads {told['others']} other attributes, {told['as before']} of them as before")
+    if "cosine" in told:
+        print(f"cosine of the identity net's features before and after: {told['cosine']:.2f}")
+    if told["not reached"]:
+        print(f"not seen by the net in the end: {', '.join(told['not reached'])}; raise STRENGTH")
+    name, usual = edited.path.name, results_folder() / edited.group
+    target = place(run.options.out, f"{name}.png", usual)
     print(export(edited.store, edited.path / "edited.png", target))
+    print(export(edited.store, edited.path / "sheet.png", target.with_name(f"{target.stem}-both.png")))
 
 
 def invert(run: CommandLine) -> None:
@@ -116,7 +120,7 @@ def _check_photograph(steps: Steps) -> None:
     """Refuse a photograph that cannot be read, before anything is made for it."""
     from attr2face.steps.photographs import read_photograph
 
-    read_photograph(steps["photo"].made(), steps.view("edited"))
+    read_photograph(steps["photo"].made(), steps.view("inverted"))
 
 
 def _check_activations(steps: Steps) -> None:

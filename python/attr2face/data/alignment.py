@@ -121,6 +121,14 @@ def cut_points(faces: Faces, row: int, frame: Frame, points: np.ndarray) -> np.n
     return _scaled(points - (left, top), (right - left, bottom - top), (frame.side, frame.side))
 
 
+def whole_points(faces: Faces, row: int, frame: Frame, points: np.ndarray) -> np.ndarray:
+    """The reverse of `cut_points`: where points (L, 2) of the cut picture are in the whole one."""
+    corners = np.array([(0, 0), (1000, 0), (0, 1000)], np.float32)
+    cut = cut_points(faces, row, frame, corners).astype(np.float32)
+    matrix = cv2.getAffineTransform(cut, corners)
+    return points @ matrix[:, :2].T + matrix[:, 2]
+
+
 def read_aligned(place: Place, landmarks: np.ndarray, frame: Frame) -> np.ndarray:
     """Decode a picture and align it.
 

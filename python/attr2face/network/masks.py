@@ -45,6 +45,11 @@ class Reading:
         """
         return self.frame.eyes[0] * self.frame.crop if aligned else EYES * self.frame.side / LEARNED
 
+    def one(self, aligned: bool, picture: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """The matte and the parts of a picture (side, side, 3) uint8: (side, side) uint8 each."""
+        matte, part = read_masks(loaded(self.weights), picture[None], self.eyes(aligned))
+        return matte[0], part[0]
+
 
 def write_masks(
     faces: Faces, reading: Reading, out: Path, machine: Machine, rows: np.ndarray | None = None

@@ -40,30 +40,6 @@ def generated(run: Run, face_nets: dict[str, Path], descent: dict) -> None:
     write_faces(trained_in(**face_nets), s.sets, s[Generation], run.training_seed, run.out, run.machine)
 
 
-@choice()
-def editing_nets(settings: View) -> Use:
-    """What edits are made with."""
-    return Use("face_nets", {"preset": "eigenfaces", "target": "conditional"})
-
-
-def _of_changes(settings: View) -> str:
-    words = [name if wanted else f"!{name}" for name, wanted in settings.changes.items()]
-    return f"edited-{file_name(words)}"
-
-
-@step("changes", "strength", "dataset", "model", "margin", label=_of_changes)
-def edited(run: Run, photo: Path, editing_nets: dict[str, Path], judge: Path) -> None:
-    """A photograph with some attributes given or taken away."""
-    from attr2face.evaluation.edits import write_edit
-    from attr2face.generation.editing import edit_photograph
-    from attr2face.steps.photographs import read_photograph
-
-    s = run.settings
-    made_with = trained_in(**editing_nets)
-    made = edit_photograph(made_with, read_photograph(photo, s), s.changes, s.strength)
-    write_edit(made, s.changes, made_with, judge / "judge.h5", run.out)
-
-
 @choice("model", "layer", "dataset", "landmarks", "detector")
 def inverting(settings: View) -> dict[str, object]:
     """How each preset descends at each of the layers that photographs are inverted from, as plain data."""

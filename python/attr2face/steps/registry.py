@@ -29,7 +29,8 @@ from attr2face.steps.views import View
 
 # Modules with steps, from faces down to what they are made from, then what judges and shows them. Each is
 # imported when a step is looked for that those before it lack.
-MODULES = ("faces", "fitting", "nets", "data", "photographs", "appearance", "judging", "comparing", "pages")
+MODULES = ("faces", "editing", "fitting", "nets", "data", "photographs", "appearance", "judging", "comparing")
+MODULES += ("pages",)
 DRAWN = ("seed", "repeat")  # what all that training, fitting and generation draw at random depends on
 STEPS: dict[str, Step | Choice] = {}  # those of the modules that are imported
 

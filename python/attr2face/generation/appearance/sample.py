@@ -117,6 +117,11 @@ class Sample:
 
 def before_grey(picture: np.ndarray, matte: np.ndarray) -> np.ndarray:
     """A picture (side, side, 3) uint8 cut out before grey, with the matte: (side, side, 4) uint8."""
-    share = np.clip((matte / np.float32(255) - HEAD_FROM) / (HEAD_TO - HEAD_FROM), 0, 1)[..., None]
+    share = share_of_head(matte)[..., None]
     picture = picture * share + np.float32(GREY) * (1 - share)
     return np.rint(np.dstack([picture, share * 255])).astype(np.uint8)
+
+
+def share_of_head(matte: np.ndarray) -> np.ndarray:
+    """How much of each pixel is head, 0 to 1: a matte (side, side) uint8 without its tails."""
+    return np.clip((matte / np.float32(255) - HEAD_FROM) / (HEAD_TO - HEAD_FROM), 0, 1)
