@@ -157,6 +157,11 @@ class Generation:
         (0, 1e3),
         none="preset",
     )
+    head: str = setting(
+        "drawn",
+        "of PRESET=people: drawn with the face, or lent by somebody in the dataset's pictures",
+        choices=("drawn", "lent"),
+    )
     backdrop: str = setting("gradient", "behind heads that are cut out: gradient, alpha, or a colour")
     net_weight: float = setting(1.0, "weight of the net beside the prior; 0 is the prior alone", (0, 1e6))
     score_weight: float = setting(0.0, "weight of the requested classes' scores beside the target", (0, 1e6))

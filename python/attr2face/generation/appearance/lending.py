@@ -8,6 +8,7 @@ Glasses are the lender's own, with the eyes behind them; drawn faces have none.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -23,11 +24,11 @@ from attr2face.data.parts import FACE, GLASSES
 from attr2face.data.pictures import PICTURE
 from attr2face.data.places import place_of, root_at
 from attr2face.generation.appearance.backdrop import Backdrop
+from attr2face.generation.appearance.known import Known
 from attr2face.generation.appearance.model import Appearance, steep
 from attr2face.generation.appearance.outline import HAIRLINE, RAY, hull_lengths
 from attr2face.generation.appearance.sample import HEAD_FROM, HEAD_TO
 from attr2face.generation.appearance.warp import View
-from attr2face.generation.known import Known
 
 NEAREST = 12  # lenders among whom one is drawn
 MOST_ASKED = 40  # lenders who are tried for a face
@@ -46,8 +47,12 @@ SPECTACLED = 0.01  # share of a picture that glasses cover at least
 # over which features move to where they are drawn.
 FADE, MOVE = 14 / 128, 14 / 128
 SPREAD = 0.15  # deviation with which the colours along the contour reach inwards, as a share of the side
+GLASSES_REACH = 0.24  # how far they reach up and down from between the eyes, as a share of the face's width
 MOST_FOLDED = 0.002  # of the picture's area
-FOREHEAD = (-0.15, -0.5)  # heights of rays from which the contour leaves the landmarks, and meets the hairline
+FOREHEAD = (
+    -0.15,
+    -0.5,
+)  # heights of rays from which the contour leaves the landmarks, and meets the hairline
 
 
 @dataclass(frozen=True)
@@ -111,7 +116,9 @@ class Lenders:
             share = (view.of(matte).astype(np.float32) / 255 - HEAD_FROM) / (HEAD_TO - HEAD_FROM)
             matte, part = steep(share)[..., None], view.of(part, cv2.INTER_NEAREST)
         contour = contour_of(model, points, centre)
-        return Lender(self._photograph(i, view), points, contour, matte, part)
+        labelled = spectacled(self.faces.attributes, (self.faces.scores[i] > 0).astype(float))
+        band = centre[1] + np.array([-GLASSES_REACH, GLASSES_REACH]) * np.ptp(contour[:, 0])
+        return Lender(self._photograph(i, view), points, contour, band if labelled else None, matte, part)
 
     def _photograph(self, i: int, view: View) -> np.ndarray:
         """What is in a view of a picture, from the file's own pixels: (size, size, 3) uint8."""
@@ -134,6 +141,8 @@ class Lender:
         Of the shape, in pixels of the model's pictures, as the contour is.
     contour : (40, 2)
         Of the face: hairline, cheeks and chin.
+    eyes : (2,), optional
+        From where to where downwards glasses reach, of which the attributes tell.
     matte : (size, size, 1) float32, optional
         How much of a pixel is head, 0 to 1.
     part : (size, size) uint8, optional
@@ -143,6 +152,7 @@ class Lender:
     photograph: np.ndarray
     points: np.ndarray
     contour: np.ndarray
+    eyes: np.ndarray | None
     matte: np.ndarray | None
     part: np.ndarray | None
 
@@ -189,6 +199,9 @@ class Lender:
         cv2.fillPoly(within, [np.rint(view.to_output(self.contour)).astype(np.int32)], 1)
         if self.part is not None:
             within &= _face_alone(self.part)
+        if self.eyes is not None:
+            first, last = np.rint(view.to_output(self.eyes)).astype(int)
+            within[max(first, 0) : last] = 0
         depth = cv2.distanceTransform(np.pad(within, 1), cv2.DIST_L2, 5)[1:-1, 1:-1]
         return smooth(depth / (FADE * view.size))[..., None].astype(np.float32)
 
@@ -208,24 +221,40 @@ class AtHand:
     known: Known | None = None
 
     def lend(
-        self, model: Appearance, z: np.ndarray, request: np.ndarray, backdrop: Backdrop, rng: np.random.Generator
+        self,
+        model: Appearance,
+        z: np.ndarray,
+        request: np.ndarray,
+        backdrop: Backdrop,
+        rng: np.random.Generator,
     ) -> tuple[np.ndarray, str]:
         """A face with coordinates z (k,) in a lent head, and the lender's picture.
 
-        Whoever wears glasses that a request (J,) does not want, or looks like the face, is passed over. If
+        Passed over is who is seen to wear glasses that the request (J,) does not want, and whom the face would look like. If
         nobody is left, head and face are drawn, and the lender is "".
         """
         lenders, attributes = self.lenders, self.lenders.faces.attributes
         usual, around = model.regression.usual(request), points_around(model, model.points(z))
-        texture = model.textures(z[None])[0]
+        texture, glasses = model.textures(z[None])[0], spectacled(attributes, usual)
         for i in lenders.in_order(wanted_of(attributes, request, usual), around, rng)[:MOST_ASKED]:
             lender = lenders.lender(model, i, PICTURE)
-            if lender.spectacled and not spectacled(attributes, usual):
+            if lender.spectacled and not glasses:
                 continue
             made = lender.with_face(model, z, texture, backdrop)
             if not (self.known and self.known.too_near(made, lenders.faces.people[i])):
                 return made, lenders.faces.paths[i]
         return model.pictures(z[None], backdrop, PICTURE)[0], ""
+
+    def origins(self, pictures: np.ndarray, lenders: Sequence[str] | None = None) -> list[dict[str, object]]:
+        """What is to be told of pictures (n, size, size, 3 or 4): who lent the head, who is nearest."""
+        told = [{} for _ in pictures]
+        if lenders:
+            told = [{"lender": lender} for lender in lenders]
+        if self.known:
+            for origin, cosines in zip(told, self.known.cosines(pictures), strict=True):
+                origin["nearest"] = str(self.known.paths[cosines.argmax()])
+                origin["cosine"] = round(float(cosines.max()), 3)
+        return told
 
 
 def points_around(model: Appearance, points: np.ndarray) -> np.ndarray:
@@ -297,7 +326,7 @@ def _weights(attributes: Attributes, table: dict[str, int]) -> np.ndarray:
 def _face_alone(part: np.ndarray) -> np.ndarray:
     """Where skin and features are seen (size, size) uint8. Small slips of the masks within count, too."""
     hidden = (part != FACE).astype(np.uint8)
-    count, label, size, _ = cv2.connectedComponentsWithStats(hidden)
+    count, label, size, _ = cv2.connectedComponents(hidden)
     edge = np.concatenate([label[0], label[-1], label[:, 0], label[:, -1]])
     holes = [k for k in range(1, count) if k not in edge and (part[label == k] != GLASSES).mean() > 0.5]
     return (np.isin(label, holes) | (hidden == 0)).astype(np.uint8)

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
 import numpy as np
 
+from attr2face.data.alignment import Frame, cut_images
 from attr2face.data.database import FaceDatabase
+from attr2face.data.faces import Faces
+from attr2face.data.places import place_of, root_at
+from attr2face.generation.appearance.warp import View
 from attr2face.parallel import Machine, cut_up, lengths, map_in_order, with_bar
 
 SHARD = 64  # pictures of a task
@@ -55,31 +59,48 @@ class Known:
         return bool(cosines[self.people == person].max(initial=-1) > self.bound)
 
 
+@dataclass(frozen=True)
+class Look:
+    """How a net looks at pictures: at what nets see of them as `frame` cuts them."""
+
+    identity: Identity
+    frame: Frame
+
+
+def strangers(database: FaceDatabase) -> np.ndarray:
+    """Rows of a picture of each validation person, or of as many as tell enough."""
+    rows = database.rows("val")
+    _, first = np.unique(database.people[rows], return_index=True)
+    return rows[np.sort(first)][:STRANGERS]
+
+
 def write_known(
-    database: FaceDatabase, rows: np.ndarray, identity: Identity, out: Path, machine: Machine
+    faces: Faces, fitted: np.ndarray, others: np.ndarray, look: Look, out: Path, machine: Machine
 ) -> None:
-    """Look at some training pictures, and at one of each validation person; write `known.npz` into `out`."""
-    _, first = np.unique(database.people, return_index=True)
-    strangers = np.intersect1d(first, database.rows("val"))[:STRANGERS]
-    both = np.concatenate([rows, strangers])
+    """Look at pictures in some rows of `faces`, and at strangers' in others; write `known.npz` into `out`."""
+    both = np.concatenate([fitted, others])
     cuts = cut_up(0, len(both), SHARD)
-    tasks = [(identity, database.folder, both[cut]) for cut in cuts]
+    place = place_of(faces.root)
+    tasks = [(replace(faces.only(both[cut]), root=Path()), place, look) for cut in cuts]
     looks = with_bar(map_in_order(machine, _look, tasks), lengths(cuts), "features")
     features = np.concatenate(list(looks))
-    own, of_strangers = features[: len(rows)], features[len(rows) :]
+    own, of_strangers = np.split(features, [len(fitted)])
     nearest = (of_strangers @ own.T).max(axis=1)
-    bound = np.quantile(nearest, NEAR) if len(nearest) else np.nan
+    chosen = faces.only(fitted)
     np.savez(
         out / "known.npz",
         features=own,
-        paths=database.paths[rows],
-        people=database.people[rows],
-        bound=bound,
+        paths=np.array(chosen.paths),
+        people=chosen.people,
+        bound=np.quantile(nearest, NEAR) if len(nearest) else np.nan,
     )
 
 
-def _look(identity: Identity, database: Path, rows: np.ndarray) -> np.ndarray:
-    return identity.embed(list(FaceDatabase.open(database).crops(rows)))
+def _look(faces: Faces, place: tuple[Path, str | None], look: Look) -> np.ndarray:
+    faces = replace(faces, root=root_at(*place))
+    pictures = cut_images(faces, range(len(faces.paths)), look.frame)
+    view = View(look.frame.margin / 2, look.frame.crop, round(look.frame.crop))
+    return look.identity.embed([view.of(picture) for picture in pictures])
 
 
 def read_known(folder: Path, identity: Identity) -> Known:
