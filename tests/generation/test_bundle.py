@@ -32,7 +32,9 @@ def unpacked(trained, tmp_path_factory) -> Trained:
     write_bundle(trained, {}, folder / "small.h5")
     (folder / "unpacked").mkdir()
     unpack(folder / "small.h5", folder / "unpacked")
-    parts = {name: folder / "unpacked" / name for name in ("lmdb", "net", "mixture", "eigenfaces", "appearance")}
+    parts = {
+        name: folder / "unpacked" / name for name in ("lmdb", "net", "mixture", "eigenfaces", "appearance")
+    }
     return trained_in(**parts)
 
 

@@ -80,8 +80,9 @@ def write_faces(
     A set that is there several times is drawn anew each time.
     `reading.csv` has the probability of each requested attribute in the face and in the mean face,
     `sheet.png` all faces. Where pictures of the dataset are `at_hand`, `origins.csv` says who lent the head,
-    and which picture is nearest by the identity net, with the cosine. Faces are made in batches of eight; a later call continues with the batches that an
-    interrupted one has not finished: a batch's last record is written after all others.
+    and which picture is nearest by the identity net, with the cosine. Faces are made in batches of eight; a
+    later call continues with the batches that an interrupted one has not finished: a batch's last record is
+    written after all others.
     """
     records, draws = [out / f"{i:03d}.json" for i in range(len(sets))], number_draws(sets)
     cuts = [cut for cut in cut_up(0, len(sets), ABREAST) if not records[cut.stop - 1].exists()]
@@ -101,7 +102,7 @@ def write_faces(
     pd.DataFrame([row for record in read for row in record["reading"]]).to_csv(
         out / "reading.csv", index=False
     )
-    if at_hand != NOTHING:
+    if at_hand.lenders or at_hand.known:
         pd.DataFrame([record["origin"] for record in read]).to_csv(out / "origins.csv", index=False)
     if len(sets) > 1:
         pictures = [read_picture(out / f"{i:03d}.png") for i in range(len(sets))]

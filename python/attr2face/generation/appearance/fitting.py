@@ -73,7 +73,7 @@ def write_appearance(
 
 
 def read_fitted(folder: Path) -> tuple[np.ndarray, np.ndarray]:
-    """The pictures that `write_appearance` fitted a model to: their z (n, k), and rows (n,) of the database."""
+    """What `write_appearance` fitted a model to: z (n, k), and rows (n,) of the database."""
     with h5py.File(require(folder / "z.h5", "make appearance")) as file:
         return file["z"][()], file["rows"][()]
 

@@ -194,7 +194,7 @@ class Lender:
         return points
 
     def _weight(self, view: View) -> np.ndarray:
-        """How much of each pixel is drawn: (size, size, 1) float32, 0 beyond the contour and where hair is."""
+        """How much of each pixel is drawn: (size, size, 1) float32, 0 beyond the contour and in hair."""
         within = np.zeros((view.size, view.size), np.uint8)
         cv2.fillPoly(within, [np.rint(view.to_output(self.contour)).astype(np.int32)], 1)
         if self.part is not None:
@@ -207,7 +207,7 @@ class Lender:
 
 
 def lenders_of(model: Appearance, z: np.ndarray, faces: Faces, rows: np.ndarray, **where: object) -> Lenders:
-    """Those whose coordinates are z (n, k), with the rows (n,) of `faces`; `where` is the rest of `Lenders`."""
+    """Those in the rows (n,) of `faces`, who have coordinates z (n, k). `where` is the rest of `Lenders`."""
     around = np.stack([points_around(model, model.points(row)) for row in z]).astype(np.float32)
     chosen = replace(faces.only(rows), root=Path())
     return Lenders(chosen, place_of(faces.root), around=around, rows=rows, **where)
@@ -215,7 +215,7 @@ def lenders_of(model: Appearance, z: np.ndarray, faces: Faces, rows: np.ndarray,
 
 @dataclass(frozen=True)
 class AtHand:
-    """What of a dataset's own pictures is at hand: people who lend heads, and who is known. Either may lack."""
+    """What of a dataset's own pictures is at hand: people who lend heads, and who is known; or neither."""
 
     lenders: Lenders | None = None
     known: Known | None = None
@@ -230,8 +230,8 @@ class AtHand:
     ) -> tuple[np.ndarray, str]:
         """A face with coordinates z (k,) in a lent head, and the lender's picture.
 
-        Passed over is who is seen to wear glasses that the request (J,) does not want, and whom the face would look like. If
-        nobody is left, head and face are drawn, and the lender is "".
+        Passed over is who is seen to wear glasses that the request (J,) does not want, and whom the face
+        would look like. If nobody is left, head and face are drawn, and the lender is "".
         """
         lenders, attributes = self.lenders, self.lenders.faces.attributes
         usual, around = model.regression.usual(request), points_around(model, model.points(z))
@@ -301,7 +301,7 @@ def contour_of(model: Appearance, points: np.ndarray, centre: np.ndarray) -> np.
 
 
 def shift_along(weight: np.ndarray, difference: np.ndarray) -> np.ndarray:
-    """A difference of colours (size, size, 3) as it is where a face fades in, and spread inwards from there."""
+    """A difference of colours (size, size, 3) where a face fades in, spread inwards from there."""
     size = len(weight)
     fading = weight * (1 - weight) + np.float32(1e-6)
 
@@ -326,7 +326,7 @@ def _weights(attributes: Attributes, table: dict[str, int]) -> np.ndarray:
 def _face_alone(part: np.ndarray) -> np.ndarray:
     """Where skin and features are seen (size, size) uint8. Small slips of the masks within count, too."""
     hidden = (part != FACE).astype(np.uint8)
-    count, label, size, _ = cv2.connectedComponents(hidden)
+    count, label = cv2.connectedComponents(hidden)
     edge = np.concatenate([label[0], label[-1], label[:, 0], label[:, -1]])
     holes = [k for k in range(1, count) if k not in edge and (part[label == k] != GLASSES).mean() > 0.5]
     return (np.isin(label, holes) | (hidden == 0)).astype(np.uint8)
