@@ -95,17 +95,25 @@ def appearance(
 
 @step("dataset")
 def known(
-    run: Run, lmdb: Path, faces: Path, alignment: dict | None, frame: dict, appearance: Path, identity: dict
+    run: Run,
+    lmdb: Path,
+    faces: Path,
+    alignment: dict | None,
+    frame: dict,
+    landmarks: Path,
+    appearance: Path,
+    identity: dict,
 ) -> None:
     """Who is in the pictures that the appearance model was fitted to, to the identity net."""
+    from attr2face.data.shapes import read_landmarks
     from attr2face.evaluation.identity import read_identity
     from attr2face.generation.appearance.fitting import read_fitted
-    from attr2face.generation.appearance.known import Look, strangers, write_known
+    from attr2face.generation.appearance.known import Pictures, strangers, write_known
 
     shown, database = shown_faces(faces, run.settings, alignment), database_in(lmdb)
     rows = [shown.rows_of(database.paths[some]) for some in (read_fitted(appearance)[1], strangers(database))]
-    look = Look(read_identity(identity["description"]), frame_of(frame))
-    write_known(shown, *rows, look, run.out, run.machine)
+    pictures = Pictures(shown, frame_of(frame), read_landmarks(landmarks))
+    write_known(pictures, *rows, read_identity(identity["description"]), run.out, run.machine)
 
 
 @choice("identity", Generation)

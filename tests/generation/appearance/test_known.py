@@ -7,7 +7,8 @@ from PIL import Image
 from attr2face.attributes import Attributes
 from attr2face.data.alignment import Frame
 from attr2face.data.faces import Faces
-from attr2face.generation.appearance.known import Look, read_known, write_known
+from attr2face.data.shapes import Landmarks
+from attr2face.generation.appearance.known import Pictures, read_known, write_known
 from attr2face.parallel import Machine
 
 SIDE = 16
@@ -33,9 +34,11 @@ def faces(tmp_path: Path) -> Faces:
 
 
 def known_of(faces: Faces, others: list[int], out: Path):
-    look = Look(Colour(), Frame((0.3, 0.4), SIDE - 4, 4))
-    write_known(faces, np.arange(3), np.array(others, int), look, out, Machine(1))
-    return read_known(out, look.identity)
+    points = np.tile([(5, 7), (10, 7), (8, 9), (6, 12), (9, 12)], (len(faces.paths), 1, 1)).astype(np.float32)
+    landmarks = Landmarks(points, np.zeros(len(points), np.float32), faces.paths, SIDE, "five")
+    pictures = Pictures(faces, Frame((0.3, 0.4), SIDE - 4, 4), landmarks)
+    write_known(pictures, np.arange(3), np.array(others, int), Colour(), out, Machine(1))
+    return read_known(out, Colour())
 
 
 def test_the_bound_is_what_one_in_twenty_strangers_exceeds(faces, tmp_path):

@@ -25,6 +25,7 @@ from attr2face.store import made_paths
 NAMES = Attributes.each(["Male", "Bald", "Smiling", "No_Eyewear", "Wearing Earrings"])
 PEOPLE = Generation(preset="people", head="lent")
 WHITE = Backdrop("white")
+EYES = np.array([(0.34, 0.46), (0.66, 0.46)])
 
 
 class Colour:
@@ -122,7 +123,7 @@ def test_whom_the_face_would_look_like_is_passed_over(model, rendered):
     owner = persons[paths == first][0]
     # All features point the same way, so that everybody is near; only one person is known.
     alike = np.ones((len(paths), 3), np.float32) / np.sqrt(3)
-    known = Known(Colour(), alike, paths, np.where(persons == owner, owner, "nobody"), bound=0.5)
+    known = Known(Colour(), alike, paths, np.where(persons == owner, owner, "nobody"), EYES, 0.5)
     assert persons[paths == chosen(known)][0] != owner
     assert chosen(replace(known, bound=1.1)) == first
     assert chosen(replace(known, people=persons)) == "", "everybody would be recognised"
@@ -191,14 +192,10 @@ def test_the_same_seed_gives_the_same_lender_and_the_same_bytes(trained, rendere
 
 
 def test_the_nearest_training_picture_is_told_of_drawn_faces_too(trained, rendered, tmp_path):
-    faces = rendered.lenders.faces
-    n = len(faces.paths)
-    known = Known(
-        Colour(), np.eye(3, dtype=np.float32)[np.arange(n) % 3], np.array(faces.paths), faces.people, 1
-    )
-    write_faces(
-        trained, [["Male"]], replace(PEOPLE, head="drawn"), 1, tmp_path, Machine(1), AtHand(None, known)
-    )
+    faces, drawn = rendered.lenders.faces, replace(PEOPLE, head="drawn")
+    features = np.eye(3, dtype=np.float32)[np.arange(len(faces.paths)) % 3]
+    known = Known(Colour(), features, np.array(faces.paths), faces.people, EYES, 1)
+    write_faces(trained, [["Male"]], drawn, 1, tmp_path, Machine(1), AtHand(None, known))
     (told,) = pd.read_csv(tmp_path / "origins.csv").to_dict("records")
     assert told["nearest"] in faces.paths
     assert 0 < told["cosine"] <= 1

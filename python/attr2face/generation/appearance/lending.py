@@ -31,7 +31,7 @@ from attr2face.generation.appearance.sample import HEAD_FROM, HEAD_TO
 from attr2face.generation.appearance.warp import View
 
 NEAREST = 12  # lenders among whom one is drawn
-MOST_ASKED = 40  # lenders who are tried for a face
+MOST_ASKED = 24  # lenders who are tried for a face
 # Attributes of what is lent, and by how much somebody who disagrees counts as worse.
 LENT = {name: 100 for name in ("Male", "No Eyewear", "Eyeglasses", "Sunglasses")}
 LENT |= {name: 3 for name in ("Asian", "White", "Black", "Indian", "Bald", "Wearing Hat", "No Beard")}
@@ -47,7 +47,8 @@ SPECTACLED = 0.01  # share of a picture that glasses cover at least
 # over which features move to where they are drawn.
 FADE, MOVE = 14 / 128, 14 / 128
 SPREAD = 0.15  # deviation with which the colours along the contour reach inwards, as a share of the side
-GLASSES_REACH = 0.24  # how far they reach up and down from between the eyes, as a share of the face's width
+GLASSES_REACH = (-0.12, 0.17)  # how far up and down from between the eyes, as shares of the face's width
+BY_GLASSES = 0.05  # width over which the drawn face fades in beside glasses, as a share of the side
 MOST_FOLDED = 0.002  # of the picture's area
 FOREHEAD = (
     -0.15,
@@ -117,7 +118,7 @@ class Lenders:
             matte, part = steep(share)[..., None], view.of(part, cv2.INTER_NEAREST)
         contour = contour_of(model, points, centre)
         labelled = spectacled(self.faces.attributes, (self.faces.scores[i] > 0).astype(float))
-        band = centre[1] + np.array([-GLASSES_REACH, GLASSES_REACH]) * np.ptp(contour[:, 0])
+        band = centre[1] + np.array(GLASSES_REACH) * np.ptp(contour[:, 0])
         return Lender(self._photograph(i, view), points, contour, band if labelled else None, matte, part)
 
     def _photograph(self, i: int, view: View) -> np.ndarray:
@@ -199,11 +200,13 @@ class Lender:
         cv2.fillPoly(within, [np.rint(view.to_output(self.contour)).astype(np.int32)], 1)
         if self.part is not None:
             within &= _face_alone(self.part)
+        weight = smooth(_depth(within) / (FADE * view.size))
         if self.eyes is not None:
+            beside = np.ones_like(within)
             first, last = np.rint(view.to_output(self.eyes)).astype(int)
-            within[max(first, 0) : last] = 0
-        depth = cv2.distanceTransform(np.pad(within, 1), cv2.DIST_L2, 5)[1:-1, 1:-1]
-        return smooth(depth / (FADE * view.size))[..., None].astype(np.float32)
+            beside[max(first, 0) : last] = 0
+            weight = np.minimum(weight, smooth(_depth(beside) / (BY_GLASSES * view.size)))
+        return weight[..., None].astype(np.float32)
 
 
 def lenders_of(model: Appearance, z: np.ndarray, faces: Faces, rows: np.ndarray, **where: object) -> Lenders:
@@ -321,6 +324,11 @@ def _weights(attributes: Attributes, table: dict[str, int]) -> np.ndarray:
     """What a table says of each attribute, 0 if nothing: (J,)."""
     known = {plain(name): weight for name, weight in table.items()}
     return np.array([known.get(plain(name), 0) for name in attributes.names])
+
+
+def _depth(within: np.ndarray) -> np.ndarray:
+    """How far pixels (size, size) uint8 that are not 0 lie from those that are."""
+    return cv2.distanceTransform(np.pad(within, 1), cv2.DIST_L2, 5)[1:-1, 1:-1]
 
 
 def _face_alone(part: np.ndarray) -> np.ndarray:
