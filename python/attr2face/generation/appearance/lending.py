@@ -50,10 +50,7 @@ SPREAD = 0.15  # deviation with which the colours along the contour reach inward
 GLASSES_REACH = (-0.12, 0.17)  # how far up and down from between the eyes, as shares of the face's width
 BY_GLASSES = 0.05  # width over which the drawn face fades in beside glasses, as a share of the side
 MOST_FOLDED = 0.002  # of the picture's area
-FOREHEAD = (
-    -0.15,
-    -0.5,
-)  # heights of rays from which the contour leaves the landmarks, and meets the hairline
+FOREHEAD = (-0.15, -0.5)  # heights of rays where the contour leaves the landmarks, and meets the hairline
 
 
 @dataclass(frozen=True)
