@@ -1,5 +1,7 @@
 """Commands that make pictures and judge them."""
 
+from pathlib import Path
+
 from attr2face.cli.run import CommandLine, check_vgg, place, places_of_faces, print_table, results_folder
 from attr2face.errors import UserError
 from attr2face.steps import Steps
@@ -11,9 +13,27 @@ def generate(run: CommandLine) -> None:
     """make a face with some attributes"""
     faces = run.faces
     print_table(faces.made() / "reading.csv")
+    _print_origins(faces.path)
     print(faces.path)
     for name, target in places_of_faces(run).items():
         print(export(faces.store, faces.path / name, target))
+
+
+def _print_origins(folder: Path) -> None:
+    """Say of each face who lent the head, and which known picture is nearest, where this is recorded."""
+    import pandas as pd
+
+    if not (folder / "origins.csv").exists():
+        return
+    for origin in pd.read_csv(folder / "origins.csv", keep_default_na=False).to_dict("records"):
+        told = []
+        if "lender" in origin:
+            told += [
+                f"hair, ears and neck of {origin['lender']}" if origin["lender"] else "nobody lent a head"
+            ]
+        if "nearest" in origin:
+            told += [f"the nearest training picture is {origin['nearest']}, cosine {origin['cosine']:.2f}"]
+        print(f"face {origin['face']}: {'; '.join(told)}")
 
 
 def edit(run: CommandLine) -> None:

@@ -1,6 +1,7 @@
 """Faces in a folder: pictures, whom they show, and scores of attributes; and how people are divided."""
 
 import zipfile
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -54,6 +55,11 @@ class Faces:
         columns = {name: getattr(self, name) for name in ("people", "scores", "split", "landmarks")}
         chosen = {name: column[which] for name, column in columns.items() if column is not None}
         return replace(self, paths=[self.paths[i] for i in np.arange(len(self.paths))[which]], **chosen)
+
+    def rows_of(self, paths: Iterable[str]) -> np.ndarray:
+        """The rows of some of the paths."""
+        place = {path: row for row, path in enumerate(self.paths)}
+        return np.array([place[path] for path in paths], int)
 
 
 def image_path(root: Path, person: str, number: int) -> Path:

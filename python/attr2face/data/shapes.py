@@ -25,6 +25,7 @@ from attr2face.parallel import Machine, cut_up, lengths, map_in_order, with_bar
 
 AT_ONCE = 200  # pictures of one task
 MESH = (234, 454, 1)  # left and right cheek, and the tip of the nose
+EYE_CORNERS = [[33, 133], [362, 263]]  # of the mesh
 # How far the nose of a mesh lies aside between the cheeks, over how far it does between the eyes, both over
 # the distance; of 21,000 portraits.
 CHEEKS_OVER_EYES = 1.06
@@ -62,6 +63,12 @@ class Landmarks:
     def found(self) -> np.ndarray:
         """Whether a face is found: (n_images,) bool."""
         return ~np.isnan(self.turned)
+
+    def eyes(self, rows: np.ndarray) -> np.ndarray:
+        """Where the left and the right eye of some pictures are on average: (2, 2) pixels."""
+        corners = EYE_CORNERS if self.kind == "mesh" else [[POINTS.index(name)] for name in POINTS[:2]]
+        known = self.points[rows[self.found[rows]]].mean(axis=0)
+        return np.stack([known[eye].mean(axis=0) for eye in corners])
 
     def ahead(self, limit: float) -> np.ndarray:
         """Whether a face is found that is turned less than `limit`: (n_images,) bool."""

@@ -34,7 +34,8 @@ class IdentityNet(Description):
     def embed(self, pictures: Sequence[np.ndarray]) -> np.ndarray:
         """Features of pictures (height, width, 3) uint8, of length 1: (n, d) float32."""
         net = self.net()
-        net.blobs[net.inputs[0]].reshape(_BATCH, 3, self.side, self.side)
+        at_once = min(_BATCH, len(pictures))
+        net.blobs[net.inputs[0]].reshape(at_once, 3, self.side, self.side)
         features = []
         for first in range(0, len(pictures), _BATCH):
             blob = self.to_blob(pictures[first : first + _BATCH])

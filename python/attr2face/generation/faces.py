@@ -23,6 +23,8 @@ from attr2face.data.pictures import (
     write_sheet,
 )
 from attr2face.files import write_json
+from attr2face.generation.appearance.backdrop import Backdrop
+from attr2face.generation.appearance.lending import AtHand, without_glasses
 from attr2face.generation.appearance.requests import people
 from attr2face.generation.descent import Descent
 from attr2face.generation.loaded import Loaded, Trained, load_trained
@@ -35,6 +37,7 @@ from attr2face.settings import Generation
 
 ABREAST = 8  # faces that are made side by side
 FRAMES = 60
+NOTHING = AtHand()
 # Called with the finished share of a descent and the faces at that point, (n, crop, crop, 3) uint8.
 Progress = Callable[[float, np.ndarray], None]
 
@@ -52,12 +55,15 @@ class Batch:
         As `read_attributes` gives them.
     frames : list of (n, crop, crop, 3) uint8
         The faces on the way, if they were asked for.
+    origins : list of dict
+        For each face, the columns of `origins.csv` (`write_faces`).
     """
 
     images: np.ndarray
     losses: np.ndarray
     probability: np.ndarray
     frames: list[np.ndarray]
+    origins: list[dict[str, object]]
 
 
 def write_faces(
@@ -67,17 +73,20 @@ def write_faces(
     seed: int,
     out: Path,
     machine: Machine,
+    at_hand: AtHand = NOTHING,
 ) -> None:
     """Write faces into the folder `out`: for each set 000.png, 000.loss.csv, 000.gif if animated, and so on.
 
     A set that is there several times is drawn anew each time.
     `reading.csv` has the probability of each requested attribute in the face and in the mean face,
-    `sheet.png` all faces. Faces are made in batches of eight; a later call continues with the batches that an
-    interrupted one has not finished: a batch's last record is written after all others.
+    `sheet.png` all faces. Where pictures of the dataset are `at_hand`, `origins.csv` says who lent the head,
+    and which picture is nearest by the identity net, with the cosine. Faces are made in batches of eight; a
+    later call continues with the batches that an interrupted one has not finished: a batch's last record is
+    written after all others.
     """
     records, draws = [out / f"{i:03d}.json" for i in range(len(sets))], number_draws(sets)
     cuts = [cut for cut in cut_up(0, len(sets), ABREAST) if not records[cut.stop - 1].exists()]
-    tasks = [(trained, sets[cut], settings, seed, draws[cut]) for cut in cuts]
+    tasks = [(trained, sets[cut], settings, seed, draws[cut], at_hand) for cut in cuts]
     names, left = FaceDatabase.open(trained.database).attributes.names, sum(lengths(cuts))
     hidden, done = len(sets) <= ABREAST, len(sets) - left
     with tqdm(total=len(sets), initial=done, desc="faces", unit=" faces", disable=hidden) as bar:
@@ -89,8 +98,12 @@ def write_faces(
             bar.update(len(batch.images))
             if len(batch.losses):
                 bar.set_postfix(loss=f"{batch.losses[-1].mean():.3f}")
-    rows = [row for record in records for row in json.loads(record.read_text())]
-    pd.DataFrame(rows).to_csv(out / "reading.csv", index=False)
+    read = [json.loads(record.read_text()) for record in records]
+    pd.DataFrame([row for record in read for row in record["reading"]]).to_csv(
+        out / "reading.csv", index=False
+    )
+    if at_hand.lenders or at_hand.known:
+        pd.DataFrame([record["origin"] for record in read]).to_csv(out / "origins.csv", index=False)
     if len(sets) > 1:
         pictures = [read_picture(out / f"{i:03d}.png") for i in range(len(sets))]
         columns = min(6 if any(chosen != sets[0] for chosen in sets) else ABREAST, len(sets))
@@ -100,14 +113,47 @@ def write_faces(
 
 
 def make_batch(
-    trained: Trained, sets: list[list[str]], settings: Generation, seed: int, draws: Sequence[int]
+    trained: Trained,
+    sets: list[list[str]],
+    settings: Generation,
+    seed: int,
+    draws: Sequence[int],
+    at_hand: AtHand = NOTHING,
 ) -> Batch:
     """Faces for some sets of attributes, side by side, and what is read in them."""
     frames = []
     watch = (lambda done, images: frames.append(images)) if settings.animate else None
-    loaded = load_trained(trained)
-    images, losses = generate_faces(loaded, sets, settings, seed, watch, draws)
-    return Batch(images, losses, read_attributes(loaded, images), frames)
+    loaded, lenders = load_trained(trained), None
+    if at_hand.lenders:
+        images, lenders = lend_heads(loaded, sets, settings, seed, draws, at_hand)
+        losses = np.empty((0, len(sets)))
+    else:
+        images, losses = generate_faces(loaded, sets, settings, seed, watch, draws)
+    return Batch(images, losses, read_attributes(loaded, images), frames, at_hand.origins(images, lenders))
+
+
+def lend_heads(
+    loaded: Loaded,
+    sets: Sequence[Sequence[str]],
+    settings: Generation,
+    seed: int,
+    draws: Sequence[int],
+    at_hand: AtHand,
+) -> tuple[np.ndarray, list[str]]:
+    """As `generate_faces`, in lent heads: faces, and for each the picture whose head it has.
+
+    Glasses come with the head; drawn faces have none.
+    """
+    settings, attributes = filled(settings), loaded.database.attributes
+    requests = np.stack([attributes.request(chosen) for chosen in sets])
+    rngs = [rng_of_face(seed, draw, a) for a, draw in zip(requests, draws, strict=True)]
+    bare = np.stack([without_glasses(attributes, a) for a in requests])
+    z = people(loaded.appearance, bare, settings.strength, settings.variety, rngs)
+    backdrop, made = Backdrop(settings.backdrop), []
+    for row, a, rng in zip(z, requests, rngs, strict=True):
+        made.append(at_hand.lend(loaded.appearance, row, a, backdrop, rng))
+    images, lenders = zip(*made, strict=True)
+    return np.stack(images), list(lenders)
 
 
 def generate_faces(
@@ -246,4 +292,5 @@ def _write_face(out: Path, number: int, batch: Batch, i: int, reading: pd.DataFr
         frames = [frame[i] for frame in batch.frames] + [batch.images[i]] * 10
         write_animation(frames, path.with_suffix(".gif"))
     rows = reading.round(3).rename_axis("attribute").reset_index().assign(face=number)
-    write_json(path.with_suffix(".json"), rows.to_dict("records"))
+    record = {"reading": rows.to_dict("records"), "origin": {"face": number, **batch.origins[i]}}
+    write_json(path.with_suffix(".json"), record)

@@ -160,6 +160,11 @@ class Generation:
     choices: int | None = setting(
         None, "people drawn for a face, of whom the net chooses one", (1, 64), none="preset"
     )
+    head: str = setting(
+        "drawn",
+        "of PRESET=people: drawn with the face, or lent by somebody in the dataset's pictures",
+        choices=("drawn", "lent"),
+    )
     backdrop: str = setting("gradient", "behind heads that are cut out: gradient, alpha, or a colour")
     net_weight: float = setting(1.0, "weight of the net beside the prior; 0 is the prior alone", (0, 1e6))
     score_weight: float = setting(0.0, "weight of the requested classes' scores beside the target", (0, 1e6))

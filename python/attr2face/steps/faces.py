@@ -11,6 +11,7 @@ from attr2face.generation.presets import preset_at
 from attr2face.models import VGG
 from attr2face.settings import Generation
 from attr2face.steps.appearance import landmark_source
+from attr2face.steps.fitting import at_hand
 from attr2face.steps.folders import database_in, trained_in
 from attr2face.steps.registry import DRAWN, File, Use, choice, step
 from attr2face.steps.views import Run, View
@@ -31,13 +32,14 @@ def _of_sets(settings: View) -> str:
     return file_name(settings.sets[0]) if len(settings.sets) == 1 else f"{len(settings.sets)}-faces"
 
 
-@step("sets", Generation, *DRAWN, resumable=True, label=_of_sets)
-def generated(run: Run, face_nets: dict[str, Path], descent: dict) -> None:
+@step("sets", Generation, "dataset", *DRAWN, resumable=True, label=_of_sets)
+def generated(run: Run, face_nets: dict[str, Path], face_pictures: dict, descent: dict) -> None:
     """A face for each set of attributes, which are words as `Attributes.parse` gives them."""
     from attr2face.generation.faces import write_faces
 
-    s = run.settings
-    write_faces(trained_in(**face_nets), s.sets, s[Generation], run.training_seed, run.out, run.machine)
+    s, pictures = run.settings, at_hand(face_pictures, run.settings)
+    made_with, seed = trained_in(**face_nets), run.training_seed
+    write_faces(made_with, s.sets, s[Generation], seed, run.out, run.machine, pictures)
 
 
 @choice("model", "layer", "dataset", "landmarks", "detector")

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from attr2face.errors import UserError
 from attr2face.generation.presets import needed
 from attr2face.settings import (
     AppearanceFit,
@@ -30,6 +31,8 @@ from attr2face.steps.views import Run, View
 from attr2face.store import made_paths
 
 if TYPE_CHECKING:
+    from attr2face.generation.appearance.known import Known
+    from attr2face.generation.appearance.lending import AtHand, Lenders
     from attr2face.generation.loaded import Trained
     from attr2face.steps.graph import Steps
 
@@ -46,6 +49,7 @@ TRAINING = names_of(
     AppearanceFit,
 )
 TRAINING += ("layer", "repeat")
+OF_COMMITTED = ("dataset", "model", "mean", "train", "weights", *TRAINING)
 
 
 @step(MixtureFit, *DRAWN, resumable=True)
@@ -86,6 +90,94 @@ def appearance(
     write_appearance(source, database_in(lmdb), settings, run.training_seed, run.out)
 
 
+# What of the dataset's pictures is at hand, beside what faces are made from.
+
+
+@step("dataset")
+def known(
+    run: Run,
+    lmdb: Path,
+    faces: Path,
+    alignment: dict | None,
+    frame: dict,
+    landmarks: Path,
+    appearance: Path,
+    identity: dict,
+) -> None:
+    """Who is in the pictures that the appearance model was fitted to, to the identity net."""
+    from attr2face.data.shapes import read_landmarks
+    from attr2face.evaluation.identity import read_identity
+    from attr2face.generation.appearance.fitting import read_fitted
+    from attr2face.generation.appearance.known import Pictures, strangers, write_known
+
+    shown, database = shown_faces(faces, run.settings, alignment), database_in(lmdb)
+    rows = [shown.rows_of(database.paths[some]) for some in (read_fitted(appearance)[1], strangers(database))]
+    pictures = Pictures(shown, frame_of(frame), read_landmarks(landmarks))
+    write_known(pictures, *rows, read_identity(identity["description"]), run.out, run.machine)
+
+
+@choice("identity", Generation)
+def own_pictures(settings: View) -> dict[str, object]:
+    """The pictures that lend heads, and those that faces are compared with."""
+    found = {}
+    if settings.head == "lent":
+        names = ("lmdb", "faces", "alignment", "frame", "landmarks", "masks", "appearance")
+        found["lenders"] = {name: Use(name) for name in names}
+    if settings.identity and "appearance" in needed(settings[Generation]):
+        found["known"] = {name: Use(name) for name in ("known", "identity")}
+    return found
+
+
+@choice(*OF_COMMITTED, "identity", Generation)
+def face_pictures(settings: View) -> Use | dict[str, object]:
+    """The same, of faces that the committed nets may make: with these, no picture is at hand."""
+    if not committed(settings):
+        return Use("own_pictures")
+    if settings.head == "lent":
+        raise UserError(
+            "HEAD=lent puts faces into pictures of the dataset, which the nets that come with the project "
+            "do not have; set TRAIN=yes, or name a DATASET of your own"
+        )
+    return {}
+
+
+def at_hand(made: dict[str, dict], settings: View) -> AtHand:
+    """What `own_pictures` names, once it is made. `settings` has the dataset."""
+    from attr2face.generation.appearance.lending import AtHand
+
+    lenders, known = made.get("lenders"), made.get("known")
+    return AtHand(lenders and _lenders(settings=settings, **lenders), known and _known(**known))
+
+
+def _known(known: Path, identity: dict) -> Known:
+    from attr2face.evaluation.identity import read_identity
+    from attr2face.generation.appearance.known import read_known
+
+    net = read_identity(identity["description"])
+    net.check()
+    return read_known(known, net)
+
+
+def _lenders(
+    lmdb: Path,
+    faces: Path,
+    alignment: dict | None,
+    frame: dict,
+    landmarks: Path,
+    masks: Path | None,
+    appearance: Path,
+    settings: View,
+) -> Lenders:
+    from attr2face.generation.appearance.fitting import read_fitted
+    from attr2face.generation.appearance.lending import lenders_of
+    from attr2face.generation.appearance.model import load_appearance
+
+    shown, (z, fitted) = shown_faces(faces, settings, alignment), read_fitted(appearance)
+    rows = shown.rows_of(database_in(lmdb).paths[fitted])
+    model = load_appearance(appearance / "appearance.h5")
+    return lenders_of(model, z, shown, rows, frame=frame_of(frame), landmarks=landmarks, masks=masks)
+
+
 # What faces are made from.
 
 
@@ -101,15 +193,20 @@ def parts_of(names: Iterable[str]) -> dict[str, Use]:
     return {"lmdb": Use("lmdb"), "net": Use("finetuned")} | fitted
 
 
-@choice("dataset", "model", "mean", "train", "weights", *TRAINING, Generation)
+@choice(*OF_COMMITTED, Generation)
 def face_nets(settings: View) -> Use | dict[str, Use]:
     """The same, or the committed nets, if the settings of training are the defaults."""
+    if not committed(settings):
+        return Use("own_nets")
+    return {name: Use("committed_nets", part=name) for name in parts_of(needed(settings[Generation]))}
+
+
+def committed(settings: View) -> bool:
+    """Whether the committed nets are those of the settings."""
     usual = as_dict(Settings())
     alike = all(getattr(settings, name) == usual[name] for name in ("mean", "weights", *TRAINING))
     named = settings.dataset.name == usual["dataset"] and settings.model.name == usual["model"]
-    if not (alike and named and COMMITTED.exists()) or settings.train:
-        return Use("own_nets")
-    return {name: Use("committed_nets", part=name) for name in parts_of(needed(settings[Generation]))}
+    return alike and named and COMMITTED.exists() and not settings.train
 
 
 @choice()

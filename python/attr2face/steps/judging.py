@@ -11,6 +11,7 @@ from attr2face.descriptions import read_description
 from attr2face.models import JUDGE
 from attr2face.settings import Generation
 from attr2face.steps.data import OTHER_SEEDS
+from attr2face.steps.fitting import at_hand
 from attr2face.steps.folders import database_in, trained_in, weights_in
 from attr2face.steps.registry import DRAWN, File, Use, choice, step
 from attr2face.steps.views import Run, View
@@ -152,15 +153,18 @@ def _of_method(settings: View) -> str:
     return f"requested-{settings.target}-{settings.preset}"
 
 
-@step(Generation, *DRAWN, resumable=True, label=_of_method)
-def requested_faces(run: Run, own_nets: dict[str, Path], requests: Path, descent: dict) -> None:
+@step(Generation, "dataset", *DRAWN, resumable=True, label=_of_method)
+def requested_faces(
+    run: Run, own_nets: dict[str, Path], own_pictures: dict, requests: Path, descent: dict
+) -> None:
     """A method's faces for the requests."""
     from attr2face.evaluation.requests import read_requests
     from attr2face.generation.faces import write_faces
 
     sets = read_requests(requests).with_draws
-    settings = run.settings[Generation]
-    write_faces(trained_in(**own_nets), sets, settings, run.training_seed, run.out, run.machine)
+    settings, pictures = run.settings[Generation], at_hand(own_pictures, run.settings)
+    made_with, seed = trained_in(**own_nets), run.training_seed
+    write_faces(made_with, sets, settings, seed, run.out, run.machine, pictures)
 
 
 @step("target", "preset", label=lambda settings: f"measures-of-{settings.target}-{settings.preset}")

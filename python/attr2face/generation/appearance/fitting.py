@@ -11,6 +11,7 @@ from tqdm import tqdm
 from attr2face.cgmm.regression import fit_regression
 from attr2face.data.database import FaceDatabase
 from attr2face.data.pictures import write_sheet
+from attr2face.files import require
 from attr2face.generation.appearance.backdrop import Backdrop
 from attr2face.generation.appearance.components import Components, principal_components
 from attr2face.generation.appearance.model import Appearance, save_appearance
@@ -58,9 +59,8 @@ def write_appearance(
     Writes into the folder `out`: `appearance.h5`, and `z.h5` with the coordinates `z` (n, k) of the pictures
     and their `rows` (n,) of the database.
     """
-    place = {path: row for row, path in enumerate(source.faces.paths)}
     rows = np.random.default_rng(seed).permutation(database.rows("train"))
-    candidates = np.array([place[path] for path in database.paths[rows]])
+    candidates = source.faces.rows_of(database.paths[rows])
     sample, chosen = source.sample(candidates, settings.appearance_images)
     model, z = fit_appearance(sample, settings, seed, out)
     save_appearance(model, out / "appearance.h5")
@@ -70,6 +70,12 @@ def write_appearance(
         file.create_dataset("rows", data=[in_database[row] for row in chosen.tolist()], track_times=False)
     _write_sheet(model, out / "components.png")
     (out / "textures.npy").unlink()
+
+
+def read_fitted(folder: Path) -> tuple[np.ndarray, np.ndarray]:
+    """What `write_appearance` fitted a model to: z (n, k), and rows (n,) of the database."""
+    with h5py.File(require(folder / "z.h5", "make appearance")) as file:
+        return file["z"][()], file["rows"][()]
 
 
 def _write_sheet(model: Appearance, out: Path) -> None:

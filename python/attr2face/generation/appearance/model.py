@@ -105,8 +105,7 @@ class Appearance:
             return _bytes(drawn)
         matte = np.clip(drawn[..., 3:] / 255, 0, 1)
         colour = GREY + (drawn[..., :3] - GREY) / np.maximum(matte, FAINTEST)
-        steps = np.clip((matte - CLEAR) / (OPAQUE - CLEAR), 0, 1)
-        matte = np.minimum(steps**2 * (3 - 2 * steps), self._within(points, view)[..., None])
+        matte = np.minimum(steep(matte), self._within(points, view)[..., None])
         return _bytes(backdrop.behind(np.clip(colour, 0, 255), matte))
 
     def _within(self, points: np.ndarray, view: View) -> np.ndarray:
@@ -153,6 +152,12 @@ class Appearance:
     def raster(self, z: np.ndarray, view: View) -> Raster:
         """Where the pixels of a view lie in the mean shape, for coordinates (k,)."""
         return self.warp.raster(self.points(z), view)
+
+
+def steep(matte: np.ndarray) -> np.ndarray:
+    """A matte (0 to 1) that rises from nothing to all within a shorter way."""
+    steps = np.clip((matte - CLEAR) / (OPAQUE - CLEAR), 0, 1)
+    return steps**2 * (3 - 2 * steps)
 
 
 def _bytes(picture: np.ndarray) -> np.ndarray:

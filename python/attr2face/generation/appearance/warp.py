@@ -56,6 +56,15 @@ class View:
         """Points of the picture in pixels of what is drawn."""
         return (points + 0.5 - self.first) * (self.size / self.width) - 0.5
 
+    def of(self, picture: np.ndarray, interpolation: int = cv2.INTER_CUBIC) -> np.ndarray:
+        """That part of a picture (side, side) or (side, side, 3), in `size` pixels."""
+        scale = self.width / self.size
+        first = self.first - 0.5 + 0.5 * scale
+        matrix = np.array([[scale, 0, first], [0, scale, first]])
+        way = interpolation | cv2.WARP_INVERSE_MAP
+        size = (self.size, self.size)
+        return cv2.warpAffine(picture, matrix, size, flags=way, borderMode=cv2.BORDER_REPLICATE)
+
 
 class Warp:
     """The warp between a mean shape and others.

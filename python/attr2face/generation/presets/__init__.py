@@ -51,6 +51,9 @@ def needed(settings: Generation) -> set[str]:
         what = f"VARIETY={settings.variety:g} has no effect with TARGET={settings.target}"
         raise UserError(f"{what}; leave one of the two out")
     names = {preset_at(settings.preset).prior}
+    if settings.head == "lent" and "appearance" not in names:
+        what = f"HEAD=lent has no effect with PRESET={settings.preset}"
+        raise UserError(f"{what}; leave one of the two out, or choose PRESET=people")
     if descends(settings) and settings.target != "classes":
         names.add("mixture")
         if preset_at(settings.preset).prior == "appearance":
