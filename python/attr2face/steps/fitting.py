@@ -11,7 +11,6 @@ from attr2face.generation.presets import needed
 from attr2face.settings import (
     AppearanceFit,
     Cache,
-    CuttingOut,
     Database,
     EigenfaceBasis,
     Finetuning,
@@ -45,10 +44,9 @@ TRAINING = names_of(
     Cache,
     MixtureFit,
     EigenfaceBasis,
-    CuttingOut,
     AppearanceFit,
 )
-TRAINING += ("layer", "repeat")
+TRAINING += ("frame", "ahead", "parsing", "layer", "repeat")
 OF_COMMITTED = ("dataset", "model", "mean", "train", "weights", *TRAINING)
 
 
