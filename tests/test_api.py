@@ -48,7 +48,7 @@ def test_a_target_is_the_mixtures(pipeline):
 
 def test_a_target_is_what_a_face_descends_to(pipeline, monkeypatch):
     """With what attributes leave open drawn (VARIETY=1), and another seed of training for REPEAT=1."""
-    people = pipeline.varied(preset="people", repeat=1)
+    people = pipeline.varied(preset="eigenfaces", variety=1.0, repeat=1)
     seen = []
 
     def remember(*arguments: object) -> Objective:

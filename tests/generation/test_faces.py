@@ -23,7 +23,7 @@ from attr2face.generation.faces import (
     rng_of_face,
     write_faces,
 )
-from attr2face.generation.presets import PRESETS, preset_at
+from attr2face.generation.presets import PRESETS, filled, preset_at
 from attr2face.generation.priors.eigenfaces import load_eigenfaces
 from attr2face.network import prototxt, weights
 from attr2face.network.weights import load
@@ -36,8 +36,9 @@ ALONE = Machine(workers=1)
 @pytest.fixture
 def brief(monkeypatch):
     """Presets of a few steps, for tests of what is written."""
-    for name in PRESETS:
-        module = importlib.import_module(f"attr2face.generation.presets.{name}")
+    # All first: some presets are made from others when they are imported.
+    modules = [importlib.import_module(f"attr2face.generation.presets.{name}") for name in PRESETS]
+    for module in modules:
         monkeypatch.setattr(module, "PRESET", replace(module.PRESET, steps=4, stages=()))
 
 
@@ -105,7 +106,7 @@ def rngs(requests: np.ndarray, seed: int) -> list[np.random.Generator]:
 def test_the_objective_has_the_target_of_the_request(trained, database, name):
     requests = np.stack([pubfig().request(["Male"]), pubfig().request(["Smiling", "Bald"])])
     objective = attribute_objective(
-        Loaded(trained), requests, Generation(target=name, strength=1.5), rngs(requests, 3)
+        Loaded(trained), requests, filled(Generation(target=name, strength=1.5)), rngs(requests, 3)
     )
     mixture = load_mixture(trained.folder("mixture") / "cgmm.h5")
     for i, rng in enumerate(rngs(requests, 3)):
@@ -117,8 +118,11 @@ def test_the_objective_has_the_target_of_the_request(trained, database, name):
 
 def test_scores_are_weighed_beside_the_target_and_alone_for_classes(trained, database):
     requests = pubfig().request(["Male", "Smiling"])[None]
-    both = attribute_objective(Loaded(trained), requests, Generation(score_weight=0.25), rngs(requests, 1))
-    alone = attribute_objective(Loaded(trained), requests, Generation(target="classes"), [])
+    beside, instead = (
+        filled(Generation(**given)) for given in ({"score_weight": 0.25}, {"target": "classes"})
+    )
+    both = attribute_objective(Loaded(trained), requests, beside, rngs(requests, 1))
+    alone = attribute_objective(Loaded(trained), requests, instead, [])
     assert both.target is not None
     assert alone.target is None
     assert both.net.blobs["wanted"].data.sum() * both.scale[0] == pytest.approx(2 * 0.25, rel=1e-5)
@@ -240,13 +244,22 @@ def test_a_face_does_not_depend_on_those_beside_it(trained, brief):
     assert np.abs(alone.astype(int) - together[0]).max() > 20
 
 
-@pytest.mark.parametrize(("preset", "differ"), [("eigenfaces", False), ("people", True)])
-def test_only_the_preset_of_people_draws_a_target_for_each_face_of_a_request(trained, preset, differ):
+@pytest.mark.parametrize(("variety", "differ"), [(None, False), (1.0, True)])
+def test_only_variety_draws_a_target_for_each_face_of_a_request(trained, variety, differ):
     requests = np.stack([pubfig().request(["Male"])] * 2)
+    settings = filled(Generation(preset="eigenfaces", variety=variety))
     first, second = attribute_objective(
-        Loaded(trained), requests, Generation(preset=preset), np.random.default_rng(1).spawn(2)
+        Loaded(trained), requests, settings, np.random.default_rng(1).spawn(2)
     ).target
     assert (first != second).any() == differ
+
+
+@pytest.mark.parametrize(("variety", "alike"), [(0.0, True), (None, False)])
+def test_people_of_one_request_differ_unless_variety_is_zero(trained, variety, alike):
+    settings, requests = Generation(preset="people", variety=variety), [["Male"]] * 2
+    (first, second), _ = generate_faces(Loaded(trained), requests, settings, 1, draws=[0, 1])
+    assert first.shape == (256, 256, 3)
+    assert (first == second).all() == alike
 
 
 def test_the_quick_preset_comes_near_to_the_default_in_a_third_of_the_steps(trained):

@@ -80,7 +80,8 @@ def test_steps_are_made_from_steps_and_read_settings_that_exist(name):
 
 def test_committed_nets_are_used_only_if_all_that_training_reads_is_at_its_default(tmp_path):
     steps = Steps({"cache": True, "freeze": "fc6"}, tmp_path)
-    read = set().union(*(steps.reads(name) for name in ("lmdb", "finetuned", "mixture", "eigenfaces", "appearance")))
+    parts = ("lmdb", "finetuned", "mixture", "eigenfaces", "appearance")
+    read = set().union(*(steps.reads(name) for name in parts))
     asked_apart = {"seed", "dataset", "model", "mean", "weights", "train"}
     of_photographs = {"root", "align", "landmarks", "detector", "unaligned", "vgg_face"}
     of_judges = {"judge_people", "judge_pictures", "judge_share"}
