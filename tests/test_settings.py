@@ -79,7 +79,7 @@ def test_a_rate_may_be_searched():
             "DATASET=imagenet is unknown; choose synthetic, celeba, lfw, lfw_published or pubfig",
         ),
         ("freeze", "conv9", "FREEZE=conv9"),
-        ("preset", "paper", "PRESET=paper is unknown; choose eigenfaces"),
+        ("preset", "paper", "PRESET=paper is unknown; choose appearance"),
     ],
 )
 def test_a_wrong_setting_is_named_with_a_remedy(name, value, part):

@@ -74,7 +74,7 @@ def test_an_activation_vector_becomes_a_picture_with_nearly_that_vector(caffenet
     done = caffenet.varied(activations=tmp_path / "mine.npy").made("inverted_activations")
     assert read_picture(done / "000.png").shape == (256, 256, 3)
     table = pd.read_csv(done / "table.csv").set_index("preset")["feature distance"]
-    assert list(table.index) == ["photograph", "pixels"]
+    assert list(table.index) == ["appearance", "photograph", "pixels"]
     assert table["pixels"] < 0.3
     assert (done / "sheet.png").exists()
 

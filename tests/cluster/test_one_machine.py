@@ -43,7 +43,7 @@ def test_rendered_pictures_are_those_of_one_machine_though_a_worker_is_killed(ma
         folder.mkdir()
         render_dataset(settings, 1, folder, where)
     assert killed == {"_render_person"}
-    assert len(bytes_below(folders[0])) == 4 * 2 + 1
+    assert len(bytes_below(folders[0])) == 4 * 2 + 2  # and two tables
     assert bytes_below(folders[0]) == bytes_below(folders[1])
 
 
