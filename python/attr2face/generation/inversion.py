@@ -67,7 +67,7 @@ def invert_photographs(
     _write_sheet(out / "sheet.png", {"photograph": photographs} | by_layer)
     by_preset = {"photograph": photographs[[0] * len(presets)]}
     for layer in layers:
-        by_preset[layer] = np.stack([found[preset, layer][0] for preset in presets])
+        by_preset[layer] = [found[preset, layer][0] for preset in presets]
     _write_sheet(out / "presets.png", by_preset, presets)
     pd.DataFrame(rows).to_csv(out / "table.csv", index=False)
 
@@ -115,8 +115,10 @@ def read_given_activations(path: Path, layer: str, shape: tuple[int, ...]) -> np
     return phi
 
 
-def _write_sheet(out: Path, columns: dict[str, np.ndarray], names: Sequence[str] = ()) -> None:
-    """A sheet with a column of pictures (n, crop, crop, 3) for each caption; `names` are those of rows."""
+def _write_sheet(out: Path, columns: dict[str, Sequence[np.ndarray]], names: Sequence[str] = ()) -> None:
+    """A sheet with a column of n pictures (side, side, 3), of any size, for each caption; `names` are those
+    of rows.
+    """
     n = len(next(iter(columns.values())))
     captions = [name if k or not names else names[i] for i in range(n) for k, name in enumerate(columns)]
     pictures = [np.asarray(enlarged(column[i])) for i in range(n) for column in columns.values()]
