@@ -18,6 +18,7 @@ from attr2face.data.render.people import picture_of
 from attr2face.data.render.points import landmarks_of
 from attr2face.data.render.pose import pose_of
 from attr2face.data.shapes import (
+    Pictures,
     found_in,
     one_by_one,
     read_from,
@@ -328,7 +329,7 @@ def test_landmarks_are_read_as_they_were_written_and_shown(folder, tmp_path):
     assert read.found.tolist() == [True, True, False, True, True, True, True]
     assert np.nanmedian(read.turned) == 0
     assert read.ahead(0.09).tolist() == [True, True, False, True, True, False, True]
-    write_looks(folder, FRAME, read, 0.09, out)
+    write_looks(Pictures(folder, FRAME, read), 0.09, out)
     with (out / "landmarks.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
     assert [row["file"] for row in rows] == folder.paths

@@ -75,6 +75,24 @@ class Landmarks:
         return np.abs(self.turned) < limit
 
 
+@dataclass(frozen=True)
+class Pictures:
+    """Pictures of a dataset and their landmarks.
+
+    Attributes
+    ----------
+    faces : Faces
+    frame : Frame
+        How they are cut out.
+    landmarks : Landmarks
+        Of the cut pictures, in the order of `faces`.
+    """
+
+    faces: Faces
+    frame: Frame
+    landmarks: Landmarks
+
+
 def found_in(faces: Faces, frame: Frame, finder: Finder, machine: Machine, out: Path) -> np.ndarray:
     """The landmarks that `finder` finds in pictures as `frame` cuts them: (n_images, L, 2) float32.
 
@@ -191,8 +209,9 @@ def read_landmarks(folder: Path) -> Landmarks:
         )
 
 
-def write_looks(faces: Faces, frame: Frame, landmarks: Landmarks, limit: float, out: Path) -> None:
+def write_looks(pictures: Pictures, limit: float, out: Path) -> None:
     """Write `landmarks.csv`, which says what is found and who looks ahead, and `sheet.png` into `out`."""
+    landmarks = pictures.landmarks
     ahead = landmarks.ahead(limit)
     with atomic_write(out / "landmarks.csv") as temporary, temporary.open("w", newline="") as file:
         rows = csv.writer(file)
@@ -202,10 +221,8 @@ def write_looks(faces: Faces, frame: Frame, landmarks: Landmarks, limit: float, 
             rows.writerow([path, int(found), f"{turned:.3f}" if found else "", int(looks)])
     sorts = {"ahead": ahead, "turned": landmarks.found & ~ahead, "not found": ~landmarks.found}
     chosen = [(row, sort) for sort, mask in sorts.items() for row in spread(np.flatnonzero(mask), SHOWN)]
-    pictures = cut_images(faces, [row for row, _ in chosen], frame)
-    shown = [
-        marked(picture, landmarks.points[row]) for picture, (row, _) in zip(pictures, chosen, strict=True)
-    ]
+    cut = cut_images(pictures.faces, [row for row, _ in chosen], pictures.frame)
+    shown = [marked(picture, landmarks.points[row]) for picture, (row, _) in zip(cut, chosen, strict=True)]
     write_sheet(out / "sheet.png", shown, [sort for _, sort in chosen], COLUMNS)
 
 

@@ -4,12 +4,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import h5py
 import numpy as np
 from tqdm import tqdm
 
 from attr2face.data.database import FaceDatabase
 from attr2face.generation.appearance.decoder import MOST_NUMBERS, Read, fit_decoder, save_decoder
+from attr2face.generation.appearance.fitting import read_fitted
 from attr2face.generation.appearance.model import load_appearance
 from attr2face.generation.priors.appearance import Heads
 from attr2face.network import prototxt
@@ -44,8 +44,7 @@ def write_decoder(known: Known, seed: int, out: Path, machine: Machine) -> None:
     """Fit a decoder to as many of the pictures as memory holds; write `decoder.h5` into the folder `out`."""
     database = FaceDatabase.open(known.database)
     shape = prototxt.feature_shape(database.model, known.layer)
-    with h5py.File(known.appearance / "z.h5") as file:
-        z, rows = file["z"][()], file["rows"][()]
+    z, rows = read_fitted(known.appearance)
     rng = np.random.default_rng(seed)
     kept = np.sort(rng.permutation(len(rows))[: MOST_NUMBERS // int(np.prod(shape))])
     z, rows = z[kept], rows[kept]

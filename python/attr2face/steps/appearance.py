@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from attr2face.errors import UserError
+from attr2face.steps.data import shown_faces
 from attr2face.steps.folders import weights_in
 from attr2face.steps.places import FACE_MESH, PARSING_NET
 from attr2face.steps.registry import DRAWN, File, Use, choice, step
@@ -17,7 +18,7 @@ from attr2face.steps.views import Run, View
 if TYPE_CHECKING:
     from attr2face.data.alignment import Frame
     from attr2face.data.faces import Faces
-    from attr2face.data.shapes import Finder
+    from attr2face.data.shapes import Finder, Pictures
 
 FRAME = 144  # pixels, of mini's faces
 SEEN_BEFORE = 32  # pictures that tell where faces are
@@ -75,24 +76,26 @@ def landmarks(
     write_landmarks(landmarks_of(shown, points, cut.side, kind, names), run.out)
 
 
+@choice()
+def cut_pictures(settings: View) -> dict[str, Use]:
+    """The dataset's pictures, how the appearance model cuts them, and their landmarks."""
+    return {name: Use(name) for name in ("faces", "alignment", "frame", "landmarks")}
+
+
+def pictures_in(cut_pictures: dict, settings: View) -> Pictures:
+    """What `cut_pictures` names, once it is made. `settings` has the dataset."""
+    from attr2face.data.shapes import Pictures, read_landmarks
+
+    shown = shown_faces(cut_pictures["faces"], settings, cut_pictures["alignment"])
+    return Pictures(shown, frame_of(cut_pictures["frame"]), read_landmarks(cut_pictures["landmarks"]))
+
+
 @step("dataset", "ahead")
-def looks(run: Run, faces: Path, alignment: dict | None, frame: dict, landmarks: Path) -> None:
+def looks(run: Run, cut_pictures: dict) -> None:
     """Which faces are found and look ahead: a table, and some pictures with their landmarks."""
-    from attr2face.data.shapes import read_landmarks, write_looks
+    from attr2face.data.shapes import write_looks
 
-    shown = shown_faces(faces, run.settings, alignment)
-    write_looks(shown, frame_of(frame), read_landmarks(landmarks), run.settings.ahead, run.out)
-
-
-def shown_faces(faces: Path, settings: View, alignment: dict | None) -> Faces:
-    """The faces of the dataset, with what they are aligned by; in the order of the step `landmarks`."""
-    from attr2face.data.landmarks import with_landmarks
-    from attr2face.data.readers import read_faces
-
-    shown = read_faces(faces, settings.dataset)
-    if alignment:
-        shown = with_landmarks(shown, alignment["landmarks"] / "landmarks.csv", alignment["unaligned"])
-    return shown
+    write_looks(pictures_in(cut_pictures, run.settings), run.settings.ahead, run.out)
 
 
 def frame_of(frame: dict[str, object]) -> Frame:
@@ -175,17 +178,14 @@ def parsing(settings: View) -> Use | File:
 
 
 @step("dataset", "ahead", resumable=True)
-def found_masks(
-    run: Run, faces: Path, alignment: dict | None, frame: dict, landmarks: Path, parsing: Path
-) -> None:
+def found_masks(run: Run, cut_pictures: dict, parsing: Path) -> None:
     """What is head in each picture of a face that looks ahead, and which part of it; some of them cut out."""
-    from attr2face.data.shapes import read_landmarks
     from attr2face.network.masks import Reading, write_masks
 
-    shown = shown_faces(faces, run.settings, alignment)
-    rows = np.flatnonzero(read_landmarks(landmarks).ahead(run.settings.ahead))
+    pictures = pictures_in(cut_pictures, run.settings)
+    rows = np.flatnonzero(pictures.landmarks.ahead(run.settings.ahead))
     weights = parsing / "parsing.h5" if parsing.is_dir() else parsing
-    write_masks(shown, Reading(frame_of(frame), weights), run.out, run.machine, rows)
+    write_masks(pictures.faces, Reading(pictures.frame, weights), run.out, run.machine, rows)
 
 
 @choice("dataset", "parsing")

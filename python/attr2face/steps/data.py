@@ -14,6 +14,7 @@ from attr2face.steps.registry import File, Use, choice, step
 from attr2face.steps.views import Run, View
 
 if TYPE_CHECKING:
+    from attr2face.data.faces import Faces
     from attr2face.steps.graph import Steps
 
 OTHER_SEEDS = {"nets": 0, "pretraining": 1000, "judges": 2000}  # added to SEED, for people of their own
@@ -120,18 +121,25 @@ def check_own_net(steps: Steps) -> None:
         check_weights(steps["start"].made(), unfilled(deploy(steps.model)))
 
 
+def shown_faces(faces: Path, settings: View, alignment: dict | None) -> Faces:
+    """The faces of the dataset, with what they are aligned by; in the dataset's order."""
+    from attr2face.data.landmarks import with_landmarks
+    from attr2face.data.readers import read_faces
+
+    shown = read_faces(faces, settings.dataset)
+    if alignment:
+        shown = with_landmarks(shown, alignment["landmarks"] / "landmarks.csv", alignment["unaligned"])
+    return shown
+
+
 @step("dataset", "model", "seed", Database, resumable=True, before=check_own_net)
 def lmdb(run: Run, faces: Path, heads: Path | None, alignment: dict | None, division: dict | None) -> None:
     """Images and labels of each split for Caffe, cut to the size of the model."""
     from attr2face.data.faces import divided_by_person
-    from attr2face.data.landmarks import with_landmarks
     from attr2face.data.lmdbs import build_lmdbs
-    from attr2face.data.readers import read_faces
 
     s = run.settings
-    found = read_faces(faces, s.dataset)
-    if alignment:
-        found = with_landmarks(found, alignment["landmarks"] / "landmarks.csv", alignment["unaligned"])
+    found = shown_faces(faces, s, alignment)
     if division:
         of_nets, of_judges = divided_by_person(found, division["share"], division["seed"])
         found = of_judges if division["of"] == "judges" else of_nets

@@ -22,7 +22,8 @@ from attr2face.settings import (
     as_dict,
     as_text,
 )
-from attr2face.steps.appearance import frame_of, shown_faces
+from attr2face.steps.appearance import frame_of, pictures_in
+from attr2face.steps.data import shown_faces
 from attr2face.steps.folders import database_in, trained_in
 from attr2face.steps.places import COMMITTED
 from attr2face.steps.registry import DRAWN, STEPS, File, Use, choice, names_of, step
@@ -68,23 +69,13 @@ def eigenfaces(run: Run, lmdb: Path) -> None:
 
 
 @step(AppearanceFit, "ahead", "dataset", *DRAWN)
-def appearance(
-    run: Run,
-    lmdb: Path,
-    faces: Path,
-    alignment: dict | None,
-    frame: dict,
-    landmarks: Path,
-    masks: Path | None,
-) -> None:
+def appearance(run: Run, lmdb: Path, cut_pictures: dict, masks: Path | None) -> None:
     """How shapes and textures of the training people who look ahead vary, and go with attributes."""
-    from attr2face.data.shapes import read_landmarks
     from attr2face.generation.appearance.fitting import write_appearance
     from attr2face.generation.appearance.sample import Source
 
     settings = run.settings[AppearanceFit]
-    shown = shown_faces(faces, run.settings, alignment)
-    source = Source(shown, frame_of(frame), read_landmarks(landmarks), run.settings.ahead, masks)
+    source = Source(pictures_in(cut_pictures, run.settings), run.settings.ahead, masks)
     write_appearance(source, database_in(lmdb), settings, run.training_seed, run.out)
 
 
@@ -92,25 +83,15 @@ def appearance(
 
 
 @step("dataset")
-def known(
-    run: Run,
-    lmdb: Path,
-    faces: Path,
-    alignment: dict | None,
-    frame: dict,
-    landmarks: Path,
-    appearance: Path,
-    identity: dict,
-) -> None:
+def known(run: Run, lmdb: Path, cut_pictures: dict, appearance: Path, identity: dict) -> None:
     """Who is in the pictures that the appearance model was fitted to, to the identity net."""
-    from attr2face.data.shapes import read_landmarks
     from attr2face.evaluation.identity import read_identity
     from attr2face.generation.appearance.fitting import read_fitted
-    from attr2face.generation.appearance.known import Pictures, strangers, write_known
+    from attr2face.generation.appearance.known import strangers, write_known
 
-    shown, database = shown_faces(faces, run.settings, alignment), database_in(lmdb)
-    rows = [shown.rows_of(database.paths[some]) for some in (read_fitted(appearance)[1], strangers(database))]
-    pictures = Pictures(shown, frame_of(frame), read_landmarks(landmarks))
+    pictures, database = pictures_in(cut_pictures, run.settings), database_in(lmdb)
+    chosen = (read_fitted(appearance)[1], strangers(database))
+    rows = [pictures.faces.rows_of(database.paths[some]) for some in chosen]
     write_known(pictures, *rows, read_identity(identity["description"]), run.out, run.machine)
 
 
@@ -119,7 +100,7 @@ def own_pictures(settings: View) -> dict[str, object]:
     """The pictures that lend heads, and those that faces are compared with."""
     found = {}
     if settings.head == "lent":
-        names = ("lmdb", "faces", "alignment", "frame", "landmarks", "masks", "appearance")
+        names = ("lmdb", "cut_pictures", "masks", "appearance")
         found["lenders"] = {name: Use(name) for name in names}
     if settings.identity and "appearance" in needed(settings[Generation]):
         found["known"] = {name: Use(name) for name in ("known", "identity")}
@@ -156,24 +137,17 @@ def _known(known: Path, identity: dict) -> Known:
     return read_known(known, net)
 
 
-def _lenders(
-    lmdb: Path,
-    faces: Path,
-    alignment: dict | None,
-    frame: dict,
-    landmarks: Path,
-    masks: Path | None,
-    appearance: Path,
-    settings: View,
-) -> Lenders:
+def _lenders(lmdb: Path, cut_pictures: dict, masks: Path | None, appearance: Path, settings: View) -> Lenders:
     from attr2face.generation.appearance.fitting import read_fitted
     from attr2face.generation.appearance.lending import lenders_of
     from attr2face.generation.appearance.model import load_appearance
 
-    shown, (z, fitted) = shown_faces(faces, settings, alignment), read_fitted(appearance)
+    z, fitted = read_fitted(appearance)
+    shown = shown_faces(cut_pictures["faces"], settings, cut_pictures["alignment"])
     rows = shown.rows_of(database_in(lmdb).paths[fitted])
     model = load_appearance(appearance / "appearance.h5")
-    return lenders_of(model, z, shown, rows, frame=frame_of(frame), landmarks=landmarks, masks=masks)
+    cut, landmarks = frame_of(cut_pictures["frame"]), cut_pictures["landmarks"]
+    return lenders_of(model, z, shown, rows, frame=cut, landmarks=landmarks, masks=masks)
 
 
 # What faces are made from.

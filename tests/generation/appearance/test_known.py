@@ -7,8 +7,8 @@ from PIL import Image
 from attr2face.attributes import Attributes
 from attr2face.data.alignment import Frame
 from attr2face.data.faces import Faces
-from attr2face.data.shapes import Landmarks
-from attr2face.generation.appearance.known import Pictures, read_known, write_known
+from attr2face.data.shapes import Landmarks, Pictures
+from attr2face.generation.appearance.known import read_known, write_known
 from attr2face.parallel import Machine
 
 SIDE = 16

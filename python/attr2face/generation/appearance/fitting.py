@@ -60,7 +60,7 @@ def write_appearance(
     and their `rows` (n,) of the database.
     """
     rows = np.random.default_rng(seed).permutation(database.rows("train"))
-    candidates = source.faces.rows_of(database.paths[rows])
+    candidates = source.pictures.faces.rows_of(database.paths[rows])
     sample, chosen = source.sample(candidates, settings.appearance_images)
     model, z = fit_appearance(sample, settings, seed, out)
     save_appearance(model, out / "appearance.h5")

@@ -13,7 +13,7 @@ from attr2face.data.alignment import Frame, cut_images
 from attr2face.data.database import FaceDatabase
 from attr2face.data.faces import Faces
 from attr2face.data.places import place_of, root_at
-from attr2face.data.shapes import Landmarks
+from attr2face.data.shapes import Pictures
 from attr2face.generation.appearance.warp import View
 from attr2face.parallel import Machine, cut_up, lengths, map_in_order, with_bar
 
@@ -76,15 +76,6 @@ def look(identity: Identity, pictures: Iterable[np.ndarray], eyes: np.ndarray) -
         return UPRIGHT.aligned(picture, landmarks)
 
     return identity.embed([aligned(picture) for picture in pictures])
-
-
-@dataclass(frozen=True)
-class Pictures:
-    """Pictures of a dataset, how they are cut out, and their landmarks."""
-
-    faces: Faces
-    frame: Frame
-    landmarks: Landmarks
 
 
 def strangers(database: FaceDatabase) -> np.ndarray:

@@ -12,7 +12,7 @@ from tqdm import tqdm
 
 from attr2face.data.alignment import Frame, cut_images
 from attr2face.data.faces import Faces
-from attr2face.data.shapes import Landmarks
+from attr2face.data.shapes import Pictures
 from attr2face.errors import UserError
 from attr2face.generation.appearance.backdrop import GREY
 from attr2face.generation.appearance.outline import foreign
@@ -26,24 +26,18 @@ FEWEST = 2  # pictures
 
 @dataclass(frozen=True)
 class Source:
-    """What is known of the pictures of a dataset.
+    """Pictures that a model can be fitted to.
 
     Attributes
     ----------
-    faces : Faces
-    frame : Frame
-        How they are cut out.
-    landmarks : Landmarks
-        Of the cut pictures, in the order of `faces`.
+    pictures : Pictures
     ahead : float
         How far a face that looks ahead may be turned.
     masks : Path, optional
         Folder of `network.masks.write_masks`.
     """
 
-    faces: Faces
-    frame: Frame
-    landmarks: Landmarks
+    pictures: Pictures
     ahead: float
     masks: Path | None = None
 
@@ -55,17 +49,17 @@ class Source:
         UserError
             If hardly anybody looks ahead.
         """
-        rows = candidates[self.landmarks.ahead(self.ahead)[candidates]]
-        layout = layout_of(self.landmarks, rows, self.masks is not None)
+        rows = candidates[self.pictures.landmarks.ahead(self.ahead)[candidates]]
+        layout = layout_of(self.pictures.landmarks, rows, self.masks is not None)
         if self.masks is None:
             rows = rows[:most]
-            points, mattes = self.landmarks.points[rows].astype(float), None
+            points, mattes = self.pictures.landmarks.points[rows].astype(float), None
         else:
             rows, points, mattes = self._with_masks(rows, layout, most)
         if len(rows) < FEWEST:
             remedy = "use more pictures, raise AHEAD, or choose PRESET=eigenfaces"
             raise UserError(f"{len(rows)} pictures show faces that look ahead, which are too few; {remedy}")
-        return Sample(self.faces.only(rows), self.frame, points, layout, mattes), rows
+        return Sample(self.pictures.faces.only(rows), self.pictures.frame, points, layout, mattes), rows
 
     def _with_masks(
         self, rows: np.ndarray, layout: Layout, most: int
@@ -75,7 +69,7 @@ class Source:
         with h5py.File(self.masks / "masks.h5") as file:
             rows = rows[file["known"][()][rows]][: round(most / SMOOTH)]
             for row in tqdm(rows, "outlines", unit=" images"):
-                part, landmarks = file["part"][row], self.landmarks.points[row]
+                part, landmarks = file["part"][row], self.pictures.landmarks.points[row]
                 points = layout.points(landmarks, file["matte"][row], part)
                 covered = foreign(part, points[layout.inner]) > MOST_FOREIGN
                 rough.append(np.inf if covered else layout.ragged(landmarks, points))
