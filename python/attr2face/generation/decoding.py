@@ -21,7 +21,7 @@ RENDERED = 2000  # photographs whose renderings are compared with them
 
 
 @dataclass(frozen=True)
-class Known:
+class Fitted:
     """What a decoder is fitted to.
 
     Attributes
@@ -40,39 +40,39 @@ class Known:
     appearance: Path
 
 
-def write_decoder(known: Known, seed: int, out: Path, machine: Machine) -> None:
+def write_decoder(fitted: Fitted, seed: int, out: Path, machine: Machine) -> None:
     """Fit a decoder to as many of the pictures as memory holds; write `decoder.h5` into the folder `out`."""
-    database = FaceDatabase.open(known.database)
-    shape = prototxt.feature_shape(database.model, known.layer)
-    z, rows = read_fitted(known.appearance)
+    database = FaceDatabase.open(fitted.database)
+    shape = prototxt.feature_shape(database.model, fitted.layer)
+    z, rows = read_fitted(fitted.appearance)
     rng = np.random.default_rng(seed)
     kept = np.sort(rng.permutation(len(rows))[: MOST_NUMBERS // int(np.prod(shape))])
     z, rows = z[kept], rows[kept]
     some = np.sort(rng.permutation(len(z))[:RENDERED])
-    model = load_appearance(known.appearance / "appearance.h5")
+    model = load_appearance(fitted.appearance / "appearance.h5")
     heads = Heads(model, database.preprocessing, np.eye(z.shape[1], dtype=np.float32))
-    rendered = _of_renderings(known, heads, z[some])
-    phi = _of_photographs(known, rows, int(np.prod(shape)), machine)
+    rendered = _of_renderings(fitted, heads, z[some])
+    phi = _of_photographs(fitted, rows, int(np.prod(shape)), machine)
     variance = np.concatenate([np.square(b).sum(axis=1) for b in (model.shape_basis, model.texture_basis)])
     read = Read(phi, z, database.people[rows], variance, model.n_shape, some, rendered)
     save_decoder(fit_decoder(read, seed), out / "decoder.h5")
 
 
-def _of_photographs(known: Known, rows: np.ndarray, features: int, machine: Machine) -> np.ndarray:
+def _of_photographs(fitted: Fitted, rows: np.ndarray, features: int, machine: Machine) -> np.ndarray:
     """Activations of rows of the database: (n, features) float32."""
     phi = np.empty((len(rows), features), np.float32)
-    what = Extraction(known.database, known.weights, known.layer)
+    what = Extraction(fitted.database, fitted.weights, fitted.layer)
     cuts = cut_up(0, len(rows), SHARD)
     found = compute_activations(what, rows, machine)
-    for cut, part in zip(cuts, with_bar(found, lengths(cuts), known.layer), strict=True):
+    for cut, part in zip(cuts, with_bar(found, lengths(cuts), fitted.layer), strict=True):
         phi[cut] = part.reshape(len(part), -1)
     return phi
 
 
-def _of_renderings(known: Known, heads: Heads, z: np.ndarray) -> np.ndarray:
+def _of_renderings(fitted: Fitted, heads: Heads, z: np.ndarray) -> np.ndarray:
     """Activations of renderings of coordinates z: (n, features) float32."""
-    net = kept_net(prototxt.deploy(FaceDatabase.open(known.database).model, BATCH), known.weights)
-    return read_blobs(net, _canvases(heads, z), [known.layer])[0].reshape(len(z), -1)
+    net = kept_net(prototxt.deploy(FaceDatabase.open(fitted.database).model, BATCH), fitted.weights)
+    return read_blobs(net, _canvases(heads, z), [fitted.layer])[0].reshape(len(z), -1)
 
 
 def _canvases(heads: Heads, z: np.ndarray) -> Iterator[np.ndarray]:

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
-from attr2face.attributes import bare
+from attr2face.attributes import Attributes, bare
 from attr2face.cgmm.targets import target
 from attr2face.data.database import FaceDatabase
 from attr2face.data.pictures import (
@@ -145,8 +145,7 @@ def lend_heads(
     Glasses come with the head; drawn faces have none.
     """
     settings, attributes = filled(settings), loaded.database.attributes
-    requests = np.stack([attributes.request(chosen) for chosen in sets])
-    rngs = [rng_of_face(seed, draw, a) for a, draw in zip(requests, draws, strict=True)]
+    requests, rngs = requested(attributes, sets, seed, draws)
     bare = np.stack([without_glasses(attributes, a) for a in requests])
     z = people(loaded.appearance, bare, settings.strength, settings.variety, rngs)
     backdrop, made = Backdrop(settings.backdrop), []
@@ -170,9 +169,8 @@ def generate_faces(
     Another of the `draws` is another face of the same set. But for rounding, a face is made as if alone.
     """
     settings = filled(settings)
-    requests = np.stack([loaded.database.attributes.request(chosen) for chosen in sets])
     draws = draws or [0] * len(sets)
-    rngs = [rng_of_face(seed, draw, a) for a, draw in zip(requests, draws, strict=True)]
+    requests, rngs = requested(loaded.database.attributes, sets, seed, draws)
     towards = descends(settings) and settings.target != "classes"
     preset = preset_at(settings.preset, loaded.mixture.layer if towards else "")
     spaces = spaces_of(loaded, preset)
@@ -232,6 +230,14 @@ def chosen_people(
     weight = np.nan_to_num(np.where(requests == 0, 1, requests))
     best = (likelihood * weight).sum(axis=2).argmax(axis=0)
     return drawn[best, np.arange(len(requests))]
+
+
+def requested(
+    attributes: Attributes, sets: Sequence[Sequence[str]], seed: int, draws: Sequence[int]
+) -> tuple[np.ndarray, list[np.random.Generator]]:
+    """Sets of words as requests (n, J), and what is drawn at random for each."""
+    requests = np.stack([attributes.request(chosen) for chosen in sets])
+    return requests, [rng_of_face(seed, draw, a) for a, draw in zip(requests, draws, strict=True)]
 
 
 def rng_of_face(seed: int, draw: int, request: np.ndarray) -> np.random.Generator:

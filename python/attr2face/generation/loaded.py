@@ -12,6 +12,7 @@ from attr2face.generation.appearance.decoder import Decoder, load_decoder
 from attr2face.generation.appearance.model import Appearance, load_appearance
 from attr2face.generation.objective import Objective
 from attr2face.generation.preset import Preset
+from attr2face.generation.priors.appearance import Heads, root_of
 from attr2face.generation.priors.eigenfaces import Eigenfaces, load_eigenfaces
 from attr2face.network import prototxt
 from attr2face.network.weights import kept_net
@@ -67,6 +68,12 @@ class Loaded:
     def appearance(self) -> Appearance:
         """The appearance model."""
         return load_appearance(self.trained.folder("appearance") / "appearance.h5")
+
+    @functools.cached_property
+    def heads(self) -> Heads:
+        """What the prior `appearance` moves, in units of what a request leaves open."""
+        left_open = root_of(self.appearance.regression.left_open)
+        return Heads(self.appearance, self.database.preprocessing, left_open)
 
     def decoder(self, layer: str) -> Decoder:
         """What reads the activations of a layer as coordinates of the appearance model."""

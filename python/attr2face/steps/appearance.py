@@ -177,6 +177,11 @@ def parsing(settings: View) -> Use | File:
     return Use("parsing_net") if settings.parsing else File(PARSING_NET, "restore it, or set PARSING")
 
 
+def parsing_in(parsing: Path) -> Path:
+    """The weights of a trained net for parts, or the committed file."""
+    return parsing / "parsing.h5" if parsing.is_dir() else parsing
+
+
 @step("dataset", "ahead", resumable=True)
 def found_masks(run: Run, cut_pictures: dict, parsing: Path) -> None:
     """What is head in each picture of a face that looks ahead, and which part of it; some of them cut out."""
@@ -184,15 +189,20 @@ def found_masks(run: Run, cut_pictures: dict, parsing: Path) -> None:
 
     pictures = pictures_in(cut_pictures, run.settings)
     rows = np.flatnonzero(pictures.landmarks.ahead(run.settings.ahead))
-    weights = parsing / "parsing.h5" if parsing.is_dir() else parsing
-    write_masks(pictures.faces, Reading(pictures.frame, weights), run.out, run.machine, rows)
+    reading = Reading(pictures.frame, parsing_in(parsing))
+    write_masks(pictures.faces, reading, run.out, run.machine, rows)
 
 
 @choice("dataset", "parsing")
 def masks(settings: View) -> Use | None:
     """Masks of heads; none of rendered faces, or without a net. All works without them."""
+    return Use("found_masks") if reads_parts(settings) else None
+
+
+def reads_parts(settings: View) -> bool:
+    """Whether a net reads parts of heads in the dataset's pictures. `settings` has dataset and parsing."""
     known = settings.parsing or PARSING_NET.exists()
-    return Use("found_masks") if known and not settings.dataset.rendered else None
+    return bool(known) and not settings.dataset.rendered
 
 
 # What reads heads off activations.
@@ -201,7 +211,7 @@ def masks(settings: View) -> Use | None:
 @step("layer", *DRAWN)
 def decoder(run: Run, lmdb: Path, finetuned: Path, appearance: Path) -> None:
     """Heads read off the activations of a layer, and what that leaves open."""
-    from attr2face.generation.decoding import Known, write_decoder
+    from attr2face.generation.decoding import Fitted, write_decoder
 
-    known = Known(lmdb, weights_in(finetuned), run.settings.layer, appearance)
-    write_decoder(known, run.training_seed, run.out, run.machine)
+    fitted = Fitted(lmdb, weights_in(finetuned), run.settings.layer, appearance)
+    write_decoder(fitted, run.training_seed, run.out, run.machine)

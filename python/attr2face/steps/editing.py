@@ -7,16 +7,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from attr2face.attributes import file_name
-from attr2face.errors import PictureError, UserError
-from attr2face.steps.appearance import frame_of, points_of_photograph
+from attr2face.errors import UserError
+from attr2face.steps.appearance import frame_of, parsing_in, points_of_photograph, reads_parts
 from attr2face.steps.folders import trained_in
-from attr2face.steps.places import PARSING_NET
+from attr2face.steps.photographs import whole_photograph
 from attr2face.steps.registry import File, Use, choice, step
 from attr2face.steps.views import Run, View
 
 if TYPE_CHECKING:
-    import numpy as np
-
     from attr2face.data.faces import Faces
 
 DRAWN_ONLY = (
@@ -73,23 +71,6 @@ def _as_faces(path: Path, eyes: dict | None) -> Faces:
     return Faces(path.parent, [path.name], nobody, scores, pubfig(), crop="square", landmarks=landmarks)
 
 
-def whole_photograph(path: Path) -> np.ndarray:
-    """The photograph at its own size: (height, width, 3) uint8.
-
-    Raises
-    ------
-    UserError
-        If it cannot be read.
-    """
-    from attr2face.data.images import read_whole
-
-    try:
-        return read_whole(path)
-    except PictureError as error:
-        fault = str(error).partition(";")[0]
-        raise UserError(f"{fault}; set PHOTO to another picture") from None
-
-
 @choice()
 def editing_nets(settings: View) -> Use:
     """What edits are made with."""
@@ -99,14 +80,7 @@ def editing_nets(settings: View) -> Use:
 @choice("dataset", "parsing")
 def photo_parsing(settings: View) -> Use | None:
     """The net that reads what is head in the photograph, if masks were to be had for the dataset, too."""
-    known = settings.parsing or PARSING_NET.exists()
-    return Use("parsing") if known and not settings.dataset.rendered else None
-
-
-@choice("identity")
-def edit_identity(settings: View) -> Use | None:
-    """The user's net that tells people apart, if there is one."""
-    return Use("identity") if settings.identity else None
+    return Use("parsing") if reads_parts(settings) else None
 
 
 def _of_changes(settings: View) -> str:
@@ -123,7 +97,7 @@ def edited(
     frame: dict,
     editing_nets: dict[str, Path],
     judge: Path,
-    edit_identity: dict | None,
+    telling_apart: dict | None,
 ) -> None:
     """A photograph with some attributes given or taken away."""
     import numpy as np
@@ -139,9 +113,8 @@ def edited(
     if photo_parsing:
         from attr2face.network.masks import Reading
 
-        weights = photo_parsing / "parsing.h5" if photo_parsing.is_dir() else photo_parsing
-        read = functools.partial(Reading(frame_of(frame), weights).one, s.align)
+        read = functools.partial(Reading(frame_of(frame), parsing_in(photo_parsing)).one, s.align)
     portrait = portrait_of(loaded.appearance, whole_photograph(given_photo), landmarks, read)
     after = edit_photograph(loaded, portrait, s.changes, s.strength)
-    identity = read_identity(edit_identity["description"]) if edit_identity else None
+    identity = read_identity(telling_apart["description"]) if telling_apart else None
     write_edit(portrait, after, s.changes, Readers(loaded, judge / "judge.h5", identity), run.out)

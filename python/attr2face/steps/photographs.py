@@ -115,8 +115,19 @@ def read_photograph(photo: Path, settings: View) -> np.ndarray:
     path = photo / "photograph.png" if photo.is_dir() else photo
     # A photograph is cut out as pictures of a folder are. What is cut out of CelebA's depends on their size.
     crop = "square" if settings.dataset.crop == "square" else ()
+    return _read(read_image, path, settings.model.crop + settings.margin, crop)
+
+
+def whole_photograph(path: Path) -> np.ndarray:
+    """The photograph at its own size: (height, width, 3) uint8. Raises as `read_photograph`."""
+    from attr2face.data.images import read_whole
+
+    return _read(read_whole, path)
+
+
+def _read(read: Callable[..., np.ndarray], path: Path, *how: object) -> np.ndarray:
     try:
-        return read_image(path, settings.model.crop + settings.margin, crop)
+        return read(path, *how)
     except PictureError as error:
         fault = str(error).partition(";")[0]
         raise UserError(f"{fault}; set PHOTO to another picture") from None

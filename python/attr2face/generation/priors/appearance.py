@@ -31,8 +31,7 @@ if TYPE_CHECKING:
 
 def spaces(loaded: Loaded, preset: Preset) -> list[Heads]:
     """The heads of the appearance model, in units of what a request leaves open."""
-    left_open = root_of(loaded.appearance.regression.left_open)
-    return [Heads(loaded.appearance, loaded.database.preprocessing, left_open)]
+    return [loaded.heads]
 
 
 @dataclass(frozen=True)
