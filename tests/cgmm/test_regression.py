@@ -35,6 +35,18 @@ def test_what_is_not_requested_is_as_likely_as_the_request_makes_it(drawn, fitte
     np.testing.assert_allclose(expected, x[has[:, 0]].mean(axis=0), atol=0.08)
 
 
+def test_what_only_some_rows_have_is_not_drawn(drawn):
+    x, has = drawn
+    odd = np.random.default_rng(3).random(len(x)) < 0.1
+    x = x + odd[:, None] * (0, 0, 30, 0, 0)
+    request, rng = np.array([1.0, 0, 0]), np.random.default_rng(4)
+    of_all, of_plain = fit_regression(x, has), fit_regression(x, has, ~odd)
+    np.testing.assert_array_equal(of_all.cross, of_plain.cross)
+    deviation = [np.std([fitted.drawn(request, rng)[2] for _ in range(300)]) for fitted in (of_all, of_plain)]
+    assert deviation[0] > 5
+    assert 0.2 < deviation[1] < 0.5
+
+
 def test_usual_is_what_nearly_all_or_nearly_none_of_such_faces_have(fitted):
     usual = fitted.usual(np.array([1.0, np.nan, np.nan]))
     np.testing.assert_array_equal(usual, [1, 1, np.nan])

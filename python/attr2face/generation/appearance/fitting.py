@@ -46,7 +46,7 @@ def fit_appearance(
         layout=sample.layout,
         mean_texture=found.mean.reshape(textures.shape[1:]),
         texture_basis=found.basis,
-        regression=fit_regression(z, sample.faces.scores > 0),
+        regression=fit_regression(z, sample.faces.scores > 0, sample.bare),
     )
     return model, z
 
