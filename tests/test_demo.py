@@ -211,7 +211,7 @@ def test_a_port_that_is_none_or_taken_is_one_sentence(steps):
 @pytest.fixture(scope="module")
 def address(steps, tmp_path_factory) -> str:
     """The address of a server, as make demo starts it."""
-    for step in (steps["judge"], steps["judge_accuracy"], steps["mixture"], steps["eigenfaces"]):
+    for step in (steps["judge"], steps["mixture"], steps["eigenfaces"]):
         step.made()
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]

@@ -13,6 +13,7 @@ import numpy as np
 
 from attr2face.errors import UserError
 from attr2face.steps import Steps
+from attr2face.steps.fitting import dataset_shown
 from attr2face.steps.machines import cluster_of, machine_of
 
 if TYPE_CHECKING:
@@ -96,6 +97,11 @@ class Pipeline:
         other.steps = self.steps.varied(**given)
         return other
 
+    @functools.cached_property
+    def _showing(self) -> Steps:
+        """The steps of faces that are shown: by the nets of photographs, where nothing else is named."""
+        return self.steps.varied(**dataset_shown(self.steps.given))
+
     @property
     def attributes(self) -> Attributes:
         """The attributes of the dataset, in heads."""
@@ -122,7 +128,7 @@ class Pipeline:
         from attr2face.data.pictures import read_picture
 
         words = self.attributes.ordered(self.attributes.parse(attributes))
-        folder = self.steps.varied(sets=[words]).made("generated")
+        folder = self._showing.varied(sets=[words]).made("generated")
         reading = pd.read_csv(folder / "reading.csv", index_col="attribute").drop(columns="face")
         return Face(read_picture(folder / "000.png"), reading, folder)
 
@@ -134,12 +140,12 @@ class Pipeline:
         from attr2face.generation.presets import filled
         from attr2face.steps.fitting import trained_for_faces
 
-        settings = filled(self.steps.settings.generation)
+        settings = filled(self._showing.settings.generation)
         if settings.target == "classes":
             raise UserError(
                 "TARGET=classes raises scores and has no target activations; choose another target"
             )
-        mixture = load_trained(trained_for_faces(self.steps)).mixture
+        mixture = load_trained(trained_for_faces(self._showing)).mixture
         a = self.attributes.request(self.attributes.parse(attributes))
         rng = rng_of_face(self.steps.training_seed, 0, a)
         flat = target(settings.target, mixture, a, settings.strength, rng, settings.variety)
@@ -222,7 +228,7 @@ class Pipeline:
         from attr2face.generation.loaded import load_trained
         from attr2face.steps.fitting import trained_for_faces
 
-        loaded = load_trained(trained_for_faces(self.steps))
+        loaded = load_trained(trained_for_faces(self._showing))
         probabilities = read_attributes(loaded, _crops(images, loaded.database))[:-1]
         return pd.DataFrame(probabilities, columns=loaded.database.attributes.names)
 

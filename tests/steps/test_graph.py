@@ -248,7 +248,7 @@ def test_one_key_has_one_folder(tmp_path):
     folders = {}
     for given in [*rendered, *photographs]:
         steps = Steps(given, tmp_path / "store")
-        for name in ("report", "experiments", "baseline", "judge_accuracy"):
+        for name in ("report", "experiments", "baseline"):
             for made_from in all_below(steps[name]):
                 folders.setdefault(made_from.key, set()).add(made_from.path)
     assert {key: paths for key, paths in folders.items() if len(paths) > 1} == {}

@@ -43,7 +43,7 @@ def read_folder(root: Path, dataset: Dataset) -> Faces:
     UserError
         If a picture is missing, or the table cannot be read.
     """
-    rows, table = _whole(dataset), dataset.found(root, "scores").name
+    rows, table = _whole(root, dataset), dataset.found(root, "scores").name
     for file in rows.files:
         require(root / file, f"{table} lists it; restore the picture or remove its row")
     return rows.faces(root, dataset)
@@ -52,11 +52,11 @@ def read_folder(root: Path, dataset: Dataset) -> Faces:
 def files_of(dataset: Dataset) -> tuple[str, ...]:
     """All that is read of a folder: the tables, and the pictures that they list."""
     tables = [dataset.found(dataset.root, "scores"), dataset.table]
-    return (*(table.name for table in tables if table.exists()), *_whole(dataset).files)
+    return (*(table.name for table in tables if table.exists()), *_whole(dataset.root, dataset).files)
 
 
-def _whole(dataset: Dataset) -> Rows:
-    rows, wrong = read_rows(Table.open(dataset.found(dataset.root, "scores")), dataset.attributes)
+def _whole(root: Path, dataset: Dataset) -> Rows:
+    rows, wrong = read_rows(Table.open(dataset.found(root, "scores")), dataset.attributes)
     if wrong:
         raise UserError(wrong[0])
     return rows

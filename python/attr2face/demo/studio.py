@@ -64,8 +64,9 @@ class Studio:
         self.generation, self.seed = filled(steps.settings.generation), steps.training_seed
         self.loaded = load_trained(trained_for_faces(steps))
         self.attributes = self.loaded.database.attributes
-        self.judge = load_judge(steps.made("judge") / "judge.h5")
-        accuracy = pd.read_csv(steps.made("judge_accuracy") / "accuracy.csv", index_col="attribute")
+        judge = steps["judge_of_shown"].made()
+        self.judge = load_judge(judge / "judge.h5")
+        accuracy = pd.read_csv(judge / "accuracy.csv", index_col="attribute")
         self.accuracy = accuracy["balanced_accuracy"].reindex(self.attributes.names)
         self.varies = draws(self.generation)
         self.variety = self.generation.variety if self.varies else 0.0

@@ -96,7 +96,7 @@ def edited(
     photo_parsing: Path | None,
     frame: dict,
     editing_nets: dict[str, Path],
-    judge: Path,
+    judge_of_shown: Path,
     telling_apart: dict | None,
 ) -> None:
     """A photograph with some attributes given or taken away."""
@@ -117,4 +117,4 @@ def edited(
     portrait = portrait_of(loaded.appearance, whole_photograph(given_photo), landmarks, read)
     after = edit_photograph(loaded, portrait, s.changes, s.strength)
     identity = read_identity(telling_apart["description"]) if telling_apart else None
-    write_edit(portrait, after, s.changes, Readers(loaded, judge / "judge.h5", identity), run.out)
+    write_edit(portrait, after, s.changes, Readers(loaded, judge_of_shown / "judge.h5", identity), run.out)

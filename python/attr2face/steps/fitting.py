@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from attr2face.datasets import dataset_of
 from attr2face.errors import UserError
 from attr2face.generation.presets import needed
 from attr2face.settings import (
@@ -25,18 +26,20 @@ from attr2face.settings import (
 from attr2face.steps.appearance import frame_of, pictures_in
 from attr2face.steps.data import shown_faces
 from attr2face.steps.folders import database_in, trained_in
-from attr2face.steps.places import COMMITTED
+from attr2face.steps.places import ZOO
 from attr2face.steps.registry import DRAWN, STEPS, File, Use, choice, names_of, step
+from attr2face.steps.resolve import defaults_of
 from attr2face.steps.views import Run, View
 from attr2face.store import made_paths
 
 if TYPE_CHECKING:
+    from attr2face.datasets import Dataset
     from attr2face.generation.appearance.known import Known
     from attr2face.generation.appearance.lending import AtHand, Lenders
     from attr2face.generation.loaded import Trained
     from attr2face.steps.graph import Steps
 
-# What nets, cGMM and eigenfaces of rendered faces depend on; SEED aside, which may be any for committed nets.
+# What nets, cGMM, eigenfaces and appearance model depend on; SEED aside: committed nets are for any.
 TRAINING = names_of(
     Rendering,
     Database,
@@ -48,6 +51,7 @@ TRAINING = names_of(
     AppearanceFit,
 )
 TRAINING += ("frame", "ahead", "parsing", "layer", "repeat")
+BUNDLED = ("mixture", "eigenfaces", "appearance")
 OF_COMMITTED = ("dataset", "model", "mean", "train", "weights", *TRAINING)
 
 
@@ -175,16 +179,30 @@ def face_nets(settings: View) -> Use | dict[str, Use]:
 
 def committed(settings: View) -> bool:
     """Whether the committed nets are those of the settings."""
-    usual = as_dict(Settings())
+    dataset, model = settings.dataset, settings.model
+    if settings.train or not dataset.nets or model.name != Settings().model:
+        return False
+    usual = as_dict(defaults_of(dataset, model))
     alike = all(getattr(settings, name) == usual[name] for name in ("mean", "weights", *TRAINING))
-    named = settings.dataset.name == usual["dataset"] and settings.model.name == usual["model"]
-    return alike and named and COMMITTED.exists() and not settings.train
+    return alike and committed_file(dataset).exists()
 
 
-@choice()
+def dataset_shown(given: Iterable[str]) -> dict[str, str]:
+    """The dataset whose committed nets make faces where no setting of data, net or training is given."""
+    photographs = dataset_of("portraits")
+    other = set(given) & {"root", *OF_COMMITTED}
+    return {} if other or not committed_file(photographs).exists() else {"dataset": photographs.name}
+
+
+def committed_file(dataset: Dataset) -> Path:
+    """Where the committed nets of a dataset are."""
+    return ZOO / dataset.nets
+
+
+@choice("dataset")
 def bundle_file(settings: View) -> File:
     """The committed nets, in one file."""
-    return File(COMMITTED, "restore it, or set TRAIN=yes")
+    return File(committed_file(settings.dataset), "restore it, or set TRAIN=yes")
 
 
 @step()
@@ -195,8 +213,14 @@ def committed_nets(run: Run, bundle_file: Path) -> None:
     unpack(bundle_file, run.out)
 
 
+@choice()
+def parts(settings: View) -> dict[str, Use]:
+    """All that faces are made from, and the judge that looks at them."""
+    return parts_of(BUNDLED) | {"judge": Use("judge")}
+
+
 @step("dataset", "seed", *TRAINING)
-def bundle(run: Run, lmdb: Path, finetuned: Path, mixture: Path, eigenfaces: Path, appearance: Path) -> None:
+def bundle(run: Run, parts: dict[str, Path]) -> None:
     """All that faces are made from in one small file, and what made it."""
     from attr2face.generation.bundle import write_bundle
 
@@ -204,8 +228,7 @@ def bundle(run: Run, lmdb: Path, finetuned: Path, mixture: Path, eigenfaces: Pat
     values = {name: getattr(s, name) for name in ("seed", *TRAINING)}
     told = {name: as_text(value) for name, value in values.items() if value is not None}
     told |= {"dataset": s.dataset.name}
-    trained = trained_in(lmdb, finetuned, mixture=mixture, eigenfaces=eigenfaces, appearance=appearance)
-    write_bundle(trained, told, run.out / "default.h5")
+    write_bundle(trained_in(**parts), told, run.out / "default.h5")
 
 
 def trained_by(steps: Steps, *names: str) -> Trained:

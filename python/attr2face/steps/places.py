@@ -4,7 +4,6 @@ from pathlib import Path
 
 CHECKOUT = Path(__file__).parents[3]
 ZOO = Path(__file__).parents[1] / "zoo"
-COMMITTED = ZOO / "mini" / "default.h5"  # the nets for rendered faces
 FACE_MESH = ZOO / "face_mesh" / "face_mesh.h5"
 PARSING_NET = ZOO / "parsing" / "default.h5"  # the net that reads parts of heads
 
