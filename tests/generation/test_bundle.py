@@ -21,8 +21,8 @@ from attr2face.generation.faces import Loaded, Trained, generate_faces, read_att
 from attr2face.generation.priors.eigenfaces import load_eigenfaces
 from attr2face.settings import Generation, Settings, as_dict, as_text
 from attr2face.steps import Steps
-from attr2face.steps.fitting import committed_file
 from attr2face.steps.folders import trained_in
+from attr2face.steps.places import committed_file
 from attr2face.store import artefacts_in
 from tests.conftest import SMALL
 

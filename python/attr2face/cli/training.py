@@ -159,7 +159,7 @@ def experiments(run: CommandLine) -> None:
 def retrain(run: CommandLine) -> None:
     """make all that faces are made from in one small file, and compare it with the one in models"""
     from attr2face.generation.bundle import compare_bundles
-    from attr2face.steps.fitting import committed_file
+    from attr2face.steps.places import committed_file
 
     check_vgg(run.steps, "retrain")
     bundle = run.steps.made("bundle") / "default.h5"

@@ -80,7 +80,7 @@ class Real:
     mean: Measures
     known: np.ndarray
     requested: np.ndarray
-    positive: np.ndarray
+    absent: np.ndarray
     people: np.ndarray
     people_of_others: np.ndarray
     calibrating: np.ndarray
@@ -91,10 +91,10 @@ class Real:
         own, others, mean = (read_measures(folder / f"{name}.npz") for name in ("own", "others", "mean"))
         known = load_projection(projections, "hog").known
         requested = database.attributes.of_classes(database.labels[requests.rows])
-        positive, people = database.positive[requests.rows], database.people[requests.rows]
+        absent, people = database.truth[requests.rows] == 0, database.people[requests.rows]
         rows, asked_split = others["rows"], database.split[requests.rows[0]]
         calibrating = database.split[rows] != asked_split
-        return cls(own, others, mean, known, requested, positive, people, database.people[rows], calibrating)
+        return cls(own, others, mean, known, requested, absent, people, database.people[rows], calibrating)
 
     def another(self) -> np.ndarray:
         """For each requested person the first other picture among `others`; -1 where there is none: (n,)."""
@@ -122,7 +122,7 @@ def of_people(m: Measures, real: Real, query: np.ndarray) -> dict[str, np.ndarra
     rank = 1 + (stranger & (cosine > to_own[:, None])).sum(axis=1)
     memory = quality.nearest(m["hog"], real.known) / quality.nearest(real.own["hog"], real.known).mean()
     values = {f"requested seen, {judge}": _share(m[judge], real.requested) for judge in JUDGES}
-    values |= {f"not there, but seen, {judge}": _share(m[judge], ~real.positive) for judge in JUDGES}
+    values |= {f"not there, but seen, {judge}": _share(m[judge], real.absent) for judge in JUDGES}
     return values | {
         "one face": (m["faces"] == 1).astype(float),
         "fine detail": m["fine"] / real.own["fine"].mean(),
@@ -284,8 +284,8 @@ def of_judges(real: Real, database: FaceDatabase) -> pd.DataFrame:
 
     `kappa` is Cohen's. Numbers of a judge that cannot read an attribute are NaN.
     """
-    truth = database.positive[real.others["rows"]]
-    table = {"attribute": database.attributes.names, "prevalence": truth.mean(axis=0)}
+    truth = database.truth[real.others["rows"]]
+    table = {"attribute": database.attributes.names, "prevalence": np.nanmean(truth, axis=0)}
     for judge in JUDGES:
         seen = real.others[judge]
         threshold = np.where(np.isnan(seen).any(axis=0), np.nan, 1)

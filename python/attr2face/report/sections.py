@@ -177,7 +177,7 @@ def _table(table: pd.DataFrame, out: Path, name: str) -> pd.DataFrame:
 def _clusters(results: Results, seed: int, out: Path, machine: Machine) -> Section:
     database = results.database
     rows, names = database.rows("test")[:EMBEDDED], database.attributes.names
-    people, has = database.people[rows], database.positive[rows]
+    people, has = database.people[rows], database.has[rows] > 0.5
     phi = {}
     for name, weights in (("before finetuning", results.pretrained), ("after", results.trained.weights)):
         what = Extraction(database.folder, weights, database.model.output)
@@ -247,7 +247,7 @@ def _histograms(results: Results, out: Path) -> Section:
 
 
 def _distribution(results: Results, out: Path) -> Section:
-    prevalence = pd.Series(results.database.positive.mean(axis=0), results.database.attributes.names)
+    prevalence = pd.Series(np.nanmean(results.database.truth, axis=0), results.database.attributes.names)
     _table(prevalence.rename_axis("attribute").reset_index(name="prevalence"), out, "distribution")
     figure = _figure(figures.distribution(prevalence, FREQUENCY), out, "7")
     return Section("Figure 7: how common attributes are", "", [figure])

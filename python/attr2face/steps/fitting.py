@@ -26,14 +26,13 @@ from attr2face.settings import (
 from attr2face.steps.appearance import frame_of, pictures_in
 from attr2face.steps.data import shown_faces
 from attr2face.steps.folders import database_in, trained_in
-from attr2face.steps.places import ZOO
+from attr2face.steps.places import committed_file
 from attr2face.steps.registry import DRAWN, STEPS, File, Use, choice, names_of, step
 from attr2face.steps.resolve import defaults_of
 from attr2face.steps.views import Run, View
 from attr2face.store import made_paths
 
 if TYPE_CHECKING:
-    from attr2face.datasets import Dataset
     from attr2face.generation.appearance.known import Known
     from attr2face.generation.appearance.lending import AtHand, Lenders
     from attr2face.generation.loaded import Trained
@@ -65,22 +64,22 @@ def mixture(run: Run, activations: Path) -> None:
 
 
 @step(EigenfaceBasis, *DRAWN)
-def eigenfaces(run: Run, lmdb: Path) -> None:
+def eigenfaces(run: Run, lmdb: Path, blanks: Path | None) -> None:
     """Principal components of the training people's pictures."""
     from attr2face.generation.priors.eigenfaces import write_eigenfaces
 
-    write_eigenfaces(database_in(lmdb), run.settings[EigenfaceBasis], run.training_seed, run.out)
+    write_eigenfaces(database_in(lmdb, blanks), run.settings[EigenfaceBasis], run.training_seed, run.out)
 
 
 @step(AppearanceFit, "ahead", "dataset", *DRAWN)
-def appearance(run: Run, lmdb: Path, cut_pictures: dict, masks: Path | None) -> None:
+def appearance(run: Run, lmdb: Path, blanks: Path | None, cut_pictures: dict, masks: Path | None) -> None:
     """How shapes and textures of the training people who look ahead vary, and go with attributes."""
     from attr2face.generation.appearance.fitting import write_appearance
     from attr2face.generation.appearance.sample import Source
 
     settings = run.settings[AppearanceFit]
     source = Source(pictures_in(cut_pictures, run.settings), run.settings.ahead, masks)
-    write_appearance(source, database_in(lmdb), settings, run.training_seed, run.out)
+    write_appearance(source, database_in(lmdb, blanks), settings, run.training_seed, run.out)
 
 
 # What of the dataset's pictures is at hand, beside what faces are made from.
@@ -192,11 +191,6 @@ def dataset_shown(given: Iterable[str]) -> dict[str, str]:
     photographs = dataset_of("portraits")
     other = set(given) & {"root", *OF_COMMITTED}
     return {} if other or not committed_file(photographs).exists() else {"dataset": photographs.name}
-
-
-def committed_file(dataset: Dataset) -> Path:
-    """Where the committed nets of a dataset are."""
-    return ZOO / dataset.nets
 
 
 @choice("dataset")

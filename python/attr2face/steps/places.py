@@ -2,10 +2,17 @@
 
 from pathlib import Path
 
+from attr2face.datasets import Dataset
+
 CHECKOUT = Path(__file__).parents[3]
 ZOO = Path(__file__).parents[1] / "zoo"
 FACE_MESH = ZOO / "face_mesh" / "face_mesh.h5"
 PARSING_NET = ZOO / "parsing" / "default.h5"  # the net that reads parts of heads
+
+
+def committed_file(dataset: Dataset) -> Path:
+    """Where the committed nets of a dataset are."""
+    return ZOO / dataset.nets
 
 
 def default_store() -> Path:

@@ -23,11 +23,11 @@ SHOWN = 8  # components of each kind on the sheet
 
 
 def fit_appearance(
-    sample: Sample, settings: AppearanceFit, seed: int, scratch: Path
+    sample: Sample, has: np.ndarray, settings: AppearanceFit, seed: int, scratch: Path
 ) -> tuple[Appearance, np.ndarray]:
     """Fit shapes, textures and their regression on attributes; the model, and the pictures' z (n, k).
 
-    `scratch` is a folder for the textures.
+    `has` (n, J) says how probably each picture shows each attribute. `scratch` is a folder for the textures.
     """
     side = sample.frame.side
     mean = sample.points.mean(axis=0)
@@ -46,7 +46,7 @@ def fit_appearance(
         layout=sample.layout,
         mean_texture=found.mean.reshape(textures.shape[1:]),
         texture_basis=found.basis,
-        regression=fit_regression(z, sample.faces.scores > 0, sample.bare),
+        regression=fit_regression(z, has, sample.bare),
     )
     return model, z
 
@@ -62,12 +62,13 @@ def write_appearance(
     rows = np.random.default_rng(seed).permutation(database.rows("train"))
     candidates = source.pictures.faces.rows_of(database.paths[rows])
     sample, chosen = source.sample(candidates, settings.appearance_images)
-    model, z = fit_appearance(sample, settings, seed, out)
-    save_appearance(model, out / "appearance.h5")
     in_database = dict(zip(candidates.tolist(), rows.tolist(), strict=True))
+    fitted = [in_database[row] for row in chosen.tolist()]
+    model, z = fit_appearance(sample, database.has[fitted], settings, seed, out)
+    save_appearance(model, out / "appearance.h5")
     with h5py.File(out / "z.h5", "w") as file:
         file.create_dataset("z", data=z, track_times=False)
-        file.create_dataset("rows", data=[in_database[row] for row in chosen.tolist()], track_times=False)
+        file.create_dataset("rows", data=fitted, track_times=False)
     _write_sheet(model, out / "components.png")
     (out / "textures.npy").unlink()
 

@@ -116,7 +116,7 @@ def write_eigenfaces(database: FaceDatabase, settings: EigenfaceBasis, seed: int
     rows = np.random.default_rng(seed).permutation(database.rows("train"))[: settings.eigenface_images]
     images = np.stack(list(tqdm(database.crops(rows), "eigenfaces", len(rows), unit=" images")))
     canvases = database.preprocessing.to_blob(images)
-    eigenfaces = fit_eigenfaces(canvases, database.positive[rows], settings.eigenfaces)
+    eigenfaces = fit_eigenfaces(canvases, database.has[rows], settings.eigenfaces)
     with h5py.File(out / "eigenfaces.h5", "w") as file:
         for name in STORED:
             file[name] = getattr(eigenfaces, name)
