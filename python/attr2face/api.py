@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import os
 import shlex
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -121,17 +122,22 @@ class Pipeline:
 
         from attr2face.data.pictures import read_picture
 
+        if self.steps.notice:
+            warnings.warn(self.steps.notice, stacklevel=2)
         words = self.attributes.ordered(self.attributes.parse(attributes))
         folder = self.steps.varied(sets=[words]).made("generated")
         reading = pd.read_csv(folder / "reading.csv", index_col="attribute").drop(columns="face")
         return Face(read_picture(folder / "000.png"), reading, folder)
 
     def target(self, attributes: str) -> np.ndarray:
-        """Target activations that `generate` descends to, in the shape of the layer's blob, float32."""
+        """Target activations for some attributes, in the shape of the layer's blob, float32.
+
+        Those that `generate` descends to, or would if the preset did.
+        """
         from attr2face.cgmm.targets import target
         from attr2face.generation.faces import rng_of_face
         from attr2face.generation.loaded import load_trained
-        from attr2face.generation.presets import filled
+        from attr2face.generation.presets import descends, filled
         from attr2face.steps.fitting import trained_for_faces
 
         settings = filled(self.steps.settings.generation)
@@ -139,7 +145,8 @@ class Pipeline:
             raise UserError(
                 "TARGET=classes raises scores and has no target activations; choose another target"
             )
-        mixture = load_trained(trained_for_faces(self.steps)).mixture
+        descending = descends(settings)
+        mixture = load_trained(trained_for_faces(self.steps)).mixture if descending else self.mixture
         a = self.attributes.request(self.attributes.parse(attributes))
         rng = rng_of_face(self.steps.training_seed, 0, a)
         flat = target(settings.target, mixture, a, settings.strength, rng, settings.variety)

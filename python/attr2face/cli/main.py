@@ -19,6 +19,7 @@ from attr2face.steps.resolve import resolve
 from attr2face.store.export import check_place
 
 MOST = 1000  # faces at once
+MAKING_FACES = ("generate", "evaluate", "report", "results", "notebooks", "jupyter", "demo")
 
 
 def main() -> int:
@@ -28,6 +29,8 @@ def main() -> int:
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C, even where SIGINT is ignored
     try:
         run = parse_words(sys.argv[1:])
+        if run.steps.notice and run.options.command.__name__ in MAKING_FACES:
+            print(f"attr2face: {run.steps.notice}", file=sys.stderr)
         run.options.command(run)
     except BrokenPipeError:
         return 1  # whoever read the output has closed it

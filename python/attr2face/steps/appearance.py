@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 FRAME = 144  # pixels, of mini's faces
 SEEN_BEFORE = 32  # pictures that tell where faces are
 NO_SOURCE = (
-    "no landmarks: the face mesh's weights are missing; restore models/face_mesh, or give LANDMARKS a table"
+    "no landmarks: the face mesh's weights are missing; restore models/face_mesh, give LANDMARKS a table, or "
+    "choose PRESET=eigenfaces"
 )
 
 

@@ -167,18 +167,19 @@ def parts_of(names: Iterable[str]) -> dict[str, Use]:
 
 @choice(*OF_COMMITTED, Generation)
 def face_nets(settings: View) -> Use | dict[str, Use]:
-    """The same, or the committed nets, if the settings of training are the defaults."""
+    """The same, or the committed nets, if the settings of training are the defaults and these suffice."""
     if not committed(settings):
         return Use("own_nets")
     return {name: Use("committed_nets", part=name) for name in parts_of(needed(settings[Generation]))}
 
 
 def committed(settings: View) -> bool:
-    """Whether the committed nets are those of the settings."""
+    """Whether the committed nets are those of the settings, and have all that faces of these are made from."""
     usual = as_dict(Settings())
     alike = all(getattr(settings, name) == usual[name] for name in ("mean", "weights", *TRAINING))
     named = settings.dataset.name == usual["dataset"] and settings.model.name == usual["model"]
-    return alike and named and COMMITTED.exists() and not settings.train
+    suffice = parts_of(needed(settings[Generation])).keys() <= parts_of(STEPS["bundle"].inputs).keys()
+    return alike and named and suffice and COMMITTED.exists() and not settings.train
 
 
 @choice()
