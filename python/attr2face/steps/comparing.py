@@ -55,7 +55,7 @@ def compared(settings: View) -> dict[str, dict]:
 
 
 def own_method(settings: View) -> str:
-    """The name of the settings' own method: that of its preset, if the table has no other one of this name."""
+    """The name of the settings' own method: that of its preset, if the table has no other of this name."""
     table, _ = read_methods(settings.methods)
     own = dataclasses.replace(settings[Generation], animate=False)
     same = filled(table.get(own.preset, own)) == filled(own)

@@ -174,7 +174,7 @@ def face_nets(settings: View) -> Use | dict[str, Use]:
 
 
 def committed(settings: View) -> bool:
-    """Whether the committed nets are those of the settings, and have all that faces of these are made from."""
+    """Whether the committed nets are those of the settings, and suffice for the faces of these."""
     usual = as_dict(Settings())
     alike = all(getattr(settings, name) == usual[name] for name in ("mean", "weights", *TRAINING))
     named = settings.dataset.name == usual["dataset"] and settings.model.name == usual["model"]
