@@ -162,10 +162,8 @@ def _check_drawn(table: Path, names: list[str]) -> None:
 
     wanted = names_of_points()
     if names != wanted:
-        remedy = "give it the columns of landmarks.csv in the folder of make data, or name a DATASET"
-        what = (
-            f"{table} has other points ({len(names)}) than drawn faces ({len(wanted)}), or in another order"
-        )
+        what = f"{table} has other points ({len(names)}) than drawn faces ({len(wanted)}), or another order"
+        remedy = "give it the columns of landmarks.csv in the folder of make data, or choose another DATASET"
         raise UserError(f"{what}; {remedy}")
 
 
