@@ -118,6 +118,10 @@ class Pipeline:
 
     def generate(self, attributes: str) -> Face:
         """A face with some attributes, such as "Male, Smiling"."""
+        return self.several(attributes, 1)[0]
+
+    def several(self, attributes: str, n: int) -> list[Face]:
+        """Different faces with some attributes, as `make generate N=8` makes them."""
         import pandas as pd
 
         from attr2face.data.pictures import read_picture
@@ -125,9 +129,10 @@ class Pipeline:
         if self.steps.notice:
             warnings.warn(self.steps.notice, stacklevel=2)
         words = self.attributes.ordered(self.attributes.parse(attributes))
-        folder = self.steps.varied(sets=[words]).made("generated")
-        reading = pd.read_csv(folder / "reading.csv", index_col="attribute").drop(columns="face")
-        return Face(read_picture(folder / "000.png"), reading, folder)
+        folder = self.steps.varied(sets=[words] * n).made("generated")
+        read = pd.read_csv(folder / "reading.csv", index_col="attribute")
+        readings = [read[read["face"] == i].drop(columns="face") for i in range(n)]
+        return [Face(read_picture(folder / f"{i:03d}.png"), readings[i], folder) for i in range(n)]
 
     def target(self, attributes: str) -> np.ndarray:
         """Target activations for some attributes, in the shape of the layer's blob, float32.

@@ -19,7 +19,7 @@ from attr2face.steps.resolve import resolve
 from attr2face.store.export import check_place
 
 MOST = 1000  # faces at once
-MAKING_FACES = ("generate", "evaluate", "report", "results", "notebooks", "jupyter", "demo")
+MAKING_FACES = ("generate", "evaluate", "report", "results", "demo")
 
 
 def main() -> int:
