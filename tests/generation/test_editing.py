@@ -318,6 +318,17 @@ def test_a_photograph_that_drawn_faces_do_not_fit_is_refused(tmp_path):
     says(done, "drawn faces find no landmarks in photographs", "DATASET=lfw", "LANDMARKS")
 
 
+def test_a_table_with_other_points_than_drawn_faces_have_is_refused(given, tmp_path):
+    with given["landmarks"].open(newline="") as file:
+        rows = [row[:11] for row in csv.reader(file)]
+    with (tmp_path / "five.csv").open("w", newline="") as file:
+        csv.writer(file).writerows(rows)
+    five = {**given, "landmarks": tmp_path / "five.csv"}
+    done = attr2face("edit", store=tmp_path / "store", attrs="Smiling", **five)
+    says(done, "five.csv has other points (5) than drawn faces (48)", "make data")
+    assert not list(tmp_path.glob("store/synthetic-mini/*lmdb*"))
+
+
 def test_a_photograph_that_cannot_be_read_is_refused_before_any_work(given, tmp_path):
     (tmp_path / "me.jpg").write_text("no picture")
     bad = {**given, "photo": tmp_path / "me.jpg"}

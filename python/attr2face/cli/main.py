@@ -22,6 +22,7 @@ from attr2face.store.export import check_place
 MOST = 1000  # faces at once
 # These use the nets of photographs where nothing else is named.
 SHOWING = ("generate", "edit", "demo")
+MAKING_FACES = ("generate", "evaluate", "report", "results", "demo")
 
 
 def main() -> int:
@@ -31,6 +32,8 @@ def main() -> int:
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C, even where SIGINT is ignored
     try:
         run = parse_words(sys.argv[1:])
+        if run.steps.notice and run.options.command.__name__ in MAKING_FACES:
+            print(f"attr2face: {run.steps.notice}", file=sys.stderr)
         run.options.command(run)
     except BrokenPipeError:
         return 1  # whoever read the output has closed it

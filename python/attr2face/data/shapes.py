@@ -2,7 +2,7 @@
 
 A kind says what the points are: "mesh", the 468 of MediaPipe's face mesh; "five", those of
 `landmark_tables.POINTS`; "table", these and others of the user's own; "rendered", those of
-`render.points.NAMES`.
+`render.points`.
 """
 
 import csv

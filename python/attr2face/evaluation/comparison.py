@@ -29,6 +29,18 @@ from attr2face.parallel import Machine
 OTHERS = 1000
 FRECHET_COMPONENTS = 16
 JUDGES = ("ridge", "net")
+# What each part of a method adds: the method, and the same without it. The names are those of methods.csv.
+PARTS = {
+    "regression: the usual person less the mean face": ("usual person", "mean face"),
+    "variety: people less the usual person": ("people", "usual person"),
+    "choice: people with choices less people": ("people with choices", "people"),
+    "descent: towards less people": ("towards", "people"),
+    "the net: eigenfaces less the prior alone": ("eigenfaces", "prior alone"),
+    "eigenfaces less the prior alone at START=2": ("eigenfaces", "prior alone x 2"),
+    "the start: eigenfaces less START=0": ("eigenfaces", "conditional target x 2"),
+    "eigenfaces less PRESET=pixels, START=1": ("eigenfaces", "pixels from attributes x 2"),
+    "strength 2 less strength 1": ("eigenfaces", "strength 1"),
+}
 Measures = Mapping[str, np.ndarray]
 
 
@@ -201,14 +213,17 @@ class Compared:
         return pd.DataFrame(rows)
 
     def differences(self, own: str) -> pd.DataFrame:
-        """The project's own method less each other one, for the same people and repetitions; no medians."""
+        """Methods less others, for the same people and repetitions: the own one less each other, and what the
+        `PARTS` add. A row per `method`, `less` and measure; no medians.
+        """
+        pairs = [(own, other) for other in self.people if other != own]
+        pairs += [pair for pair in PARTS.values() if set(pair) <= self.people.keys()]
         rows = []
-        others = {method: values for method, values in self.people.items() if method != own}
-        for method, by_measure in others.items():
-            for measure, values in by_measure.items():
+        for method, less in dict.fromkeys(pairs):
+            for measure, values in self.people[method].items():
                 if average_of(measure) is not np.median:
-                    interval = over_people(self._by_person(self.people[own][measure] - values))
-                    rows.append({"method": method, "measure": measure, **vars(interval)})
+                    interval = over_people(self._by_person(values - self.people[less][measure]))
+                    rows.append({"method": method, "less": less, "measure": measure, **vars(interval)})
         return pd.DataFrame(rows)
 
     def _by_person(self, values: np.ndarray) -> np.ndarray:

@@ -52,8 +52,8 @@ ABOUT_SEEN = (
     "repetitions of training. Where a method is above photographs, it exaggerates."
 )
 ABOUT_PARTS = (
-    "The default less other methods, in requested attributes seen: paired, for the same people and "
-    "repetitions."
+    "The default less other methods, and methods less the same without one of their parts, in requested "
+    "attributes seen: paired, for the same people and repetitions."
 )
 ABOUT_LIKE = (
     "OpenCV finds exactly one face; fine detail is the share of spectral power above a quarter of the "

@@ -25,12 +25,14 @@ DRAWN_ONLY = (
 
 @choice("dataset", "landmarks")
 def photo_source(settings: View) -> Use | dict[str, object]:
-    """Where the landmarks of the photograph come from: from where those of the dataset do, or a table."""
+    """Where the landmarks of the photograph come from: from where those of the dataset do, or from a table
+    of the points that drawn faces have.
+    """
     if not settings.dataset.rendered:
         return Use("landmark_source")
     if not settings.landmarks:
         raise UserError(DRAWN_ONLY)
-    return {"table": File(settings.landmarks, "set LANDMARKS to a table of landmarks"), "kind": "table"}
+    return {"table": File(settings.landmarks, "set LANDMARKS to a table of landmarks"), "kind": "rendered"}
 
 
 @choice("align")

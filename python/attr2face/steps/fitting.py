@@ -113,7 +113,7 @@ def own_pictures(settings: View) -> dict[str, object]:
 @choice(*OF_COMMITTED, "identity", Generation)
 def face_pictures(settings: View) -> Use | dict[str, object]:
     """The same, of faces that the committed nets may make: with these, no picture is at hand."""
-    if not committed(settings):
+    if not committed_suffice(settings):
         return Use("own_pictures")
     if settings.head == "lent":
         raise UserError(
@@ -170,8 +170,8 @@ def parts_of(names: Iterable[str]) -> dict[str, Use]:
 
 @choice(*OF_COMMITTED, Generation)
 def face_nets(settings: View) -> Use | dict[str, Use]:
-    """The same, or the committed nets, if the settings of training are the defaults."""
-    if not committed(settings):
+    """The same, or the committed nets, if the settings of training are the defaults and these suffice."""
+    if not committed_suffice(settings):
         return Use("own_nets")
     return {name: Use("committed_nets", part=name) for name in parts_of(needed(settings[Generation]))}
 
@@ -184,6 +184,12 @@ def committed(settings: View) -> bool:
     usual = as_dict(defaults_of(dataset, model))
     alike = all(getattr(settings, name) == usual[name] for name in ("mean", "weights", *TRAINING))
     return alike and committed_file(dataset).exists()
+
+
+def committed_suffice(settings: View) -> bool:
+    """Whether the committed nets are those of the settings, and all that the preset needs is among them."""
+    wanted = parts_of(needed(settings[Generation]))
+    return committed(settings) and wanted.keys() <= parts_of(BUNDLED).keys()
 
 
 def dataset_shown(given: Iterable[str]) -> dict[str, str]:
