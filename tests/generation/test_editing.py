@@ -46,6 +46,7 @@ def model_of(layout: Layout | None = None) -> Appearance:
         layout=layout or Layout(np.arange(len(points)), np.array([24]), False),
         mean_texture=np.full((SIDE, SIDE, 3), 128, np.float32),
         texture_basis=texture.reshape(1, -1).astype(np.float32),
+        origin=np.zeros(2, np.float32),
         regression=regression(np.eye(73), np.zeros((73, 2))),
     )
 
@@ -63,6 +64,7 @@ def outlined() -> Appearance:
         shape_basis=along.reshape(1, -1).astype(np.float32),
         weights=np.ones(len(points), np.float32),
         layout=layout,
+        origin=plain.origin,
         regression=plain.regression,
     )
 

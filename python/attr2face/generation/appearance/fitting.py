@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import cv2
 import h5py
 import numpy as np
 from tqdm import tqdm
@@ -16,6 +17,7 @@ from attr2face.generation.appearance.backdrop import Backdrop
 from attr2face.generation.appearance.components import Components, principal_components
 from attr2face.generation.appearance.model import Appearance, save_appearance
 from attr2face.generation.appearance.sample import Sample, Source
+from attr2face.generation.appearance.sharpness import sharpened, sharpness
 from attr2face.generation.appearance.warp import Warp
 from attr2face.settings import AppearanceFit
 
@@ -37,6 +39,7 @@ def fit_appearance(
     textures = _write_textures(sample, warp, scratch / "textures.npy")
     found = principal_components(textures.reshape(len(textures), -1), settings.texture_components, seed)
     z = np.hstack([shapes.z, found.z])
+    sharp = sharpened(z, has, sharpness(textures, _inner(sample, mean)))
     model = Appearance(
         side=side,
         region=(sample.frame.margin / 2, sample.frame.crop),
@@ -46,9 +49,17 @@ def fit_appearance(
         layout=sample.layout,
         mean_texture=found.mean.reshape(textures.shape[1:]),
         texture_basis=found.basis,
-        regression=fit_regression(z, has, sample.bare),
+        origin=sharp.mean(axis=0).astype(np.float32),
+        regression=fit_regression(sharp, has, sample.bare),
     )
     return model, z
+
+
+def _inner(sample: Sample, mean: np.ndarray) -> np.ndarray:
+    """The inner face in the mean shape, within its landmarks: (side, side) bool."""
+    inner = np.zeros((sample.frame.side, sample.frame.side), np.uint8)
+    hull = cv2.convexHull(np.rint(mean[sample.layout.inner]).astype(np.int32))
+    return cv2.fillConvexPoly(inner, hull, 1) > 0
 
 
 def write_appearance(
