@@ -7,9 +7,9 @@ from attr2face.generation.appearance.sharpness import sharpened, sharpness
 
 def test_blurred_pictures_are_less_sharp_whatever_their_contrast_and_what_surrounds_the_face():
     rng = np.random.default_rng(0)
-    noise = gaussian_filter(rng.standard_normal((64, 64, 3)), (1, 1, 0))
-    noise *= 40 / noise.std()
-    blurred = [gaussian_filter(noise, (sigma, sigma, 0)) for sigma in (0, 1, 2)]
+    scales = [gaussian_filter(rng.standard_normal((64, 64, 3)), (sigma, sigma, 0)) for sigma in (0.7, 1.5, 3)]
+    noise = sum(20 * scale / scale.std() for scale in scales)
+    blurred = [gaussian_filter(noise, (sigma, sigma, 0)) for sigma in (0, 0.5, 1)]
     within = np.zeros((64, 64), bool)
     within[16:48, 16:48] = True
     for contrast in (1.0, 0.6):
