@@ -79,6 +79,16 @@ def appearance(run: Run, lmdb: Path, cut_pictures: dict, masks: Path | None) -> 
     write_appearance(source, database_in(lmdb), settings, run.training_seed, run.out)
 
 
+@step("ahead", "dataset")
+def textures(run: Run, lmdb: Path, cut_pictures: dict, masks: Path | None, appearance: Path) -> None:
+    """The pictures that the appearance model was fitted to, in the mean shape, for `setup/detail.py`."""
+    from attr2face.generation.appearance.fitting import write_textures
+    from attr2face.generation.appearance.sample import Source
+
+    source = Source(pictures_in(cut_pictures, run.settings), run.settings.ahead, masks)
+    write_textures(source, database_in(lmdb), appearance, run.out)
+
+
 # What of the dataset's pictures is at hand, beside what faces are made from.
 
 
