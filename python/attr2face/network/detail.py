@@ -4,6 +4,7 @@ It knows places: a learned map is added after each convolution on the way down. 
 """
 
 import functools
+from collections.abc import Callable
 from pathlib import Path
 
 import h5py
@@ -11,7 +12,6 @@ import numpy as np
 
 from attr2face.errors import UserError
 from attr2face.files import require
-from attr2face.generation.appearance.detail import Detail
 from attr2face.network.layers import Top
 from attr2face.network.stored import net_in
 from attr2face.network.weights import unfilled
@@ -23,6 +23,9 @@ WIDTHS = (32, 48, 64)  # channels on the way down; each is half as wide and high
 FINE = 12  # channels of textures' size
 SLOPE = 0.2  # of ReLUs below 0
 REMEDY = "set DETAIL to a file of setup/detail.py"
+
+# From textures (1, 4, side, side) and noise (1, 1, side, side) to what is added to the textures.
+Run = Callable[[np.ndarray, np.ndarray], np.ndarray]
 
 
 def deploy(side: int) -> str:
@@ -60,13 +63,15 @@ def _leaky(n: caffe.NetSpec, name: str) -> Top:
 
 
 @functools.lru_cache(maxsize=1)
-def load_detail(path: Path) -> Detail:
-    """What adds detail, by a file of `setup/detail.py`, which this process keeps for its next task.
+def load_detail(path: Path, shape: tuple[int, ...]) -> tuple[Run, np.ndarray]:
+    """The net in a file of `setup/detail.py`, and the bound (side, side) that its detail is kept to.
+
+    `shape` is that of the textures, (side, side, channels). This process keeps the net for its next task.
 
     Raises
     ------
     UserError
-        If there is no such file, or it has other weights.
+        If there is no such file, it has other weights, or it is for other textures.
     """
     try:
         with h5py.File(require(path, REMEDY)) as file:
@@ -78,7 +83,11 @@ def load_detail(path: Path) -> Detail:
                 blob.data[...] = np.reshape(values.data, values.shape.dim)
     except (OSError, KeyError, AttributeError, ValueError):
         raise UserError(f"{path} does not have the weights of this net; {REMEDY}") from None
-    return Detail(functools.partial(_run, net), bound)
+    if shape != (*bound.shape, CHANNELS):
+        side = "x".join(map(str, shape))
+        what = f"{path} is for textures of {len(bound)} pixels with a matte, not for {side}"
+        raise UserError(f"{what}; leave DETAIL out, or fit heads with FRAME={len(bound)} and masks")
+    return functools.partial(_run, net), bound
 
 
 def _run(net: caffe.Net, textures: np.ndarray, noise: np.ndarray) -> np.ndarray:

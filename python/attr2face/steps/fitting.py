@@ -163,10 +163,18 @@ def _lenders(lmdb: Path, cut_pictures: dict, masks: Path | None, appearance: Pat
 # What faces are made from.
 
 
-@choice(Generation)
-def own_nets(settings: View) -> dict[str, Use]:
+@choice("detail", Generation)
+def own_nets(settings: View) -> dict[str, Use | File]:
     """What faces of these settings are made from, trained and fitted here."""
-    return parts_of(needed(settings[Generation]))
+    names = needed(settings[Generation])
+    return parts_of(names) | _detail(settings, names)
+
+
+def _detail(settings: View, names: Iterable[str]) -> dict[str, File]:
+    """The net that adds detail to drawn heads, if the settings name one and heads are drawn."""
+    if not settings.detail or "appearance" not in names or settings.head == "lent":
+        return {}
+    return {"detail": File(settings.detail, "set DETAIL to a file of setup/detail.py")}
 
 
 def parts_of(names: Iterable[str]) -> dict[str, Use]:
@@ -175,12 +183,13 @@ def parts_of(names: Iterable[str]) -> dict[str, Use]:
     return {"lmdb": Use("lmdb"), "net": Use("finetuned")} | fitted
 
 
-@choice(*OF_COMMITTED, Generation)
-def face_nets(settings: View) -> Use | dict[str, Use]:
+@choice(*OF_COMMITTED, "detail", Generation)
+def face_nets(settings: View) -> Use | dict[str, Use | File]:
     """The same, or the committed nets, if the settings of training are the defaults."""
     if not committed(settings):
         return Use("own_nets")
-    return {name: Use("committed_nets", part=name) for name in parts_of(needed(settings[Generation]))}
+    names = needed(settings[Generation])
+    return {name: Use("committed_nets", part=name) for name in parts_of(names)} | _detail(settings, names)
 
 
 def committed(settings: View) -> bool:
