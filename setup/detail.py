@@ -30,7 +30,7 @@ from attr2face.files import atomic_write
 from attr2face.generation.appearance.detail import GREY, SCALE, bound_of
 from attr2face.generation.appearance.model import Appearance, load_appearance
 
-REAL, DRAWN = 8, 4  # people of a batch
+REAL, DRAWN = 6, 4  # people of a batch
 KEPT, WEAKEST = 40, 0.4  # components that are never weakened; the least share of the others
 RATES, FALLS = (1e-3, 4e-4), 0.5  # of the net and the critics; share of the training after which they fall
 ALONE = 0.1  # share of the training before the critics are heard
@@ -38,7 +38,8 @@ MEAN = 0.995  # share of the running mean that a step keeps
 EYES, MOUTH = (slice(56, 88), slice(32, 112)), (slice(96, 128), slice(48, 96))  # boxes of the mean shape
 FACE, PART = (slice(48, 136), slice(28, 116)), 88
 CRITICS = {"whole": (slice(0, SIDE), slice(0, SIDE)), "eyes": EYES, "mouth": MOUTH}
-IMPORTANT = 3.0  # weight of pixels of eyes and mouth
+WEIGHTS = {"eyes": 3.0, "mouth": 3.0, "hair": 0.3}  # of pixels, beside 1 in the face
+CRITICAL = 0.15  # weight of critics beside pixels and features
 MEASURED = 400  # pictures that tell how strong detail is
 EVERY = 180  # seconds between snapshots
 FEW = 8192  # numbers that keep single precision
@@ -98,9 +99,9 @@ class Training:
         learning = zip((self.net, self.critics), RATES, strict=True)
         self.adams = [torch.optim.Adam(net.parameters(), rate, (0.5, 0.99)) for net, rate in learning]
         self.keeping = (self.net, self.mean, self.critics, *self.adams)
-        self.weight = torch.ones(SIDE, SIDE)
-        for box in (EYES, MOUTH):
-            self.weight[box] = IMPORTANT
+        self.weight = torch.full((SIDE, SIDE), WEIGHTS["hair"])
+        for box, weight in ((FACE, 1.0), (EYES, WEIGHTS["eyes"]), (MOUTH, WEIGHTS["mouth"])):
+            self.weight[box] = weight
 
     def step(self, share: float) -> float:
         """One step, after that share of the training; the net's loss."""
@@ -141,7 +142,7 @@ class Training:
             score, made = critic(noisy(y))
             _, true = critic(noisy(real))
             apart = sum((a[:REAL] - b).abs().mean() for a, b in zip(made[:3], true[:3], strict=True))
-            loss = loss + 0.05 * F.softplus(-score).mean() + 0.05 * apart
+            loss = loss + CRITICAL * F.softplus(-score).mean() + 0.05 * apart
         return loss
 
     def mistakes(self, y: Tensor, real: Tensor) -> Tensor:
