@@ -24,7 +24,7 @@ VENV := .venv
 READY := $(VENV)/ready$(subst /,_,$(CAFFE_ROOT))
 ATTR2FACE := $(VENV)/bin/attr2face
 
-.PHONY: help config status setup describe data align landmarks masks appearance lmdb weights pretrain finetune \
+.PHONY: help config status setup describe data align landmarks masks appearance textures lmdb weights pretrain finetune \
 	activations cgmm \
 	gradcheck diagnose generate edit invert retrain baseline evaluate experiments paper results sheet nets \
 	bench notebooks jupyter demo worker test lint clean distclean
@@ -52,6 +52,8 @@ masks: $(READY)  ## the parts of heads in the photographs of DATASET, and some o
 	@$(ATTR2FACE) masks $(GIVEN)
 appearance: $(READY)  ## the appearance model: how shapes and textures of faces vary
 	@$(ATTR2FACE) appearance $(GIVEN)
+textures: $(READY)  ## the pictures of the appearance model in its mean shape, for setup/detail.py
+	@$(ATTR2FACE) textures $(GIVEN)
 lmdb: $(READY)  ## LMDBs of images and labels
 	@$(ATTR2FACE) lmdb $(GIVEN)
 weights: $(READY)  ## download VGG-Face's published weights
@@ -110,7 +112,7 @@ distclean:  ## remove .venv and the Caffe built in the cache
 	cache="$${XDG_CACHE_HOME:-$$HOME/.cache}/attr2face"; rm -rf $(VENV) "$$cache"/caffe-* "$$cache"/cuda-*
 
 # Dask is among the extras.
-data align landmarks masks appearance lmdb pretrain finetune activations cgmm gradcheck diagnose generate \
+data align landmarks masks appearance textures lmdb pretrain finetune activations cgmm gradcheck diagnose generate \
 	edit invert retrain baseline evaluate experiments paper results bench: $(if $(SCHEDULER),$(VENV)/extras)
 
 # What one face needs. The stamp names CAFFE_ROOT, and there is only one: another CAFFE_ROOT, or none, sets

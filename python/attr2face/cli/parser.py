@@ -22,6 +22,7 @@ COMMANDS = {
     "landmarks": "training",
     "masks": "training",
     "appearance": "training",
+    "textures": "training",
     "lmdb": "training",
     "weights": "training",
     "pretrain": "training",

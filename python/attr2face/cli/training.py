@@ -59,6 +59,11 @@ def appearance(run: CommandLine) -> None:
     print(run.steps.made("appearance") / "components.png")
 
 
+def textures(run: CommandLine) -> None:
+    """warp the pictures of the appearance model to its mean shape, to train a net for detail"""
+    print(run.steps.made("textures") / "textures.npy")
+
+
 def lmdb(run: CommandLine) -> None:
     """build LMDBs of images and labels, split by person"""
     print(run.steps.made("lmdb"))

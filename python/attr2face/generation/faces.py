@@ -1,5 +1,6 @@
 """Faces from attributes: a PNG for each set, its loss curve, and what the net itself reads in the face."""
 
+import functools
 import json
 import math
 from collections import Counter
@@ -176,7 +177,7 @@ def generate_faces(
     spaces = spaces_of(loaded, preset)
     centres = starts(loaded, spaces, requests, settings, rngs)
     if not descends(settings):
-        images = spaces[0].pictures(centres[0], settings.backdrop)
+        images = pictures_of(loaded, spaces[0], centres[0], settings, rngs)
         if watch:
             watch(1.0, images)
         return images, np.empty((0, len(sets)))
@@ -189,7 +190,16 @@ def generate_faces(
 
     descent = Descent(preset, spaces, centres, settings.net_weight, draws)
     z, losses = descent.run(objective, np.random.default_rng(seed), show if watch else None)
-    return spaces[-1].pictures(z, settings.backdrop), losses
+    return pictures_of(loaded, spaces[-1], z, settings, rngs), losses
+
+
+def pictures_of(
+    loaded: Loaded, space: Space, z: np.ndarray, settings: Generation, rngs: Sequence[np.random.Generator]
+) -> np.ndarray:
+    """What a user sees of coordinates z (n, ...) of a space: to heads, a net may add detail."""
+    if preset_at(settings.preset).prior != "appearance" or not loaded.detail:
+        return space.pictures(z, settings.backdrop)
+    return space.pictures(z, settings.backdrop, functools.partial(loaded.detail.added, rngs=rngs))
 
 
 def starts(

@@ -9,12 +9,14 @@ import numpy as np
 from attr2face.cgmm.mixture import Mixture, load_mixture
 from attr2face.data.database import FaceDatabase
 from attr2face.generation.appearance.decoder import Decoder, load_decoder
+from attr2face.generation.appearance.detail import Detail
 from attr2face.generation.appearance.model import Appearance, load_appearance
 from attr2face.generation.objective import Objective
 from attr2face.generation.preset import Preset
 from attr2face.generation.priors.appearance import Heads, root_of
 from attr2face.generation.priors.eigenfaces import Eigenfaces, load_eigenfaces
 from attr2face.network import prototxt
+from attr2face.network.detail import load_detail
 from attr2face.network.weights import kept_net
 from attr2face.pycaffe import caffe
 
@@ -30,7 +32,8 @@ class Trained:
     weights : Path
         Finetuned net.
     fitted : tuple of (str, Path)
-        Folders of what was fitted, the "mixture" and priors, by the names of the steps that made them.
+        Folders of what was fitted, the "mixture" and priors, by the names of the steps that made them; and
+        the file "detail", if a net adds detail to heads.
     """
 
     database: Path
@@ -74,6 +77,12 @@ class Loaded:
         """What the prior `appearance` moves, in units of what a request leaves open."""
         left_open = root_of(self.appearance.regression.left_open)
         return Heads(self.appearance, self.database.preprocessing, left_open)
+
+    @functools.cached_property
+    def detail(self) -> Detail | None:
+        """What adds detail to drawn heads, if there is such a net."""
+        path = dict(self.trained.fitted).get("detail")
+        return Detail(*load_detail(path, self.appearance.mean_texture.shape)) if path else None
 
     def decoder(self, layer: str) -> Decoder:
         """What reads the activations of a layer as coordinates of the appearance model."""

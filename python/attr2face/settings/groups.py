@@ -214,6 +214,7 @@ class Settings:
     photo: Path | None = setting(
         None, "picture to invert or to edit; without it, six test people's are inverted"
     )
+    detail: Path | None = setting(None, "net that adds detail to drawn heads, a file of setup/detail.py")
     activations: Path | None = setting(
         None, "activations of LAYER to invert, a .npy of one picture's or several"
     )

@@ -82,6 +82,16 @@ def appearance(run: Run, lmdb: Path, blanks: Path | None, cut_pictures: dict, ma
     write_appearance(source, database_in(lmdb, blanks), settings, run.training_seed, run.out)
 
 
+@step("ahead", "dataset")
+def textures(run: Run, lmdb: Path, cut_pictures: dict, masks: Path | None, appearance: Path) -> None:
+    """The pictures that the appearance model was fitted to, in the mean shape, for `setup/detail.py`."""
+    from attr2face.generation.appearance.fitting import write_textures
+    from attr2face.generation.appearance.sample import Source
+
+    source = Source(pictures_in(cut_pictures, run.settings), run.settings.ahead, masks)
+    write_textures(source, database_in(lmdb), appearance, run.out)
+
+
 # What of the dataset's pictures is at hand, beside what faces are made from.
 
 
@@ -156,10 +166,16 @@ def _lenders(lmdb: Path, cut_pictures: dict, masks: Path | None, appearance: Pat
 # What faces are made from.
 
 
-@choice(Generation)
-def own_nets(settings: View) -> dict[str, Use]:
+@choice("detail", Generation)
+def own_nets(settings: View) -> dict[str, Use | File]:
     """What faces of these settings are made from, trained and fitted here."""
-    return parts_of(needed(settings[Generation]))
+    return parts_of(needed(settings[Generation])) | _detail(settings.detail, settings)
+
+
+def _detail(path: Path | None, settings: View) -> dict[str, File]:
+    """A net that adds detail, if there is one and heads are drawn."""
+    drawn = "appearance" in needed(settings[Generation]) and settings.head == "drawn"
+    return {"detail": File(path, "set DETAIL to a file of setup/detail.py")} if path and drawn else {}
 
 
 def parts_of(names: Iterable[str]) -> dict[str, Use]:
@@ -168,12 +184,14 @@ def parts_of(names: Iterable[str]) -> dict[str, Use]:
     return {"lmdb": Use("lmdb"), "net": Use("finetuned")} | fitted
 
 
-@choice(*OF_COMMITTED, Generation)
-def face_nets(settings: View) -> Use | dict[str, Use]:
+@choice(*OF_COMMITTED, "detail", Generation)
+def face_nets(settings: View) -> Use | dict[str, Use | File]:
     """The same, or the committed nets, if the settings of training are the defaults and these suffice."""
     if not committed_suffice(settings):
         return Use("own_nets")
-    return {name: Use("committed_nets", part=name) for name in parts_of(needed(settings[Generation]))}
+    parts = {name: Use("committed_nets", part=name) for name in parts_of(needed(settings[Generation]))}
+    beside = committed_file(settings.dataset).with_name("detail.h5")
+    return parts | _detail(settings.detail or (beside if beside.exists() else None), settings)
 
 
 def committed(settings: View) -> bool:

@@ -8,6 +8,7 @@ had, a matte: how much of a pixel is head, before a grey backdrop.
 from __future__ import annotations
 
 import functools
+from collections.abc import Callable
 from dataclasses import dataclass, fields, is_dataclass
 from pathlib import Path
 
@@ -91,13 +92,20 @@ class Appearance:
         moved = z[:, self.n_shape :].astype(np.float32) @ self.texture_basis
         return self.mean_texture + moved.reshape(len(z), *self.mean_texture.shape)
 
-    def pictures(self, z: np.ndarray, backdrop: Backdrop, size: int | None = None) -> np.ndarray:
+    def pictures(
+        self,
+        z: np.ndarray,
+        backdrop: Backdrop,
+        size: int | None = None,
+        detailed: Callable[[np.ndarray], np.ndarray] | None = None,
+    ) -> np.ndarray:
         """Pictures (n, size, size, 3) uint8, as nets see them, of coordinates (n, k).
 
-        With `Backdrop("alpha")` they have a fourth channel, how opaque a pixel is.
+        With `Backdrop("alpha")` they have a fourth channel, how opaque a pixel is. `detailed` may change the
+        textures before they are warped.
         """
-        view = self.view(size)
-        rows = zip(z, self.textures(z), strict=True)
+        view, textures = self.view(size), self.textures(z)
+        rows = zip(z, detailed(textures) if detailed else textures, strict=True)
         return np.stack([self.picture(t, self.points(row), view, backdrop) for row, t in rows])
 
     def picture(self, texture: np.ndarray, points: np.ndarray, view: View, backdrop: Backdrop) -> np.ndarray:

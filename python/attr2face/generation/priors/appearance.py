@@ -9,6 +9,7 @@ shape -(dm/dp) dp/dz times the texture's slopes there (`Warp.pull_back`).
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -126,9 +127,14 @@ class Heads:
         of_texture[..., :3] = spread(of_values, drawn.raster.places, model.side)
         return model.shape_basis @ of_points.ravel(), of_texture
 
-    def pictures(self, u: np.ndarray, backdrop: str = "gradient") -> np.ndarray:
+    def pictures(
+        self,
+        u: np.ndarray,
+        backdrop: str = "gradient",
+        detailed: Callable[[np.ndarray], np.ndarray] | None = None,
+    ) -> np.ndarray:
         z = self.model.constrained(self.to_z(u))
-        return self.model.pictures(z, Backdrop(backdrop), PICTURE)
+        return self.model.pictures(z, Backdrop(backdrop), PICTURE, detailed)
 
 
 def root_of(covariance: np.ndarray) -> np.ndarray:
