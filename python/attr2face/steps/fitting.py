@@ -95,7 +95,7 @@ def textures(run: Run, lmdb: Path, cut_pictures: dict, masks: Path | None, appea
 # What of the dataset's pictures is at hand, beside what faces are made from.
 
 
-@step("dataset")
+@step("dataset", resumable=True)
 def known(run: Run, lmdb: Path, cut_pictures: dict, appearance: Path, identity: dict) -> None:
     """Who is in the pictures that the appearance model was fitted to, to the identity net."""
     from attr2face.evaluation.identity import read_identity
