@@ -47,6 +47,18 @@ def test_what_only_some_rows_have_is_not_drawn(drawn):
     assert 0.2 < deviation[1] < 0.5
 
 
+def test_an_attribute_that_is_only_probable_is_expected_to_show_as_much_as_one_that_is_known(drawn):
+    x, has = drawn
+    picture = x[:, 1] + 0.2 * np.random.default_rng(2).standard_normal(len(x))
+    bins = np.digitize(picture, np.quantile(picture, np.linspace(0, 1, 201)[1:-1]))
+    probable = has.astype(float)
+    for k in range(200):
+        probable[bins == k, 1] = has[bins == k, 1].mean()
+    for name in ("prevalence", "covariance", "cross"):
+        known, guessed = (getattr(fit_regression(x, a), name) for a in (has, probable))
+        np.testing.assert_allclose(guessed, known, atol=0.03)
+
+
 def test_usual_is_what_nearly_all_or_nearly_none_of_such_faces_have(fitted):
     usual = fitted.usual(np.array([1.0, np.nan, np.nan]))
     np.testing.assert_array_equal(usual, [1, 1, np.nan])
