@@ -71,7 +71,7 @@ def eigenfaces(run: Run, lmdb: Path, blanks: Path | None) -> None:
     write_eigenfaces(database_in(lmdb, blanks), run.settings[EigenfaceBasis], run.training_seed, run.out)
 
 
-@step(AppearanceFit, "ahead", "dataset", *DRAWN)
+@step(AppearanceFit, "ahead", "dataset", *DRAWN, resumable=True)
 def appearance(run: Run, lmdb: Path, blanks: Path | None, cut_pictures: dict, masks: Path | None) -> None:
     """How shapes and textures of the training people who look ahead vary, and go with attributes."""
     from attr2face.generation.appearance.fitting import write_appearance
