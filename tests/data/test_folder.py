@@ -184,7 +184,7 @@ def test_the_middle_of_a_picture_is_used_upright(tmp_path):
 
 
 def test_a_folder_becomes_a_face(made, weights, tmp_path):
-    small = {**SMALL, "dataset": str(made), "weights": weights, "epochs": 1, "eigenfaces": 10}
+    small = {**SMALL, "dataset": str(made), "weights": weights, "epochs": 1}
     printed = succeed(
         "generate", "Male,!Smiling,Black Hair:1.5", store=tmp_path, out=tmp_path / "face.png", **small
     )
