@@ -11,10 +11,10 @@ from tqdm import tqdm
 from attr2face.cgmm.regression import fit_regression
 from attr2face.data.database import FaceDatabase
 from attr2face.data.pictures import write_sheet
-from attr2face.files import atomic_write, require
+from attr2face.files import require
 from attr2face.generation.appearance.backdrop import Backdrop
 from attr2face.generation.appearance.components import Components, principal_components
-from attr2face.generation.appearance.model import Appearance, load_appearance, save_appearance
+from attr2face.generation.appearance.model import Appearance, save_appearance
 from attr2face.generation.appearance.sample import Sample, Source
 from attr2face.generation.appearance.warp import Warp
 from attr2face.settings import AppearanceFit
@@ -76,17 +76,6 @@ def read_fitted(folder: Path) -> tuple[np.ndarray, np.ndarray]:
     """What `write_appearance` fitted a model to: z (n, k), and rows (n,) of the database."""
     with h5py.File(require(folder / "z.h5", "make appearance")) as file:
         return file["z"][()], file["rows"][()]
-
-
-def write_textures(source: Source, database: FaceDatabase, folder: Path, out: Path) -> None:
-    """Write `textures.npy` into the folder `out`: what a model was fitted to, as in the mean shape.
-
-    They are (n, side, side, channels) uint8, in the order of the z in the model's `folder`.
-    """
-    model, (_, rows) = load_appearance(folder / "appearance.h5"), read_fitted(folder)
-    sample = source.of(source.pictures.faces.rows_of(database.paths[rows]), model.layout)
-    with atomic_write(out / "textures.npy") as temporary:
-        _write_textures(sample, model.warp, temporary)
 
 
 def _write_sheet(model: Appearance, out: Path) -> None:

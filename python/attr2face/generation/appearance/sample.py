@@ -61,17 +61,6 @@ class Source:
             raise UserError(f"{len(rows)} pictures show faces that look ahead, which are too few; {remedy}")
         return Sample(self.pictures.faces.only(rows), self.pictures.frame, points, layout, mattes), rows
 
-    def of(self, rows: np.ndarray, layout: Layout) -> Sample:
-        """The pictures in some rows of `faces`, with the points that a layout says."""
-        landmarks = self.pictures.landmarks.points[rows].astype(float)
-        if self.masks is None:
-            return Sample(self.pictures.faces.only(rows), self.pictures.frame, landmarks, layout)
-        with h5py.File(self.masks / "masks.h5") as file:
-            masks = [(file["matte"][row], file["part"][row]) for row in tqdm(rows, "masks", unit=" images")]
-        points = [layout.points(*each) for each in zip(landmarks, *zip(*masks, strict=True), strict=True)]
-        mattes = np.stack([matte for matte, _ in masks])
-        return Sample(self.pictures.faces.only(rows), self.pictures.frame, np.stack(points), layout, mattes)
-
     def _with_masks(
         self, rows: np.ndarray, layout: Layout, most: int
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
