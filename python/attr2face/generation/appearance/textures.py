@@ -1,4 +1,4 @@
-"""The pictures that an appearance model was fitted to, in its mean shape: what a net for detail learns from."""
+"""The pictures that an appearance model was fitted to, in its mean shape, for training a net for detail."""
 
 from __future__ import annotations
 
