@@ -38,7 +38,8 @@ def test_a_face_is_an_array_with_what_was_read_in_it(pipeline):
 
 
 def test_a_target_is_the_mixtures(pipeline):
-    made = pipeline.target("Bald, Goatee")
+    """Also where nothing descends to it."""
+    made = pipeline.varied(strength=2, variety=0).target("Bald, Goatee")
     flat = target(
         "conditional", pipeline.mixture, pubfig().request(["Bald", "Goatee"]), 2.0, np.random.default_rng(1)
     )

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from attr2face.attributes import file_name, pubfig
+from attr2face.attributes import UNKNOWN, file_name, pubfig
 from attr2face.errors import UserError
 from tests.conftest import says
 
@@ -109,6 +109,20 @@ def test_a_label_is_the_best_positive_attribute_or_none(seed, size):
             else:
                 assert row[label - 1] > 0
                 assert row[label - 1] == row.max()
+
+
+def test_a_label_is_unknown_if_nothing_of_its_head_is_present_and_not_all_is_known():
+    scores = np.full((4, 73), -1.0)
+    hair = [pubfig().index[name] for name in ("Black Hair", "Blond Hair")]
+    scores[1, hair[0]] = np.nan
+    scores[2, hair] = (np.nan, 1)
+    scores[3] = np.nan
+    labels = pubfig().class_labels(scores, np.random.default_rng(0))
+    assert labels[:3, 3].tolist() == [0, UNKNOWN, 2]
+    assert (labels[3] == UNKNOWN).all()
+    assert (np.delete(labels[:3], 3, axis=1) == 0).all()
+    assert pubfig().of_labels(labels[2]) == ["Blond Hair"]
+    assert pubfig().of_labels(labels[3]) == []
 
 
 def test_ties_are_broken_at_random_and_by_the_seed():

@@ -140,12 +140,8 @@ def test_a_second_face_reads_no_file(studio, monkeypatch):
         "attr2face.network.weights.load", lambda *arguments: pytest.fail("a net was loaded again")
     )
     monkeypatch.setattr(
-        "attr2face.generation.loaded.load_mixture",
-        lambda *arguments: pytest.fail("the cGMM was loaded again"),
-    )
-    monkeypatch.setattr(
-        "attr2face.generation.loaded.load_eigenfaces",
-        lambda *arguments: pytest.fail("eigenfaces were loaded again"),
+        "attr2face.generation.loaded.load_appearance",
+        lambda *arguments: pytest.fail("the appearance model was loaded again"),
     )
     made(studio, face=1)
 
@@ -173,8 +169,11 @@ def test_the_reading_has_the_judges_own_accuracy(studio):
         assert 0 <= row["net"] <= 1
 
 
-def test_rare_pairs_exclude_each_other_in_no_head_and_are_rare_in_the_training_pictures(studio):
-    m, head_of = studio.loaded.mixture, pubfig().head_of
+@pytest.mark.parametrize("preset", ["people", "eigenfaces"])
+def test_rare_pairs_exclude_each_other_in_no_head_and_are_rare_in_the_training_pictures(steps, preset):
+    studio = Studio(steps.varied(preset=preset))
+    loaded, head_of = studio.loaded, pubfig().head_of
+    m = loaded.appearance.regression if preset == "people" else loaded.mixture
     pairs = studio.rare_pairs()
     assert pairs
     for one, other in pairs:
@@ -195,6 +194,17 @@ def test_the_recipes_command_asks_for_the_same_face(studio, steps, words):
     )
 
 
+def test_a_head_without_a_backdrop_has_one_for_the_judge_alone(steps):
+    face = made(Studio(steps.varied(backdrop="alpha")))
+    assert pixels(face["picture"]).shape[:2] == (256, 256)
+    assert face["reading"]
+
+
+def test_lent_heads_are_refused_in_a_sentence(steps):
+    with pytest.raises(UserError, match="HEAD=lent has no effect on demo, which draws whole heads"):
+        Studio(steps.varied(head="lent"))
+
+
 def test_an_error_is_a_sentence():
     assert sentence(UserError("no attribute is chosen")) == "No attribute is chosen."
     assert sentence(UserError("did you mean Male?")) == "Did you mean Male?"
@@ -211,7 +221,7 @@ def test_a_port_that_is_none_or_taken_is_one_sentence(steps):
 @pytest.fixture(scope="module")
 def address(steps, tmp_path_factory) -> str:
     """The address of a server, as make demo starts it."""
-    for step in (steps["judge"], steps["judge_accuracy"], steps["mixture"], steps["eigenfaces"]):
+    for step in (steps["judge"], steps["appearance"]):
         step.made()
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
@@ -238,10 +248,8 @@ def lines_of(address: str, **query: object) -> list[dict[str, object]]:
         return [json.loads(line) for line in answer]
 
 
-def test_the_server_streams_a_face_and_ends_with_its_reading(address):
-    *way, end = lines_of(address, attributes="Male,Smiling:1.5", face=1)
-    assert [line["done"] for line in way] == sorted(line["done"] for line in way)
-    assert len({line["picture"] for line in way}) > 1
+def test_the_server_answers_with_a_face_and_its_reading(address):
+    *_, end = lines_of(address, attributes="Male,Smiling:1.5", face=1)
     assert pixels(end["picture"]).shape == (256, 256, 3)
     assert [row["attribute"] for row in end["reading"]] == ["Male", "Smiling"]
     assert end["recipe"]["attributes"] == {"Male": 1.0, "Smiling": 1.5}
@@ -289,7 +297,8 @@ class Slow:
     def parse(self, arguments: dict[str, str]) -> dict[str, str]:
         return arguments
 
-    def make(self, query: dict[str, str], tell: object) -> dict[str, object]:
+    def make(self, query: dict[str, str], tell: Callable) -> dict[str, object]:
+        tell(0.5, "half a face")
         self.ready.wait(timeout=20)
         self.made += 1
         return {"recipe": query}
@@ -328,6 +337,13 @@ def test_a_page_of_another_site_gets_no_face(headers, status):
     assert (answer.code, studio.made) == (status, status == 200)
     if status == 403:
         assert "another site" in json.loads(answer.body)["error"]
+
+
+def test_a_face_is_shown_on_its_way():
+    studio = Slow()
+    studio.ready.set()
+    lines = [json.loads(line) for line in ask_slow(studio, lambda ask: ask(OWN)).body.splitlines()]
+    assert lines == [{"done": 0.5, "picture": "half a face"}, {"recipe": {"attributes": "Male"}}]
 
 
 def test_only_so_many_faces_wait():
@@ -446,9 +462,8 @@ def test_a_weight_is_part_of_the_link(browser, address):
     slider = browser.find_element(By.CSS_SELECTOR, "[aria-label='Weight of Smiling']")
     slider.send_keys(Keys.ARROW_RIGHT)
     slider.send_keys(Keys.ENTER)
-    WebDriverWait(browser, 60).until(lambda page: "faces are made" not in by_id(page, "status").text)
+    WebDriverWait(browser, 60).until(lambda page: "Smiling%3A1.25" in page.current_url)
     wait_for_faces(browser)
-    assert "Smiling%3A1.25" in browser.current_url
 
 
 @pytest.mark.parametrize(

@@ -76,7 +76,7 @@ def test_a_rate_may_be_searched():
         (
             "dataset",
             "imagenet",
-            "DATASET=imagenet is unknown; choose synthetic, celeba, lfw, lfw_published or pubfig",
+            "DATASET=imagenet is unknown; choose synthetic, celeba, lfw, lfw_published, portraits or pubfig",
         ),
         ("freeze", "conv9", "FREEZE=conv9"),
         ("preset", "paper", "PRESET=paper is unknown; choose appearance"),

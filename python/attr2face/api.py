@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import os
 import shlex
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,6 +14,7 @@ import numpy as np
 
 from attr2face.errors import UserError
 from attr2face.steps import Steps
+from attr2face.steps.fitting import dataset_shown
 from attr2face.steps.machines import cluster_of, machine_of
 
 if TYPE_CHECKING:
@@ -96,6 +98,11 @@ class Pipeline:
         other.steps = self.steps.varied(**given)
         return other
 
+    @functools.cached_property
+    def _showing(self) -> Steps:
+        """The steps of faces that are shown: by the nets of photographs, where nothing else is named."""
+        return self.steps.varied(**dataset_shown(self.steps.given))
+
     @property
     def attributes(self) -> Attributes:
         """The attributes of the dataset, in heads."""
@@ -117,29 +124,40 @@ class Pipeline:
 
     def generate(self, attributes: str) -> Face:
         """A face with some attributes, such as "Male, Smiling"."""
+        return self.several(attributes, 1)[0]
+
+    def several(self, attributes: str, n: int) -> list[Face]:
+        """Different faces with some attributes, as `make generate N=8` makes them."""
         import pandas as pd
 
         from attr2face.data.pictures import read_picture
 
+        if self._showing.notice:
+            warnings.warn(self._showing.notice, stacklevel=2)
         words = self.attributes.ordered(self.attributes.parse(attributes))
-        folder = self.steps.varied(sets=[words]).made("generated")
-        reading = pd.read_csv(folder / "reading.csv", index_col="attribute").drop(columns="face")
-        return Face(read_picture(folder / "000.png"), reading, folder)
+        folder = self._showing.varied(sets=[words] * n).made("generated")
+        read = pd.read_csv(folder / "reading.csv", index_col="attribute")
+        readings = [read[read["face"] == i].drop(columns="face") for i in range(n)]
+        return [Face(read_picture(folder / f"{i:03d}.png"), readings[i], folder) for i in range(n)]
 
     def target(self, attributes: str) -> np.ndarray:
-        """Target activations that `generate` descends to, in the shape of the layer's blob, float32."""
+        """Target activations for some attributes, in the shape of the layer's blob, float32.
+
+        Those that `generate` descends to, or would if the preset did.
+        """
         from attr2face.cgmm.targets import target
         from attr2face.generation.faces import rng_of_face
         from attr2face.generation.loaded import load_trained
-        from attr2face.generation.presets import filled
+        from attr2face.generation.presets import descends, filled
         from attr2face.steps.fitting import trained_for_faces
 
-        settings = filled(self.steps.settings.generation)
+        settings = filled(self._showing.settings.generation)
         if settings.target == "classes":
             raise UserError(
                 "TARGET=classes raises scores and has no target activations; choose another target"
             )
-        mixture = load_trained(trained_for_faces(self.steps)).mixture
+        steps = self._showing if descends(settings) else self._showing.varied(preset="towards")
+        mixture = load_trained(trained_for_faces(steps)).mixture
         a = self.attributes.request(self.attributes.parse(attributes))
         rng = rng_of_face(self.steps.training_seed, 0, a)
         flat = target(settings.target, mixture, a, settings.strength, rng, settings.variety)
@@ -222,7 +240,7 @@ class Pipeline:
         from attr2face.generation.loaded import load_trained
         from attr2face.steps.fitting import trained_for_faces
 
-        loaded = load_trained(trained_for_faces(self.steps))
+        loaded = load_trained(trained_for_faces(self._showing))
         probabilities = read_attributes(loaded, _crops(images, loaded.database))[:-1]
         return pd.DataFrame(probabilities, columns=loaded.database.attributes.names)
 

@@ -16,6 +16,8 @@ from attr2face.files import TABLES, require
 PUBFIG = TABLES / "heads.csv"
 _STRONGEST = 10
 
+UNKNOWN = 255  # class of a head of which a table says too little
+
 
 @dataclass(frozen=True)
 class Head:
@@ -241,20 +243,25 @@ class Attributes:
         """Class of each head by scores (n_images, J), which are positive for attributes: (n_images, H) uint8.
 
         It is the positive attribute with the highest score, or 0 where none is positive. `rng` breaks ties,
-        as the paper's authors drew one positive attribute at random.
+        as the paper's authors drew one positive attribute at random. Where none is positive and the score of
+        one is not known (NaN), neither is the class: `UNKNOWN`.
         """
         lots = rng.random(scores.shape) + 1
+        known = ~np.isnan(scores)
+        scores = np.where(known, scores, -np.inf)
         labels = np.zeros((len(scores), len(self.heads)), np.uint8)
         for i, head in enumerate(self.heads):
             columns = [self.index[name] for name in head.attributes]
             highest = scores[:, columns].max(axis=1, keepdims=True)
             best = ((scores[:, columns] == highest) * lots[:, columns]).argmax(axis=1)
-            labels[:, i] = np.where(highest[:, 0] > 0, best + 1, 0)
+            none = np.where(known[:, columns].all(axis=1), 0, UNKNOWN)
+            labels[:, i] = np.where(highest[:, 0] > 0, best + 1, none)
         return labels
 
     def of_labels(self, labels: np.ndarray) -> list[str]:
         """The attributes of an image with classes `labels` (H,), at most one of a head."""
-        return [head.attributes[k - 1] for head, k in zip(self.heads, labels, strict=True) if k > 0]
+        chosen = zip(self.heads, labels, strict=True)
+        return [head.attributes[k - 1] for head, k in chosen if k not in (0, UNKNOWN)]
 
     def probabilities(self, prob: np.ndarray) -> np.ndarray:
         """Drop class 0 of every head: (n_images, C) softmax outputs, heads side by side, to (n_images, J)."""

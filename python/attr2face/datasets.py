@@ -50,6 +50,8 @@ class Dataset:
         Where the folder may have landmarks of the pictures.
     eyes : (float, float)
         Where eyes are in aligned pictures (`data.alignment.Frame`).
+    nets : str
+        The file of nets that come with the project, in its folder of models; empty if none do.
     defaults : mapping
         Settings whose defaults differ, for `any` model and by model.
     root : Path, optional
@@ -69,6 +71,7 @@ class Dataset:
     crop: tuple[int, ...] | str = ()
     landmarks: tuple[str, ...] = ()
     eyes: tuple[float, float] = (0.32, 0.46)
+    nets: str = ""
     defaults: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
     root: Path | None = None
 

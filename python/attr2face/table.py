@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from attr2face.attributes import Attributes, plain, require_different
+from attr2face.attributes import Attributes, plain, pubfig, require_different
 from attr2face.errors import UserError
 from attr2face.files import require
 
@@ -85,7 +85,7 @@ def attributes_of(table: Table, heads: Path) -> Attributes:
             raise UserError(f"{heads} has {what}; add the column, or remove it")
     # A net that learned PubFig's heads would take them for the same.
     number = next((head.name for head in attributes.heads if head.name.isdecimal()), None)
-    if number:
+    if number and attributes != pubfig():
         what = f"head {number} has a number for a name, as PubFig's heads have"
         raise UserError(f"{heads if given else table.path}: {what}; name it in words")
     return attributes

@@ -35,6 +35,30 @@ def test_what_is_not_requested_is_as_likely_as_the_request_makes_it(drawn, fitte
     np.testing.assert_allclose(expected, x[has[:, 0]].mean(axis=0), atol=0.08)
 
 
+def test_what_only_some_rows_have_is_not_drawn(drawn):
+    x, has = drawn
+    odd = np.random.default_rng(3).random(len(x)) < 0.1
+    x = x + odd[:, None] * (0, 0, 30, 0, 0)
+    request, rng = np.array([1.0, 0, 0]), np.random.default_rng(4)
+    of_all, of_plain = fit_regression(x, has), fit_regression(x, has, ~odd)
+    np.testing.assert_array_equal(of_all.cross, of_plain.cross)
+    deviation = [np.std([fitted.drawn(request, rng)[2] for _ in range(300)]) for fitted in (of_all, of_plain)]
+    assert deviation[0] > 5
+    assert 0.2 < deviation[1] < 0.5
+
+
+def test_an_attribute_that_is_only_probable_is_expected_to_show_as_much_as_one_that_is_known(drawn):
+    x, has = drawn
+    picture = x[:, 1] + 0.2 * np.random.default_rng(2).standard_normal(len(x))
+    bins = np.digitize(picture, np.quantile(picture, np.linspace(0, 1, 201)[1:-1]))
+    probable = has.astype(float)
+    for k in range(200):
+        probable[bins == k, 1] = has[bins == k, 1].mean()
+    for name in ("prevalence", "covariance", "cross"):
+        known, guessed = (getattr(fit_regression(x, a), name) for a in (has, probable))
+        np.testing.assert_allclose(guessed, known, atol=0.03)
+
+
 def test_usual_is_what_nearly_all_or_nearly_none_of_such_faces_have(fitted):
     usual = fitted.usual(np.array([1.0, np.nan, np.nan]))
     np.testing.assert_array_equal(usual, [1, 1, np.nan])

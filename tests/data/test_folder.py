@@ -120,6 +120,19 @@ def test_zero_and_one_minus_one_and_one_and_scores_say_the_same(folder):
         assert ((faces_of(folder).scores > 0) == present).all()
 
 
+def test_an_empty_cell_is_not_known_and_describe_says_of_how_many_pictures_it_is(folder):
+    column("Smiling", lambda i: "" if i % 2 else int(i < 4))(folder)
+    scores = faces_of(folder).scores
+    assert np.isnan(scores[1::2, NAMES.index("Smiling")]).all()
+    assert np.isnan(scores).sum() == PEOPLE * PICTURES / 2
+    assert any("Smiling 11% of the 18 known" in finding for finding in findings(folder))
+
+
+def test_describe_asks_about_zeros_beside_ones_and_minus_ones(folder):
+    column("Smiling", lambda i: (-1, 0, 1)[i % 3])(folder)
+    assert any("Smiling: 12 cells are 0 beside -1 and 1" in finding for finding in findings(folder))
+
+
 def test_each_attribute_has_a_head_of_its_own_unless_there_is_a_table_of_heads(folder):
     assert [head.name for head in faces_of(folder).attributes.heads] == [
         "Male",
@@ -285,7 +298,10 @@ BROKEN = {
         column("Smiling", lambda i: "yes" if i == 2 else 1),
         "line 4: 'yes' is no score of Smiling; write 0 or 1",
     ),
-    "no score": (column("Smiling", lambda i: "" if i == 2 else 1), "line 4: '' is no score of Smiling"),
+    "a column of blanks": (
+        column("Smiling", lambda i: ""),
+        "nothing is known of Smiling",
+    ),
     "a score that is no number": (
         column("Smiling", lambda i: "nan" if i == 2 else 1),
         "line 4: 'nan' is no score of Smiling",

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from attr2face.attributes import pubfig
-from attr2face.data import landmarks as module
+from attr2face.data import shards
 from attr2face.data.alignment import Frame
 from attr2face.data.database import FaceDatabase
 from attr2face.data.faces import Faces, image_path
@@ -167,7 +167,7 @@ def test_faces_without_eyes_are_kept_or_left_out_and_counted(dotted, tmp_path, c
 
 
 def test_any_number_of_processes_finds_the_same_in_a_folder_and_in_an_archive(dotted, tmp_path, monkeypatch):
-    monkeypatch.setattr(module, "AT_ONCE", 2)
+    monkeypatch.setattr(shards, "AT_ONCE", 2)
     expected = find_landmarks(dotted, bright, Machine(1), tmp_path)
     with zipfile.ZipFile(tmp_path / "pictures.zip", "w") as archive:
         for name in dotted.paths:
@@ -178,7 +178,7 @@ def test_any_number_of_processes_finds_the_same_in_a_folder_and_in_an_archive(do
 
 
 def test_an_interrupted_search_goes_on(dotted, tmp_path, monkeypatch):
-    monkeypatch.setattr(module, "AT_ONCE", 2)
+    monkeypatch.setattr(shards, "AT_ONCE", 2)
     looked_at = []
 
     def interrupted(picture):
@@ -192,7 +192,7 @@ def test_an_interrupted_search_goes_on(dotted, tmp_path, monkeypatch):
     found = find_landmarks(dotted, interrupted, Machine(1), tmp_path)
     assert len(looked_at) == 4 + 3, "the first two were kept"
     assert found.tobytes() == find_landmarks(dotted, bright, Machine(1), tmp_path).tobytes()
-    assert not list(tmp_path.glob("*.npy"))
+    assert not list(tmp_path.glob("*.npz"))
 
 
 def test_a_strip_is_not_looked_at(tmp_path):

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from attr2face.attributes import pubfig
-from attr2face.data import shapes
+from attr2face.data import shapes, shards
 from attr2face.data.alignment import Frame, cut_images, cut_points
 from attr2face.data.faces import Faces
 from attr2face.data.landmark_tables import COLUMNS, POINTS, points_in
@@ -266,7 +266,7 @@ def folder(tmp_path) -> Faces:
 
 
 def test_what_is_found_is_the_same_with_one_and_two_processes(folder, tmp_path, monkeypatch):
-    monkeypatch.setattr(shapes, "AT_ONCE", 3)
+    monkeypatch.setattr(shards, "AT_ONCE", 3)
     found = []
     for workers in (1, 2):
         out = tmp_path / f"out{workers}"
@@ -280,7 +280,7 @@ def test_what_is_found_is_the_same_with_one_and_two_processes(folder, tmp_path, 
 
 
 def test_an_interrupted_search_goes_on_where_it_was(folder, tmp_path, monkeypatch):
-    monkeypatch.setattr(shapes, "AT_ONCE", 3)
+    monkeypatch.setattr(shards, "AT_ONCE", 3)
     out = tmp_path / "out"
     out.mkdir()
     seen = []
@@ -293,7 +293,7 @@ def test_an_interrupted_search_goes_on_where_it_was(folder, tmp_path, monkeypatc
 
     with pytest.raises(KeyboardInterrupt):
         found_in(folder, FRAME, interrupted, Machine(1), out)
-    assert [file.name for file in out.iterdir()] == ["00000000.npy"]
+    assert [file.name for file in out.iterdir()] == ["00000000.npz"]
     found = found_in(folder, FRAME, interrupted, Machine(1), out)
     assert seen == [3, 3, 3, 1], "the first three are not looked at again"
     np.testing.assert_array_equal(found, found_in(folder, FRAME, finder, Machine(1), out))

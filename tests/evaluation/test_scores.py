@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from attr2face.attributes import pubfig
+from attr2face.attributes import UNKNOWN, pubfig
 from attr2face.evaluation.scores import (
     LEAST,
     mean_scores,
@@ -130,6 +130,28 @@ def test_an_attribute_that_too_few_images_have_or_lack_is_not_read():
     told = seen(answer, threshold)
     assert np.isnan(told).all(axis=0).tolist() == [True, False, True, True]
     assert (told[:, 1] == positive[:, 1]).all()
+
+
+def test_only_what_is_known_is_scored():
+    rng = np.random.default_rng(0)
+    truth, answer = (rng.random((40, 73)) < 0.5).astype(float), rng.random((40, 73))
+    more, other = np.vstack([truth, np.full((9, 73), np.nan)]), np.vstack([answer, rng.random((9, 73))])
+    threshold = thresholds(truth, answer)
+    assert (thresholds(more, other) == threshold).all()
+    pd.testing.assert_frame_equal(
+        score(pubfig(), more, other, threshold), score(pubfig(), truth, answer, threshold)
+    )
+    nothing = score(pubfig(), np.full((9, 73), np.nan), rng.random((9, 73)), threshold)
+    assert nothing.drop(columns="attribute").isna().all(axis=None)
+
+
+def test_heads_are_scored_where_their_label_is_known():
+    rng = np.random.default_rng(0)
+    prob = rng.random((30, pubfig().n_classes))
+    labels = np.stack([rng.integers(0, head.n_classes, 30) for head in pubfig().heads], axis=1)
+    blank = np.vstack([labels, np.full((10, len(pubfig().heads)), UNKNOWN)])
+    scored = score_heads(pubfig(), blank, np.vstack([prob, rng.random((10, pubfig().n_classes))]))
+    pd.testing.assert_frame_equal(scored, score_heads(pubfig(), labels, prob))
 
 
 def test_an_attribute_that_cannot_be_read_has_no_accuracy_but_its_ranking():

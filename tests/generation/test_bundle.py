@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from attr2face.cgmm.mixture import load_mixture
+from attr2face.datasets import dataset_of
 from attr2face.errors import UserError
 from attr2face.files import sha256
 from attr2face.generation.bundle import compare_bundles, unpack, write_bundle
@@ -21,9 +22,11 @@ from attr2face.generation.priors.eigenfaces import load_eigenfaces
 from attr2face.settings import Generation, Settings, as_dict, as_text
 from attr2face.steps import Steps
 from attr2face.steps.folders import trained_in
-from attr2face.steps.places import COMMITTED
+from attr2face.steps.places import committed_file
 from attr2face.store import artefacts_in
 from tests.conftest import SMALL
+
+COMMITTED = committed_file(dataset_of("synthetic"))
 
 
 @pytest.fixture(scope="module")

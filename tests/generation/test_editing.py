@@ -46,6 +46,7 @@ def model_of(layout: Layout | None = None) -> Appearance:
         layout=layout or Layout(np.arange(len(points)), np.array([24]), False),
         mean_texture=np.full((SIDE, SIDE, 3), 128, np.float32),
         texture_basis=texture.reshape(1, -1).astype(np.float32),
+        origin=np.zeros(2, np.float32),
         regression=regression(np.eye(73), np.zeros((73, 2))),
     )
 
@@ -63,6 +64,7 @@ def outlined() -> Appearance:
         shape_basis=along.reshape(1, -1).astype(np.float32),
         weights=np.ones(len(points), np.float32),
         layout=layout,
+        origin=plain.origin,
         regression=plain.regression,
     )
 
@@ -316,6 +318,17 @@ def test_a_photograph_that_drawn_faces_do_not_fit_is_refused(tmp_path):
     Image.new("RGB", (200, 200)).save(tmp_path / "me.png")
     done = attr2face("edit", store=tmp_path / "store", photo=tmp_path / "me.png", attrs="Smiling")
     says(done, "drawn faces find no landmarks in photographs", "DATASET=lfw", "LANDMARKS")
+
+
+def test_a_table_with_other_points_than_drawn_faces_have_is_refused(given, tmp_path):
+    with given["landmarks"].open(newline="") as file:
+        rows = [row[:11] for row in csv.reader(file)]
+    with (tmp_path / "five.csv").open("w", newline="") as file:
+        csv.writer(file).writerows(rows)
+    five = {**given, "landmarks": tmp_path / "five.csv"}
+    done = attr2face("edit", store=tmp_path / "store", attrs="Smiling", **five)
+    says(done, "five.csv has other points (5) than drawn faces (48)", "make data")
+    assert not list(tmp_path.glob("store/synthetic-mini/*lmdb*"))
 
 
 def test_a_photograph_that_cannot_be_read_is_refused_before_any_work(given, tmp_path):

@@ -79,7 +79,7 @@ def test_eigenfaces_are_read_as_they_were_written(steps, database):
     stored = load_eigenfaces(steps.made("eigenfaces") / "eigenfaces.h5")
     rows = np.random.default_rng(1).permutation(database.rows("train"))
     canvas = database.preprocessing.to_blob(np.stack(list(database.crops(rows))))
-    fitted = fit_eigenfaces(canvas, database.positive[rows], 1000)
+    fitted = fit_eigenfaces(canvas, database.has[rows], 1000)
     for field in fields(Eigenfaces):
         assert np.array_equal(getattr(stored, field.name), getattr(fitted, field.name))
     assert len(stored.std) == len(rows) - 1

@@ -9,6 +9,7 @@ import pytest
 from PIL import Image
 
 from attr2face.attributes import pubfig
+from attr2face.data import shards
 from attr2face.data.alignment import Frame
 from attr2face.data.faces import Faces
 from attr2face.data.parts import PARTS
@@ -51,7 +52,7 @@ def contents(folder: Path) -> dict[str, np.ndarray]:
 
 @pytest.fixture
 def shards_of_two(monkeypatch):
-    monkeypatch.setattr(module, "SHARD", 2)
+    monkeypatch.setattr(shards, "AT_ONCE", 2)
 
 
 def test_there_is_a_row_for_each_path_and_a_sheet(faces, reading, tmp_path, shards_of_two):

@@ -1,12 +1,13 @@
 """The networks: committed prototxts, what learns how fast, class weights."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from google.protobuf import text_format
 
-from attr2face.attributes import pubfig
+from attr2face.attributes import UNKNOWN, pubfig
 from attr2face.datasets import dataset_of
 from attr2face.errors import UserError
 from attr2face.models import LAYERS, MODELS
@@ -174,6 +175,32 @@ def test_caffe_counts_classes_by_their_weights(tmp_path):
     weight = np.array(caffe_pb2.BlobProto.FromString((tmp_path / "1.binaryproto").read_bytes()).data)[3]
     assert weight > 2
     assert float(net.forward()["loss"]) == pytest.approx(weight * np.log(2), rel=1e-4)
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+def test_a_label_that_is_not_known_teaches_nothing(weighted, tmp_path):
+    labels = np.zeros((4, len(pubfig().heads)), np.uint8)
+    labels[:, 0] = (0, 1, UNKNOWN, UNKNOWN)
+    prototxt.write_class_weights(labels, pubfig(), tmp_path)
+    data = replace(LMDB, class_weights=tmp_path if weighted else None)
+    layers = layers_of(prototxt.train_val(MINI, data))
+    loss, accuracy = layers["loss_1"], layers["accuracy_1"]
+    for layer, top in ((loss, "loss"), (accuracy, "accuracy")):
+        layer.bottom[:], layer.top[:] = ["s", "l"], [top]
+    accuracy.ClearField("include")
+    score = 'layer { name: "s" type: "Parameter" top: "s" parameter_param { shape { dim: 4 dim: 2 } } }\n'
+    label = 'layer { name: "l" type: "Input" top: "l" input_param { shape { dim: 4 } } }\n'
+    both = "".join(f"layer {{ {layer} }}\n" for layer in (loss, accuracy))
+    (tmp_path / "net").write_text(score + label + both)
+    net = caffe.Net(str(tmp_path / "net"), caffe.TRAIN)
+    net.params["s"][0].data[...] = [[1, 0], [1, 0], [5, 0], [0, 5]]
+    net.blobs["l"].data[...] = labels[:, 0]
+    found = net.forward()
+    net.backward()
+    assert float(found["accuracy"]) == 0.5
+    assert float(found["loss"]) == pytest.approx(np.log(1 + np.exp([-1, 1])).mean(), rel=1e-5)
+    assert (net.blobs["s"].diff[2:] == 0).all()
+    assert (net.blobs["s"].diff[:2] != 0).all()
 
 
 def test_the_canvas_gradient_of_inversion_is_that_of_its_loss(weights):

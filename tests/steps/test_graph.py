@@ -10,7 +10,7 @@ from google.protobuf import text_format
 from attr2face.attributes import pubfig
 from attr2face.datasets import dataset_of
 from attr2face.errors import UserError
-from attr2face.generation.presets import eigenfaces
+from attr2face.generation.presets import people
 from attr2face.models import MODELS
 from attr2face.pycaffe import caffe_pb2
 from attr2face.steps import Steps, comparing, resolve
@@ -75,12 +75,12 @@ def changed(store: Path, **given: object) -> set[str]:
         ({"layer": "fc6"}, {"activations", "mixture", "evaluation", "diagnosis", "report", "face"}),
         ({"lam": 1e-3}, {"mixture", "evaluation", "diagnosis", "report", "face"}),
         ({"eigenfaces": 10}, {"eigenfaces", "evaluation", "report", "face"}),
-        ({"target": "paper"}, {"evaluation", "report", "face"}),
+        ({"texture_components": 10}, {"evaluation", "report", "face"}),
+        ({"variety": 0}, {"evaluation", "report", "face"}),
         ({"strength": 1}, {"evaluation", "report", "face"}),
         ({"preset": "pixels"}, {"evaluation", "report", "face"}),
         ({"judge_people": 100}, {"judge", "evaluation", "report"}),
         ({"images": 10}, {"evaluation", "report"}),
-        ({"animate": "1"}, {"face"}),
         ({"align": "1", "unaligned": "drop"}, set()),
         ({"animate": "0", "cache": "0", "class_weights": "no"}, set()),
         ({"epochs": 6, "seed": "1", "dataset": "synthetic"}, set()),
@@ -88,6 +88,19 @@ def changed(store: Path, **given: object) -> set[str]:
 )
 def test_a_setting_changes_what_depends_on_it_and_nothing_else(tmp_path, given, which):
     assert changed(tmp_path, **given) == which
+
+
+@pytest.mark.parametrize(
+    ("given", "which"),
+    [
+        ({"target": "paper"}, {"evaluation", "report", "face"}),
+        ({"score_weight": 1}, {"evaluation", "report", "face"}),
+        ({"animate": "1"}, {"face"}),
+    ],
+)
+def test_a_setting_of_the_descent_changes_faces_that_descend(tmp_path, given, which):
+    before, after = (keys(tmp_path, preset="eigenfaces", **more) for more in ({}, given))
+    assert {name for name in before if before[name] != after[name]} == which
 
 
 @pytest.mark.parametrize(
@@ -111,12 +124,12 @@ def test_faces_of_other_requests_and_settings_lie_beside_each_other(tmp_path):
     settings = (
         {},
         {"layer": "fc6"},
-        {"target": "paper"},
+        {"preset": "eigenfaces", "target": "paper"},
         {"strength": 1},
         {"preset": "pixels"},
         {"freeze": "fc6"},
         {"seed": 2},
-        {"score_weight": 1},
+        {"preset": "eigenfaces", "score_weight": 1},
     )
     places = [
         Steps(given, tmp_path).varied(sets=sets)["generated"].path
@@ -248,7 +261,7 @@ def test_one_key_has_one_folder(tmp_path):
     folders = {}
     for given in [*rendered, *photographs]:
         steps = Steps(given, tmp_path / "store")
-        for name in ("report", "experiments", "baseline", "judge_accuracy"):
+        for name in ("report", "experiments", "baseline"):
             for made_from in all_below(steps[name]):
                 folders.setdefault(made_from.key, set()).add(made_from.path)
     assert {key: paths for key, paths in folders.items() if len(paths) > 1} == {}
@@ -260,7 +273,7 @@ def test_repeats_are_made_apart_by_steps_that_exist(tmp_path, monkeypatch):
     comparing.make_repeats_apart(Steps({}, tmp_path))
     assert not asked, "a single training takes all of this machine"
     comparing.make_repeats_apart(Steps({"seeds": 2}, tmp_path))
-    assert asked == [(2, ["eigenfaces", "mixture"])]
+    assert asked == [(2, ["appearance", "decoder", "eigenfaces", "mixture"])]
 
 
 def test_an_unknown_stage_in_a_grid_is_named_with_its_row(tmp_path):
@@ -333,7 +346,7 @@ def test_other_numbers_of_presets_and_models_make_other_faces(tmp_path, monkeypa
     keys_before = Steps({"train": True}, tmp_path).varied(sets=SETS)["generated"].key
     monkeypatch.setitem(MODELS, "mini", replace(MODELS["mini"], batch=17))
     of_other_model = Steps({"train": True}, tmp_path).varied(sets=SETS)["generated"].key
-    monkeypatch.setattr(eigenfaces, "PRESET", replace(eigenfaces.PRESET, steps=101))
+    monkeypatch.setattr(people, "PRESET", replace(people.PRESET, steps=101))
     of_other_preset = Steps({"train": True}, tmp_path).varied(sets=SETS)["generated"].key
     assert len({keys_before, of_other_model, of_other_preset}) == 3
 

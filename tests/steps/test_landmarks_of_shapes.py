@@ -83,7 +83,7 @@ def test_a_table_has_an_effect_with_and_without_alignment(folder, tmp_path):
 
 def test_without_a_source_the_remedy_is_named(folder, tmp_path, monkeypatch):
     monkeypatch.setattr(appearance, "FACE_MESH", tmp_path / "none.h5")
-    with pytest.raises(UserError, match=r"restore models/face_mesh, or give LANDMARKS a table"):
+    with pytest.raises(UserError, match=r"restore models/face_mesh, give LANDMARKS a table, or"):
         found(folder, tmp_path)
 
 

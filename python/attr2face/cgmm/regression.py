@@ -89,16 +89,32 @@ def unexplained(m: Regression, rng: np.random.Generator) -> np.ndarray:
     return rng.standard_normal(len(m.factors)) @ m.factors + rng.standard_normal(len(m.rest)) * m.rest
 
 
-def fit_regression(x: np.ndarray, has: np.ndarray) -> Regression:
-    """The regression of x (n, d) on attributes (n, J), with all of what it leaves as factors."""
+def covariance_of(has: np.ndarray) -> np.ndarray:
+    """The covariance (J, J) of attributes of which the probabilities (n, J) are given.
+
+    An attribute varies more than its probability does: Var a = Var E[a | picture] + E Var[a | picture].
+    """
+    offset = has - has.mean(axis=0)
+    return offset.T @ offset / len(has) + np.diag((has * (1.0 - has)).mean(axis=0))
+
+
+def fit_regression(x: np.ndarray, has: np.ndarray, plain: np.ndarray | None = None) -> Regression:
+    """The regression of x (n, d) on attributes (n, J), with all of what it leaves as factors.
+
+    Attributes are 1 and 0, or probabilities between.
+
+    What it leaves is that of the rows `plain` (n,) alone, if they are given: glasses and hats, whose remains
+    are no Gaussian, would else be drawn into every face, half of them as negatives.
+    """
     n = len(x)
     prevalence = has.mean(axis=0)
-    offset = has - prevalence
-    covariance = offset.T @ offset / n
+    offset, covariance = has - prevalence, covariance_of(has)
     cross = offset.T @ (x - x.mean(axis=0)) / n
     slope = np.linalg.solve(covariance + RIDGE * np.eye(len(prevalence)), cross)
     left = x - x.mean(axis=0) - offset @ slope
-    variance, vectors = np.linalg.eigh(left.T @ left / n)
+    variance, vectors = np.linalg.eigh(
+        np.cov(left if plain is None else left[plain], rowvar=False, bias=True)
+    )
     factors = (vectors * np.sqrt(variance.clip(0))).T
     rest = np.zeros(x.shape[1])
     found = {"prevalence": prevalence, "covariance": covariance, "cross": cross, "rest": rest}

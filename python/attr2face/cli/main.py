@@ -14,11 +14,15 @@ from attr2face.datasets import DATASETS
 from attr2face.errors import UserError
 from attr2face.settings import FIELDS
 from attr2face.steps import Steps
+from attr2face.steps.fitting import dataset_shown
 from attr2face.steps.machines import cluster_of, machine_of
 from attr2face.steps.resolve import resolve
 from attr2face.store.export import check_place
 
 MOST = 1000  # faces at once
+# These use the nets of photographs where nothing else is named.
+SHOWING = ("generate", "edit", "demo")
+MAKING_FACES = ("generate", "evaluate", "report", "results", "demo")
 
 
 def main() -> int:
@@ -28,6 +32,8 @@ def main() -> int:
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C, even where SIGINT is ignored
     try:
         run = parse_words(sys.argv[1:])
+        if run.steps.notice and run.options.command.__name__ in MAKING_FACES:
+            print(f"attr2face: {run.steps.notice}", file=sys.stderr)
         run.options.command(run)
     except BrokenPipeError:
         return 1  # whoever read the output has closed it
@@ -46,6 +52,8 @@ def parse_words(arguments: list[str]) -> CommandLine:
     options = parser(words).parse_args(words)
     name = options.command.__name__
     given = {name: getattr(options, name) for name in FIELDS if getattr(options, name) is not None}
+    if name in SHOWING:
+        given |= dataset_shown(given)
     if getattr(options, "folder", None):
         _add_folder(options.folder, given)
     if options.out:

@@ -94,8 +94,9 @@ def _prepare(run: CommandLine) -> None:
             f"make {target} shows PubFig's attributes, and DATASET={steps.settings.dataset} lacks "
             f"{missing[0]}; choose synthetic, lfw, lfw_published or pubfig"
         )
-    for name in ("mixture", "eigenfaces", "scores", "judge"):
+    for name in ("mixture", "eigenfaces", "decoder", "scores", "judge"):
         steps.made(name)
+    steps.varied(layer=steps.model.output).made("decoder")
     for part in steps["face_nets"].values():
         part.made()
 

@@ -162,15 +162,16 @@ def experiments(run: CommandLine) -> None:
 
 
 def retrain(run: CommandLine) -> None:
-    """make nets for rendered faces in one small file, and compare it with models/mini/default.h5"""
+    """make all that faces are made from in one small file, and compare it with the one in models"""
     from attr2face.generation.bundle import compare_bundles
-    from attr2face.steps.places import COMMITTED
+    from attr2face.steps.places import committed_file
 
     check_vgg(run.steps, "retrain")
     bundle = run.steps.made("bundle") / "default.h5"
     print(bundle)
-    if not COMMITTED.exists():
+    dataset = run.steps.dataset
+    if not dataset.nets or not committed_file(dataset).exists():
         print("no nets are committed to compare them with")
         return
-    for name, difference in compare_bundles(COMMITTED, bundle).items():
+    for name, difference in compare_bundles(committed_file(dataset), bundle).items():
         print(f"{name}: relative difference {difference:.2g}")

@@ -39,13 +39,15 @@ class FaceDatabase:
         "train", "val" or "test"; training images come first.
     people : (n_images,) str
     labels : (n_images, H) uint8
-        Class of each head.
+        Class of each head, or `attributes.UNKNOWN`.
     scores : (n_images, J) float32
-        Positive where the image has the attribute.
+        Positive where the image has the attribute, NaN where nobody says.
     training_people : int
         Number of people in the training split.
     average : (3, side, side) float32, optional
         Mean training image, where `mean` is another.
+    filled : (n_images, J) float32, optional
+        How probably each image has each attribute: 0 or 1 where it is known (`evaluation.filling`).
     """
 
     folder: Path
@@ -58,6 +60,7 @@ class FaceDatabase:
     scores: np.ndarray
     training_people: int
     average: np.ndarray | None = None
+    filled: np.ndarray | None = None
 
     @classmethod
     def open(cls, folder: Path) -> "FaceDatabase":
@@ -92,8 +95,18 @@ class FaceDatabase:
 
     @property
     def positive(self) -> np.ndarray:
-        """Whether each image has each attribute: (n_images, J) bool."""
+        """Whether each image is known to have each attribute: (n_images, J) bool."""
         return self.scores > 0
+
+    @property
+    def truth(self) -> np.ndarray:
+        """1 and 0 where an image has an attribute or not, NaN where nobody says: (n_images, J) float32."""
+        return np.where(np.isnan(self.scores), self.scores, self.scores > 0)
+
+    @property
+    def has(self) -> np.ndarray:
+        """The same without blanks, for what learns from it: filled, or else taken for absent."""
+        return self.positive.astype(np.float32) if self.filled is None else self.filled
 
     @functools.cached_property
     def paths(self) -> np.ndarray:

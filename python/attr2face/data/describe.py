@@ -59,11 +59,18 @@ def describe_dataset(root: Path, dataset: Dataset, wanted: Wanted) -> Iterator[F
         faces = read_faces(root, dataset)
     if faces.paths:
         pictures = f"{len(faces.paths)} pictures of {len(np.unique(faces.people))} people"
-        shares = zip(faces.attributes.names, (faces.scores > 0).mean(axis=0), strict=True)
-        yield Finding(f"{pictures}; {', '.join(f'{name} {share:.0%}' for name, share in shares)}")
+        yield Finding(f"{pictures}; {', '.join(_shares(faces))}")
         yield from _of_attributes(faces)
         yield from _of_splits(faces, wanted)
         yield from _of_pictures(faces, wanted)
+
+
+def _shares(faces: Faces) -> Iterator[str]:
+    """How common each attribute is and, if there are blanks, of how many pictures that is known."""
+    for name, scores in zip(faces.attributes.names, faces.scores.T, strict=True):
+        known = scores[~np.isnan(scores)]
+        share = f"{name} {(known > 0).mean():.0%}" if len(known) else name
+        yield share if len(known) == len(scores) else f"{share} of the {len(known)} known"
 
 
 def _left_out(table: Table, dataset: Dataset) -> Iterator[Finding]:
@@ -77,8 +84,12 @@ def _left_out(table: Table, dataset: Dataset) -> Iterator[Finding]:
 
 def _of_attributes(faces: Faces) -> Iterator[Finding]:
     """Attributes that nothing can be learned about, or not much, and pictures that show two of one head."""
-    positive, n = faces.scores > 0, len(faces.paths)
-    for name, shown in zip(faces.attributes.names, positive.sum(axis=0), strict=True):
+    for name, scores in zip(faces.attributes.names, faces.scores.T, strict=True):
+        if {-1, 0, 1} == set(scores[~np.isnan(scores)].tolist()):
+            what = f"{name}: {(scores == 0).sum()} cells are 0 beside -1 and 1, which count as absent"
+            yield Finding(f"{what}; leave them empty if they mean that it is not known")
+    positive, all_known = faces.scores > 0, (~np.isnan(faces.scores)).sum(axis=0)
+    for name, shown, n in zip(faces.attributes.names, positive.sum(axis=0), all_known, strict=True):
         rare = min(shown, n - shown)
         if rare == 0:
             which = "no" if shown == 0 else "every"

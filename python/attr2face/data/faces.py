@@ -23,7 +23,7 @@ class Faces:
     paths : list of str
     people : (n_images,) str
     scores : (n_images, J) float32
-        Positive where the image has the attribute.
+        Positive where the image has the attribute, NaN where nobody says.
     attributes : Attributes
         Of the columns of `scores`.
     split : (n_images,) str, optional

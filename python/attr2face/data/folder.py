@@ -43,7 +43,7 @@ def read_folder(root: Path, dataset: Dataset) -> Faces:
     UserError
         If a picture is missing, or the table cannot be read.
     """
-    rows, table = _whole(dataset), dataset.found(root, "scores").name
+    rows, table = _whole(root, dataset), dataset.found(root, "scores").name
     for file in rows.files:
         require(root / file, f"{table} lists it; restore the picture or remove its row")
     return rows.faces(root, dataset)
@@ -52,11 +52,11 @@ def read_folder(root: Path, dataset: Dataset) -> Faces:
 def files_of(dataset: Dataset) -> tuple[str, ...]:
     """All that is read of a folder: the tables, and the pictures that they list."""
     tables = [dataset.found(dataset.root, "scores"), dataset.table]
-    return (*(table.name for table in tables if table.exists()), *_whole(dataset).files)
+    return (*(table.name for table in tables if table.exists()), *_whole(dataset.root, dataset).files)
 
 
-def _whole(dataset: Dataset) -> Rows:
-    rows, wrong = read_rows(Table.open(dataset.found(dataset.root, "scores")), dataset.attributes)
+def _whole(root: Path, dataset: Dataset) -> Rows:
+    rows, wrong = read_rows(Table.open(dataset.found(root, "scores")), dataset.attributes)
     if wrong:
         raise UserError(wrong[0])
     return rows
@@ -119,12 +119,14 @@ def _split(cell: str) -> str:
 
 
 def _score(cell: str, name: str) -> float:
+    if not cell:
+        return math.nan
     try:
         score = float(cell)
     except ValueError:
         score = math.nan
     if not -_LARGEST <= score <= _LARGEST:
-        wanted = f"0 or 1, -1 or 1, or a number up to {_LARGEST:g} in size"
+        wanted = f"0 or 1, -1 or 1, a number up to {_LARGEST:g} in size, or nothing where it is not known"
         raise UserError(f"'{cell}' is no score of {name}; write {wanted}")
     return score
 
@@ -137,7 +139,10 @@ def _of_columns(rows: Rows, attributes: Attributes) -> list[str]:
     remedy = "write 0 and 1, or scores below 0 where it is absent (of a probability, subtract 0.5)"
     scores = np.frombuffer(rows.scores, np.float32).reshape(-1, len(attributes.names))
     for name, column in zip(attributes.names, scores.T, strict=True):
-        if column.min() >= 0 and not np.isin(column, (0, 1)).all():
+        column = column[~np.isnan(column)]
+        if not len(column):
+            wrong.append(f"nothing is known of {name}; fill in some cells, or remove the column")
+        elif column.min() >= 0 and not np.isin(column, (0, 1)).all():
             scale = f"go from {column.min():g} to {column.max():g}, and none is below 0"
             wrong.append(f"the scores of {name} {scale}; {remedy}")
     return wrong

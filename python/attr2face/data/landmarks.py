@@ -1,5 +1,6 @@
 """Landmarks of a dataset's faces, found by a detector and written as a table, or read from one."""
 
+import functools
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -12,13 +13,11 @@ from attr2face.data.faces import Faces
 from attr2face.data.images import Place, read_image, read_whole
 from attr2face.data.landmark_tables import COLUMNS, UNKNOWN, landmarks_in
 from attr2face.data.pictures import write_picture, write_sheet
-from attr2face.data.places import place_of, root_at
+from attr2face.data.shards import found_in_shards
 from attr2face.errors import UserError
-from attr2face.files import atomic_write
-from attr2face.parallel import Machine, map_in_order, with_bar
+from attr2face.parallel import Machine
 
 LONGEST = 4  # times the shorter side
-AT_ONCE = 200  # pictures of one task
 SHOWN, SIDE = 12, 128  # pictures of the sheet, and their side in pixels
 
 Finder = Callable[[np.ndarray], np.ndarray]
@@ -27,34 +26,21 @@ Finder = Callable[[np.ndarray], np.ndarray]
 def find_landmarks(faces: Faces, finder: Finder, machine: Machine, out: Path) -> np.ndarray:
     """The landmarks of faces as `finder` sees them: (n_images, 5, 2), NaN where it sees none.
 
-    What is found is kept in the folder `out`, so that a later call continues where an interrupted one was.
+    A later call goes on where an interrupted one was (`shards`).
 
     Raises
     ------
     UserError
         If a picture cannot be read.
     """
-    first_rows = range(0, len(faces.paths), AT_ONCE)
-    parts = [out / f"{first:08d}.npy" for first in first_rows]
-    missing = [part for part in parts if not part.exists()]
-    first_missing = [int(part.stem) for part in missing]
-    tasks = [(finder, place_of(faces.root), faces.paths[i : i + AT_ONCE]) for i in first_missing]
-    sizes = [len(names) for *_, names in tasks]
-    results = map_in_order(machine.without_caffe.beside_the_files, _find, tasks)
-    bar = with_bar(results, sizes, "landmarks", done=len(faces.paths) - sum(sizes))
-    for part, found in zip(missing, bar, strict=True):
-        with atomic_write(part) as temporary, temporary.open("wb") as file:
-            np.save(file, found)
-    found = np.concatenate([np.load(part) for part in parts])
-    for part in parts:
-        part.unlink()
-    return found
+    work = functools.partial(_find, finder)
+    with found_in_shards(work, faces, machine.without_caffe, out, "landmarks") as found:
+        return np.concatenate(list(found))
 
 
-def _find(finder: Finder, place: tuple[Path, str | None], names: list[str]) -> np.ndarray:
+def _find(finder: Finder, faces: Faces) -> np.ndarray:
     """The landmarks of some pictures."""
-    root = root_at(*place)
-    return np.stack([_found(finder, root / name) for name in names])
+    return np.stack([_found(finder, faces.root / path) for path in faces.paths])
 
 
 def _found(finder: Finder, place: Place) -> np.ndarray:

@@ -2,10 +2,11 @@
 
 A kind says what the points are: "mesh", the 468 of MediaPipe's face mesh; "five", those of
 `landmark_tables.POINTS`; "table", these and others of the user's own; "rendered", those of
-`render.points.NAMES`.
+`render.points`.
 """
 
 import csv
+import functools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -18,12 +19,11 @@ from attr2face.data.alignment import Frame, cut_images, cut_points
 from attr2face.data.faces import Faces
 from attr2face.data.landmark_tables import POINTS, points_in
 from attr2face.data.pictures import write_sheet
-from attr2face.data.places import place_of, root_at
+from attr2face.data.shards import found_in_shards
 from attr2face.errors import UserError
 from attr2face.files import atomic_write, require
-from attr2face.parallel import Machine, cut_up, lengths, map_in_order, with_bar
+from attr2face.parallel import Machine
 
-AT_ONCE = 200  # pictures of one task
 MESH = (234, 454, 1)  # left and right cheek, and the tip of the nose
 EYE_CORNERS = [[33, 133], [362, 263]]  # of the mesh
 # How far the nose of a mesh lies aside between the cheeks, over how far it does between the eyes, both over
@@ -96,32 +96,19 @@ class Pictures:
 def found_in(faces: Faces, frame: Frame, finder: Finder, machine: Machine, out: Path) -> np.ndarray:
     """The landmarks that `finder` finds in pictures as `frame` cuts them: (n_images, L, 2) float32.
 
-    What is found is kept in the folder `out`, so that a later call continues where an interrupted one was.
+    A later call goes on where an interrupted one was (`shards`).
 
     Raises
     ------
     UserError
         If a picture cannot be read.
     """
-    cuts = cut_up(0, len(faces.paths), AT_ONCE)
-    parts = [out / f"{rows.start:08d}.npy" for rows in cuts]
-    missing = [k for k, part in enumerate(parts) if not part.exists()]
-    place = place_of(faces.root)
-    tasks = [(finder, replace(faces.only(cuts[k]), root=Path()), place, frame) for k in missing]
-    sizes = lengths([cuts[k] for k in missing])
-    results = map_in_order(replace(machine.beside_the_files, single_thread=True), _find, tasks)
-    bar = with_bar(results, sizes, "landmarks", done=len(faces.paths) - sum(sizes))
-    for k, found in zip(missing, bar, strict=True):
-        with atomic_write(parts[k]) as temporary, temporary.open("wb") as file:
-            np.save(file, found)
-    found = np.concatenate([np.load(part) for part in parts])
-    for part in parts:
-        part.unlink()
-    return found
+    work, machine = functools.partial(_find, finder, frame), replace(machine, single_thread=True)
+    with found_in_shards(work, faces, machine, out, "landmarks") as found:
+        return np.concatenate(list(found))
 
 
-def _find(finder: Finder, faces: Faces, place: tuple[Path, str | None], frame: Frame) -> np.ndarray:
-    faces = replace(faces, root=root_at(*place))
+def _find(finder: Finder, frame: Frame, faces: Faces) -> np.ndarray:
     return finder(list(cut_images(faces, range(len(faces.paths)), frame))).astype(np.float32)
 
 

@@ -57,15 +57,23 @@ class Studio:
     ----------
     steps : Steps
         Their settings decide how faces are made; strength and variety are where the page starts.
+
+    Raises
+    ------
+    UserError
+        If heads should be lent, which the page does not do.
     """
 
     def __init__(self, steps: Steps) -> None:
         self.steps = steps
         self.generation, self.seed = filled(steps.settings.generation), steps.training_seed
+        if self.generation.head == "lent":
+            raise UserError("HEAD=lent has no effect on demo, which draws whole heads; leave it out")
         self.loaded = load_trained(trained_for_faces(steps))
         self.attributes = self.loaded.database.attributes
-        self.judge = load_judge(steps.made("judge") / "judge.h5")
-        accuracy = pd.read_csv(steps.made("judge_accuracy") / "accuracy.csv", index_col="attribute")
+        judge = steps["judge_of_shown"].made()
+        self.judge = load_judge(judge / "judge.h5")
+        accuracy = pd.read_csv(judge / "accuracy.csv", index_col="attribute")
         self.accuracy = accuracy["balanced_accuracy"].reindex(self.attributes.names)
         self.varies = draws(self.generation)
         self.variety = self.generation.variety if self.varies else 0.0
@@ -91,9 +99,13 @@ class Studio:
 
     def rare_pairs(self) -> list[tuple[str, str]]:
         """Attributes that hardly ever occur together in training pictures, but do not exclude each other."""
-        if "mixture" not in dict(self.loaded.trained.fitted):
+        fitted = dict(self.loaded.trained.fitted)
+        if "mixture" in fitted:
+            m = self.loaded.mixture
+        elif "appearance" in fitted:
+            m = self.loaded.appearance.regression
+        else:
             return []
-        m = self.loaded.mixture
         chance = np.outer(m.prevalence, m.prevalence)
         rare = (m.covariance + chance < RARE * chance) & (chance > 0)
         names, head_of = self.attributes.names, self.attributes.head_of
@@ -129,7 +141,7 @@ class Studio:
         settings = replace(self.generation, strength=query.strength, variety=variety, animate=False)
 
         def watch(done: float, images: np.ndarray) -> None:
-            tell(done, _url(images[0], "JPEG"))
+            tell(done, _url(images[0, ..., :3], "JPEG"))
 
         images, _ = generate_faces(self.loaded, [query.words], settings, self.seed, watch, [query.face])
         reading = self.read(images, [bare(word) for word in query.words])
@@ -140,7 +152,7 @@ class Studio:
 
         That is of real pictures; None where it cannot read an attribute, or was not tested.
         """
-        seen = self.judge.sees([np.asarray(enlarged(images[0]))])[0]
+        seen = self.judge.sees([np.asarray(enlarged(images[0, ..., :3]))])[0]
         probability = read_attributes(self.loaded, images)[0]
         rows = []
         for name in names:

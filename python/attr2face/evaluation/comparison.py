@@ -29,6 +29,18 @@ from attr2face.parallel import Machine
 OTHERS = 1000
 FRECHET_COMPONENTS = 16
 JUDGES = ("ridge", "net")
+# What each part of a method adds: the method, and the same without it. The names are those of methods.csv.
+PARTS = {
+    "regression: the usual person less the mean face": ("usual person", "mean face"),
+    "variety: people less the usual person": ("people", "usual person"),
+    "choice: people with choices less people": ("people with choices", "people"),
+    "descent: towards less people": ("towards", "people"),
+    "the net: eigenfaces less the prior alone": ("eigenfaces", "prior alone"),
+    "eigenfaces less the prior alone at START=2": ("eigenfaces", "prior alone x 2"),
+    "the start: eigenfaces less START=0": ("eigenfaces", "conditional target x 2"),
+    "eigenfaces less PRESET=pixels, START=1": ("eigenfaces", "pixels from attributes x 2"),
+    "strength 2 less strength 1": ("eigenfaces", "strength 1"),
+}
 Measures = Mapping[str, np.ndarray]
 
 
@@ -80,7 +92,7 @@ class Real:
     mean: Measures
     known: np.ndarray
     requested: np.ndarray
-    positive: np.ndarray
+    absent: np.ndarray
     people: np.ndarray
     people_of_others: np.ndarray
     calibrating: np.ndarray
@@ -91,10 +103,10 @@ class Real:
         own, others, mean = (read_measures(folder / f"{name}.npz") for name in ("own", "others", "mean"))
         known = load_projection(projections, "hog").known
         requested = database.attributes.of_classes(database.labels[requests.rows])
-        positive, people = database.positive[requests.rows], database.people[requests.rows]
+        absent, people = database.truth[requests.rows] == 0, database.people[requests.rows]
         rows, asked_split = others["rows"], database.split[requests.rows[0]]
         calibrating = database.split[rows] != asked_split
-        return cls(own, others, mean, known, requested, positive, people, database.people[rows], calibrating)
+        return cls(own, others, mean, known, requested, absent, people, database.people[rows], calibrating)
 
     def another(self) -> np.ndarray:
         """For each requested person the first other picture among `others`; -1 where there is none: (n,)."""
@@ -122,7 +134,7 @@ def of_people(m: Measures, real: Real, query: np.ndarray) -> dict[str, np.ndarra
     rank = 1 + (stranger & (cosine > to_own[:, None])).sum(axis=1)
     memory = quality.nearest(m["hog"], real.known) / quality.nearest(real.own["hog"], real.known).mean()
     values = {f"requested seen, {judge}": _share(m[judge], real.requested) for judge in JUDGES}
-    values |= {f"not there, but seen, {judge}": _share(m[judge], ~real.positive) for judge in JUDGES}
+    values |= {f"not there, but seen, {judge}": _share(m[judge], real.absent) for judge in JUDGES}
     return values | {
         "one face": (m["faces"] == 1).astype(float),
         "fine detail": m["fine"] / real.own["fine"].mean(),
@@ -201,14 +213,17 @@ class Compared:
         return pd.DataFrame(rows)
 
     def differences(self, own: str) -> pd.DataFrame:
-        """The project's own method less each other one, for the same people and repetitions; no medians."""
+        """Methods less others, for the same people and repetitions: the own one less each other, and what the
+        `PARTS` add. A row per `method`, `less` and measure; no medians.
+        """
+        pairs = [(own, other) for other in self.people if other != own]
+        pairs += [pair for pair in PARTS.values() if set(pair) <= self.people.keys()]
         rows = []
-        others = {method: values for method, values in self.people.items() if method != own}
-        for method, by_measure in others.items():
-            for measure, values in by_measure.items():
+        for method, less in dict.fromkeys(pairs):
+            for measure, values in self.people[method].items():
                 if average_of(measure) is not np.median:
-                    interval = over_people(self._by_person(self.people[own][measure] - values))
-                    rows.append({"method": method, "measure": measure, **vars(interval)})
+                    interval = over_people(self._by_person(values - self.people[less][measure]))
+                    rows.append({"method": method, "less": less, "measure": measure, **vars(interval)})
         return pd.DataFrame(rows)
 
     def _by_person(self, values: np.ndarray) -> np.ndarray:
@@ -284,8 +299,8 @@ def of_judges(real: Real, database: FaceDatabase) -> pd.DataFrame:
 
     `kappa` is Cohen's. Numbers of a judge that cannot read an attribute are NaN.
     """
-    truth = database.positive[real.others["rows"]]
-    table = {"attribute": database.attributes.names, "prevalence": truth.mean(axis=0)}
+    truth = database.truth[real.others["rows"]]
+    table = {"attribute": database.attributes.names, "prevalence": np.nanmean(truth, axis=0)}
     for judge in JUDGES:
         seen = real.others[judge]
         threshold = np.where(np.isnan(seen).any(axis=0), np.nan, 1)

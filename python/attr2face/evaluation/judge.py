@@ -120,17 +120,30 @@ def train_judge(database: FaceDatabase, machine: Machine) -> tuple[Judge, pd.Dat
     parts = [_judged(database, name) for name in SPLITS]
     rows, ends = np.concatenate(parts), np.cumsum([len(part) for part in parts])
     train, val, test = (slice(end - len(part), end) for part, end in zip(parts, ends, strict=True))
-    x, positive = _features(database, rows, machine), database.positive[rows]
+    x, truth = _features(database, rows, machine), database.truth[rows]
     scaler = StandardScaler().fit(x[train])
     centre, std = scaler.mean_, scaler.scale_
-    x, wanted = _scaled(x, centre, std), positive[train].astype(np.float32)
-    fits = [Ridge(penalty).fit(x[train], wanted) for penalty in tqdm(PENALTIES, "ridge", unit=" fits")]
-    best = max(fits, key=lambda ridge: pd.Series(aucs(positive[val], ridge.predict(x[val]))).mean())
+    x = _scaled(x, centre, std)
+    fits = [_ridge(x[train], truth[train], penalty) for penalty in tqdm(PENALTIES, "ridge", unit=" fits")]
+    best = max(fits, key=lambda ridge: pd.Series(aucs(truth[val], ridge.predict(x[val]))).mean())
     answer = best.predict(x)
-    balanced = thresholds(positive[val], answer[val], balanced=True)
-    most_accurate = thresholds(positive[val], answer[val])
-    table = score(database.attributes, positive[test], answer[test], most_accurate)
+    balanced = thresholds(truth[val], answer[val], balanced=True)
+    most_accurate = thresholds(truth[val], answer[val])
+    table = score(database.attributes, truth[test], answer[test], most_accurate)
     return Judge(centre, std, best.coef_.T, best.intercept_, balanced), table
+
+
+def _ridge(x: np.ndarray, truth: np.ndarray, penalty: float) -> Ridge:
+    """Ridge regression of attributes (n, J), NaN where they are not known, on features (n, d).
+
+    Blanks are first as common as the attribute is, and then what the first regression says.
+    """
+    blank = np.isnan(truth)
+    wanted = np.where(blank, np.nan_to_num(np.nanmean(truth, axis=0)), truth).astype(np.float32)
+    ridge = Ridge(penalty).fit(x, wanted)
+    if blank.any():
+        ridge = Ridge(penalty).fit(x, np.where(blank, ridge.predict(x).clip(0, 1), wanted))
+    return ridge
 
 
 def _features(database: FaceDatabase, rows: np.ndarray, machine: Machine) -> np.ndarray:
@@ -163,7 +176,7 @@ def write_accuracy(judge: Path, database: FaceDatabase, out: Path) -> None:
     """Write how often a judge, with its thresholds, is right about test people: `accuracy.csv` in `out`."""
     rows, judge = _judged(database, "test"), load_judge(judge)
     answer = judge.outputs(each_photograph(database, rows))
-    table = score(database.attributes, database.positive[rows], answer, judge.threshold)
+    table = score(database.attributes, database.truth[rows], answer, judge.threshold)
     table.to_csv(out / "accuracy.csv", index=False)
 
 

@@ -53,12 +53,12 @@ def write_net_judge(
     preprocessing = replace(database.preprocessing, scale=model.scale)
     judge = NetJudge(out / "weights.caffemodel", model, preprocessing, np.zeros(0))
     val, test = database.rows("val"), database.rows("test")
-    positive, of_test = database.positive[val], database.positive[test]
+    of_val, of_test = database.truth[val], database.truth[test]
     # As it will see pictures: enlarged, and reduced again.
     probability, in_test = (judge.look(each_photograph(database, rows))[0] for rows in (val, test))
-    balanced = thresholds(positive, probability, balanced=True)
+    balanced = thresholds(of_val, probability, balanced=True)
     np.savez(out / "judge.npz", mean=database.preprocessing.mean, threshold=balanced)
-    table = score(database.attributes, of_test, in_test, thresholds(positive, probability))
+    table = score(database.attributes, of_test, in_test, thresholds(of_val, probability))
     table.to_csv(out / "scores.csv", index=False)
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from attr2face.attributes import UNKNOWN
 from attr2face.data.database import FaceDatabase
 from attr2face.errors import UserError
 from attr2face.files import write_json
@@ -59,6 +60,6 @@ def read_requests(folder: Path) -> Requests:
 
 def draw_people(people: np.ndarray, labels: np.ndarray, n: int, rng: np.random.Generator) -> np.ndarray:
     """Rows of `n` images with attributes, of as many people as there are."""
-    order = rng.permutation(np.flatnonzero((labels > 0).any(axis=1)))
+    order = rng.permutation(np.flatnonzero(((labels > 0) & (labels != UNKNOWN)).any(axis=1)))
     times_before = pd.Series(people[order]).groupby(people[order]).cumcount().to_numpy()
     return order[np.argsort(times_before, kind="stable")][:n]

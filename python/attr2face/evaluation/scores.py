@@ -1,5 +1,6 @@
 """How well a net reads attributes: accuracy, balanced accuracy and AUC, beside the majority baseline."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -7,7 +8,7 @@ import pandas as pd
 from sklearn.metrics import balanced_accuracy_score, roc_auc_score
 from tqdm import tqdm
 
-from attr2face.attributes import Attributes
+from attr2face.attributes import UNKNOWN, Attributes
 from attr2face.data.database import FaceDatabase
 from attr2face.data.faces import SPLITS
 from attr2face.network.extraction import Extraction, compute_activations
@@ -34,16 +35,21 @@ def predict(database: FaceDatabase, weights: Path, machine: Machine) -> np.ndarr
 
 
 def write_scores(database: FaceDatabase, weights: Path, out: Path, machine: Machine) -> None:
-    """Write `scores.csv` per attribute and split, and `heads.csv` per head, with validation's thresholds."""
+    """Write `scores.csv` per attribute and split, and `heads.csv` per head, with validation's thresholds.
+
+    `probability.npy` has the probabilities (n_images, J) float32 that the net gives. What is not known is not
+    scored.
+    """
     prob = predict(database, weights, machine)
-    attributes, positive = database.attributes, database.positive
+    attributes, truth = database.attributes, database.truth
     probability = attributes.probabilities(prob)
+    np.save(out / "probability.npy", probability)
     validation = database.rows("val") if len(database.rows("val")) else database.rows("train")
-    threshold = thresholds(positive[validation], probability[validation])
+    threshold = thresholds(truth[validation], probability[validation])
     per_attribute, per_head = {}, {}
     for name in SPLITS:
         if len(rows := database.rows(name)):
-            per_attribute[name] = score(attributes, positive[rows], probability[rows], threshold)
+            per_attribute[name] = score(attributes, truth[rows], probability[rows], threshold)
             per_head[name] = score_heads(attributes, database.labels[rows], prob[rows])
     for name, tables in (("scores", per_attribute), ("heads", per_head)):
         whole = pd.concat(tables, names=["split"]).reset_index(level=0)
@@ -57,8 +63,10 @@ def mean_scores(folder: Path) -> pd.DataFrame:
     return means.join(of_heads.add_prefix("heads_"))
 
 
-def thresholds(positive: np.ndarray, answer: np.ndarray, balanced: bool = False) -> np.ndarray:
+def thresholds(truth: np.ndarray, answer: np.ndarray, balanced: bool = False) -> np.ndarray:
     """The answer from which on calling an attribute present is most accurate: (n, J) twice to (J,).
+
+    In `truth`, NaN is not known.
 
     Heads make attributes of one head compete, so that the best threshold is rarely one half. It lies between
     two different answers; it is infinite where all images are best given the same answer.
@@ -67,8 +75,17 @@ def thresholds(positive: np.ndarray, answer: np.ndarray, balanced: bool = False)
     that fewer than `LEAST` images have or lack, or that no threshold tells better than chance, cannot be read
     by such a threshold: NaN.
     """
-    pairs = zip(positive.T, answer.T, strict=True)
-    return np.array([_threshold(has, values, balanced) for has, values in pairs])
+    return np.array([_threshold(has, values, balanced) for has, values in known_pairs(truth, answer)])
+
+
+def known_pairs(truth: np.ndarray, answer: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Of each attribute, whether images have it, and the answers for these, where that is known.
+
+    From (n, J) twice, NaN in `truth` where it is not known: (k,) bool and (k,) for each of J.
+    """
+    for has, values in zip(np.asarray(truth, float).T, answer.T, strict=True):
+        known = ~np.isnan(has)
+        yield has[known] > 0, values[known]
 
 
 def _threshold(has: np.ndarray, answer: np.ndarray, balanced: bool) -> float:
@@ -96,13 +113,14 @@ def seen(answer: np.ndarray, threshold: np.ndarray) -> np.ndarray:
 
 
 def score(
-    attributes: Attributes, positive: np.ndarray, probability: np.ndarray, threshold: np.ndarray
+    attributes: Attributes, truth: np.ndarray, probability: np.ndarray, threshold: np.ndarray
 ) -> pd.DataFrame:
     """A row per attribute.
 
     Parameters
     ----------
-    positive : (n_images, J) bool
+    truth : (n_images, J)
+        Whether images have attributes, NaN where it is not known.
     probability : (n_images, J) float
     threshold : (J,) float
         NaN for attributes that cannot be read.
@@ -111,28 +129,28 @@ def score(
     -------
     DataFrame
         Columns `positives` (prevalence), `majority`, `accuracy`, `balanced_accuracy`, `auc` (NaN where a
-        class is absent). All but the first and the last are NaN for an attribute that cannot be read.
+        class is absent), of the images where it is known. All but the first and the last are NaN for an
+        attribute that cannot be read, and all where nothing is known.
     """
     rows = []
-    auc = aucs(positive, probability)
-    for j, attribute in enumerate(attributes.names):
-        truth = positive[:, j]
-        predicted = probability[:, j] >= threshold[j]
-        prevalence = truth.mean()
-        row = {"attribute": attribute, "positives": prevalence}
-        readable = not np.isnan(threshold[j])
+    auc = aucs(truth, probability)
+    for j, (has, answer) in enumerate(known_pairs(truth, probability)):
+        predicted = answer >= threshold[j]
+        prevalence = has.mean() if len(has) else np.nan
+        row = {"attribute": attributes.names[j], "positives": prevalence}
+        readable = len(has) and not np.isnan(threshold[j])
         both = readable and 0 < prevalence < 1
         row["majority"] = max(prevalence, 1 - prevalence) if readable else np.nan
-        row["accuracy"] = (truth == predicted).mean() if readable else np.nan
-        row["balanced_accuracy"] = balanced_accuracy_score(truth, predicted) if both else np.nan
+        row["accuracy"] = (has == predicted).mean() if readable else np.nan
+        row["balanced_accuracy"] = balanced_accuracy_score(has, predicted) if both else np.nan
         rows.append(row | {"auc": auc[j]})
     return pd.DataFrame(rows)
 
 
-def aucs(positive: np.ndarray, answer: np.ndarray) -> np.ndarray:
+def aucs(truth: np.ndarray, answer: np.ndarray) -> np.ndarray:
     """The area under each ROC curve, NaN if all images have the attribute or none: (n, J) twice to (J,)."""
-    pairs = zip(positive.T, answer.T, strict=True)
-    return np.array([roc_auc_score(has, y) if 0 < has.mean() < 1 else np.nan for has, y in pairs])
+    pairs = known_pairs(truth, answer)
+    return np.array([roc_auc_score(has, y) if 0 < has.sum() < len(has) else np.nan for has, y in pairs])
 
 
 def score_heads(attributes: Attributes, labels: np.ndarray, prob: np.ndarray) -> pd.DataFrame:
@@ -141,6 +159,7 @@ def score_heads(attributes: Attributes, labels: np.ndarray, prob: np.ndarray) ->
     Parameters
     ----------
     labels : (n_images, H) int
+        `UNKNOWN` where they are not known.
     prob : (n_images, C) float
         The softmaxes side by side.
 
@@ -152,8 +171,9 @@ def score_heads(attributes: Attributes, labels: np.ndarray, prob: np.ndarray) ->
     rows = []
     found = attributes.predicted_classes(prob).T
     for head, truth, predicted in zip(attributes.heads, labels.T, found, strict=True):
-        row = {"head": head.name, "majority": np.bincount(truth).max() / len(truth)}
-        row["accuracy"] = (truth == predicted).mean()
+        predicted, truth = predicted[truth != UNKNOWN], truth[truth != UNKNOWN]
+        row = {"head": head.name, "majority": np.bincount(truth, minlength=1).max() / max(1, len(truth))}
+        row["accuracy"] = (truth == predicted).mean() if len(truth) else np.nan
         row["balanced_accuracy"] = np.mean([(predicted[truth == c] == c).mean() for c in np.unique(truth)])
         rows.append(row)
     return pd.DataFrame(rows)

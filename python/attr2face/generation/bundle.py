@@ -1,4 +1,6 @@
-"""All that faces are made from in one small file: net, cGMM, eigenfaces, appearance model and mean image.
+"""All that faces are made from, and the judge that looks at them, in one small file.
+
+It holds the mean image, the net, the cGMM, eigenfaces and the appearance model.
 
 Numbers are in half precision but for those of which there are few, such as biases and batch statistics.
 Components of pictures are JPEGs (`sheets`). `unpack` writes the files that `Trained` names.
@@ -22,8 +24,13 @@ from attr2face.network.stored import net_in, put, put_net
 from attr2face.provenance import environment
 from attr2face.pycaffe import caffe_pb2
 
-FITTED = {"mixture": "cgmm.h5", "eigenfaces": "eigenfaces.h5", "appearance": "appearance.h5"}
-NUMBERS = ("mean", "net", *FITTED)  # that two bundles are compared by
+FITTED = {
+    "mixture": "cgmm.h5",
+    "eigenfaces": "eigenfaces.h5",
+    "appearance": "appearance.h5",
+    "judge": "judge.h5",
+}
+ACCURACY = "accuracy.csv"  # of the judge
 
 
 def write_bundle(trained: Trained, settings: Mapping[str, str], out: Path) -> None:
@@ -37,9 +44,11 @@ def write_bundle(trained: Trained, settings: Mapping[str, str], out: Path) -> No
         put(file, "mean", database.mean)
         net = caffe_pb2.NetParameter.FromString(trained.weights.read_bytes())
         put_net(file.create_group("net"), net)
-        for part, name in FITTED.items():
-            with h5py.File(trained.folder(part) / name) as stored:
+        for part, folder in trained.fitted:
+            with h5py.File(folder / FITTED[part]) as stored:
                 _put_fitted(file.create_group(part), stored)
+            if (folder / ACCURACY).exists():
+                file[part].attrs[ACCURACY] = (folder / ACCURACY).read_text()
     about = {"file": out.name, "bytes": out.stat().st_size, "sha256": sha256(out)}
     about |= {"settings": dict(settings), "made by": environment()}
     write_json(out.with_suffix(".json"), about)
@@ -86,13 +95,16 @@ def unpack(bundle: Path, out: Path) -> None:
         If the file is not the one that the JSON beside it describes.
     """
     with h5py.File(checked(bundle)) as file:
-        for folder in ("lmdb", "net", *FITTED):
+        fitted = [part for part in FITTED if part in file]
+        for folder in ("lmdb", "net", *fitted):
             (out / folder).mkdir()
         _write_input(file, out / "lmdb")
         (out / "net" / "weights.caffemodel").write_bytes(net_in(file["net"]).SerializeToString())
-        for part, file_name in FITTED.items():
-            with h5py.File(out / part / file_name, "w") as fitted:
-                _unpack_fitted(file[part], fitted)
+        for part in fitted:
+            with h5py.File(out / part / FITTED[part], "w") as stored:
+                _unpack_fitted(file[part], stored)
+            if ACCURACY in file[part].attrs:
+                (out / part / ACCURACY).write_text(file[part].attrs[ACCURACY])
 
 
 def checked(bundle: Path) -> Path:
@@ -121,7 +133,7 @@ def _write_input(file: h5py.File, out: Path) -> None:
 
 
 def compare_bundles(one: Path, other: Path) -> dict[str, float]:
-    """The distance of the numbers of two bundles, relative to those of the first, for each of the `NUMBERS`.
+    """The distance of the numbers of two bundles, relative to those of the first, for each part.
 
     Raises
     ------
@@ -130,8 +142,8 @@ def compare_bundles(one: Path, other: Path) -> dict[str, float]:
     """
     found = {}
     with h5py.File(one) as a, h5py.File(other) as b:
-        for part in NUMBERS:
-            x, y = _numbers(a[part]), _numbers(b[part])
+        for part in ("mean", "net", *[part for part in FITTED if part in a]):
+            x, y = _numbers(a[part]), _numbers(b[part]) if part in b else np.zeros(0)
             if x.shape != y.shape:
                 what = f"{other} has another {part} than {one}"
                 raise UserError(f"{what}; they are of other nets and cannot be compared")

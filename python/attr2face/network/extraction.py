@@ -141,7 +141,7 @@ def extract(database: FaceDatabase, weights: Path, layer: str, out: Path, machin
 def _lay_out(path: Path, database: FaceDatabase, shape: tuple[int, ...], layer: str) -> None:
     """A file of its final size: later writes change numbers only, so that a kill leaves it readable."""
     with h5py.File(path, "w") as file:
-        file["positive"] = database.positive
+        file["positive"] = database.has > 0.5
         file.create_dataset("split", data=database.split.astype(object), dtype=h5py.string_dtype())
         phi = file.create_dataset("activations", (len(database.split), *shape), np.float32)
         phi[-1] = 0

@@ -4,6 +4,7 @@
 uint8, as `parsing.read_masks` gives them, and `known` (n,) bool. What is not known is 0.
 """
 
+import functools
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,12 +15,11 @@ import numpy as np
 from attr2face.data.alignment import Frame, cut_images
 from attr2face.data.faces import Faces
 from attr2face.data.pictures import write_sheet
-from attr2face.data.places import place_of, root_at
+from attr2face.data.shards import found_in_shards
 from attr2face.files import atomic_write
 from attr2face.network.parsing import EYES, LEARNED, loaded, read_masks
-from attr2face.parallel import Machine, cut_up, map_in_order, with_bar
+from attr2face.parallel import Machine
 
-SHARD = 128  # pictures of a task
 SHOWN, COLUMNS, SMALLEST = 24, 4, 144  # pictures of the sheet, side by side, and their least side in pixels
 COLOURS = [(30, 30, 30), (230, 170, 140), (120, 70, 30), (60, 110, 180), (90, 220, 90), (200, 60, 160)]
 BACKDROP = 128
@@ -56,7 +56,7 @@ def write_masks(
 ) -> None:
     """Write `masks.h5` and `sheet.png` into the folder `out`, of some `rows` or of all faces.
 
-    A later call continues where an interrupted one was.
+    A later call goes on where an interrupted one was (`data.shards`).
 
     Raises
     ------
@@ -64,41 +64,24 @@ def write_masks(
         If a picture cannot be read, or the net's weights are missing.
     """
     rows = np.arange(len(faces.paths)) if rows is None else np.unique(rows)
-    shards = {out / f"{cut.start:08d}.npz": rows[cut] for cut in cut_up(0, len(rows), SHARD)}
-    _read_missing(faces, reading, shards, machine)
-    with atomic_write(out / "masks.h5") as temporary, h5py.File(temporary, "w") as file:
-        _lay_out(file, faces, reading.frame.side)
-        for path, of_shard in shards.items():
-            with np.load(path) as masks:
-                file["matte"][of_shard], file["part"][of_shard] = masks["matte"], masks["part"]
-            file["known"][of_shard] = True
-    _write_sheet(faces, rows, reading.frame, out)
-    for path in shards:
-        path.unlink()
+    work = functools.partial(_read, reading, reading.eyes(faces.landmarks is not None))
+    machine = replace(machine, single_thread=True)
+    with found_in_shards(work, faces.only(rows), machine, out, "masks") as found:
+        with atomic_write(out / "masks.h5") as temporary, h5py.File(temporary, "w") as file:
+            _lay_out(file, faces, reading.frame.side)
+            done = 0
+            for masks in found:
+                of_shard = rows[done : done + len(masks)]
+                file["matte"][of_shard], file["part"][of_shard] = masks[:, 0], masks[:, 1]
+                file["known"][of_shard] = True
+                done += len(masks)
+        _write_sheet(faces, rows, reading.frame, out)
 
 
-def _read_missing(faces: Faces, reading: Reading, shards: dict[Path, np.ndarray], machine: Machine) -> None:
-    """Write the masks of the rows of those shards whose files do not exist."""
-    missing = {path: of_shard for path, of_shard in shards.items() if not path.exists()}
-    sizes, total = [len(of_shard) for of_shard in missing.values()], sum(map(len, shards.values()))
-    place, eyes = place_of(faces.root), reading.eyes(faces.landmarks is not None)
-    tasks = [
-        (place, replace(faces.only(of_shard), root=Path()), reading, eyes) for of_shard in missing.values()
-    ]
-    found = map_in_order(replace(machine.beside_the_files, single_thread=True), _read, tasks)
-    for path, masks in zip(missing, with_bar(found, sizes, "masks", total - sum(sizes)), strict=True):
-        with atomic_write(path) as temporary, temporary.open("wb") as file:
-            np.savez_compressed(file, **masks)
-
-
-def _read(
-    place: tuple[Path, str | None], faces: Faces, reading: Reading, eyes: float
-) -> dict[str, np.ndarray]:
-    """The masks of some faces."""
-    faces = replace(faces, root=root_at(*place))
+def _read(reading: Reading, eyes: float, faces: Faces) -> np.ndarray:
+    """The mattes and parts of some faces: (n, 2, side, side) uint8."""
     pictures = np.stack(list(cut_images(faces, range(len(faces.paths)), reading.frame)))
-    matte, part = read_masks(loaded(reading.weights), pictures, eyes)
-    return {"matte": matte, "part": part}
+    return np.stack(read_masks(loaded(reading.weights), pictures, eyes), axis=1)
 
 
 def _lay_out(file: h5py.File, faces: Faces, side: int) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from attr2face.attributes import Attributes
+from attr2face.attributes import UNKNOWN, Attributes
 from attr2face.errors import UserError
 from attr2face.models import CONVOLUTIONS, JUDGE, LAYERS, STAGES, VGG, Model
 from attr2face.network.layers import ALL_LEARN, Learning, Top, add_head, add_judge_body, add_trunk
@@ -75,13 +75,15 @@ def _add_data(n: caffe.NetSpec, data: TrainingData, split: str, transform: dict)
 
 def _add_loss(n: caffe.NetSpec, score: Top, name: str, data: TrainingData) -> None:
     """Add a head's loss and, for attributes, its accuracy in validation."""
+    unknown = {} if data.identities else {"loss_param": {"ignore_label": UNKNOWN}}
     if data.class_weights:
         gain = {"source": str(data.class_weights / f"{name}.binaryproto")}
-        n[f"loss_{name}"] = L.InfogainLoss(score, n[f"label_{name}"], infogain_loss_param=gain)
+        n[f"loss_{name}"] = L.InfogainLoss(score, n[f"label_{name}"], infogain_loss_param=gain, **unknown)
     else:
-        n[f"loss_{name}"] = L.SoftmaxWithLoss(score, n[f"label_{name}"])
+        n[f"loss_{name}"] = L.SoftmaxWithLoss(score, n[f"label_{name}"], **unknown)
     if not data.identities:
-        n[f"accuracy_{name}"] = L.Accuracy(score, n[f"label_{name}"], include={"phase": caffe.TEST})
+        of_test = {"include": {"phase": caffe.TEST}, "accuracy_param": {"ignore_label": UNKNOWN}}
+        n[f"accuracy_{name}"] = L.Accuracy(score, n[f"label_{name}"], **of_test)
 
 
 def write_class_weights(labels: np.ndarray, attributes: Attributes, folder: Path) -> None:
@@ -91,8 +93,9 @@ def write_class_weights(labels: np.ndarray, attributes: Attributes, folder: Path
     """
     folder.mkdir(parents=True, exist_ok=True)
     for k, head in enumerate(attributes.heads):
-        weight = np.bincount(labels[:, k], minlength=head.n_classes).clip(1) ** -0.5
-        gain = np.diag(weight / weight[labels[:, k]].mean())
+        known = labels[labels[:, k] != UNKNOWN, k]
+        weight = np.bincount(known, minlength=head.n_classes).clip(1) ** -0.5
+        gain = np.diag(weight / weight[known].mean())
         shape = {"num": 1, "channels": 1, "height": head.n_classes, "width": head.n_classes}
         blob = caffe_pb2.BlobProto(**shape, data=gain.ravel())
         (folder / f"{head.name}.binaryproto").write_bytes(blob.SerializeToString())

@@ -12,6 +12,7 @@ from pathlib import Path
 import pandas as pd
 from PIL import Image
 
+from attr2face.evaluation.comparison import PARTS
 from attr2face.evaluation.intervals import with_half_width
 from attr2face.evaluation.scores import MEANS
 from attr2face.evaluation.summary import columns_of
@@ -28,7 +29,10 @@ _SHOWN = (
     "strength 1",
     "prior alone",
     "eigenfaces",
-    "drawn",
+    "usual person",
+    "people",
+    "people with choices",
+    "towards",
     "photographs",
 )
 REQUESTED = ("requested seen, ridge", "requested seen, net")
@@ -43,20 +47,13 @@ LIKE = (
     "nearest training picture",
 )
 WHO = ("cosine to own", "cosine to others", "rank of own", "likeness, %")
-_PARTS = {
+_WHOLE = {
     "all: {own} less the mean face": "mean face",
     "{own} less the paper's way": "paper",
     "{own} less eigenfaces": "eigenfaces",
 }
-# Of the method on eigenfaces, whose parts the rows of methods.csv leave out.
-PARTS_OF_EIGENFACES = {
-    "the net: {own} less the prior alone": "prior alone",
-    "{own} less the prior alone at START=2": "prior alone x 2",
-    "the start: {own} less START=0": "conditional target x 2",
-    "{own} less PRESET=pixels, START=1": "pixels from attributes x 2",
-    "strength 2 less strength 1": "strength 1",
-}
-SHEETS = ("paper.jpg", "factor-target.jpg", "factor-prior.jpg", "factor-strength.jpg", "factor-net.jpg")
+FACTORS = ("part", "target", "prior", "strength", "net")
+SHEETS = ("paper.jpg", *(f"factor-{factor}.jpg" for factor in FACTORS))
 
 
 def collect(
@@ -125,7 +122,7 @@ def result_tables(results: Mapping[str, Mapping[str, list[dict]]]) -> dict[str, 
         shown = intervals[intervals["method"].isin(_SHOWN)]
         floor = pd.DataFrame(numbers["floor"]).assign(method="halves of photographs")
         found[f"seen, {part}"] = columns_of(shown, SEEN)
-        found[f"like, {part}"] = columns_of(pd.concat([shown, floor]), LIKE)
+        found[f"like, {part}"] = columns_of(_one_below_another([shown, floor]), LIKE)
         found[f"who, {part}"] = columns_of(shown, WHO)
         found[f"methods, {part}"] = columns_of(intervals, (*REQUESTED, "one face", "Fréchet distance, HOG"))
         found[f"parts, {part}"] = _parts(pd.DataFrame(numbers["differences"]), part.rpartition("-")[2])
@@ -173,11 +170,18 @@ def _inversions(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def _parts(differences: pd.DataFrame, own: str) -> pd.DataFrame:
-    """What the method `own` gains in attributes seen over some other methods, of those that were compared."""
-    table = columns_of(differences, REQUESTED).set_index("method")
-    parts = _PARTS | (PARTS_OF_EIGENFACES if own == "eigenfaces" else {})
-    known = {about.format(own=own): method for about, method in parts.items() if method in table.index}
-    return table.loc[list(known.values())].set_axis(list(known)).rename_axis("difference").reset_index()
+    """What the method `own`, and parts of methods, gain in attributes seen, of those that were compared."""
+    whole = {about.format(own=own): (own, less) for about, less in _WHOLE.items()}
+    names = {pair: about for about, pair in (PARTS | whole).items()}
+    pairs = zip(differences["method"], differences["less"], strict=True)
+    table = columns_of(differences.assign(method=[names.get(pair) for pair in pairs]), REQUESTED)
+    order = [about for about in whole | PARTS if about in set(table["method"])]
+    return table.set_index("method").loc[order].rename_axis("difference").reset_index()
+
+
+def _one_below_another(tables: Sequence[pd.DataFrame]) -> pd.DataFrame:
+    """Tables in one. Pandas warns of columns of one that are all empty."""
+    return pd.concat([table.dropna(axis="columns", how="all") for table in tables])
 
 
 def markdown(table: pd.DataFrame) -> str:

@@ -52,8 +52,8 @@ ABOUT_SEEN = (
     "repetitions of training. Where a method is above photographs, it exaggerates."
 )
 ABOUT_PARTS = (
-    "The default less other methods, in requested attributes seen: paired, for the same people and "
-    "repetitions."
+    "The default less other methods, and methods less the same without one of their parts, in requested "
+    "attributes seen: paired, for the same people and repetitions."
 )
 ABOUT_LIKE = (
     "OpenCV finds exactly one face; fine detail is the share of spectral power above a quarter of the "
@@ -177,7 +177,7 @@ def _table(table: pd.DataFrame, out: Path, name: str) -> pd.DataFrame:
 def _clusters(results: Results, seed: int, out: Path, machine: Machine) -> Section:
     database = results.database
     rows, names = database.rows("test")[:EMBEDDED], database.attributes.names
-    people, has = database.people[rows], database.positive[rows]
+    people, has = database.people[rows], database.has[rows] > 0.5
     phi = {}
     for name, weights in (("before finetuning", results.pretrained), ("after", results.trained.weights)):
         what = Extraction(database.folder, weights, database.model.output)
@@ -247,7 +247,7 @@ def _histograms(results: Results, out: Path) -> Section:
 
 
 def _distribution(results: Results, out: Path) -> Section:
-    prevalence = pd.Series(results.database.positive.mean(axis=0), results.database.attributes.names)
+    prevalence = pd.Series(np.nanmean(results.database.truth, axis=0), results.database.attributes.names)
     _table(prevalence.rename_axis("attribute").reset_index(name="prevalence"), out, "distribution")
     figure = _figure(figures.distribution(prevalence, FREQUENCY), out, "7")
     return Section("Figure 7: how common attributes are", "", [figure])

@@ -143,7 +143,7 @@ class AppearanceFit:
 class Generation:
     """How a face is made from attributes (paper, section 3.3). What is None is as the preset has it."""
 
-    preset: str = setting("eigenfaces", "what faces are made of, and how: along eigenfaces, or of pixels")
+    preset: str = setting("people", "how faces are made: people who are drawn, or a descent")
     target: str = setting("conditional", "target activations; classes is class visualisation")
     strength: float | None = setting(
         None, "distance from the mean; 1 is where such images are", (0, 1e3), none="preset"

@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 FRAME = 144  # pixels, of mini's faces
 SEEN_BEFORE = 32  # pictures that tell where faces are
 NO_SOURCE = (
-    "no landmarks: the face mesh's weights are missing; restore models/face_mesh, or give LANDMARKS a table"
+    "no landmarks: the face mesh's weights are missing; restore models/face_mesh, give LANDMARKS a table, or "
+    "choose PRESET=eigenfaces"
 )
 
 
@@ -136,19 +137,34 @@ def points_of_photograph(photo: Faces, source: dict[str, object], frame: Frame) 
     Raises
     ------
     UserError
-        If no face is found, or the table does not have the photograph.
+        If no face is found, or the table does not have the photograph, or not the points of drawn faces.
     """
     from attr2face.data.alignment import cut_images
     from attr2face.data.shapes import read_from
 
     if "table" in source:
-        return read_from(table_in(source["table"]), photo, frame)[1][0]
+        table = table_in(source["table"])
+        names, points = read_from(table, photo, frame)
+        if source["kind"] == "rendered":
+            _check_drawn(table, names)
+        return points[0]
     pictures = list(cut_images(photo, [0], frame))
     points = shape_finder(source, frame, pictures)(pictures)[0]
     if np.isnan(points[0, 0]):
         remedy = "choose another photograph, or align it (ALIGN=1)"
         raise UserError(f"{photo.root / photo.paths[0]} shows no face that is found; {remedy}")
     return points
+
+
+def _check_drawn(table: Path, names: list[str]) -> None:
+    """Refuse other points than those that the shapes of drawn faces have, or in another order."""
+    from attr2face.data.render.dataset import names_of_points
+
+    wanted = names_of_points()
+    if names != wanted:
+        what = f"{table} has other points ({len(names)}) than drawn faces ({len(wanted)}), or another order"
+        remedy = "give it the columns of landmarks.csv in the folder of make data, or choose another DATASET"
+        raise UserError(f"{what}; {remedy}")
 
 
 # Masks.

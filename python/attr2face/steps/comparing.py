@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 
 from attr2face.errors import UserError
 from attr2face.evaluation.grids import read_grid
-from attr2face.generation.presets import needed
+from attr2face.generation.presets import filled, needed, preset_at
 from attr2face.settings import Cache, Finetuning, Generation, parse
 from attr2face.steps.apart import make_apart
+from attr2face.steps.appearance import landmark_source
 from attr2face.steps.fitting import parts_of
 from attr2face.steps.folders import database_in
 from attr2face.steps.registry import Use, choice, step
@@ -33,22 +34,32 @@ def repeats(settings: View) -> range:
     return range(settings.repeat, settings.repeat + settings.seeds)
 
 
-@choice("methods", Generation)
+@choice("methods", "dataset", "landmarks", "detector", Generation)
 def compared(settings: View) -> dict[str, dict]:
-    """Methods of generation to compare: the paper's, those of the table METHODS, and the settings' own."""
+    """Methods of generation to compare: the paper's, those of the table METHODS, and last the settings' own.
+
+    Without landmarks there is no appearance model.
+    """
     table, factors = read_methods(settings.methods)
     own = own_method(settings)
-    methods = PAPERS | table | PAPERS | {own: dataclasses.replace(settings[Generation], animate=False)}
+    methods = PAPERS | table | PAPERS
+    if not landmark_source(settings):
+        methods = {name: m for name, m in methods.items() if preset_at(m.preset).prior != "appearance"}
+    methods.pop(own, None)
+    methods[own] = dataclasses.replace(settings[Generation], animate=False)
+    others = {f: [name for name in names if name in methods and name != own] for f, names in factors.items()}
     return {
         "methods": {name: dataclasses.asdict(method) for name, method in methods.items()},
-        "factors": {factor: [*names, own] for factor, names in factors.items()},
+        "factors": {factor: [*names, own] for factor, names in others.items()},
     }
 
 
 def own_method(settings: View) -> str:
-    """The name of the settings' own method: that of its preset, if no method of the table has it."""
+    """The name of the settings' own method: that of its preset, if the table has no other of this name."""
     table, _ = read_methods(settings.methods)
-    return settings.preset if settings.preset not in table else f"{settings.preset} own"
+    own = dataclasses.replace(settings[Generation], animate=False)
+    same = filled(table.get(own.preset, own)) == filled(own)
+    return own.preset if same else f"{own.preset} own"
 
 
 def read_methods(path: Path) -> tuple[dict[str, Generation], dict[str, list[str]]]:
@@ -64,7 +75,7 @@ def read_methods(path: Path) -> tuple[dict[str, Generation], dict[str, list[str]
     return table, factors
 
 
-@choice("seeds", "repeat", "methods", Generation)
+@choice("seeds", "repeat", "methods", "dataset", "landmarks", "detector", Generation)
 def runs(settings: View) -> dict[str, list[dict[str, Use]]]:
     """Faces of each method and their measures, in each repetition."""
     found = {}

@@ -25,12 +25,14 @@ DRAWN_ONLY = (
 
 @choice("dataset", "landmarks")
 def photo_source(settings: View) -> Use | dict[str, object]:
-    """Where the landmarks of the photograph come from: from where those of the dataset do, or a table."""
+    """Where the landmarks of the photograph come from: from where those of the dataset do, or from a table
+    of the points that drawn faces have.
+    """
     if not settings.dataset.rendered:
         return Use("landmark_source")
     if not settings.landmarks:
         raise UserError(DRAWN_ONLY)
-    return {"table": File(settings.landmarks, "set LANDMARKS to a table of landmarks"), "kind": "table"}
+    return {"table": File(settings.landmarks, "set LANDMARKS to a table of landmarks"), "kind": "rendered"}
 
 
 @choice("align")
@@ -96,7 +98,7 @@ def edited(
     photo_parsing: Path | None,
     frame: dict,
     editing_nets: dict[str, Path],
-    judge: Path,
+    judge_of_shown: Path,
     telling_apart: dict | None,
 ) -> None:
     """A photograph with some attributes given or taken away."""
@@ -117,4 +119,4 @@ def edited(
     portrait = portrait_of(loaded.appearance, whole_photograph(given_photo), landmarks, read)
     after = edit_photograph(loaded, portrait, s.changes, s.strength)
     identity = read_identity(telling_apart["description"]) if telling_apart else None
-    write_edit(portrait, after, s.changes, Readers(loaded, judge / "judge.h5", identity), run.out)
+    write_edit(portrait, after, s.changes, Readers(loaded, judge_of_shown / "judge.h5", identity), run.out)

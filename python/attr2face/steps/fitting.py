@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from attr2face.datasets import dataset_of
 from attr2face.errors import UserError
 from attr2face.generation.presets import needed
 from attr2face.settings import (
@@ -25,8 +26,9 @@ from attr2face.settings import (
 from attr2face.steps.appearance import frame_of, pictures_in
 from attr2face.steps.data import shown_faces
 from attr2face.steps.folders import database_in, trained_in
-from attr2face.steps.places import COMMITTED
+from attr2face.steps.places import committed_file
 from attr2face.steps.registry import DRAWN, STEPS, File, Use, choice, names_of, step
+from attr2face.steps.resolve import defaults_of
 from attr2face.steps.views import Run, View
 from attr2face.store import made_paths
 
@@ -36,7 +38,7 @@ if TYPE_CHECKING:
     from attr2face.generation.loaded import Trained
     from attr2face.steps.graph import Steps
 
-# What nets, cGMM and eigenfaces of rendered faces depend on; SEED aside, which may be any for committed nets.
+# What nets, cGMM, eigenfaces and appearance model depend on; SEED aside: committed nets are for any.
 TRAINING = names_of(
     Rendering,
     Database,
@@ -48,6 +50,7 @@ TRAINING = names_of(
     AppearanceFit,
 )
 TRAINING += ("frame", "ahead", "parsing", "layer", "repeat")
+BUNDLED = ("mixture", "eigenfaces", "appearance")
 OF_COMMITTED = ("dataset", "model", "mean", "train", "weights", *TRAINING)
 
 
@@ -61,22 +64,22 @@ def mixture(run: Run, activations: Path) -> None:
 
 
 @step(EigenfaceBasis, *DRAWN)
-def eigenfaces(run: Run, lmdb: Path) -> None:
+def eigenfaces(run: Run, lmdb: Path, blanks: Path | None) -> None:
     """Principal components of the training people's pictures."""
     from attr2face.generation.priors.eigenfaces import write_eigenfaces
 
-    write_eigenfaces(database_in(lmdb), run.settings[EigenfaceBasis], run.training_seed, run.out)
+    write_eigenfaces(database_in(lmdb, blanks), run.settings[EigenfaceBasis], run.training_seed, run.out)
 
 
 @step(AppearanceFit, "ahead", "dataset", *DRAWN)
-def appearance(run: Run, lmdb: Path, cut_pictures: dict, masks: Path | None) -> None:
+def appearance(run: Run, lmdb: Path, blanks: Path | None, cut_pictures: dict, masks: Path | None) -> None:
     """How shapes and textures of the training people who look ahead vary, and go with attributes."""
     from attr2face.generation.appearance.fitting import write_appearance
     from attr2face.generation.appearance.sample import Source
 
     settings = run.settings[AppearanceFit]
     source = Source(pictures_in(cut_pictures, run.settings), run.settings.ahead, masks)
-    write_appearance(source, database_in(lmdb), settings, run.training_seed, run.out)
+    write_appearance(source, database_in(lmdb, blanks), settings, run.training_seed, run.out)
 
 
 @step("ahead", "dataset")
@@ -92,7 +95,7 @@ def textures(run: Run, lmdb: Path, cut_pictures: dict, masks: Path | None, appea
 # What of the dataset's pictures is at hand, beside what faces are made from.
 
 
-@step("dataset")
+@step("dataset", resumable=True)
 def known(run: Run, lmdb: Path, cut_pictures: dict, appearance: Path, identity: dict) -> None:
     """Who is in the pictures that the appearance model was fitted to, to the identity net."""
     from attr2face.evaluation.identity import read_identity
@@ -120,7 +123,7 @@ def own_pictures(settings: View) -> dict[str, object]:
 @choice(*OF_COMMITTED, "identity", Generation)
 def face_pictures(settings: View) -> Use | dict[str, object]:
     """The same, of faces that the committed nets may make: with these, no picture is at hand."""
-    if not committed(settings):
+    if not committed_suffice(settings):
         return Use("own_pictures")
     if settings.head == "lent":
         raise UserError(
@@ -166,15 +169,13 @@ def _lenders(lmdb: Path, cut_pictures: dict, masks: Path | None, appearance: Pat
 @choice("detail", Generation)
 def own_nets(settings: View) -> dict[str, Use | File]:
     """What faces of these settings are made from, trained and fitted here."""
-    names = needed(settings[Generation])
-    return parts_of(names) | _detail(settings, names)
+    return parts_of(needed(settings[Generation])) | _detail(settings.detail, settings)
 
 
-def _detail(settings: View, names: Iterable[str]) -> dict[str, File]:
-    """The net that adds detail to drawn heads, if the settings name one and heads are drawn."""
-    if not settings.detail or "appearance" not in names or settings.head == "lent":
-        return {}
-    return {"detail": File(settings.detail, "set DETAIL to a file of setup/detail.py")}
+def _detail(path: Path | None, settings: View) -> dict[str, File]:
+    """A net that adds detail, if there is one and heads are drawn."""
+    drawn = "appearance" in needed(settings[Generation]) and settings.head == "drawn"
+    return {"detail": File(path, "set DETAIL to a file of setup/detail.py")} if path and drawn else {}
 
 
 def parts_of(names: Iterable[str]) -> dict[str, Use]:
@@ -185,25 +186,41 @@ def parts_of(names: Iterable[str]) -> dict[str, Use]:
 
 @choice(*OF_COMMITTED, "detail", Generation)
 def face_nets(settings: View) -> Use | dict[str, Use | File]:
-    """The same, or the committed nets, if the settings of training are the defaults."""
-    if not committed(settings):
+    """The same, or the committed nets, if the settings of training are the defaults and these suffice."""
+    if not committed_suffice(settings):
         return Use("own_nets")
-    names = needed(settings[Generation])
-    return {name: Use("committed_nets", part=name) for name in parts_of(names)} | _detail(settings, names)
+    parts = {name: Use("committed_nets", part=name) for name in parts_of(needed(settings[Generation]))}
+    beside = committed_file(settings.dataset).with_name("detail.h5")
+    return parts | _detail(settings.detail or (beside if beside.exists() else None), settings)
 
 
 def committed(settings: View) -> bool:
     """Whether the committed nets are those of the settings."""
-    usual = as_dict(Settings())
+    dataset, model = settings.dataset, settings.model
+    if settings.train or not dataset.nets or model.name != Settings().model:
+        return False
+    usual = as_dict(defaults_of(dataset, model))
     alike = all(getattr(settings, name) == usual[name] for name in ("mean", "weights", *TRAINING))
-    named = settings.dataset.name == usual["dataset"] and settings.model.name == usual["model"]
-    return alike and named and COMMITTED.exists() and not settings.train
+    return alike and committed_file(dataset).exists()
 
 
-@choice()
+def committed_suffice(settings: View) -> bool:
+    """Whether the committed nets are those of the settings, and all that the preset needs is among them."""
+    wanted = parts_of(needed(settings[Generation]))
+    return committed(settings) and wanted.keys() <= parts_of(BUNDLED).keys()
+
+
+def dataset_shown(given: Iterable[str]) -> dict[str, str]:
+    """The dataset whose committed nets make faces where no setting of data, net or training is given."""
+    photographs = dataset_of("portraits")
+    other = set(given) & {"root", *OF_COMMITTED}
+    return {} if other or not committed_file(photographs).exists() else {"dataset": photographs.name}
+
+
+@choice("dataset")
 def bundle_file(settings: View) -> File:
     """The committed nets, in one file."""
-    return File(COMMITTED, "restore it, or set TRAIN=yes")
+    return File(committed_file(settings.dataset), "restore it, or set TRAIN=yes")
 
 
 @step()
@@ -214,8 +231,14 @@ def committed_nets(run: Run, bundle_file: Path) -> None:
     unpack(bundle_file, run.out)
 
 
+@choice()
+def parts(settings: View) -> dict[str, Use]:
+    """All that faces are made from, and the judge that looks at them."""
+    return parts_of(BUNDLED) | {"judge": Use("judge")}
+
+
 @step("dataset", "seed", *TRAINING)
-def bundle(run: Run, lmdb: Path, finetuned: Path, mixture: Path, eigenfaces: Path, appearance: Path) -> None:
+def bundle(run: Run, parts: dict[str, Path]) -> None:
     """All that faces are made from in one small file, and what made it."""
     from attr2face.generation.bundle import write_bundle
 
@@ -223,8 +246,7 @@ def bundle(run: Run, lmdb: Path, finetuned: Path, mixture: Path, eigenfaces: Pat
     values = {name: getattr(s, name) for name in ("seed", *TRAINING)}
     told = {name: as_text(value) for name, value in values.items() if value is not None}
     told |= {"dataset": s.dataset.name}
-    trained = trained_in(lmdb, finetuned, mixture=mixture, eigenfaces=eigenfaces, appearance=appearance)
-    write_bundle(trained, told, run.out / "default.h5")
+    write_bundle(trained_in(**parts), told, run.out / "default.h5")
 
 
 def trained_by(steps: Steps, *names: str) -> Trained:

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+import numpy as np
 
 if TYPE_CHECKING:
     from attr2face.data.database import FaceDatabase
     from attr2face.generation.loaded import Trained
 
 
-def database_in(lmdb: Path) -> FaceDatabase:
-    """The database of the step `lmdb`."""
+def database_in(lmdb: Path, blanks: Path | None = None) -> FaceDatabase:
+    """The database of the step `lmdb`, its blanks filled by the step of the choice `blanks`."""
     from attr2face.data.database import FaceDatabase
 
-    return FaceDatabase.open(lmdb)
+    database = FaceDatabase.open(lmdb)
+    return replace(database, filled=np.load(blanks / "filled.npy")) if blanks else database
 
 
 def weights_in(net: Path) -> Path:

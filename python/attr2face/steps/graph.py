@@ -15,7 +15,7 @@ from attr2face.parallel import Machine
 from attr2face.settings import FIELDS, Settings, as_dict, as_text
 from attr2face.steps.places import default_store, vgg_face
 from attr2face.steps.registry import Choice, File, Step, Use, found
-from attr2face.steps.resolve import defaults_of, model_of, resolve
+from attr2face.steps.resolve import defaults_of, model_of, notice, resolve
 from attr2face.steps.views import ARGUMENTS, Run, View, training_seed
 from attr2face.store import Artefact, Part, Source, Store, made_paths
 
@@ -35,6 +35,12 @@ class Steps:
         What computes.
     arguments : mapping, optional
         Some of `ARGUMENTS`.
+
+    Attributes
+    ----------
+    settings : Settings
+    notice : str
+        What whoever makes faces should be told of them.
     """
 
     def __init__(
@@ -47,6 +53,7 @@ class Steps:
         self.settings: Settings = resolve(given)
         own = as_dict(self.settings)
         self.given = {name: as_text(own[name]) for name in given}
+        self.notice = notice(self.settings, given)
         self.arguments = dict(arguments or {})
         self.dataset: Dataset = dataset_of(self.settings.dataset)
         self.model: Model = model_of(self.settings.model, self.settings.mean)

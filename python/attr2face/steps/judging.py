@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING
 
 from attr2face.descriptions import read_description
 from attr2face.models import JUDGE
-from attr2face.settings import Generation
+from attr2face.settings import Generation, as_dict
 from attr2face.steps.data import OTHER_SEEDS
-from attr2face.steps.fitting import at_hand
+from attr2face.steps.fitting import OF_COMMITTED, at_hand, committed
 from attr2face.steps.folders import database_in, trained_in, weights_in
 from attr2face.steps.registry import DRAWN, File, Use, choice, step
+from attr2face.steps.resolve import defaults_of
 from attr2face.steps.views import Run, View
 
 if TYPE_CHECKING:
@@ -21,13 +22,24 @@ if TYPE_CHECKING:
 
 # Judges.
 
+JUDGED_BY = ("judge_people", "judge_pictures", "judge_share")
 
-@step()
+
+@step(version=2)
 def judge(run: Run, judge_lmdb: Path) -> None:
-    """The first judge of faces, ridge regression, of people whom no net has seen."""
-    from attr2face.evaluation.judge import write_judge
+    """The first judge of faces, ridge regression, of people whom no net has seen; its accuracy."""
+    from attr2face.evaluation.judge import write_accuracy, write_judge
 
     write_judge(database_in(judge_lmdb), run.out, run.machine)
+    write_accuracy(run.out / "judge.h5", database_in(judge_lmdb), run.out)
+
+
+@choice(*OF_COMMITTED, *JUDGED_BY)
+def judge_of_shown(settings: View) -> Use:
+    """The judge of faces that are shown: the one that comes with the project, where its nets make them."""
+    usual = as_dict(defaults_of(settings.dataset, settings.model))
+    alike = all(getattr(settings, name) == usual[name] for name in JUDGED_BY)
+    return Use("committed_nets", part="judge") if committed(settings) and alike else Use("judge")
 
 
 @step()
@@ -36,14 +48,6 @@ def baseline(run: Run, lmdb: Path) -> None:
     from attr2face.evaluation.judge import write_judge
 
     write_judge(database_in(lmdb), run.out, run.machine)
-
-
-@step()
-def judge_accuracy(run: Run, judge_lmdb: Path, judge: Path) -> None:
-    """How often the first judge is right about real pictures of unseen people."""
-    from attr2face.evaluation.judge import write_accuracy
-
-    write_accuracy(judge / "judge.h5", database_in(judge_lmdb), run.out)
 
 
 @choice("dataset", "seed")

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from attr2face.datasets import dataset_of
 from attr2face.errors import UserError
 from attr2face.models import VGG
 from attr2face.settings import Finetuning, Pretraining
 from attr2face.steps.folders import database_in, weights_in
+from attr2face.steps.places import committed_file
 from attr2face.steps.registry import DRAWN, File, Use, choice, step
 from attr2face.steps.views import Run, View
 
@@ -31,11 +33,12 @@ def pretrained(run: Run, identities: Path) -> None:
     pretrain_net(database_in(identities), settings, run.training_seed, run.out, run.machine)
 
 
-@choice("weights", "model", "dataset", "vgg_face", *DRAWN)
+@choice("weights", "model", "dataset", "vgg_face", "train", *DRAWN)
 def start(settings: View) -> Use | File:
     """The weights that finetuning starts from: the user's, VGG-Face's, or mini's.
 
-    Mini has learned identities of rendered people; for photographs, it was then finetuned on rendered faces.
+    Mini has learned identities of rendered people; for photographs, it starts from the net for rendered
+    faces, and for a folder of the user's own from that for photographs, which come with the project.
     """
     model = settings.model
     if settings.weights:
@@ -48,6 +51,11 @@ def start(settings: View) -> Use | File:
         return File(settings.vgg_face, "make weights downloads it, or set WEIGHTS to yours")
     if settings.dataset.rendered:
         return Use("pretrained")
+    photographs = dataset_of("portraits")
+    own = settings.dataset.root and committed_file(photographs).exists()
+    learned_from = photographs if own else dataset_of("synthetic")
+    if committed_file(learned_from).exists() and not settings.train:
+        return Use("committed_nets", {"dataset": learned_from.name}, part="net", anew=True)
     return Use("finetuned", {"seed": settings.seed, "repeat": settings.repeat}, anew=True)
 
 
@@ -92,7 +100,7 @@ def finetuned(run: Run, lmdb: Path, start: Path, frozen_cache: Path | None) -> N
     finetune_net(database_in(lmdb), from_here, settings, run.training_seed, run.out, run.machine)
 
 
-@step()
+@step(version=2)
 def scores(run: Run, lmdb: Path, finetuned: Path) -> None:
     """How well the net reads attributes of each split."""
     from attr2face.evaluation.scores import write_scores
@@ -100,9 +108,25 @@ def scores(run: Run, lmdb: Path, finetuned: Path) -> None:
     write_scores(database_in(lmdb), weights_in(finetuned), run.out, run.machine)
 
 
+@choice("dataset")
+def blanks(settings: View) -> Use | None:
+    """What fills the blanks of a table; other datasets have none."""
+    return Use("filled") if settings.dataset.layout == "table" else None
+
+
+@step()
+def filled(run: Run, lmdb: Path, scores: Path) -> None:
+    """How probably each picture shows each attribute, where the table has a blank, too."""
+    import numpy as np
+
+    from attr2face.evaluation.filling import write_filled
+
+    write_filled(database_in(lmdb), np.load(scores / "probability.npy"), run.out)
+
+
 @step("layer", resumable=True)
-def activations(run: Run, lmdb: Path, finetuned: Path) -> None:
+def activations(run: Run, lmdb: Path, finetuned: Path, blanks: Path | None) -> None:
     """Activations of one layer for all images."""
     from attr2face.network.extraction import extract
 
-    extract(database_in(lmdb), weights_in(finetuned), run.settings.layer, run.out, run.machine)
+    extract(database_in(lmdb, blanks), weights_in(finetuned), run.settings.layer, run.out, run.machine)

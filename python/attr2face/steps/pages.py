@@ -38,7 +38,7 @@ def numbers(run: Run, documented: dict) -> None:
     write_json(run.out / "numbers.json", collect(**documented))
 
 
-@choice("methods", Generation)
+@choice("methods", "dataset", "landmarks", "detector", Generation)
 def reported(settings: View) -> dict[str, object]:
     """All steps that the report shows, with faces of the paper's methods and of the settings' own."""
     methods = compared(settings)["methods"]

@@ -2,11 +2,23 @@
 
 from pathlib import Path
 
+from attr2face.datasets import Dataset
+from attr2face.settings import Alignment
+
 CHECKOUT = Path(__file__).parents[3]
 ZOO = Path(__file__).parents[1] / "zoo"
-COMMITTED = ZOO / "mini" / "default.h5"  # the nets for rendered faces
 FACE_MESH = ZOO / "face_mesh" / "face_mesh.h5"
 PARSING_NET = ZOO / "parsing" / "default.h5"  # the net that reads parts of heads
+
+
+def committed_file(dataset: Dataset) -> Path:
+    """Where the committed nets of a dataset are."""
+    return ZOO / dataset.nets
+
+
+def finds_landmarks(dataset: Dataset, given: Alignment) -> bool:
+    """Whether there is anything that landmarks of the dataset's pictures come from."""
+    return bool(dataset.rendered or given.landmarks or given.detector or FACE_MESH.exists())
 
 
 def default_store() -> Path:

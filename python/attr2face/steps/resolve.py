@@ -15,6 +15,9 @@ from attr2face.generation.presets import PRESETS
 from attr2face.models import MODELS, VGG, Model, is_file
 from attr2face.settings.groups import Alignment, Settings
 from attr2face.settings.values import absolute, either, parse, replaced
+from attr2face.steps.places import finds_landmarks
+
+WITHOUT_LANDMARKS = "eigenfaces"  # the preset
 
 
 def resolve(given: Mapping[str, object]) -> Settings:
@@ -37,7 +40,19 @@ def resolve(given: Mapping[str, object]) -> Settings:
     _check_words(values, model)
     settings = replaced(defaults_of(dataset, model), values | named)
     _check_alignment(settings.alignment)
+    if "preset" not in values and not finds_landmarks(dataset, settings.alignment):
+        return replaced(settings, {"preset": WITHOUT_LANDMARKS})
     return settings
+
+
+def notice(settings: Settings, given: Mapping[str, object]) -> str:
+    """What to say of settings that `resolve` made of those given: that a default could not be had, or ""."""
+    if "preset" in given or settings.generation.preset == Settings().generation.preset:
+        return ""
+    return (
+        f"nothing finds the landmarks that PRESET=people needs, so PRESET={WITHOUT_LANDMARKS} is used; "
+        "restore models/face_mesh, or give LANDMARKS a table"
+    )
 
 
 def defaults_of(dataset: Dataset, model: Model) -> Settings:

@@ -5,6 +5,7 @@ import pytest
 from PIL import Image
 
 from attr2face.attributes import Attributes
+from attr2face.data import shards
 from attr2face.data.alignment import Frame
 from attr2face.data.faces import Faces
 from attr2face.data.shapes import Landmarks, Pictures
@@ -65,3 +66,25 @@ def test_the_nearest_picture_has_the_highest_cosine(faces, tmp_path):
     known = known_of(faces, [3], tmp_path)
     bluish = np.full((1, SIDE, SIDE, 4), (20, 0, 200, 9), np.uint8)
     assert known.paths[known.cosines(bluish)[0].argmax()] == "2.png"
+
+
+def test_an_interrupted_look_goes_on(faces, tmp_path, monkeypatch):
+    monkeypatch.setattr(shards, "AT_ONCE", 2)
+    whole = known_of(faces, [3, 4, 5], tmp_path)
+    seen, embed = [], Colour.embed
+
+    def interrupted(self, pictures) -> np.ndarray:
+        seen.append(len(pictures))
+        if len(seen) == 2:
+            raise KeyboardInterrupt
+        return embed(self, pictures)
+
+    monkeypatch.setattr(Colour, "embed", interrupted)
+    out = tmp_path / "interrupted"
+    out.mkdir()
+    with pytest.raises(KeyboardInterrupt):
+        known_of(faces, [3, 4, 5], out)
+    known = known_of(faces, [3, 4, 5], out)
+    assert seen == [2, 2, 2, 2], "the first two were kept"
+    assert known.features.tobytes() == whole.features.tobytes()
+    assert [path.name for path in out.iterdir()] == ["known.npz"]

@@ -69,8 +69,6 @@ def test_people_are_moved_towards_the_target_of_a_request(loaded):
 
 
 def test_a_descent_of_heads_needs_what_reads_them_off_activations():
-    assert needed(Generation(preset="towards")) == {"appearance", "mixture", "decoder"}
-    assert needed(Generation(preset="people")) == {"appearance"}
     assert needed(Generation(preset="towards", target="classes")) == {"appearance"}
 
 

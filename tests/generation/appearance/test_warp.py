@@ -42,6 +42,16 @@ def test_the_mean_shape_is_not_warped(mean, smooth):
     np.testing.assert_allclose(sampled(smooth, warp.raster(mean, WHOLE).places, SIDE), smooth, atol=0.01)
 
 
+def test_what_is_squeezed_in_a_picture_is_blurred_and_the_rest_stays(mean):
+    picture = np.random.default_rng(2).integers(0, 256, (SIDE, SIDE, 4)).astype(np.uint8)
+    squeezed = mean.copy()
+    squeezed[:6, 1] = squeezed[6:12, 1] - 1  # the first row of the grid lies on the second
+    texture = Warp(mean, SIDE).to_mean(picture, squeezed)
+    assert texture.dtype == np.uint8
+    assert texture[26:34, 30:66].std(axis=1).mean() < 0.4 * picture.std()
+    np.testing.assert_array_equal(texture[42:78, 24:72], picture[42:78, 24:72])
+
+
 def test_a_point_of_the_picture_goes_to_the_point_of_the_mean_shape(mean, shape):
     picture = np.zeros((SIDE, SIDE, 1), np.float32)
     picture[..., 0] = np.hypot(*(np.mgrid[:SIDE, :SIDE] - shape[14][::-1, None, None]))

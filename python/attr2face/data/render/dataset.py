@@ -36,10 +36,14 @@ def render_dataset(settings: Rendering, seed: int, out: Path, machine: Machine) 
         file.write("\t".join(["#", "person", "imagenum", *pubfig().names]) + "\n")
         file.writelines(rows)
     with (out / "landmarks.csv").open("w", newline="") as file:
-        names = landmarks_of(picture_of(seed, 0, 1), settings.size)
         table = csv.writer(file)
-        table.writerow(["file", *(f"{name}_{axis}" for name in names for axis in "xy")])
+        table.writerow(["file", *(f"{name}_{axis}" for name in names_of_points() for axis in "xy")])
         table.writerows(places)
+
+
+def names_of_points() -> list[str]:
+    """The names of the landmarks, the same for every picture."""
+    return list(landmarks_of(picture_of(0, 0, 1), Rendering().size))
 
 
 def _name(person: int) -> str:

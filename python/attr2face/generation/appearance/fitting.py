@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import cv2
 import h5py
 import numpy as np
 from tqdm import tqdm
@@ -16,6 +17,7 @@ from attr2face.generation.appearance.backdrop import Backdrop
 from attr2face.generation.appearance.components import Components, principal_components
 from attr2face.generation.appearance.model import Appearance, save_appearance
 from attr2face.generation.appearance.sample import Sample, Source
+from attr2face.generation.appearance.sharpness import sharpened, sharpness
 from attr2face.generation.appearance.warp import Warp
 from attr2face.settings import AppearanceFit
 
@@ -23,11 +25,11 @@ SHOWN = 8  # components of each kind on the sheet
 
 
 def fit_appearance(
-    sample: Sample, settings: AppearanceFit, seed: int, scratch: Path
+    sample: Sample, has: np.ndarray, settings: AppearanceFit, seed: int, scratch: Path
 ) -> tuple[Appearance, np.ndarray]:
     """Fit shapes, textures and their regression on attributes; the model, and the pictures' z (n, k).
 
-    `scratch` is a folder for the textures.
+    `has` (n, J) says how probably each picture shows each attribute. `scratch` is a folder for the textures.
     """
     side = sample.frame.side
     mean = sample.points.mean(axis=0)
@@ -37,6 +39,7 @@ def fit_appearance(
     textures = _write_textures(sample, warp, scratch / "textures.npy")
     found = principal_components(textures.reshape(len(textures), -1), settings.texture_components, seed)
     z = np.hstack([shapes.z, found.z])
+    sharp = sharpened(z, has, sharpness(textures, _inner(sample, mean)))
     model = Appearance(
         side=side,
         region=(sample.frame.margin / 2, sample.frame.crop),
@@ -46,9 +49,17 @@ def fit_appearance(
         layout=sample.layout,
         mean_texture=found.mean.reshape(textures.shape[1:]),
         texture_basis=found.basis,
-        regression=fit_regression(z, sample.faces.scores > 0),
+        origin=sharp.mean(axis=0).astype(np.float32),
+        regression=fit_regression(sharp, has, sample.bare),
     )
     return model, z
+
+
+def _inner(sample: Sample, mean: np.ndarray) -> np.ndarray:
+    """The inner face in the mean shape, within its landmarks: (side, side) bool."""
+    inner = np.zeros((sample.frame.side, sample.frame.side), np.uint8)
+    hull = cv2.convexHull(np.rint(mean[sample.layout.inner]).astype(np.int32))
+    return cv2.fillConvexPoly(inner, hull, 1) > 0
 
 
 def write_appearance(
@@ -62,12 +73,13 @@ def write_appearance(
     rows = np.random.default_rng(seed).permutation(database.rows("train"))
     candidates = source.pictures.faces.rows_of(database.paths[rows])
     sample, chosen = source.sample(candidates, settings.appearance_images)
-    model, z = fit_appearance(sample, settings, seed, out)
-    save_appearance(model, out / "appearance.h5")
     in_database = dict(zip(candidates.tolist(), rows.tolist(), strict=True))
+    fitted = [in_database[row] for row in chosen.tolist()]
+    model, z = fit_appearance(sample, database.has[fitted], settings, seed, out)
+    save_appearance(model, out / "appearance.h5")
     with h5py.File(out / "z.h5", "w") as file:
         file.create_dataset("z", data=z, track_times=False)
-        file.create_dataset("rows", data=[in_database[row] for row in chosen.tolist()], track_times=False)
+        file.create_dataset("rows", data=fitted, track_times=False)
     _write_sheet(model, out / "components.png")
     (out / "textures.npy").unlink()
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
@@ -12,12 +13,11 @@ import numpy as np
 from attr2face.data.alignment import Frame, cut_images
 from attr2face.data.database import FaceDatabase
 from attr2face.data.faces import Faces
-from attr2face.data.places import place_of, root_at
 from attr2face.data.shapes import Pictures
+from attr2face.data.shards import found_in_shards
 from attr2face.generation.appearance.warp import View
-from attr2face.parallel import Machine, cut_up, lengths, map_in_order, with_bar
+from attr2face.parallel import Machine
 
-SHARD = 64  # pictures of a task
 UPRIGHT = Frame((0.32, 0.46), 112)  # where faces are in the pictures that identity nets see
 STRANGERS = 1000  # people, at most, who tell how near strangers are
 NEAR = 0.95  # share of strangers who are less near
@@ -93,30 +93,29 @@ def write_known(
     out: Path,
     machine: Machine,
 ) -> None:
-    """Look at pictures in some rows, and at strangers' in others; write `known.npz` into the folder `out`."""
+    """Look at pictures in some rows, and at strangers' in others; write `known.npz` into the folder `out`.
+
+    A later call goes on where an interrupted one was (`data.shards`).
+    """
     both, faces, frame = np.concatenate([fitted, others]), pictures.faces, pictures.frame
     eyes = pictures.landmarks.eyes(fitted)
     shares = (eyes + 0.5 - frame.margin / 2) / frame.crop
-    place, cuts = place_of(faces.root), cut_up(0, len(both), SHARD)
-    chosen = [replace(faces.only(both[cut]), root=Path()) for cut in cuts]
-    tasks = [(some, place, frame, identity, shares) for some in chosen]
-    looks = with_bar(map_in_order(machine, _look, tasks), lengths(cuts), "features")
-    own, of_strangers = np.split(np.concatenate(list(looks)), [len(fitted)])
-    nearest = (of_strangers @ own.T).max(axis=1)
-    np.savez(
-        out / "known.npz",
-        features=own,
-        paths=np.array(faces.paths)[fitted],
-        people=faces.people[fitted],
-        eyes=shares,
-        bound=np.quantile(nearest, NEAR) if len(nearest) else np.nan,
-    )
+    work = functools.partial(_look, frame, identity, shares)
+    with found_in_shards(work, faces.only(both), machine, out, "features") as found:
+        own, of_strangers = np.split(np.concatenate(list(found)), [len(fitted)])
+        nearest = (of_strangers @ own.T).max(axis=1)
+        np.savez(
+            out / "known.npz",
+            features=own,
+            paths=np.array(faces.paths)[fitted],
+            people=faces.people[fitted],
+            eyes=shares,
+            bound=np.quantile(nearest, NEAR) if len(nearest) else np.nan,
+        )
 
 
-def _look(
-    faces: Faces, place: tuple[Path, str | None], frame: Frame, identity: Identity, eyes: np.ndarray
-) -> np.ndarray:
-    faces = replace(faces, root=root_at(*place))
+def _look(frame: Frame, identity: Identity, eyes: np.ndarray, faces: Faces) -> np.ndarray:
+    """Features of what nets see of some faces."""
     view = View(frame.margin / 2, frame.crop, round(frame.crop))
     pictures = cut_images(faces, range(len(faces.paths)), frame)
     return look(identity, (view.of(picture) for picture in pictures), eyes)

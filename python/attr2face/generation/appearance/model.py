@@ -49,8 +49,10 @@ class Appearance:
     mean_texture : (side, side, channels) float32
         0 to 255.
     texture_basis : (k_t, side * side * channels) float32
+    origin : (k,) float32
+        The z of the mean face in pictures as sharp as the sharpest.
     regression : Regression
-        Of z on attributes.
+        Of z on attributes, in such pictures.
     """
 
     side: int
@@ -61,6 +63,7 @@ class Appearance:
     layout: Layout
     mean_texture: np.ndarray
     texture_basis: np.ndarray
+    origin: np.ndarray
     regression: Regression
 
     @functools.cached_property

@@ -18,13 +18,13 @@ def people(
 ) -> np.ndarray:
     """Coordinates z (n, k) of people with requests (n, J): expected, and what is left open drawn.
 
-    z = strength E[z | a] + variety e, e ~ N(0, Cov(z | a)), where a says of what the request leaves open
-    what is usual for such faces (`Regression.usual`). Variety 0 is the average face of the request.
+    z = origin + strength E[z | a] + variety e, e ~ N(0, Cov(z | a)), where a says of what the request leaves
+    open what is usual for such faces (`Regression.usual`). Variety 0 is the average face of the request.
     """
     regression = model.regression
     z = []
     for request, rng in zip(requests, rngs, strict=True):
         a = regression.usual(request)
         left_open = regression.drawn(a, rng) if variety else 0.0
-        z.append(strength * regression.expected(a) + variety * left_open)
+        z.append(model.origin + strength * regression.expected(a) + variety * left_open)
     return model.constrained(np.stack(z))

@@ -12,6 +12,7 @@ from tqdm import tqdm
 
 from attr2face.data.alignment import Frame, cut_images
 from attr2face.data.faces import Faces
+from attr2face.data.parts import GLASSES, HAT
 from attr2face.data.shapes import Pictures
 from attr2face.errors import UserError
 from attr2face.generation.appearance.backdrop import GREY
@@ -21,6 +22,7 @@ from attr2face.generation.appearance.shape import Layout, layout_of
 HEAD_FROM, HEAD_TO = 0.15, 0.85  # mattes that count as none and as all of the head
 SMOOTH = 0.75  # share of the heads that are used, those with the least ragged outlines
 MOST_FOREIGN = 0.08  # share of a face that hands or a microphone may hide
+BARE = 0.002  # of a picture that may be glasses or a hat where there are none
 FEWEST = 2  # pictures
 
 
@@ -53,19 +55,19 @@ class Source:
         layout = layout_of(self.pictures.landmarks, rows, self.masks is not None)
         if self.masks is None:
             rows = rows[:most]
-            points, mattes = self.pictures.landmarks.points[rows].astype(float), None
+            points, cut = self.pictures.landmarks.points[rows].astype(float), {}
         else:
-            rows, points, mattes = self._with_masks(rows, layout, most)
+            rows, points, cut = self._with_masks(rows, layout, most)
         if len(rows) < FEWEST:
             remedy = "use more pictures, raise AHEAD, or choose PRESET=eigenfaces"
             raise UserError(f"{len(rows)} pictures show faces that look ahead, which are too few; {remedy}")
-        return Sample(self.pictures.faces.only(rows), self.pictures.frame, points, layout, mattes), rows
+        return Sample(self.pictures.faces.only(rows), self.pictures.frame, points, layout, **cut), rows
 
     def _with_masks(
         self, rows: np.ndarray, layout: Layout, most: int
-    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Rows whose heads are cut out well, all points of their shapes, and their mattes."""
-        found, rough = [], []
+    ) -> tuple[np.ndarray, np.ndarray, dict[str, np.ndarray]]:
+        """Rows whose heads are cut out well, all points of their shapes, and their `mattes` and `bare`."""
+        found, rough, bare = [], [], []
         with h5py.File(self.masks / "masks.h5") as file:
             rows = rows[file["known"][()][rows]][: round(most / SMOOTH)]
             for row in tqdm(rows, "outlines", unit=" images"):
@@ -74,10 +76,11 @@ class Source:
                 covered = foreign(part, points[layout.inner]) > MOST_FOREIGN
                 rough.append(np.inf if covered else layout.ragged(landmarks, points))
                 found.append(points)
+                bare.append(np.isin(part, (GLASSES, HAT)).mean() < BARE)
             rough = np.nan_to_num(rough, nan=np.inf)
             kept = np.flatnonzero((rough <= np.quantile(rough, SMOOTH)) & np.isfinite(rough))[:most]
             mattes = np.stack([file["matte"][row] for row in rows[kept]])
-        return rows[kept], np.stack(found)[kept], mattes
+        return rows[kept], np.stack(found)[kept], {"mattes": mattes, "bare": np.array(bare)[kept]}
 
 
 @dataclass(frozen=True)
@@ -95,6 +98,8 @@ class Sample:
         What the points are.
     mattes : (n, side, side) uint8, optional
         How much of each pixel is head.
+    bare : (n,) bool, optional
+        Whether they wear neither glasses nor a hat.
     """
 
     faces: Faces
@@ -102,6 +107,7 @@ class Sample:
     points: np.ndarray
     layout: Layout
     mattes: np.ndarray | None = None
+    bare: np.ndarray | None = None
 
     def pictures(self) -> Iterator[np.ndarray]:
         """The pictures, before a grey backdrop and with the matte as fourth channel if there are mattes."""

@@ -15,6 +15,8 @@ from scipy.spatial import Delaunay
 
 BEYOND = 0.4  # how far beyond the picture the fixed points lie, relative to its side
 FIXED = 7  # of them along a side
+SQUEEZED = (0.25, 0.5)  # of its size in the mean shape: a triangle of which nothing, and all, can be seen
+BLUR = 1 / 48  # of the picture's side, where nothing can be seen
 INSIDE = -1e-9  # smallest share of a corner in a point that counts as inside of a triangle
 
 
@@ -92,11 +94,33 @@ class Warp:
         return triangle, _at(_share_planes(self.mean[self.triangles]), triangle, self.side)
 
     def to_mean(self, picture: np.ndarray, points: np.ndarray) -> np.ndarray:
-        """A picture (side, side, channels) with these points (P, 2), as it looks in the mean shape."""
+        """A picture (side, side, channels) with these points (P, 2), as it looks in the mean shape.
+
+        Where a triangle is squeezed in the picture, as foreheads under a fringe are, a few pixels would
+        become streaks: it is blurred.
+        """
         triangle, shares = self._grid
-        corners = np.vstack([points, self.fixed])[self.triangles[triangle]]
-        places = (corners * shares[..., None]).sum(axis=1)
-        return sampled(picture, places, self.side)
+        corners = np.vstack([points, self.fixed])[self.triangles]
+        places = (corners[triangle] * shares[..., None]).sum(axis=1)
+        seen = sampled(picture, places, self.side)
+        share = self._share_seen(corners)[triangle].reshape(self.side, self.side)
+        if (share == 1).all():
+            return seen
+        share = cv2.GaussianBlur(share, (0, 0), 1)
+        blurred = cv2.GaussianBlur(seen, (0, 0), BLUR * self.side)
+        return cv2.blendLinear(seen, blurred, share, 1 - share)
+
+    def _share_seen(self, corners: np.ndarray) -> np.ndarray:
+        """How much can be seen of triangles with these corners (T, 3, 2): (T,) float32, 0 to 1."""
+        to_picture = _edges(corners) @ self._from_mean
+        narrowest = np.linalg.svd(to_picture, compute_uv=False)[:, 1]
+        least, enough = SQUEEZED
+        return np.clip((narrowest - least) / (enough - least), 0, 1).astype(np.float32)
+
+    @functools.cached_property
+    def _from_mean(self) -> np.ndarray:
+        """Inverses of the edges of the mean shape's triangles: (T, 2, 2)."""
+        return _inverse(_edges(self.mean[self.triangles]))
 
     def raster(self, points: np.ndarray, view: View) -> Raster:
         """Where the pixels of a view lie in the mean shape, if the picture has these points (P, 2)."""

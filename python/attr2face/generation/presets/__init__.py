@@ -9,8 +9,11 @@ from pathlib import Path
 from attr2face.cgmm.targets import varies
 from attr2face.errors import UserError
 from attr2face.generation.preset import Preset
-from attr2face.settings import Generation
+from attr2face.settings import Generation, as_dict, as_text
 
+# Settings that only a descent, and only people, have a use for.
+OF_DESCENTS = ("target", "start", "net_weight", "score_weight", "animate")
+OF_PEOPLE = ("choices", "head", "backdrop")
 PRESETS = tuple(sorted(path.stem for path in Path(__file__).parent.glob("[a-z]*.py")))
 
 
@@ -50,10 +53,8 @@ def needed(settings: Generation) -> set[str]:
     if settings.variety and not draws(settings):
         what = f"VARIETY={settings.variety:g} has no effect with TARGET={settings.target}"
         raise UserError(f"{what}; leave one of the two out")
+    _refuse_idle(settings)
     names = {preset_at(settings.preset).prior}
-    if settings.head == "lent" and "appearance" not in names:
-        what = f"HEAD=lent has no effect with PRESET={settings.preset}"
-        raise UserError(f"{what}; leave one of the two out, or choose PRESET=people")
     if descends(settings) and settings.target != "classes":
         names.add("mixture")
         if preset_at(settings.preset).prior == "appearance":
@@ -61,3 +62,19 @@ def needed(settings: Generation) -> set[str]:
     if filled(settings).start > 0:
         names.add("eigenfaces")
     return names
+
+
+def _refuse_idle(settings: Generation) -> None:
+    """Raise a UserError for a setting that the preset has no use for."""
+    preset = preset_at(settings.preset)
+    if preset.prior != "appearance":
+        idle, remedy = OF_PEOPLE, "choose PRESET=people"
+    elif preset.steps == 0:
+        idle, remedy = OF_DESCENTS, "choose one that descends, such as PRESET=eigenfaces"
+    else:
+        idle, remedy = ("start",), "choose PRESET=eigenfaces"
+    own, usual = as_dict(settings), as_dict(filled(Generation(preset=settings.preset)))
+    for name in idle:
+        if own[name] is not None and own[name] != usual[name]:
+            what = f"{name.upper()}={as_text(own[name])} has no effect with PRESET={settings.preset}"
+            raise UserError(f"{what}; leave it out, or {remedy}")

@@ -16,7 +16,7 @@ from scipy import linalg
 from threadpoolctl import threadpool_limits
 from tqdm import tqdm
 
-from attr2face.cgmm.regression import expected
+from attr2face.cgmm.regression import covariance_of, expected
 from attr2face.data.database import FaceDatabase
 from attr2face.data.preprocessing import Preprocessing
 from attr2face.files import require
@@ -108,7 +108,7 @@ def fit_eigenfaces(canvases: np.ndarray, has: np.ndarray, k: int) -> Eigenfaces:
     basis = vectors.T.astype(np.float32) @ x / np.sqrt(variance * n)[:, None]
     std, prevalence = np.sqrt(variance).astype(np.float32), has.mean(axis=0)
     z, offset = vectors * n**0.5, has - prevalence
-    return Eigenfaces(basis.astype(np.float32), std, prevalence, offset.T @ offset / n, offset.T @ z / n)
+    return Eigenfaces(basis.astype(np.float32), std, prevalence, covariance_of(has), offset.T @ z / n)
 
 
 def write_eigenfaces(database: FaceDatabase, settings: EigenfaceBasis, seed: int, out: Path) -> None:
@@ -116,7 +116,7 @@ def write_eigenfaces(database: FaceDatabase, settings: EigenfaceBasis, seed: int
     rows = np.random.default_rng(seed).permutation(database.rows("train"))[: settings.eigenface_images]
     images = np.stack(list(tqdm(database.crops(rows), "eigenfaces", len(rows), unit=" images")))
     canvases = database.preprocessing.to_blob(images)
-    eigenfaces = fit_eigenfaces(canvases, database.positive[rows], settings.eigenfaces)
+    eigenfaces = fit_eigenfaces(canvases, database.has[rows], settings.eigenfaces)
     with h5py.File(out / "eigenfaces.h5", "w") as file:
         for name in STORED:
             file[name] = getattr(eigenfaces, name)
