@@ -51,7 +51,7 @@ class People:
     def __init__(self, model: Appearance, z: np.ndarray, textures: np.ndarray) -> None:
         self.textures, self.z = textures, z[:, model.n_shape :].astype(np.float32)
         self.mean, self.basis = torch.tensor(model.mean_texture.ravel()), torch.tensor(model.texture_basis)
-        self.regression = model.regression
+        self.origin, self.regression = model.origin, model.regression
         self.covariance = model.regression.covariance + RIDGE * np.eye(len(model.regression.covariance))
 
     def coarse(self, z: np.ndarray) -> Tensor:
@@ -73,7 +73,7 @@ class People:
         expected = np.linalg.solve(self.covariance, a.T).T @ m.cross
         left_open = rng.standard_normal((DRAWN, len(m.factors))) @ m.factors
         strength, variety = rng.uniform(1, 1.5, (DRAWN, 1)), rng.uniform(0.4, 0.9, (DRAWN, 1))
-        return (strength * expected + variety * left_open)[:, -self.z.shape[1] :]
+        return (self.origin + strength * expected + variety * left_open)[:, -self.z.shape[1] :]
 
     def bound(self) -> np.ndarray:
         """How strong detail may be (`bound_of`)."""
