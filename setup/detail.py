@@ -28,7 +28,7 @@ from torch import Tensor, nn
 from attr2face.cgmm.regression import RIDGE
 from attr2face.files import atomic_write
 from attr2face.generation.appearance.detail import GREY, SCALE, bound_of
-from attr2face.generation.appearance.model import Appearance, load_appearance
+from attr2face.generation.appearance.model import CLEAR, FAINTEST, OPAQUE, Appearance, load_appearance
 
 REAL, DRAWN = 6, 4  # people of a batch
 KEPT, WEAKEST = 40, 0.4  # components that are never weakened; the least share of the others
@@ -51,7 +51,7 @@ class People:
     def __init__(self, model: Appearance, z: np.ndarray, textures: np.ndarray) -> None:
         self.textures, self.z = textures, z[:, model.n_shape :].astype(np.float32)
         self.mean, self.basis = torch.tensor(model.mean_texture.ravel()), torch.tensor(model.texture_basis)
-        self.regression = model.regression
+        self.origin, self.regression = model.origin, model.regression
         self.covariance = model.regression.covariance + RIDGE * np.eye(len(model.regression.covariance))
 
     def coarse(self, z: np.ndarray) -> Tensor:
@@ -73,7 +73,7 @@ class People:
         expected = np.linalg.solve(self.covariance, a.T).T @ m.cross
         left_open = rng.standard_normal((DRAWN, len(m.factors))) @ m.factors
         strength, variety = rng.uniform(1, 1.5, (DRAWN, 1)), rng.uniform(0.4, 0.9, (DRAWN, 1))
-        return (strength * expected + variety * left_open)[:, -self.z.shape[1] :]
+        return (self.origin + strength * expected + variety * left_open)[:, -self.z.shape[1] :]
 
     def bound(self) -> np.ndarray:
         """How strong detail may be (`bound_of`)."""
@@ -123,24 +123,20 @@ class Training:
         return loss.item()
 
     def unlike(self, y: Tensor, real: Tensor) -> Tensor:
-        """How far textures are from photographs: by pixels, and by features of a part, and of the eyes."""
-        loss = ((y - real).abs() * self.weight).mean()
+        """How far textures are from photographs: by pixels, and by features of the eyes or of a part."""
         i, j = self.rng.integers(0, SIDE - PART + 1, 2)
-        part = FACE if self.rng.random() < 0.5 else (slice(i, i + PART), slice(j, j + PART))
-        for box, times in ((part, 1), (EYES, 2)):
-            seen, wanted = (
-                F.interpolate(t[(..., *box)], scale_factor=times, mode="bilinear") for t in (y, real)
-            )
-            pairs = zip(self.features(seen), self.features(wanted), strict=True)
-            loss = loss + 0.5 * sum((a - b).square().sum(1).mean() for a, b in pairs)
-        return loss
+        parts = ((EYES, 2), (EYES, 2), (FACE, 1), ((slice(i, i + PART), slice(j, j + PART)), 1))
+        box, times = parts[self.rng.integers(len(parts))]
+        y_part, part = (F.interpolate(t[(..., *box)], scale_factor=times, mode="bilinear") for t in (y, real))
+        pairs = zip(self.features(y_part), self.features(part), strict=True)
+        return ((y - real).abs() * self.weight).mean() + sum((a - b).square().sum(1).mean() for a, b in pairs)
 
     def unbelieved(self, y: Tensor, real: Tensor) -> Tensor:
         """How little the critics believe textures, and how far their features of pairs are apart."""
         loss = 0
         for critic in self.critics.requires_grad_(False).values():
-            score, made = critic(noisy(y))
-            _, true = critic(noisy(real))
+            score, made = critic(shown(y))
+            _, true = critic(shown(real))
             apart = sum((a[:REAL] - b).abs().mean() for a, b in zip(made[:3], true[:3], strict=True))
             loss = loss + CRITICAL * F.softplus(-score).mean() + 0.05 * apart
         return loss
@@ -149,7 +145,7 @@ class Training:
         """How far critics take photographs for made, and what is made for photographs."""
         loss = 0
         for critic in self.critics.requires_grad_(True).values():
-            score, _ = critic(noisy(torch.cat([real, y])))
+            score, _ = critic(shown(torch.cat([real, y])))
             loss = loss + F.softplus(-score[:REAL]).mean() + F.softplus(score[REAL:]).mean()
         return loss
 
@@ -167,7 +163,12 @@ class Training:
         torch.set_rng_state(state["torch"])
 
 
-def noisy(x: Tensor) -> Tensor:
+def shown(x: Tensor) -> Tensor:
+    """What critics see: textures as `Appearance.picture` shows them, before grey, a little noisy."""
+    matte = ((x[:, 3:] / SCALE + GREY) / 255).clamp(0, 1)
+    steps = ((matte - CLEAR) / (OPAQUE - CLEAR)).clamp(0, 1)
+    steep = steps**2 * (3 - 2 * steps)
+    x = torch.cat([x[:, :3] / matte.clamp(min=FAINTEST) * steep, 2 * steep], 1)
     return x + 0.05 * torch.randn_like(x)
 
 

@@ -85,8 +85,8 @@ def appearance(run: Run, lmdb: Path, blanks: Path | None, cut_pictures: dict, ma
 @step("ahead", "dataset")
 def textures(run: Run, lmdb: Path, cut_pictures: dict, masks: Path | None, appearance: Path) -> None:
     """The pictures that the appearance model was fitted to, in the mean shape, for `setup/detail.py`."""
-    from attr2face.generation.appearance.fitting import write_textures
     from attr2face.generation.appearance.sample import Source
+    from attr2face.generation.appearance.textures import write_textures
 
     source = Source(pictures_in(cut_pictures, run.settings), run.settings.ahead, masks)
     write_textures(source, database_in(lmdb), appearance, run.out)

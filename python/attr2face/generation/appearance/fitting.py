@@ -35,8 +35,8 @@ def fit_appearance(
 ) -> tuple[Appearance, np.ndarray]:
     """Fit shapes, textures and their regression on attributes; the model, and the pictures' z (n, k).
 
-    `has` (n, J) says how probably each picture shows each attribute. Textures stay in the folder `scratch`, so
-    that a later call goes on there.
+    `has` (n, J) says how probably each picture shows each attribute. Textures stay in the folder `scratch`,
+    so that a later call goes on there.
     """
     side = sample.frame.side
     mean = sample.points.mean(axis=0, dtype=float)
