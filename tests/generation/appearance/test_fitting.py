@@ -87,7 +87,8 @@ def turned(source: Source, but: int) -> Source:
 
 
 def written(source: Source, out: Path) -> None:
-    database = SimpleNamespace(rows=lambda split: EVERY, paths=np.array(source.pictures.faces.paths))
+    faces = source.pictures.faces
+    database = SimpleNamespace(rows=lambda split: EVERY, paths=np.array(faces.paths), has=faces.scores > 0)
     write_appearance(source, database, SETTINGS, 1, out)
 
 
@@ -169,6 +170,7 @@ def test_the_number_of_threads_changes_nothing(source, tmp_path):
         folder = tmp_path / str(threads)
         folder.mkdir()
         with threadpool_limits(threads):
-            model, z = fit_appearance(source.sample(EVERY, N, folder), SETTINGS, 1, folder)
+            sample = source.sample(EVERY, N, folder)
+            model, z = fit_appearance(sample, sample.faces.scores > 0, SETTINGS, 1, folder)
         found.append(z.tobytes() + model.shape_basis.tobytes() + model.regression.factors.tobytes())
     assert found[0] == found[1]
