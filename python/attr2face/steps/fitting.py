@@ -231,10 +231,10 @@ def committed_nets(run: Run, bundle_file: Path) -> None:
     unpack(bundle_file, run.out)
 
 
-@choice()
+@choice("dataset")
 def parts(settings: View) -> dict[str, Use]:
-    """All that faces are made from, and the judge that looks at them."""
-    return parts_of(BUNDLED) | {"judge": Use("judge")}
+    """All that faces are made from, and the judge that looks at them, but for rendered ones."""
+    return parts_of(BUNDLED) | ({} if settings.dataset.rendered else {"judge": Use("judge")})
 
 
 @step("dataset", "seed", *TRAINING)
