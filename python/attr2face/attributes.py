@@ -75,9 +75,9 @@ class Attributes:
             if not re.fullmatch(r"\w{1,60}", head.name) or head.name == "person":
                 remedy = "use letters, digits and _, and not the word person"
                 raise UserError(f"{table}: {head.name!r} cannot name a head; {remedy}")
-            if head.n_classes > 256:
+            if head.n_classes > UNKNOWN:
                 what = f"head {head.name} has {len(head.attributes)} attributes"
-                raise UserError(f"{table}: {what}; divide it into heads of at most 255")
+                raise UserError(f"{table}: {what}; divide it into heads of at most {UNKNOWN - 1}")
         require_different(table, "head", [head.name for head in self.heads])
         require_different(table, "attribute", [plain(name) for name in self.names])
         return self

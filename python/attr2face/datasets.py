@@ -56,6 +56,8 @@ class Dataset:
         Settings whose defaults differ, for `any` model and by model.
     root : Path, optional
         The folder of a dataset that is the user's own.
+    zeros : str, optional
+        What 0 means in a table's columns of -1, 0 and 1: "absent" or "unknown".
     """
 
     name: str
@@ -74,6 +76,7 @@ class Dataset:
     nets: str = ""
     defaults: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
     root: Path | None = None
+    zeros: str | None = None
 
     @property
     def rendered(self) -> bool:
@@ -83,7 +86,8 @@ class Dataset:
     @property
     def body(self) -> dict[str, object]:
         """All that its LMDBs depend on, as plain data."""
-        return {"name": self.name, "layout": self.layout, "crop": self.crop, "eyes": self.eyes}
+        of_table = {"zeros": self.zeros} if self.zeros and self.layout == "table" else {}
+        return {"name": self.name, "layout": self.layout, "crop": self.crop, "eyes": self.eyes} | of_table
 
     @property
     def table(self) -> Path:

@@ -16,7 +16,7 @@ from attr2face.settings import MixtureFit
 
 def write(path, phi: np.ndarray, has: np.ndarray, split: list[str]) -> None:
     with h5py.File(path, "w") as file:
-        file["activations"], file["positive"] = phi, has
+        file["activations"], file["has"] = phi, has
         file.create_dataset("split", data=np.array(split, object), dtype=h5py.string_dtype())
         file.attrs["layer"] = "conv5_3"
 
@@ -38,7 +38,7 @@ def activations(tmp_path):
 def test_a_mixture_has_the_means_of_its_sets_and_the_exact_weights(activations):
     fitted = fit(activations, MixtureFit(images_per_attribute=1000, cgmm_epochs=200), 1)
     with h5py.File(activations) as file:
-        phi, has = file["activations"][:300].reshape(300, -1).astype(float), file["positive"][:300]
+        phi, has = file["activations"][:300].reshape(300, -1).astype(float), file["has"][:300]
     m = fitted.mixture
     assert (m.layer, m.shape) == ("conv5_3", (3, 2, 2))
     for j in range(4):

@@ -7,6 +7,7 @@ import re
 import shutil
 from pathlib import Path
 
+import h5py
 import numpy as np
 import pandas as pd
 import pytest
@@ -128,9 +129,15 @@ def test_an_empty_cell_is_not_known_and_describe_says_of_how_many_pictures_it_is
     assert any("Smiling 11% of the 18 known" in finding for finding in findings(folder))
 
 
-def test_describe_asks_about_zeros_beside_ones_and_minus_ones(folder):
+def test_zeros_beside_ones_and_minus_ones_are_what_the_user_says(folder, tmp_path):
     column("Smiling", lambda i: (-1, 0, 1)[i % 3])(folder)
-    assert any("Smiling: 12 cells are 0 beside -1 and 1" in finding for finding in findings(folder))
+    table, store = pd.read_csv(folder / "attributes.csv"), tmp_path / "store"
+    datasets = {zeros: Steps({"dataset": folder, "zeros": zeros}, store) for zeros in ("unknown", "absent")}
+    smiling = {z: read_faces(folder, steps.dataset).scores[:, -1] for z, steps in datasets.items()}
+    assert (np.isnan(smiling["unknown"]) == (table["Smiling"] == 0)).all()
+    assert (smiling["absent"] == table["Smiling"]).all()
+    assert (read_faces(folder, datasets["unknown"].dataset).scores[:, :-1] == table[NAMES[:-1]]).all()
+    assert datasets["unknown"]["lmdb"].key != datasets["absent"]["lmdb"].key
 
 
 def test_each_attribute_has_a_head_of_its_own_unless_there_is_a_table_of_heads(folder):
@@ -178,6 +185,23 @@ def test_the_middle_of_a_picture_is_used_upright(tmp_path):
     exif[0x0112] = 6  # taken with the camera turned to the left
     Image.fromarray(np.rot90(pixels)).save(tmp_path / "a.png", exif=exif)
     assert (read_image(tmp_path / "a.png", 8, "square") == pixels[:, 2:10]).all()
+
+
+def test_what_is_not_known_is_filled_by_the_net_and_only_where_there_are_blanks(folder, weights, tmp_path):
+    small = {**SMALL, "dataset": str(folder), "weights": weights, "epochs": 1, "judge_share": 0.05}
+    assert Steps(small, tmp_path)["blanks"] is None
+    column("Smiling", lambda i: "" if i % 2 else int(i < 20))(folder)
+    steps = Steps(small, tmp_path)
+    database = FaceDatabase.open(steps.made("lmdb"))
+    filled = np.load(steps.made("filled") / "filled.npy")
+    known = ~np.isnan(database.scores)
+    assert (filled[known] == database.positive[known]).all()
+    assert 0.25 < (~known[:, -1]).mean() < 0.75
+    assert ((filled[~known] > 0) & (filled[~known] < 1)).all()
+    with h5py.File(steps.made("activations") / "activations.h5") as file:
+        assert (file["has"][:] == filled).all()
+    table = pd.read_csv(steps["filled"].path / "filled.csv", index_col="attribute")
+    assert table.loc["Smiling", "known"] == pytest.approx(known[:, -1].mean(), abs=1e-4)
 
 
 # From the folder to a face.
@@ -301,6 +325,10 @@ BROKEN = {
     "a column of blanks": (
         column("Smiling", lambda i: ""),
         "nothing is known of Smiling",
+    ),
+    "zeros beside ones and minus ones": (
+        column("Smiling", lambda i: (-1, 0, 1)[i % 3]),
+        "12 cells of Smiling are 0, beside -1 and 1; set ZEROS=unknown if nobody knows of these, or ZEROS=ab",
     ),
     "a score that is no number": (
         column("Smiling", lambda i: "nan" if i == 2 else 1),

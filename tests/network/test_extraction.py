@@ -55,7 +55,7 @@ def test_images_differ_more_than_what_counts_as_equal(stored):
 def test_the_file_says_what_is_in_it(stored, database):
     assert stored.attrs["layer"] == "conv5_3"
     assert stored["split"][:].astype(str).tolist() == database.split.tolist()
-    assert (stored["positive"][:] == database.positive).all()
+    assert (stored["has"][:] == database.positive).all()
 
 
 @pytest.mark.parametrize("blob", ["conv2_1", "pool4", "fc6", "prob"])

@@ -141,7 +141,7 @@ def solving(activations: Path, settings: MixtureFit) -> dict:
     rng = np.random.default_rng(1)
     with h5py.File(activations) as file:
         n = training_rows(file)
-        phi, has = file["activations"], file["positive"][:n]
+        phi, has = file["activations"], file["has"][:n] > 0.5
         begin = time.perf_counter()
         m = measure_moments(phi, has, draw_sets(has, settings.images_per_attribute, rng))
         quadratic = normal_equations(m, settings.lam)

@@ -78,14 +78,15 @@ def fit(
     rng = np.random.default_rng(seed)
     with h5py.File(activations) as file:
         phi, n = file["activations"], training_rows(file)
-        has = file["positive"][:n]
+        has = file["has"][:n]
+        present = has > 0.5
         begin = time.perf_counter()
-        m = measure_moments(phi, has, draw_sets(has, settings.images_per_attribute, rng), state, machine)
+        m = measure_moments(phi, has, draw_sets(present, settings.images_per_attribute, rng), state, machine)
         quadratic = normal_equations(m, settings.lam)
         w = quadratic.minimum()
         solved = time.perf_counter()
         schedule = Schedule(settings.cgmm_epochs, settings.cgmm_rate)
-        w_sgd, history, rate = sgd(phi, has, m.mu, quadratic, schedule, rng)
+        w_sgd, history, rate = sgd(phi, present, m.mu, quadratic, schedule, rng)
         seconds = (solved - begin, time.perf_counter() - solved)
         found = {name: getattr(m, name) for name in ("mu", "mean", "prevalence", "covariance", "cross")}
         found["factors"], found["rest"] = residual_factors(phi, has, m)
@@ -111,7 +112,7 @@ def write_fit(activations: Path, settings: MixtureFit, seed: int, out: Path, mac
 def check_gradient(activations: Path, seed: int) -> float:
     """The gradient's relative error against central differences, at random weights, on part of a file."""
     with h5py.File(activations) as file:
-        phi, has = file["activations"][:200], file["positive"][:200]
+        phi, has = file["activations"][:200], file["has"][:200] > 0.5
     rng, phi = np.random.default_rng(seed), phi.reshape(len(phi), -1)[:, :500].astype(float)
     mu = measure_moments(phi, has, draw_sets(has, 50, rng)).mu
     return gradient_error(rng.standard_normal(len(mu)), phi, has, mu, 1e-5)

@@ -79,10 +79,11 @@ def measure_moments(
 ) -> Moments:
     """One pass over the first `len(has)` rows of `phi` (n or more, ...).
 
-    `state` is the file of an interrupted pass over the same; a `machine` shares a dataset among processes.
+    `has` (n, J) may be probabilities; M is of what is more likely present than not. `state` is the file of an
+    interrupted pass over the same; a `machine` shares a dataset among processes.
     """
     n = len(has)
-    m = mixing(has)
+    m = mixing(has > 0.5)
     prevalence = has.mean(axis=0)
     sums = _sums(phi, has, sets, state, machine)
     shift, mean = sums["shift"], sums["all"][0] / n
@@ -97,8 +98,17 @@ def measure_moments(
     for j, weight in enumerate(m.mean(axis=0)):
         mixed[j] = mixed[j] / n + weight * shift
         cross[j] = cross[j] / n - prevalence[j] * mean
-    covariance = has.T.astype(float) @ has / n - np.outer(prevalence, prevalence)
-    return Moments(mean + shift, var, mu, set_var, mixed, cross, prevalence, covariance, m.T @ m / n)
+    of_has = covariance_of(has)
+    return Moments(mean + shift, var, mu, set_var, mixed, cross, prevalence, of_has, m.T @ m / n)
+
+
+def covariance_of(has: np.ndarray) -> np.ndarray:
+    """The covariance (J, J) of attributes of which the probabilities (n, J) are given.
+
+    An attribute varies more than its probability does: Var a = Var E[a | picture] + E Var[a | picture].
+    """
+    offset = has - has.mean(axis=0, dtype=float)
+    return offset.T @ offset / len(has) + np.diag((has * (1.0 - has)).mean(axis=0))
 
 
 def _sums(
@@ -130,7 +140,7 @@ def _sums_of(
         path, name = source
         with h5py.File(path) as file:
             return _sums_of(file[name], rows, shift, has, sets)
-    j, weights = has.shape[1], np.hstack([mixing(has), has]).T.astype(np.float32)
+    j, weights = has.shape[1], np.hstack([mixing(has > 0.5), has]).T.astype(np.float32)
     counts = {"mixed and has": 2 * j, "sets": j, "squares": j, "all": 2}
     sums = {name: np.zeros((count, len(shift))) for name, count in counts.items()}
     for piece_rows, piece in pieces(source, rows.start, rows.stop):

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from attr2face.cgmm.moments import covariance_of
+
 RIDGE = 1e-4  # added to the variances of attributes
 RARE = 0.1  # an attribute that is less likely than this, given a request, is not meant by it
 
@@ -87,15 +89,6 @@ def expected(a: np.ndarray, prevalence: np.ndarray, covariance: np.ndarray, cros
 def unexplained(m: Regression, rng: np.random.Generator) -> np.ndarray:
     """A draw of what attributes do not explain, about zero."""
     return rng.standard_normal(len(m.factors)) @ m.factors + rng.standard_normal(len(m.rest)) * m.rest
-
-
-def covariance_of(has: np.ndarray) -> np.ndarray:
-    """The covariance (J, J) of attributes of which the probabilities (n, J) are given.
-
-    An attribute varies more than its probability does: Var a = Var E[a | picture] + E Var[a | picture].
-    """
-    offset = has - has.mean(axis=0)
-    return offset.T @ offset / len(has) + np.diag((has * (1.0 - has)).mean(axis=0))
 
 
 def fit_regression(x: np.ndarray, has: np.ndarray, plain: np.ndarray | None = None) -> Regression:

@@ -100,13 +100,13 @@ class FaceDatabase:
 
     @property
     def truth(self) -> np.ndarray:
-        """1 and 0 where an image has an attribute or not, NaN where nobody says: (n_images, J) float32."""
+        """1 where an image has an attribute, 0 where it has not, NaN where nobody says: (n_images, J)."""
         return np.where(np.isnan(self.scores), self.scores, self.scores > 0)
 
     @property
     def has(self) -> np.ndarray:
-        """The same without blanks, for what learns from it: filled, or else taken for absent."""
-        return self.positive.astype(np.float32) if self.filled is None else self.filled
+        """The same for what learns from it: without blanks, once they are filled."""
+        return self.truth if self.filled is None else self.filled
 
     @functools.cached_property
     def paths(self) -> np.ndarray:

@@ -51,7 +51,7 @@ def describe_dataset(root: Path, dataset: Dataset, wanted: Wanted) -> Iterator[F
     """
     if dataset.root:
         table = Table.open(dataset.found(root, "scores"))
-        rows, wrong = read_rows(table, dataset.attributes)
+        rows, wrong = read_rows(table, dataset.attributes, dataset.zeros)
         yield from _some(wrong, fatal=True)
         yield from _left_out(table, dataset)
         faces = rows.faces(root, dataset)
@@ -84,10 +84,6 @@ def _left_out(table: Table, dataset: Dataset) -> Iterator[Finding]:
 
 def _of_attributes(faces: Faces) -> Iterator[Finding]:
     """Attributes that nothing can be learned about, or not much, and pictures that show two of one head."""
-    for name, scores in zip(faces.attributes.names, faces.scores.T, strict=True):
-        if {-1, 0, 1} == set(scores[~np.isnan(scores)].tolist()):
-            what = f"{name}: {(scores == 0).sum()} cells are 0 beside -1 and 1, which count as absent"
-            yield Finding(f"{what}; leave them empty if they mean that it is not known")
     positive, all_known = faces.scores > 0, (~np.isnan(faces.scores)).sum(axis=0)
     for name, shown, n in zip(faces.attributes.names, positive.sum(axis=0), all_known, strict=True):
         rare = min(shown, n - shown)

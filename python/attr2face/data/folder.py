@@ -27,9 +27,13 @@ class Rows:
     splits: list[str] = field(default_factory=list)
     scores: array = field(default_factory=lambda: array("f"))
 
+    def columns(self, attributes: Attributes) -> np.ndarray:
+        """The scores, with a column for each attribute: (n, J) float32, a view."""
+        return np.frombuffer(self.scores, np.float32).reshape(-1, len(attributes.names))
+
     def faces(self, root: Path, dataset: Dataset) -> Faces:
         """The same as faces in the folder `root`. Without people, each picture shows one of its own."""
-        scores = np.frombuffer(self.scores, np.float32).reshape(-1, len(dataset.attributes.names))
+        scores = self.columns(dataset.attributes)
         people = np.array(self.people or self.files, str)
         split = np.array(self.splits) if self.splits else None
         return Faces(root, self.files, people, scores, dataset.attributes, split, dataset.crop)
@@ -55,15 +59,22 @@ def files_of(dataset: Dataset) -> tuple[str, ...]:
     return (*(table.name for table in tables if table.exists()), *_whole(dataset.root, dataset).files)
 
 
+def has_blanks(root: Path, dataset: Dataset) -> bool:
+    """Whether the table of a folder leaves open whether some picture shows some attribute."""
+    return bool(np.isnan(_whole(root, dataset).columns(dataset.attributes)).any())
+
+
 def _whole(root: Path, dataset: Dataset) -> Rows:
-    rows, wrong = read_rows(Table.open(dataset.found(root, "scores")), dataset.attributes)
+    rows, wrong = read_rows(Table.open(dataset.found(root, "scores")), dataset.attributes, dataset.zeros)
     if wrong:
         raise UserError(wrong[0])
     return rows
 
 
-def read_rows(table: Table, attributes: Attributes) -> tuple[Rows, list[str]]:
+def read_rows(table: Table, attributes: Attributes, zeros: str | None = None) -> tuple[Rows, list[str]]:
     """The rows that can be read, and a sentence for all that is wrong with rows, columns and splits.
+
+    `zeros` says what 0 means in columns of -1, 0 and 1 (`datasets.Dataset`).
 
     Raises
     ------
@@ -95,7 +106,7 @@ def read_rows(table: Table, attributes: Attributes) -> tuple[Rows, list[str]]:
             values.append(value)
     if not rows.files and not wrong:
         wrong.append(f"{table.path} lists no picture; add a row for each")
-    of_table = _of_columns(rows, attributes) + _of_splits(rows)
+    of_table = _of_zeros(rows, attributes, zeros) + _of_columns(rows, attributes) + _of_splits(rows)
     return rows, wrong + [f"{table.path}: {text}" for text in of_table]
 
 
@@ -137,8 +148,7 @@ def _of_columns(rows: Rows, attributes: Attributes) -> list[str]:
         return []
     wrong = []
     remedy = "write 0 and 1, or scores below 0 where it is absent (of a probability, subtract 0.5)"
-    scores = np.frombuffer(rows.scores, np.float32).reshape(-1, len(attributes.names))
-    for name, column in zip(attributes.names, scores.T, strict=True):
+    for name, column in zip(attributes.names, rows.columns(attributes).T, strict=True):
         column = column[~np.isnan(column)]
         if not len(column):
             wrong.append(f"nothing is known of {name}; fill in some cells, or remove the column")
@@ -146,6 +156,26 @@ def _of_columns(rows: Rows, attributes: Attributes) -> list[str]:
             scale = f"go from {column.min():g} to {column.max():g}, and none is below 0"
             wrong.append(f"the scores of {name} {scale}; {remedy}")
     return wrong
+
+
+def _of_zeros(rows: Rows, attributes: Attributes, zeros: str | None) -> list[str]:
+    """Columns of -1, 0 and 1, of which nobody has said what 0 means; if it is unknown, it becomes a blank."""
+    scores, wrong = rows.columns(attributes), []
+    ternary = [j for j, column in enumerate(scores.T) if _is_ternary(column[~np.isnan(column)])]
+    if zeros and not ternary:
+        wrong.append(f"no column is of -1, 0 and 1, and ZEROS={zeros} has no effect; leave it out")
+    for j in ternary:
+        cells = scores[:, j] == 0
+        if zeros is None:
+            what = f"{cells.sum()} cells of {attributes.names[j]} are 0, beside -1 and 1"
+            wrong.append(f"{what}; set ZEROS=unknown if nobody knows of these, or ZEROS=absent")
+        elif zeros == "unknown":
+            scores[cells, j] = np.nan
+    return wrong
+
+
+def _is_ternary(known: np.ndarray) -> bool:
+    return bool(np.isin(known, (-1, 0, 1)).all() and (known == -1).any() and (known == 0).any())
 
 
 def _of_splits(rows: Rows) -> list[str]:

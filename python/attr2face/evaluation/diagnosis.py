@@ -132,7 +132,7 @@ def write_diagnosis(
     kinds : dict of (n, d) float32
         Activations of the first training images, after the layer's ReLU and before it.
     has : (n, J) bool
-        Attributes of these images.
+        Attributes that these images are known to have.
     """
     database = FaceDatabase.open(trained.database)
     mixture = load_mixture(trained.folder("mixture") / "cgmm.h5")
@@ -143,7 +143,7 @@ def write_diagnosis(
         return attributes.predicted(read_heads(net, mixture.layer, phi))
 
     with h5py.File(activations_file) as file:
-        phi, has = file["activations"], file["positive"][:]
+        phi, truth = file["activations"], database.truth
         n = min(PICTURES, training_rows(file))
         linear = Extraction(trained.database, trained.weights, mixture.layer, linear=True)
         before = np.concatenate(list(compute_activations(linear, np.arange(n), machine)))
@@ -153,14 +153,15 @@ def write_diagnosis(
             rows = database.rows(name)[:PICTURES]
             true = phi[rows].reshape(len(rows), -1)
             rng = np.random.default_rng(seed)
-            requested = {"three": draw_requests(attributes, has[rows], rng), "all": has[rows].astype(float)}
+            three = draw_requests(attributes, database.positive[rows], rng)
+            requested = {"three": three, "all": truth[rows]}
             tables.append(compare_targets(mixture, true, requested, read, rng).assign(split=name))
     size = len(mixture.mean)
     elements = np.random.default_rng(seed).choice(size, min(ELEMENTS, size), replace=False)
     numbers = separation(mixture)
     for kind, values in kinds.items():
-        share = rejected_share(values[:, elements], has[:n])
+        share = rejected_share(values[:, elements], truth[:n] > 0)
         numbers[f"share of elements that are not Gaussian, {kind}"] = share
     pd.concat(tables).to_csv(out / "targets.csv", index=False)
     pd.DataFrame(numbers.items(), columns=["number", "value"]).to_csv(out / "numbers.csv", index=False)
-    return kinds, has[:n]
+    return kinds, truth[:n] > 0

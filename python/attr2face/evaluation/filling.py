@@ -28,8 +28,8 @@ def fill(truth: np.ndarray, probability: np.ndarray, validation: np.ndarray) -> 
     probability : (n, J)
         The net's.
     validation : (v,) int
-        Rows to calibrate on. An attribute that fewer than `LEAST` of them are known to have or to lack is
-        as common among blanks as among what is known.
+        Rows to calibrate on. An attribute that fewer than `LEAST` of them are known to have, or to lack, is
+        as common among blanks as among what is known; absent, if nothing is.
 
     Returns
     -------
@@ -42,7 +42,7 @@ def fill(truth: np.ndarray, probability: np.ndarray, validation: np.ndarray) -> 
         if not blank.any():
             continue
         if min(has.sum(), (~has).sum()) < LEAST:
-            filled[blank, j] = np.nanmean(truth[:, j])
+            filled[blank, j] = truth[~blank, j].mean() if not blank.all() else 0
             continue
         platt = LogisticRegression(C=LOOSE).fit(known_score[:, None], has)
         filled[blank, j] = platt.predict_proba(score[blank, j, None])[:, 1]
@@ -54,10 +54,11 @@ def write_filled(database: FaceDatabase, probability: np.ndarray, out: Path) -> 
     validation = database.rows("val") if len(database.rows("val")) else database.rows("train")
     filled = fill(database.truth, probability, validation)
     np.save(out / "filled.npy", filled)
+    truth = pd.DataFrame(database.truth)  # its means leave out what is not known
     table = {
         "attribute": database.attributes.names,
-        "known": (~np.isnan(database.truth)).mean(axis=0),
-        "prevalence where known": np.nanmean(database.truth, axis=0),
+        "known": truth.notna().mean(),
+        "prevalence where known": truth.mean(),
         "prevalence": filled.mean(axis=0),
     }
     pd.DataFrame(table).round(4).to_csv(out / "filled.csv", index=False)

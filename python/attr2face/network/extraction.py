@@ -119,7 +119,7 @@ def read_heads(net: caffe.Net, layer: str, phi: np.ndarray) -> np.ndarray:
 
 
 def extract(database: FaceDatabase, weights: Path, layer: str, out: Path, machine: Machine) -> None:
-    """Write `activations.h5`: `activations` (n_images, ...) float32, `split` and `positive` (n_images, J).
+    """Write `activations.h5`: `activations` (n_images, ...) float32, `split` and `has` (n_images, J).
 
     A later call continues where an interrupted one was: `done.json` says how many rows are whole.
     """
@@ -141,7 +141,7 @@ def extract(database: FaceDatabase, weights: Path, layer: str, out: Path, machin
 def _lay_out(path: Path, database: FaceDatabase, shape: tuple[int, ...], layer: str) -> None:
     """A file of its final size: later writes change numbers only, so that a kill leaves it readable."""
     with h5py.File(path, "w") as file:
-        file["positive"] = database.has > 0.5
+        file["has"] = database.has
         file.create_dataset("split", data=database.split.astype(object), dtype=h5py.string_dtype())
         phi = file.create_dataset("activations", (len(database.split), *shape), np.float32)
         phi[-1] = 0

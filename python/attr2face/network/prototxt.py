@@ -89,13 +89,14 @@ def _add_loss(n: caffe.NetSpec, score: Top, name: str, data: TrainingData) -> No
 def write_class_weights(labels: np.ndarray, attributes: Attributes, folder: Path) -> None:
     """Write a diagonal gain matrix per head for Caffe's InfogainLoss, which makes rare classes count more.
 
-    A class's weight falls with the root of its frequency; over `labels` (n_images, H) weights average 1.
+    A class's weight falls with the root of its frequency; over the known `labels` (n_images, H) weights
+    average 1.
     """
     folder.mkdir(parents=True, exist_ok=True)
     for k, head in enumerate(attributes.heads):
         known = labels[labels[:, k] != UNKNOWN, k]
         weight = np.bincount(known, minlength=head.n_classes).clip(1) ** -0.5
-        gain = np.diag(weight / weight[known].mean())
+        gain = np.diag(weight / (weight[known].mean() if len(known) else 1))
         shape = {"num": 1, "channels": 1, "height": head.n_classes, "width": head.n_classes}
         blob = caffe_pb2.BlobProto(**shape, data=gain.ravel())
         (folder / f"{head.name}.binaryproto").write_bytes(blob.SerializeToString())

@@ -177,7 +177,7 @@ def _table(table: pd.DataFrame, out: Path, name: str) -> pd.DataFrame:
 def _clusters(results: Results, seed: int, out: Path, machine: Machine) -> Section:
     database = results.database
     rows, names = database.rows("test")[:EMBEDDED], database.attributes.names
-    people, has = database.people[rows], database.has[rows] > 0.5
+    people, has = database.people[rows], database.positive[rows]
     phi = {}
     for name, weights in (("before finetuning", results.pretrained), ("after", results.trained.weights)):
         what = Extraction(database.folder, weights, database.model.output)

@@ -202,6 +202,12 @@ class Settings:
     root: Path | None = setting(
         None, "folder with the dataset's files; without it, lfw and pubfig are downloaded"
     )
+    zeros: str | None = setting(
+        None,
+        "what 0 means in columns of -1, 0 and 1 of a folder's table",
+        choices=("absent", "unknown"),
+        none="ask",
+    )
     model: str = setting("mini", "the network, or the path of a deploy.prototxt or of its description")
     mean: str | None = setting(
         None, "of MODEL=deploy.prototxt: a number, red,green,blue, .npy or .binaryproto"

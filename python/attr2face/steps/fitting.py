@@ -113,7 +113,7 @@ def own_pictures(settings: View) -> dict[str, object]:
     """The pictures that lend heads, and those that faces are compared with."""
     found = {}
     if settings.head == "lent":
-        names = ("lmdb", "cut_pictures", "masks", "appearance")
+        names = ("lmdb", "blanks", "cut_pictures", "masks", "appearance")
         found["lenders"] = {name: Use(name) for name in names}
     if settings.identity and "appearance" in needed(settings[Generation]):
         found["known"] = {name: Use(name) for name in ("known", "identity")}
@@ -150,17 +150,25 @@ def _known(known: Path, identity: dict) -> Known:
     return read_known(known, net)
 
 
-def _lenders(lmdb: Path, cut_pictures: dict, masks: Path | None, appearance: Path, settings: View) -> Lenders:
+def _lenders(
+    lmdb: Path,
+    blanks: Path | None,
+    cut_pictures: dict,
+    masks: Path | None,
+    appearance: Path,
+    settings: View,
+) -> Lenders:
     from attr2face.generation.appearance.fitting import read_fitted
     from attr2face.generation.appearance.lending import lenders_of
     from attr2face.generation.appearance.model import load_appearance
 
     z, fitted = read_fitted(appearance)
     shown = shown_faces(cut_pictures["faces"], settings, cut_pictures["alignment"])
-    rows = shown.rows_of(database_in(lmdb).paths[fitted])
+    database = database_in(lmdb, blanks)
+    has, rows = database.has[fitted], shown.rows_of(database.paths[fitted])
     model = load_appearance(appearance / "appearance.h5")
     cut, landmarks = frame_of(cut_pictures["frame"]), cut_pictures["landmarks"]
-    return lenders_of(model, z, shown, rows, frame=cut, landmarks=landmarks, masks=masks)
+    return lenders_of(model, z, shown, rows, has=has, frame=cut, landmarks=landmarks, masks=masks)
 
 
 # What faces are made from.

@@ -55,7 +55,7 @@ class Steps:
         self.given = {name: as_text(own[name]) for name in given}
         self.notice = notice(self.settings, given)
         self.arguments = dict(arguments or {})
-        self.dataset: Dataset = dataset_of(self.settings.dataset)
+        self.dataset: Dataset = replace(dataset_of(self.settings.dataset), zeros=self.settings.zeros)
         self.model: Model = model_of(self.settings.model, self.settings.mean)
         self.store = Store(store or default_store())
         self.machine = replace(machine or Machine(), single_thread=self.model.single_thread)

@@ -108,10 +108,15 @@ def scores(run: Run, lmdb: Path, finetuned: Path) -> None:
     write_scores(database_in(lmdb), weights_in(finetuned), run.out, run.machine)
 
 
-@choice("dataset")
+@choice("dataset", "root")
 def blanks(settings: View) -> Use | None:
-    """What fills the blanks of a table; other datasets have none."""
-    return Use("filled") if settings.dataset.layout == "table" else None
+    """What fills the blanks of a table, if it has some."""
+    from attr2face.data.folder import has_blanks
+
+    root = settings.dataset.root or settings.root
+    if settings.dataset.layout != "table" or not root or not has_blanks(root, settings.dataset):
+        return None
+    return Use("filled")
 
 
 @step()
@@ -124,7 +129,7 @@ def filled(run: Run, lmdb: Path, scores: Path) -> None:
     write_filled(database_in(lmdb), np.load(scores / "probability.npy"), run.out)
 
 
-@step("layer", resumable=True)
+@step("layer", resumable=True, version=2)
 def activations(run: Run, lmdb: Path, finetuned: Path, blanks: Path | None) -> None:
     """Activations of one layer for all images."""
     from attr2face.network.extraction import extract

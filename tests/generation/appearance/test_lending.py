@@ -52,7 +52,7 @@ def people(scores: np.ndarray, around: np.ndarray) -> Lenders:
     """Lenders of whom only attributes and outlines are known."""
     n = len(scores)
     faces = Faces(Path(), [f"{i}.png" for i in range(n)], np.arange(n).astype(str), scores, NAMES)
-    return Lenders(faces, (Path(), None), None, around, np.arange(n), Path(), None)
+    return Lenders(faces, scores > 0, (Path(), None), None, around, np.arange(n), Path(), None)
 
 
 def lender_of(model: Appearance) -> Lender:

@@ -61,6 +61,8 @@ class Lenders:
     ----------
     faces : Faces
         With `place` for its root.
+    has : (n, J)
+        How probably each picture shows each attribute.
     place : (Path, str or None)
         As `places.place_of` gives it.
     frame : Frame
@@ -76,6 +78,7 @@ class Lenders:
     """
 
     faces: Faces
+    has: np.ndarray
     place: tuple[Path, str | None]
     frame: Frame
     around: np.ndarray
@@ -91,7 +94,7 @@ class Lenders:
         """
         weights = _weights(self.faces.attributes, LENT | ASKED)
         known = ~np.isnan(wanted)
-        differs = (self.faces.scores[:, known] > 0) != (wanted[known] > 0)
+        differs = np.abs(self.has[:, known] - (wanted[known] > 0))
         worse = differs @ weights[known]
         distance = np.linalg.norm(centred(self.around) - centred(around), axis=2).mean(axis=1)
         order = np.lexsort((distance, worse))
@@ -114,7 +117,7 @@ class Lenders:
             share = (view.of(matte).astype(np.float32) / 255 - HEAD_FROM) / (HEAD_TO - HEAD_FROM)
             matte, part = steep(share)[..., None], view.of(part, cv2.INTER_NEAREST)
         contour = contour_of(model, points, centre)
-        labelled = spectacled(self.faces.attributes, (self.faces.scores[i] > 0).astype(float))
+        labelled = spectacled(self.faces.attributes, (self.has[i] > 0.5).astype(float))
         band = centre[1] + np.array(GLASSES_REACH) * np.ptp(contour[:, 0])
         return Lender(self._photograph(i, view), points, contour, band if labelled else None, matte, part)
 
@@ -210,7 +213,7 @@ def lenders_of(model: Appearance, z: np.ndarray, faces: Faces, rows: np.ndarray,
     """Those in the rows (n,) of `faces`, who have coordinates z (n, k). `where` is the rest of `Lenders`."""
     around = np.stack([points_around(model, model.points(row)) for row in z]).astype(np.float32)
     chosen = replace(faces.only(rows), root=Path())
-    return Lenders(chosen, place_of(faces.root), around=around, rows=rows, **where)
+    return Lenders(chosen, place=place_of(faces.root), around=around, rows=rows, **where)
 
 
 @dataclass(frozen=True)

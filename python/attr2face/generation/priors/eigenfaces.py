@@ -16,7 +16,8 @@ from scipy import linalg
 from threadpoolctl import threadpool_limits
 from tqdm import tqdm
 
-from attr2face.cgmm.regression import covariance_of, expected
+from attr2face.cgmm.moments import covariance_of
+from attr2face.cgmm.regression import expected
 from attr2face.data.database import FaceDatabase
 from attr2face.data.preprocessing import Preprocessing
 from attr2face.files import require
