@@ -6,11 +6,12 @@ TEXTURES and APPEARANCE: folders of the steps `textures` and `appearance`. SQUEE
 of SqueezeNet 1.0 in Caffe's layout, such as fire2/conv1x1_1/0. OUT: folder for `detail.h5` and a snapshot;
 from it, a later call continues as if there had been no break.
 
-The net learns from pictures in the mean shape and their own coarse textures: by pixels, by features of
-SqueezeNet (Johnson, Alahi and Fei-Fei 2016), the eyes enlarged, and by critics (Goodfellow et al. 2014) that
-know places: of the whole, of both eyes at once, of the mouth. Components beyond the first are weakened at
-random, since drawn people have them weaker than photographed ones. A third of a batch are drawn people, who
-have no picture: they only meet the critics, and keep their coarse look. A running mean of weights is written.
+The net learns from the sharper half of the pictures in the mean shape, and their own coarse textures: by
+pixels, by features of SqueezeNet (Johnson, Alahi and Fei-Fei 2016), the eyes enlarged, and by critics
+(Goodfellow et al. 2014) that know places: of the whole, of both eyes at once, of the mouth. Components beyond
+the first are weakened at random, since drawn people have them weaker than photographed ones. A third of a
+batch are drawn people, who have no picture: they only meet the critics, and keep their coarse look. A running
+mean of the weights is written.
 """
 
 import copy
@@ -29,8 +30,10 @@ from attr2face.cgmm.regression import RIDGE
 from attr2face.files import atomic_write
 from attr2face.generation.appearance.detail import GREY, SCALE, bound_of
 from attr2face.generation.appearance.model import CLEAR, FAINTEST, OPAQUE, Appearance, load_appearance
+from attr2face.generation.appearance.sharpness import sharpness
 
 REAL, DRAWN = 6, 4  # people of a batch
+SOFTER = 0.5  # share of the pictures that are left out, as less sharp than the others
 KEPT, WEAKEST = 40, 0.4  # components that are never weakened; the least share of the others
 RATES, FALLS = (1e-3, 4e-4), 0.5  # of the net and the critics; share of the training after which they fall
 ALONE = 0.1  # share of the training before the critics are heard
@@ -50,6 +53,10 @@ class People:
 
     def __init__(self, model: Appearance, z: np.ndarray, textures: np.ndarray) -> None:
         self.textures, self.z = textures, z[:, model.n_shape :].astype(np.float32)
+        within = np.zeros((SIDE, SIDE), bool)
+        within[FACE] = True
+        sharp = sharpness(textures, within)
+        self.rows = np.flatnonzero(sharp >= np.quantile(sharp, SOFTER))
         self.mean, self.basis = torch.tensor(model.mean_texture.ravel()), torch.tensor(model.texture_basis)
         self.origin, self.regression = model.origin, model.regression
         self.covariance = model.regression.covariance + RIDGE * np.eye(len(model.regression.covariance))
@@ -60,7 +67,7 @@ class People:
 
     def batch(self, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
         """Coarse textures (REAL + DRAWN, 4, SIDE, SIDE), and photographs (REAL, ...) of the first."""
-        rows = np.sort(rng.choice(len(self.z), REAL, replace=False))
+        rows = np.sort(rng.choice(self.rows, REAL, replace=False))
         z = self.z[rows]
         z[:, KEPT:] *= rng.uniform(WEAKEST, 1, (REAL, 1))
         coarse = self.coarse(np.vstack([z, self.drawn(rng)]))
@@ -77,7 +84,7 @@ class People:
 
     def bound(self) -> np.ndarray:
         """How strong detail may be (`bound_of`)."""
-        some = np.linspace(0, len(self.z) - 1, MEASURED).astype(int)
+        some = self.rows[np.linspace(0, len(self.rows) - 1, MEASURED).astype(int)]
         coarse = self.coarse(self.z[some]).numpy().reshape(-1, SIDE, SIDE, 4)
         return bound_of(self.textures[some], coarse)
 
