@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -218,11 +218,15 @@ def committed_suffice(settings: View) -> bool:
     return committed(settings) and wanted.keys() <= parts_of(BUNDLED).keys()
 
 
-def dataset_shown(given: Iterable[str]) -> dict[str, str]:
+def dataset_shown(given: Mapping[str, object]) -> dict[str, str]:
     """The dataset whose committed nets make faces where no setting of data, net or training is given."""
     photographs = dataset_of("portraits")
-    other = set(given) & {"root", *OF_COMMITTED}
-    return {} if other or not committed_file(photographs).exists() else {"dataset": photographs.name}
+    named = {name for name, value in given.items() if value not in ("", None)}
+    return (
+        {}
+        if named & {"root", *OF_COMMITTED} or not committed_file(photographs).exists()
+        else {"dataset": photographs.name}
+    )
 
 
 @choice("dataset")
