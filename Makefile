@@ -74,7 +74,7 @@ generate: $(READY)  ## a face with the attributes ATTRS, in results/ or OUT
 	@$(ATTR2FACE) generate $(GIVEN)
 edit: $(READY)  ## a photograph PHOTO with attributes ATTRS given, or taken away: Smiling,!Eyeglasses
 	@$(ATTR2FACE) edit $(GIVEN)
-retrain: $(READY)  ## nets for rendered faces in one small file, compared with models/mini/default.h5
+retrain: $(READY)  ## all that faces are made from in one small file, compared with the one in models/
 	@$(ATTR2FACE) retrain $(GIVEN)
 invert: $(READY)  ## photographs from their activations, of test people or PHOTO; or from ACTIVATIONS
 	@$(ATTR2FACE) invert $(GIVEN)

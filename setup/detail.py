@@ -6,11 +6,12 @@ TEXTURES and APPEARANCE: folders of the steps `textures` and `appearance`. SQUEE
 of SqueezeNet 1.0 in Caffe's layout, such as fire2/conv1x1_1/0. OUT: folder for `detail.h5` and a snapshot;
 from it, a later call continues as if there had been no break.
 
-The net learns from pictures in the mean shape and their own coarse textures: by pixels, by features of
-SqueezeNet (Johnson, Alahi and Fei-Fei 2016), the eyes enlarged, and by critics (Goodfellow et al. 2014) that
-know places: of the whole, of both eyes at once, of the mouth. Components beyond the first are weakened at
-random, since drawn people have them weaker than photographed ones. A third of a batch are drawn people, who
-have no picture: they only meet the critics, and keep their coarse look. A running mean of weights is written.
+The net learns from the sharper half of the pictures in the mean shape, and their own coarse textures: by
+pixels, by features of SqueezeNet (Johnson, Alahi and Fei-Fei 2016), the eyes enlarged, and by critics
+(Goodfellow et al. 2014) that know places: of the whole, of both eyes at once, of the mouth. Components beyond
+the first are weakened at random, since drawn people have them weaker than photographed ones. A third of a
+batch are drawn people, who have no picture: they only meet the critics, and keep their coarse look. A running
+mean of the weights is written.
 """
 
 import copy
@@ -28,9 +29,11 @@ from torch import Tensor, nn
 from attr2face.cgmm.regression import RIDGE
 from attr2face.files import atomic_write
 from attr2face.generation.appearance.detail import GREY, SCALE, bound_of
-from attr2face.generation.appearance.model import Appearance, load_appearance
+from attr2face.generation.appearance.model import CLEAR, FAINTEST, OPAQUE, Appearance, load_appearance
+from attr2face.generation.appearance.sharpness import sharpness
 
 REAL, DRAWN = 6, 4  # people of a batch
+SOFTER = 0.5  # share of the pictures that are left out, as less sharp than the others
 KEPT, WEAKEST = 40, 0.4  # components that are never weakened; the least share of the others
 RATES, FALLS = (1e-3, 4e-4), 0.5  # of the net and the critics; share of the training after which they fall
 ALONE = 0.1  # share of the training before the critics are heard
@@ -50,8 +53,12 @@ class People:
 
     def __init__(self, model: Appearance, z: np.ndarray, textures: np.ndarray) -> None:
         self.textures, self.z = textures, z[:, model.n_shape :].astype(np.float32)
+        within = np.zeros((SIDE, SIDE), bool)
+        within[FACE] = True
+        sharp = sharpness(textures, within)
+        self.rows = np.flatnonzero(sharp >= np.quantile(sharp, SOFTER))
         self.mean, self.basis = torch.tensor(model.mean_texture.ravel()), torch.tensor(model.texture_basis)
-        self.regression = model.regression
+        self.origin, self.regression = model.origin, model.regression
         self.covariance = model.regression.covariance + RIDGE * np.eye(len(model.regression.covariance))
 
     def coarse(self, z: np.ndarray) -> Tensor:
@@ -60,7 +67,7 @@ class People:
 
     def batch(self, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
         """Coarse textures (REAL + DRAWN, 4, SIDE, SIDE), and photographs (REAL, ...) of the first."""
-        rows = np.sort(rng.choice(len(self.z), REAL, replace=False))
+        rows = np.sort(rng.choice(self.rows, REAL, replace=False))
         z = self.z[rows]
         z[:, KEPT:] *= rng.uniform(WEAKEST, 1, (REAL, 1))
         coarse = self.coarse(np.vstack([z, self.drawn(rng)]))
@@ -73,11 +80,11 @@ class People:
         expected = np.linalg.solve(self.covariance, a.T).T @ m.cross
         left_open = rng.standard_normal((DRAWN, len(m.factors))) @ m.factors
         strength, variety = rng.uniform(1, 1.5, (DRAWN, 1)), rng.uniform(0.4, 0.9, (DRAWN, 1))
-        return (strength * expected + variety * left_open)[:, -self.z.shape[1] :]
+        return (self.origin + strength * expected + variety * left_open)[:, -self.z.shape[1] :]
 
     def bound(self) -> np.ndarray:
         """How strong detail may be (`bound_of`)."""
-        some = np.linspace(0, len(self.z) - 1, MEASURED).astype(int)
+        some = self.rows[np.linspace(0, len(self.rows) - 1, MEASURED).astype(int)]
         coarse = self.coarse(self.z[some]).numpy().reshape(-1, SIDE, SIDE, 4)
         return bound_of(self.textures[some], coarse)
 
@@ -123,24 +130,20 @@ class Training:
         return loss.item()
 
     def unlike(self, y: Tensor, real: Tensor) -> Tensor:
-        """How far textures are from photographs: by pixels, and by features of a part, and of the eyes."""
-        loss = ((y - real).abs() * self.weight).mean()
+        """How far textures are from photographs: by pixels, and by features of the eyes or of a part."""
         i, j = self.rng.integers(0, SIDE - PART + 1, 2)
-        part = FACE if self.rng.random() < 0.5 else (slice(i, i + PART), slice(j, j + PART))
-        for box, times in ((part, 1), (EYES, 2)):
-            seen, wanted = (
-                F.interpolate(t[(..., *box)], scale_factor=times, mode="bilinear") for t in (y, real)
-            )
-            pairs = zip(self.features(seen), self.features(wanted), strict=True)
-            loss = loss + 0.5 * sum((a - b).square().sum(1).mean() for a, b in pairs)
-        return loss
+        parts = ((EYES, 2), (EYES, 2), (FACE, 1), ((slice(i, i + PART), slice(j, j + PART)), 1))
+        box, times = parts[self.rng.integers(len(parts))]
+        y_part, part = (F.interpolate(t[(..., *box)], scale_factor=times, mode="bilinear") for t in (y, real))
+        pairs = zip(self.features(y_part), self.features(part), strict=True)
+        return ((y - real).abs() * self.weight).mean() + sum((a - b).square().sum(1).mean() for a, b in pairs)
 
     def unbelieved(self, y: Tensor, real: Tensor) -> Tensor:
         """How little the critics believe textures, and how far their features of pairs are apart."""
         loss = 0
         for critic in self.critics.requires_grad_(False).values():
-            score, made = critic(noisy(y))
-            _, true = critic(noisy(real))
+            score, made = critic(shown(y))
+            _, true = critic(shown(real))
             apart = sum((a[:REAL] - b).abs().mean() for a, b in zip(made[:3], true[:3], strict=True))
             loss = loss + CRITICAL * F.softplus(-score).mean() + 0.05 * apart
         return loss
@@ -149,7 +152,7 @@ class Training:
         """How far critics take photographs for made, and what is made for photographs."""
         loss = 0
         for critic in self.critics.requires_grad_(True).values():
-            score, _ = critic(noisy(torch.cat([real, y])))
+            score, _ = critic(shown(torch.cat([real, y])))
             loss = loss + F.softplus(-score[:REAL]).mean() + F.softplus(score[REAL:]).mean()
         return loss
 
@@ -167,7 +170,12 @@ class Training:
         torch.set_rng_state(state["torch"])
 
 
-def noisy(x: Tensor) -> Tensor:
+def shown(x: Tensor) -> Tensor:
+    """What critics see: textures as `Appearance.picture` shows them, before grey, a little noisy."""
+    matte = ((x[:, 3:] / SCALE + GREY) / 255).clamp(0, 1)
+    steps = ((matte - CLEAR) / (OPAQUE - CLEAR)).clamp(0, 1)
+    steep = steps**2 * (3 - 2 * steps)
+    x = torch.cat([x[:, :3] / matte.clamp(min=FAINTEST) * steep, 2 * steep], 1)
     return x + 0.05 * torch.randn_like(x)
 
 

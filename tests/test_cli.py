@@ -233,7 +233,7 @@ def test_faces_of_several_sets_go_to_a_folder_each_with_its_own_name(steps, tmp_
 
 def test_faces_of_other_settings_have_other_names(steps):
     store = f"STORE={steps.store.root}"
-    others = ([], ["LAYER=fc6"], ["SEED=2"], ["TARGET=paper"], ["FREEZE=fc6"])
+    others = ([], ["LAYER=fc6"], ["SEED=2"], ["PRESET=pixels"], ["FREEZE=fc6"])
     named = [places_of_faces(parse_words(["generate", "Male", store, *words])) for words in others]
     assert len({places["000.png"].name for places in named}) == 5
 

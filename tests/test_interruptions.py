@@ -58,9 +58,8 @@ def test_killed_at_random_moments_it_ends_with_the_same_bytes(undisturbed, tmp_p
         steps["lmdb"],
         steps["pretrained"],
         steps["finetuned"],
-        steps["activations"],
-        steps["mixture"],
-        steps["eigenfaces"],
+        steps["landmarks"],
+        steps["appearance"],
     ]
     stages.append(steps.varied(sets=[["Male"]])["generated"])
     for _ in range(KILLS):

@@ -130,6 +130,7 @@ def test_the_package_that_is_installed_has_its_tables_and_its_program(tmp_path):
     assert {"attr2face/zoo/vgg_face/readme.md", "attr2face/report/report.html.jinja"} <= set(names)
     assert {name for name in names if name.endswith((".caffemodel", ".mdb", ".h5"))} == {
         "attr2face/zoo/mini/default.h5",
+        "attr2face/zoo/portraits/default.h5",
         "attr2face/zoo/face_mesh/face_mesh.h5",
         "attr2face/zoo/parsing/default.h5",
     }

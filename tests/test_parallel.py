@@ -173,9 +173,10 @@ def test_activations_do_not_depend_on_the_number_of_processes(many, weights, tmp
     assert len(content) > 624 * 64 * 6 * 6 * 4
 
 
-def test_faces_do_not_depend_on_the_number_of_processes(trained, tmp_path):
+@pytest.mark.parametrize("preset", ["people", "eigenfaces"])
+def test_faces_do_not_depend_on_the_number_of_processes(trained, tmp_path, preset):
     files = assert_equal_for_all_workers(
-        functools.partial(write_faces, trained, SETS, Generation(), 1), tmp_path
+        functools.partial(write_faces, trained, SETS, Generation(preset=preset), 1), tmp_path
     )
     assert len([name for name in files if name.endswith(".png")]) == len(SETS) + 1 == 18
 

@@ -1,9 +1,11 @@
 """From rendering to a face by the command line, and what bad input says."""
 
+import itertools
 import shutil
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 from PIL import Image
 
@@ -27,16 +29,30 @@ def artefacts(store) -> list[str]:
 
 def test_a_face_is_generated_with_what_the_net_reads_in_it(steps, tmp_path):
     out = tmp_path / "face.png"
-    printed = succeed(
-        "generate", "Male,smiling", "--animate=yes", f"OUT={out}", store=steps.store.root, **SMALL
-    )
+    printed = succeed("generate", "Male,smiling", f"OUT={out}", store=steps.store.root, **SMALL)
     assert "Smiling" in printed
     assert "in the mean face" in printed
-    assert printed.splitlines()[-2:] == [str(out), str(out.with_suffix(".gif"))]
+    assert printed.splitlines()[-1] == str(out)
     assert read_picture(out).shape == (256, 256, 3)
-    step = steps.varied(animate=True, sets=[["Male", "Smiling"]])["generated"]
+    step = steps.varied(sets=[["Male", "Smiling"]])["generated"]
     assert step.exists
     assert out.read_bytes() == (step.path / "000.png").read_bytes()
+
+
+def test_eight_faces_are_eight_people_of_whom_the_first_is_the_one_of_a_single_face(steps, tmp_path):
+    succeed("generate", "Male", f"OUT={tmp_path}/", store=steps.store.root, n=8, **SMALL)
+    pictures = [read_picture(path).astype(int) for path in sorted(tmp_path.glob("00?-Male.png"))]
+    assert len(pictures) == 8
+    apart = [np.abs(one - other).mean() for one, other in itertools.combinations(pictures, 2)]
+    assert min(apart) > 2
+    alone = read_picture(steps.varied(sets=[["Male"]]).made("generated") / "000.png")
+    assert np.abs(pictures[0] - alone).max() <= 1, "but for rounding"
+
+
+def test_a_descent_is_shown_on_its_way(steps, tmp_path):
+    out, given = tmp_path / "face.png", {**SMALL, "preset": "eigenfaces", "animate": "yes"}
+    printed = succeed("generate", "Male", f"OUT={out}", store=steps.store.root, **given)
+    assert printed.splitlines()[-2:] == [str(out), str(out.with_suffix(".gif"))]
     with Image.open(out.with_suffix(".gif")) as animation:
         assert animation.n_frames > 10
 

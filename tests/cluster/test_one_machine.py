@@ -97,7 +97,7 @@ def test_faces_and_measures_are_those_of_one_machine_though_workers_are_killed(
     for where in (Machine(workers=1), machine):
         folder = tmp_path / str(len(written))
         folder.mkdir()
-        faces.write_faces(trained, sets, Generation(), 1, folder, where)
+        faces.write_faces(trained, sets, Generation(preset="eigenfaces"), 1, folder, where)
         measures.write_measures(folder, judges, folder, where)
         written.append(bytes_below(folder))
     assert killed == {"make_batch", "_measure"}

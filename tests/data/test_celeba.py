@@ -177,6 +177,7 @@ def test_an_archive_of_thousands_becomes_a_face_and_its_reading(weights, tmp_pat
         "root": root,
         "weights": weights,
         "epochs": 0.1,
+        "preset": "eigenfaces",
         "eigenface_images": 200,
         "eigenfaces": 10,
     }

@@ -209,7 +209,7 @@ def test_what_is_not_known_is_filled_by_the_net_and_only_where_there_are_blanks(
 
 
 def test_a_folder_becomes_a_face(made, weights, tmp_path):
-    small = {**SMALL, "dataset": str(made), "weights": weights, "epochs": 1, "eigenfaces": 10}
+    small = {**SMALL, "dataset": str(made), "weights": weights, "epochs": 1}
     printed = succeed(
         "generate", "Male,!Smiling,Black Hair:1.5", store=tmp_path, out=tmp_path / "face.png", **small
     )

@@ -110,10 +110,29 @@ def test_differences_are_paired():
         np.array(["a", "b", "c"]),
     )
     (row,) = compared.differences("default").to_dict("records")
-    assert row["method"] == "other"
+    assert (row["method"], row["less"]) == ("default", "other")
     assert row["mean"] == pytest.approx(0.1)
     assert row["low"] == pytest.approx(0.1)
     assert row["high"] == pytest.approx(0.1)
+
+
+def test_the_parts_of_methods_that_were_compared_are_among_the_differences():
+    values = {"mean face": 0.2, "usual person": 0.5, "towards": 0.7, "people": 0.6}
+    compared = Compared(
+        {name: {"x": np.full((1, 3), value)} for name, value in values.items()},
+        {name: {} for name in values},
+        np.array(["a", "b", "c"]),
+    )
+    table = compared.differences("people").set_index(["method", "less"])["mean"]
+    assert table.to_dict() == pytest.approx(
+        {
+            ("people", "mean face"): 0.4,
+            ("people", "usual person"): 0.1,
+            ("people", "towards"): -0.1,
+            ("usual person", "mean face"): 0.3,
+            ("towards", "people"): 0.1,
+        }
+    )
 
 
 def test_several_requests_of_a_person_count_as_one():

@@ -59,6 +59,16 @@ def test_the_projects_methods_are_known_and_each_is_another_one(steps):
     assert len({repr(method) for method in methods.values()}) == len(methods)
 
 
+def test_own_settings_have_the_place_of_a_row_that_is_the_same_and_another_name_beside_others(steps):
+    varied = steps.varied(methods=TABLES / "methods.csv", preset="eigenfaces")
+    compared = varied["compared"]
+    assert list(compared["methods"])[-1] == own_method(varied.view("compared")) == "eigenfaces"
+    assert compared["factors"]["way"] == ["class visualisation", "paper", "people", "eigenfaces"]
+    other = varied.varied(preset="people", variety=1)
+    assert own_method(other.view("compared")) == "people own"
+    assert other["compared"]["factors"]["way"][-2:] == ["people", "people own"]
+
+
 @pytest.mark.parametrize("name", ["mean face", "photographs", "a/b"])
 def test_a_name_that_the_comparison_needs_or_no_file_may_have_is_refused(steps, tmp_path, name):
     (tmp_path / "methods.csv").write_text(f"name,target\n{name},paper\n")

@@ -46,7 +46,6 @@ def model_of(layout: Layout | None = None) -> Appearance:
         layout=layout or Layout(np.arange(len(points)), np.array([24]), False),
         mean_texture=np.full((SIDE, SIDE, 3), 128, np.float32),
         texture_basis=texture.reshape(1, -1).astype(np.float32),
-        origin=np.zeros(2, np.float32),
         regression=regression(np.eye(73), np.zeros((73, 2))),
     )
 
@@ -64,7 +63,6 @@ def outlined() -> Appearance:
         shape_basis=along.reshape(1, -1).astype(np.float32),
         weights=np.ones(len(points), np.float32),
         layout=layout,
-        origin=plain.origin,
         regression=plain.regression,
     )
 
@@ -316,7 +314,8 @@ def test_an_edit_without_a_photograph_says_what_is_missing(tmp_path):
 
 def test_a_photograph_that_drawn_faces_do_not_fit_is_refused(tmp_path):
     Image.new("RGB", (200, 200)).save(tmp_path / "me.png")
-    done = attr2face("edit", store=tmp_path / "store", photo=tmp_path / "me.png", attrs="Smiling")
+    given = {"photo": tmp_path / "me.png", "attrs": "Smiling", "dataset": "synthetic"}
+    done = attr2face("edit", store=tmp_path / "store", **given)
     says(done, "drawn faces find no landmarks in photographs", "DATASET=lfw", "LANDMARKS")
 
 

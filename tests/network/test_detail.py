@@ -2,11 +2,13 @@
 
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import h5py
 import numpy as np
 import pytest
 
+from attr2face.cgmm.regression import fit_regression
 from attr2face.errors import UserError
 from attr2face.network.detail import deploy, load_detail
 from attr2face.network.stored import put
@@ -55,19 +57,56 @@ def test_the_committed_net_gives_the_numbers_that_pytorch_gave():
     check(COMMITTED)
 
 
-def test_random_weights_give_the_numbers_of_pytorch(tmp_path, monkeypatch):
-    torch = pytest.importorskip("torch", reason="PyTorch, which only the maker of the net needs, is missing")
+@pytest.fixture
+def tool(monkeypatch):
+    """`setup/detail.py`, for batches of few people."""
+    pytest.importorskip("torch", reason="PyTorch, which only the maker of the net needs, is missing")
     monkeypatch.syspath_prepend(str(SETUP))
     for name in ("detail", "detail_nets"):
         monkeypatch.delitem(sys.modules, name, raising=False)
     import detail
 
-    torch.manual_seed(0)
-    net = detail.Detail()
+    monkeypatch.setattr(detail, "REAL", 2)
+    monkeypatch.setattr(detail, "DRAWN", 1)
+    return detail
+
+
+def test_random_weights_give_the_numbers_of_pytorch(tool, tmp_path):
+    tool.torch.manual_seed(0)
+    net = tool.Detail()
     for values in net.parameters():
-        torch.nn.init.normal_(values, std=0.1)
-    detail.write_net(net, np.full((detail.SIDE, detail.SIDE), 20, np.float32), tmp_path / "detail.h5")
+        tool.nn.init.normal_(values, std=0.1)
+    tool.write_net(net, np.full((tool.SIDE, tool.SIDE), 20, np.float32), tmp_path / "detail.h5")
     check(tmp_path / "detail.h5")
+
+
+def test_training_goes_on_after_a_break_as_if_there_had_been_none(tool, tmp_path):
+    shape, rng = (tool.SIDE, tool.SIDE, 4), np.random.default_rng(0)
+    z = rng.standard_normal((9, 5))
+    model = SimpleNamespace(
+        n_shape=2,
+        mean_texture=np.full(shape, 128, np.float32),
+        texture_basis=rng.standard_normal((3, *shape), np.float32).reshape(3, -1),
+        origin=np.zeros(5),
+        regression=fit_regression(z, rng.random((9, 2)) < 0.5),
+    )
+    people = tool.People(model, z, rng.integers(0, 256, (9, *shape), np.uint8))
+
+    def training() -> object:
+        return tool.Training(people, lambda textures: [textures[:, :3]])
+
+    # One after the other: PyTorch's seed is everybody's.
+    whole = training()
+    whole.step(0.5)
+    expected = whole.step(0.5)
+    first = training()
+    first.step(0.5)
+    first.write_snapshot(tmp_path / "snapshot.pt")
+    second = training()
+    second.read_snapshot(tmp_path / "snapshot.pt")
+    assert second.step(0.5) == expected
+    for name, values in whole.mean.state_dict().items():
+        assert (values == second.mean.state_dict()[name]).all(), name
 
 
 def test_noise_is_part_of_the_input_and_places_differ(path):

@@ -14,6 +14,7 @@ from attr2face.generation.presets import people
 from attr2face.models import MODELS
 from attr2face.pycaffe import caffe_pb2
 from attr2face.steps import Steps, comparing, resolve
+from attr2face.steps.places import committed_file
 from attr2face.steps.reachable import reachable
 from attr2face.store import Artefact, Input, artefacts_in
 from tests.conftest import SMALL
@@ -233,11 +234,20 @@ def test_the_report_is_of_the_frozen_layers_and_the_layer_that_are_asked_for(tmp
     assert report.settings["layer"] == "fc6"
 
 
-def test_photographs_start_from_the_net_of_rendered_faces_with_its_own_defaults(tmp_path):
-    steps = Steps(
-        {"dataset": "lfw", "root": lfw(tmp_path / "faces"), "epochs": 3, "dropout": 0.4, "seed": 5},
-        tmp_path / "store",
-    )
+@pytest.mark.skipif(not committed_file(dataset_of("portraits")).exists(), reason="no nets are committed")
+def test_photographs_start_from_nets_that_come_with_the_project(tmp_path):
+    """A folder of one's own from the net for photographs, which knows people of LFW and CelebA already."""
+    of_lfw = {"dataset": "lfw", "root": lfw(tmp_path / "faces"), "epochs": 3}
+    own = {"dataset": str(tmp_path / "faces"), "epochs": 3}
+    (tmp_path / "faces" / "attributes.csv").write_text("file,Male\n")
+    for given, learned_from in ((of_lfw, "synthetic"), (own, "portraits")):
+        committed = Steps({"dataset": learned_from}, tmp_path / "store")["committed_nets"]
+        assert Steps(given, tmp_path / "store")["start"].path == committed.path / "net"
+
+
+def test_with_train_photographs_start_from_a_net_of_rendered_faces_with_its_own_defaults(tmp_path):
+    given = {"dataset": "lfw", "root": lfw(tmp_path / "faces"), "epochs": 3, "dropout": 0.4, "seed": 5}
+    steps = Steps(given | {"train": True}, tmp_path / "store")
     rendered = Steps({"seed": 5}, tmp_path / "store")["finetuned"]
     assert steps["start"].key == rendered.key
     assert steps["start"].settings["epochs"] == 6

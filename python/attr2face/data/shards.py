@@ -1,7 +1,8 @@
-"""Work on many pictures that goes on where it was interrupted: what is found in some is kept in a file."""
+"""Work on many pictures that goes on where it was interrupted, as what is found in some is kept in files."""
 
 import contextlib
-from collections.abc import Callable, Iterator
+import math
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import numpy as np
 
 from attr2face.data.faces import Faces
 from attr2face.data.places import place_of, root_at
-from attr2face.files import atomic_write
+from attr2face.files import atomic_write, require_space
 from attr2face.parallel import Machine, cut_up, lengths, map_in_order, with_bar
 
 AT_ONCE = 128  # pictures of one task
@@ -54,3 +55,26 @@ def _found(work: Work, faces: Faces, place: tuple[Path, str | None]) -> np.ndarr
 def _read(shard: Path) -> np.ndarray:
     with np.load(shard) as stored:
         return stored["arr_0"]
+
+
+def kept_rows(
+    path: Path, from_row: Callable[[int], Iterable[np.ndarray]], shape: tuple[int, ...], kind: type
+) -> np.ndarray:
+    """Rows of an array in a file that stays on the disk. `from_row(k)` gives those from k on.
+
+    If the file has some of them already, those are kept, so that a later call goes on where an interrupted
+    one was.
+
+    Raises
+    ------
+    UserError
+        If the disk has no room for the others.
+    """
+    n, size = shape[0], np.dtype(kind).itemsize * math.prod(shape[1:])
+    with path.open("ab") as file:
+        done = file.tell() // size
+        file.truncate(done * size)
+        require_space(path.parent, (n - done) * size)
+        for row in from_row(done):
+            file.write(np.ascontiguousarray(row, kind))
+    return np.memmap(path, kind, "r", shape=shape)

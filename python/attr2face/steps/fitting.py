@@ -71,7 +71,7 @@ def eigenfaces(run: Run, lmdb: Path, blanks: Path | None) -> None:
     write_eigenfaces(database_in(lmdb, blanks), run.settings[EigenfaceBasis], run.training_seed, run.out)
 
 
-@step(AppearanceFit, "ahead", "dataset", *DRAWN)
+@step(AppearanceFit, "ahead", "dataset", *DRAWN, resumable=True)
 def appearance(run: Run, lmdb: Path, blanks: Path | None, cut_pictures: dict, masks: Path | None) -> None:
     """How shapes and textures of the training people who look ahead vary, and go with attributes."""
     from attr2face.generation.appearance.fitting import write_appearance
@@ -85,8 +85,8 @@ def appearance(run: Run, lmdb: Path, blanks: Path | None, cut_pictures: dict, ma
 @step("ahead", "dataset")
 def textures(run: Run, lmdb: Path, cut_pictures: dict, masks: Path | None, appearance: Path) -> None:
     """The pictures that the appearance model was fitted to, in the mean shape, for `setup/detail.py`."""
-    from attr2face.generation.appearance.fitting import write_textures
     from attr2face.generation.appearance.sample import Source
+    from attr2face.generation.appearance.textures import write_textures
 
     source = Source(pictures_in(cut_pictures, run.settings), run.settings.ahead, masks)
     write_textures(source, database_in(lmdb), appearance, run.out)
@@ -239,10 +239,10 @@ def committed_nets(run: Run, bundle_file: Path) -> None:
     unpack(bundle_file, run.out)
 
 
-@choice()
+@choice("dataset")
 def parts(settings: View) -> dict[str, Use]:
-    """All that faces are made from, and the judge that looks at them."""
-    return parts_of(BUNDLED) | {"judge": Use("judge")}
+    """All that faces are made from, and the judge that looks at them, but for rendered ones."""
+    return parts_of(BUNDLED) | ({} if settings.dataset.rendered else {"judge": Use("judge")})
 
 
 @step("dataset", "seed", *TRAINING)

@@ -39,7 +39,8 @@ def judge_of_shown(settings: View) -> Use:
     """The judge of faces that are shown: the one that comes with the project, where its nets make them."""
     usual = as_dict(defaults_of(settings.dataset, settings.model))
     alike = all(getattr(settings, name) == usual[name] for name in JUDGED_BY)
-    return Use("committed_nets", part="judge") if committed(settings) and alike else Use("judge")
+    with_nets = committed(settings) and alike and not settings.dataset.rendered
+    return Use("committed_nets", part="judge") if with_nets else Use("judge")
 
 
 @step()

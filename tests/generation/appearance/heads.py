@@ -29,6 +29,5 @@ def small_model(attributes: int = 3, channels: int = 3) -> Appearance:
         layout=Layout(np.arange(len(points)), np.array([14]), False),
         mean_texture=(128 + 2 * smooth[0]).astype(np.float32),
         texture_basis=smooth[1:].reshape(TEXTURES, -1).astype(np.float32),
-        origin=np.zeros(z.shape[1], np.float32),
         regression=fit_regression(z, has),
     )

@@ -49,10 +49,10 @@ class Appearance:
     mean_texture : (side, side, channels) float32
         0 to 255.
     texture_basis : (k_t, side * side * channels) float32
-    origin : (k,) float32
-        The z of the mean face in pictures as sharp as the sharpest.
     regression : Regression
-        Of z on attributes, in such pictures.
+        Of z on attributes, in pictures as sharp as the sharpest.
+    origin : (k,) float32
+        The z of the mean face in such pictures; 0 if all are as sharp.
     """
 
     side: int
@@ -63,8 +63,8 @@ class Appearance:
     layout: Layout
     mean_texture: np.ndarray
     texture_basis: np.ndarray
-    origin: np.ndarray
     regression: Regression
+    origin: np.ndarray | float = 0.0
 
     @functools.cached_property
     def warp(self) -> Warp:

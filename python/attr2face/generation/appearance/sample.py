@@ -14,6 +14,7 @@ from attr2face.data.alignment import Frame, cut_images
 from attr2face.data.faces import Faces
 from attr2face.data.parts import GLASSES, HAT
 from attr2face.data.shapes import Pictures
+from attr2face.data.shards import kept_rows
 from attr2face.errors import UserError
 from attr2face.generation.appearance.backdrop import GREY
 from attr2face.generation.appearance.outline import foreign
@@ -43,55 +44,65 @@ class Source:
     ahead: float
     masks: Path | None = None
 
-    def sample(self, candidates: np.ndarray, most: int) -> tuple[Sample, np.ndarray]:
-        """A sample of at most some pictures out of `candidates` (rows of `faces`), in their order; its rows.
+    def sample(self, candidates: np.ndarray, most: int, scratch: Path) -> Sample:
+        """A sample of at most some pictures out of `candidates` (rows of `faces`), in their order.
+
+        What is known of their outlines stays in the folder `scratch`, so that a later call goes on there.
 
         Raises
         ------
         UserError
-            If hardly anybody looks ahead.
+            If hardly anybody looks ahead, or hardly a head is cut out well.
         """
-        rows = candidates[self.pictures.landmarks.ahead(self.ahead)[candidates]]
-        layout = layout_of(self.pictures.landmarks, rows, self.masks is not None)
+        landmarks = self.pictures.landmarks
+        rows = candidates[landmarks.ahead(self.ahead)[candidates]]
+        _require_some(rows, "show faces that look ahead")
+        layout = layout_of(landmarks, rows, self.masks is not None)
         if self.masks is None:
             rows = rows[:most]
-            points, cut = self.pictures.landmarks.points[rows].astype(float), {}
+            points, bare = landmarks.points[rows], np.ones(len(rows), bool)
         else:
-            rows, points, cut = self._with_masks(rows, layout, most)
-        if len(rows) < FEWEST:
-            remedy = "use more pictures, raise AHEAD, or choose PRESET=eigenfaces"
-            raise UserError(f"{len(rows)} pictures show faces that look ahead, which are too few; {remedy}")
-        return Sample(self.pictures.faces.only(rows), self.pictures.frame, points, layout, **cut), rows
+            rows, bare, points = self._cut_out(rows, layout, most, scratch)
+            _require_some(rows, "show heads that look ahead and are cut out well")
+        faces, frame = self.pictures.faces.only(rows), self.pictures.frame
+        return Sample(faces, frame, rows, points, bare, layout, self.masks)
 
-    def of(self, rows: np.ndarray, layout: Layout) -> Sample:
-        """The pictures in some rows of `faces`, with the points that a layout says."""
-        landmarks = self.pictures.landmarks.points[rows].astype(float)
-        if self.masks is None:
-            return Sample(self.pictures.faces.only(rows), self.pictures.frame, landmarks, layout)
+    def _cut_out(
+        self, rows: np.ndarray, layout: Layout, most: int, scratch: Path
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Those of the rows whose heads are cut out best, whether they are bare, and all points of their
+        shapes.
+        """
+        rows = rows[: round(most / SMOOTH)]
         with h5py.File(self.masks / "masks.h5") as file:
-            masks = [(file["matte"][row], file["part"][row]) for row in tqdm(rows, "masks", unit=" images")]
-        points = [layout.points(*each) for each in zip(landmarks, *zip(*masks, strict=True), strict=True)]
-        mattes = np.stack([matte for matte, _ in masks])
-        return Sample(self.pictures.faces.only(rows), self.pictures.frame, np.stack(points), layout, mattes)
 
-    def _with_masks(
-        self, rows: np.ndarray, layout: Layout, most: int
-    ) -> tuple[np.ndarray, np.ndarray, dict[str, np.ndarray]]:
-        """Rows whose heads are cut out well, all points of their shapes, and their `mattes` and `bare`."""
-        found, rough, bare = [], [], []
-        with h5py.File(self.masks / "masks.h5") as file:
-            rows = rows[file["known"][()][rows]][: round(most / SMOOTH)]
-            for row in tqdm(rows, "outlines", unit=" images"):
-                part, landmarks = file["part"][row], self.pictures.landmarks.points[row]
-                points = layout.points(landmarks, file["matte"][row], part)
-                covered = foreign(part, points[layout.inner]) > MOST_FOREIGN
-                rough.append(np.inf if covered else layout.ragged(landmarks, points))
-                found.append(points)
-                bare.append(np.isin(part, (GLASSES, HAT)).mean() < BARE)
-            rough = np.nan_to_num(rough, nan=np.inf)
-            kept = np.flatnonzero((rough <= np.quantile(rough, SMOOTH)) & np.isfinite(rough))[:most]
-            mattes = np.stack([file["matte"][row] for row in rows[kept]])
-        return rows[kept], np.stack(found)[kept], {"mattes": mattes, "bare": np.array(bare)[kept]}
+            def from_row(first: int) -> Iterator[np.ndarray]:
+                bar = tqdm(rows[first:], "outlines", len(rows), initial=first, unit=" images")
+                return (self._outline(file, row, layout) for row in bar)
+
+            found = kept_rows(scratch / "outlines", from_row, (len(rows), 2 + 2 * layout.size), np.float32)
+        rough = np.array(found[:, 0])
+        best = np.argsort(rough, kind="stable")[: min(most, round(SMOOTH * len(rows)))]
+        kept = np.sort(best[np.isfinite(rough[best])])
+        points = found[kept, 2:].reshape(len(kept), layout.size, 2)
+        return rows[kept], found[kept, 1] > 0, points
+
+    def _outline(self, file: h5py.File, row: int, layout: Layout) -> np.ndarray:
+        """How ragged the outline of a head is, infinite if it is not to be used; whether it wears neither
+        glasses nor a hat; and the points (P, 2) of its shape, all in a row: (2 + 2 P,).
+        """
+        part, landmarks = file["part"][row], self.pictures.landmarks.points[row]
+        points = layout.points(landmarks, file["matte"][row], part)
+        seen = foreign(part, points[layout.inner]) <= MOST_FOREIGN
+        rough = layout.ragged(landmarks, points) if seen else np.nan
+        bare = np.isin(part, (GLASSES, HAT)).mean() < BARE
+        return np.array([np.inf if np.isnan(rough) else rough, bare, *points.ravel()])
+
+
+def _require_some(rows: np.ndarray, which: str) -> None:
+    if len(rows) < FEWEST:
+        remedy = "use more pictures, raise AHEAD, or choose PRESET=eigenfaces"
+        raise UserError(f"{len(rows)} pictures {which}, which are too few; {remedy}")
 
 
 @dataclass(frozen=True)
@@ -103,27 +114,42 @@ class Sample:
     faces : Faces
     frame : Frame
         How they are cut out.
-    points : (n, P, 2)
+    rows : (n,) int
+        Of masks, and of the faces that they were chosen from.
+    points : (n, P, 2) float32
         Of the shapes, in pixels of the cut pictures.
+    bare : (n,) bool
+        Whether they wear neither glasses nor a hat, so far as masks say.
     layout : Layout
         What the points are.
-    mattes : (n, side, side) uint8, optional
-        How much of each pixel is head.
-    bare : (n,) bool, optional
-        Whether they wear neither glasses nor a hat.
+    masks : Path, optional
+        As of `Source`.
     """
 
     faces: Faces
     frame: Frame
+    rows: np.ndarray
     points: np.ndarray
+    bare: np.ndarray
     layout: Layout
-    mattes: np.ndarray | None = None
-    bare: np.ndarray | None = None
+    masks: Path | None = None
 
-    def pictures(self) -> Iterator[np.ndarray]:
-        """The pictures, before a grey backdrop and with the matte as fourth channel if there are mattes."""
-        cut = cut_images(self.faces, range(len(self.points)), self.frame)
-        return cut if self.mattes is None else map(before_grey, cut, self.mattes)
+    @property
+    def channels(self) -> int:
+        """Those of the pictures."""
+        return 3 if self.masks is None else 4
+
+    def pictures(self, first: int = 0) -> Iterator[np.ndarray]:
+        """The pictures from the `first` on, before a grey backdrop and with the matte as fourth channel if
+        there are masks.
+        """
+        cut = cut_images(self.faces, range(first, len(self.rows)), self.frame)
+        if self.masks is None:
+            yield from cut
+            return
+        with h5py.File(self.masks / "masks.h5") as file:
+            for row, picture in zip(self.rows[first:], cut, strict=True):
+                yield before_grey(picture, file["matte"][row])
 
 
 def before_grey(picture: np.ndarray, matte: np.ndarray) -> np.ndarray:

@@ -8,11 +8,12 @@ import numpy as np
 
 from attr2face.data.landmark_tables import POINTS
 from attr2face.data.shapes import Landmarks
-from attr2face.generation.appearance.outline import RAYS, points_of, ragged, rays_of
+from attr2face.generation.appearance.outline import HAIRLINE, RAYS, hull_lengths, points_of, ragged, rays_of
 
 EYES = tuple(POINTS.index(name) for name in ("lefteye", "righteye"))
 BETWEEN_EYES = {"mesh": (168,)}  # landmarks whose middle it is; the eyes of other kinds
 BROWS = {"mesh": (70, 63, 105, 66, 107, 336, 296, 334, 293, 300)}  # their upper edges
+WITHIN = 2 / 144  # of a picture's side: how far within the landmarks rays begin at least
 OVER_BROWS = 3 / 144  # of a picture's side: landmarks further up are guesses, as hair may be there
 
 
@@ -33,6 +34,11 @@ class Layout:
     kept: np.ndarray
     centre: np.ndarray
     outlined: bool
+
+    @property
+    def size(self) -> int:
+        """The number of points."""
+        return len(self.kept) + (RAYS + len(HAIRLINE)) * self.outlined
 
     @property
     def inner(self) -> slice:
@@ -64,11 +70,14 @@ class Layout:
 
 
 def layout_of(landmarks: Landmarks, rows: np.ndarray, outlined: bool) -> Layout:
-    """The layout of shapes with some landmarks; `rows` are those of the faces that look ahead."""
-    centre = np.array(BETWEEN_EYES.get(landmarks.kind, EYES))
-    kept = np.arange(landmarks.points.shape[1])
-    if outlined and landmarks.kind in BROWS and len(rows):
-        height = landmarks.points[rows].mean(axis=0)[:, 1]
-        brows = height[list(BROWS[landmarks.kind])].mean()
-        kept = np.flatnonzero(height >= brows - OVER_BROWS * landmarks.side)
-    return Layout(kept, centre, outlined)
+    """The layout of shapes with some landmarks; `rows`, one at least, are those of faces that look ahead."""
+    mean = landmarks.points[rows].mean(axis=0, dtype=float)
+    kept = np.arange(len(mean))
+    if outlined and landmarks.kind in BROWS:
+        brows = mean[list(BROWS[landmarks.kind]), 1].mean()
+        kept = np.flatnonzero(mean[:, 1] >= brows - OVER_BROWS * landmarks.side)
+    centre = BETWEEN_EYES.get(landmarks.kind, EYES)
+    within = hull_lengths(mean[list(centre)].mean(axis=0), mean[kept]).min()
+    if not within > WITHIN * landmarks.side:
+        centre = range(len(POINTS))  # nothing lies above the eyes, as with these five alone
+    return Layout(kept, np.array(centre), outlined)
