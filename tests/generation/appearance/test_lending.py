@@ -52,9 +52,8 @@ def people(scores: np.ndarray, around: np.ndarray) -> Lenders:
     """Lenders of whom only attributes and outlines are known."""
     n = len(scores)
     faces = Faces(Path(), [f"{i}.png" for i in range(n)], np.arange(n).astype(str), scores, NAMES)
-    return Lenders(
-        faces, (scores > 0).astype(float), (Path(), None), None, around, np.arange(n), Path(), None
-    )
+    has = (scores > 0).astype(float)
+    return Lenders(faces, has, (Path(), None), None, around, np.arange(n), Path(), None)
 
 
 def lender_of(model: Appearance) -> Lender:
