@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from attr2face.attributes import UNKNOWN, file_name, pubfig
+from attr2face.attributes import UNKNOWN, Attributes, Head, file_name, pubfig
 from attr2face.errors import UserError
 from tests.conftest import says
 
@@ -109,6 +109,16 @@ def test_a_label_is_the_best_positive_attribute_or_none(seed, size):
             else:
                 assert row[label - 1] > 0
                 assert row[label - 1] == row.max()
+
+
+def test_what_is_known_to_be_absent_leaves_the_other_classes_of_a_head_that_is_not_known():
+    two = Attributes((Head("a", ("Smiling", "Frowning")), Head("b", ("Bald",))))
+    nobody = np.nan
+    scores = np.array([[-1, nobody, 1], [nobody, 1, nobody], [nobody, nobody, -1], [-1, -1, -1]])
+    labels = two.class_labels(scores, np.random.default_rng(0))
+    left = two.classes_left(scores, labels)
+    assert left[0].tolist() == [True, False, True, True, True], "no smile: none of these, or frowning"
+    assert left[1:].all(), "known, or nothing is"
 
 
 def test_a_label_is_unknown_if_nothing_of_its_head_is_present_and_not_all_is_known():

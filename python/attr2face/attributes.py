@@ -258,6 +258,14 @@ class Attributes:
             labels[:, i] = np.where(highest[:, 0] > 0, best + 1, none)
         return labels
 
+    def classes_left(self, scores: np.ndarray, labels: np.ndarray) -> np.ndarray:
+        """The classes that scores (n, J) leave open, where labels (n, H) are `UNKNOWN`: (n, C) bool.
+
+        These are all but those of attributes that are known to be absent. Of other heads, all are left.
+        """
+        unknown = np.repeat(labels == UNKNOWN, [head.n_classes for head in self.heads], axis=1)
+        return ~(self.as_classes(scores <= 0) & unknown)
+
     def of_labels(self, labels: np.ndarray) -> list[str]:
         """The attributes of an image with classes `labels` (H,), at most one of a head."""
         chosen = zip(self.heads, labels, strict=True)

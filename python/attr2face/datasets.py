@@ -86,7 +86,7 @@ class Dataset:
     @property
     def body(self) -> dict[str, object]:
         """All that its LMDBs depend on, as plain data."""
-        of_table = {"zeros": self.zeros} if self.zeros and self.layout == "table" else {}
+        of_table = {"zeros": self.zeros} if self.layout == "table" else {}
         return {"name": self.name, "layout": self.layout, "crop": self.crop, "eyes": self.eyes} | of_table
 
     @property

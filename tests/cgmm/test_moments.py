@@ -38,6 +38,18 @@ def test_they_are_those_of_numpy_though_the_mean_is_large(problem):
     assert (m.mean**2 + m.var).sum() == pytest.approx((flat**2).sum(axis=1).mean(), rel=1e-7)
 
 
+def test_attributes_may_be_probable(problem):
+    phi, has, sets = problem
+    probable = 0.7 * has + 0.1
+    m, known = moments.measure_moments(phi, probable, sets), moments.measure_moments(phi, has, sets)
+    assert np.allclose(m.prevalence, probable.mean(axis=0))
+    assert np.allclose(m.cross, 0.7 * known.cross, rtol=1e-3, atol=1e-4)
+    assert np.allclose(m.mixing, known.mixing), "of what is more likely there than not"
+    drawn = np.random.default_rng(0).random((400, *has.shape)) < probable
+    varied = np.mean([np.cov(some.T, bias=True) for some in drawn], axis=0)
+    assert np.allclose(m.covariance, varied, atol=0.01)
+
+
 def test_an_attribute_that_no_image_has_gets_the_gaussian_of_all(problem):
     m = moments.measure_moments(*problem)
     assert np.allclose(m.mu[3], m.mean)

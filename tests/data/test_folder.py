@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from attr2face.attributes import pubfig
+from attr2face.attributes import UNKNOWN, pubfig
 from attr2face.cli.main import parse_words
 from attr2face.data.database import FaceDatabase
 from attr2face.data.describe import Wanted, describe_dataset
@@ -136,7 +136,8 @@ def test_zeros_beside_ones_and_minus_ones_are_what_the_user_says(folder, tmp_pat
     smiling = {z: read_faces(folder, steps.dataset).scores[:, -1] for z, steps in datasets.items()}
     assert (np.isnan(smiling["unknown"]) == (table["Smiling"] == 0)).all()
     assert (smiling["absent"] == table["Smiling"]).all()
-    assert (read_faces(folder, datasets["unknown"].dataset).scores[:, :-1] == table[NAMES[:-1]]).all()
+    others = read_faces(folder, datasets["unknown"].dataset).scores[:, :-1]
+    assert (others == table[NAMES[:-1]].to_numpy()).all(), "these are of 0 and 1"
     assert datasets["unknown"]["lmdb"].key != datasets["absent"]["lmdb"].key
 
 
@@ -193,6 +194,7 @@ def test_what_is_not_known_is_filled_by_the_net_and_only_where_there_are_blanks(
     column("Smiling", lambda i: "" if i % 2 else int(i < 20))(folder)
     steps = Steps(small, tmp_path)
     database = FaceDatabase.open(steps.made("lmdb"))
+    assert database.classes_left.all(), "each head is known, or nothing of it"
     filled = np.load(steps.made("filled") / "filled.npy")
     known = ~np.isnan(database.scores)
     assert (filled[known] == database.positive[known]).all()
@@ -202,6 +204,22 @@ def test_what_is_not_known_is_filled_by_the_net_and_only_where_there_are_blanks(
         assert (file["has"][:] == filled).all()
     table = pd.read_csv(steps["filled"].path / "filled.csv", index_col="attribute")
     assert table.loc["Smiling", "known"] == pytest.approx(known[:, -1].mean(), abs=1e-4)
+
+
+def test_a_net_learns_from_heads_that_are_known_in_part(folder, weights, tmp_path):
+    """All who do not smile are known for it, and nobody says whether they frown."""
+    column("Frowning", lambda i: "" if i % 2 else 0)(folder)
+    column("Smiling", lambda i: int(i % 2 == 0))(folder)
+    written("heads.csv", "head,attributes\nmouth,Smiling; Frowning\nsex,Male\n")(folder)
+    small = {**SMALL, "dataset": str(folder), "weights": weights, "judge_share": 0.05, "epochs": 30}
+    read = {}
+    for cache in (False, True):
+        steps = Steps(small | {"freeze": "fc6", "cache": cache}, tmp_path)
+        database = FaceDatabase.open(steps.made("lmdb"))
+        train, smiling = database.rows("train"), database.attributes.index["Smiling"]
+        read[cache] = np.load(steps.made("scores") / "probability.npy")[train, smiling]
+        assert np.isin(database.labels[train, 0], (1, UNKNOWN)).all()
+        assert 0.3 < read[cache].mean() < 0.7, "the labels alone say that everybody smiles"
 
 
 # From the folder to a face.

@@ -31,3 +31,9 @@ def test_an_attribute_that_validation_hardly_knows_is_as_common_as_where_it_is_k
     truth[:60, 1] = np.nan
     filled = fill(truth, probability, np.arange(60))
     np.testing.assert_allclose(filled[:60, 1], truth[60:, 1].mean(), rtol=1e-6)
+
+
+def test_an_attribute_that_nobody_knows_of_is_absent():
+    truth, probability = read(20, np.random.default_rng(2))
+    truth[:, 0] = np.nan
+    assert (fill(truth, probability, np.arange(20))[:, 0] == 0).all()

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from google.protobuf import text_format
 
-from attr2face.attributes import UNKNOWN, pubfig
+from attr2face.attributes import UNKNOWN, Attributes, Head, pubfig
 from attr2face.datasets import dataset_of
 from attr2face.errors import UserError
 from attr2face.models import LAYERS, MODELS
@@ -201,6 +201,40 @@ def test_a_label_that_is_not_known_teaches_nothing(weighted, tmp_path):
     assert float(found["loss"]) == pytest.approx(np.log(1 + np.exp([-1, 1])).mean(), rel=1e-5)
     assert (net.blobs["s"].diff[2:] == 0).all()
     assert (net.blobs["s"].diff[:2] != 0).all()
+
+
+def test_of_a_head_that_is_known_in_part_the_classes_that_are_left_are_learned(tmp_path):
+    """The loss is -log of the probability of what is left, averaged over pictures of which something is known."""
+    two = Attributes((Head("a", ("Smiling", "Frowning")), Head("b", ("Bald",))))
+    scores = np.array([[1, -1, 1], [-1, np.nan, 1], [np.nan, np.nan, -1], [-1, -1, -1]])
+    labels = two.class_labels(scores, np.random.default_rng(0))
+    left = two.classes_left(scores, labels)
+    parts = {"a": (0.5, 0.75)}
+    net = replace(MINI, given_attributes=two)
+    layers = layers_of(prototxt.train_val(net, replace(LMDB, partly_known=parts)))
+    assert not any(name.endswith("_b") for name in layers if name.startswith(("kept", "log"))), (
+        "all or nothing"
+    )
+    names = ("among_a", "prob_a", "kept_a", "sum_a", "log_a", "loss_a", "loss_a.left")
+    score = (
+        'layer { name: "fc8_a" type: "Parameter" top: "fc8_a" parameter_param { shape { dim: 4 dim: 3 } } }\n'
+    )
+    given = 'layer { name: "given" type: "Input" top: "label_a" top: "left_a" '
+    given += "input_param { shape { dim: 4 } shape { dim: 4 dim: 3 dim: 1 dim: 1 } } }\n"
+    (tmp_path / "net").write_text(score + given + "".join(f"layer {{ {layers[name]} }}\n" for name in names))
+    net = caffe.Net(str(tmp_path / "net"), caffe.TRAIN)
+    x = np.random.default_rng(0).standard_normal((4, 3))
+    net.params["fc8_a"][0].data[...] = x
+    net.blobs["label_a"].data[...] = labels[:, 0]
+    net.blobs["left_a"].data[...] = left[:, :3, None, None]
+    net.forward()
+    net.backward()
+    p = np.exp(x) / np.exp(x).sum(axis=1, keepdims=True)
+    of_each = -np.log([p[0, 1], p[1, 0] + p[1, 2], 1, p[3, 0]])
+    loss = parts["a"][0] / parts["a"][1] * net.blobs["loss_a"].data + net.blobs["loss_a.left"].data
+    assert float(loss) == pytest.approx(of_each.sum() / 3, rel=1e-4)
+    wanted = [p[0] - [0, 1, 0], p[1] - p[1] * [1, 0, 1] / (p[1, 0] + p[1, 2]), [0, 0, 0], p[3] - [1, 0, 0]]
+    assert np.allclose(net.blobs["fc8_a"].diff, np.array(wanted) / 3, atol=1e-5)
 
 
 def test_the_canvas_gradient_of_inversion_is_that_of_its_loss(weights):

@@ -109,6 +109,11 @@ class FaceDatabase:
         return self.truth if self.filled is None else self.filled
 
     @functools.cached_property
+    def classes_left(self) -> np.ndarray:
+        """As `Attributes.classes_left` gives them: (n_images, C) bool."""
+        return self.attributes.classes_left(self.scores, self.labels)
+
+    @functools.cached_property
     def paths(self) -> np.ndarray:
         """The files of the images, as the dataset names them: (n_images,) str."""
         with (self.folder / "index.csv").open(newline="") as file:

@@ -31,7 +31,10 @@ _SHARD = 256  # images of a task
 
 @dataclass(frozen=True)
 class Records:
-    """Faces with splits in the order of their records, and labels (n, H + 1): heads' classes, then person."""
+    """Faces with splits in the order of their records, and their labels: heads' classes, then the person.
+
+    If some heads are known in part, then whether each class is left: (n, H + 1) or (n, H + 1 + C).
+    """
 
     faces: Faces
     labels: np.ndarray
@@ -56,7 +59,8 @@ def build_lmdbs(
     """Write the LMDBs of some faces into the folder `out`; a later call continues an interrupted one.
 
     The label LMDB holds a datum of a class index per head and image, and the image's person as the last,
-    counted over the training people (the classes of pretraining); people of other splits have 0 there.
+    counted over the training people (the classes of pretraining); people of other splits have 0 there. If
+    heads are known in part, it goes on with `Attributes.classes_left`.
 
     Raises
     ------
@@ -100,7 +104,8 @@ def _draw_records(faces: Faces, seed: int) -> Records:
         raise UserError(f"dataset {faces.dataset} has no training people; it needs at least two people{whom}")
     identity = np.where(np.isin(faces.people, people), np.searchsorted(people, faces.people), 0)
     order = np.concatenate([rng.permutation(np.flatnonzero(split == name)) for name in SPLITS])
-    labels = np.column_stack([labels, identity])[order]
+    left = faces.attributes.classes_left(faces.scores, labels)
+    labels = np.column_stack([labels, identity, *([] if left.all() else [left])])[order]
     return Records(replace(faces, split=split).only(order), labels)
 
 
@@ -110,7 +115,11 @@ def _write_index(records: Records, out: Path) -> None:
     index = {"split": faces.split, "person": faces.people, "path": faces.paths}
     pd.DataFrame(index).to_csv(out / "index.csv", index=False)
     columns = {"scores": faces.scores, "split": faces.split, "people": faces.people}
-    np.savez(out / "labels.npz", labels=records.labels[:, :-1].astype(np.uint8), **columns)
+    np.savez(
+        out / "labels.npz",
+        labels=records.labels[:, : len(faces.attributes.heads)].astype(np.uint8),
+        **columns,
+    )
     faces.attributes.write(out / "heads.csv")
 
 

@@ -49,7 +49,10 @@ def finetune_net(
     if class_weights:
         prototxt.write_class_weights(database.labels[rows], database.attributes, class_weights)
     cached = start.cache is not None
-    data = TrainingData(start.cache or database.folder, model.batch, cached, class_weights)
+    partly = prototxt.partly_known(database)
+    data = TrainingData(
+        start.cache or database.folder, model.batch, cached, class_weights, partly_known=partly
+    )
     everywhere = settings.dropout_after == "all"
     learning = Learning(settings.freeze, settings.rate_decay, settings.dropout, everywhere)
     net, batch = _write_net(model, data, learning, out, machine)
@@ -64,7 +67,7 @@ def train_net_judge(
 ) -> None:
     """Train the net among the judges on the heads, from weights if they are given."""
     model, images = judge_model(database.model.crop, database.attributes), len(database.rows("train"))
-    data = TrainingData(database.folder, model.batch)
+    data = TrainingData(database.folder, model.batch, partly_known=prototxt.partly_known(database))
     net, batch = _write_net(model, data, JUDGE_LEARNING, out, machine)
     iterations = iterations_of(epochs, images, batch)
     train(Training(net, model.solver, JUDGE_RATE, iterations, batch, seed, start), out, machine)

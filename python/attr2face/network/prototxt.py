@@ -1,16 +1,20 @@
 """The project's nets as prototxt text, written with NetSpec: for training, for pictures, for the descent."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from attr2face.attributes import UNKNOWN, Attributes
+from attr2face.data.database import FaceDatabase
 from attr2face.errors import UserError
 from attr2face.models import CONVOLUTIONS, JUDGE, LAYERS, STAGES, VGG, Model
 from attr2face.network.layers import ALL_LEARN, Learning, Top, add_head, add_judge_body, add_trunk
 from attr2face.pycaffe import caffe, caffe_pb2, params
 from attr2face.pycaffe import layers as L
+
+SMALLEST = 1e-6  # a probability that is 0 has no logarithm
 
 
 @dataclass(frozen=True)
@@ -28,6 +32,9 @@ class TrainingData:
         Folder of `write_class_weights`; the classes of a head count by the weights in it.
     identities : int
         Number of people, for one head over them in place of the attributes' (pretraining); or 0.
+    partly_known : mapping, optional
+        If the labels go on with the classes that are left: of heads that are known in part, the share of
+        pictures of which the class is known, and that of which something is known.
     """
 
     folder: Path
@@ -35,6 +42,7 @@ class TrainingData:
     cached: bool = False
     class_weights: Path | None = None
     identities: int = 0
+    partly_known: Mapping[str, tuple[float, float]] | None = None
 
 
 def train_val(model: Model, data: TrainingData, learning: Learning = ALL_LEARN) -> str:
@@ -45,9 +53,7 @@ def train_val(model: Model, data: TrainingData, learning: Learning = ALL_LEARN) 
     _add_data(test, data, "val", {} if data.cached else transform | {"mirror": False})
     _add_data(n, data, "train", {} if data.cached else transform | {"mirror": model.mirror})
     heads = model.attributes.heads
-    slices = L.Slice(n.labels, ntop=len(heads) + 1, axis=1, slice_point=list(range(1, len(heads) + 1)))
-    for name, top in zip([*(head.name for head in heads), "person"], slices, strict=True):
-        n[f"label_{name}"] = top
+    labels = _add_labels(n, model.attributes, data)
     if model.name == JUDGE.name:
         body = add_judge_body(n, n.data, model)
         features = n.drop5 = L.Dropout(body, dropout_ratio=learning.dropout)
@@ -57,12 +63,27 @@ def train_val(model: Model, data: TrainingData, learning: Learning = ALL_LEARN) 
     if data.identities:
         classes = {"person": data.identities}
     for name, count in classes.items():
-        _add_loss(n, add_head(n, features, name, count), name, data)
-    used = {f"label_{name}" for name in classes}
-    unused = [top for name, top in n.tops.items() if name.startswith("label_") and name not in used]
-    n.silence = L.Silence(*unused, ntop=0)
+        score = add_head(n, features, name, count)
+        _add_loss(n, score, name, data)
+        if name in (data.partly_known or {}):
+            _add_loss_of_classes_left(n, score, name, data.partly_known[name][1])
+    used = {f"label_{name}" for name in classes} | {f"left_{name}" for name in data.partly_known or {}}
+    n.silence = L.Silence(*(n[name] for name in labels if name not in used), ntop=0)
     data_of_test = str(test.to_proto()).rstrip()
     return f'name: "{model.name}"\n{data_of_test}\n{n.to_proto()}'
+
+
+def _add_labels(n: caffe.NetSpec, attributes: Attributes, data: TrainingData) -> list[str]:
+    """Add the parts of the labels: `label_` of each head and of the person, then perhaps `left_` of heads."""
+    heads = attributes.heads
+    names, sizes = [f"label_{head.name}" for head in heads] + ["label_person"], [1] * (len(heads) + 1)
+    if data.partly_known is not None:
+        names += [f"left_{head.name}" for head in heads]
+        sizes += [head.n_classes for head in heads]
+    points = np.cumsum(sizes)[:-1].tolist()
+    for name, top in zip(names, L.Slice(n.labels, ntop=len(names), axis=1, slice_point=points), strict=True):
+        n[name] = top
+    return names
 
 
 def _add_data(n: caffe.NetSpec, data: TrainingData, split: str, transform: dict) -> None:
@@ -76,6 +97,9 @@ def _add_data(n: caffe.NetSpec, data: TrainingData, split: str, transform: dict)
 def _add_loss(n: caffe.NetSpec, score: Top, name: str, data: TrainingData) -> None:
     """Add a head's loss and, for attributes, its accuracy in validation."""
     unknown = {} if data.identities else {"loss_param": {"ignore_label": UNKNOWN}}
+    if name in (data.partly_known or {}):
+        known, partly = data.partly_known[name]
+        unknown["loss_weight"] = known / partly
     if data.class_weights:
         gain = {"source": str(data.class_weights / f"{name}.binaryproto")}
         n[f"loss_{name}"] = L.InfogainLoss(score, n[f"label_{name}"], infogain_loss_param=gain, **unknown)
@@ -84,6 +108,40 @@ def _add_loss(n: caffe.NetSpec, score: Top, name: str, data: TrainingData) -> No
     if not data.identities:
         of_test = {"include": {"phase": caffe.TEST}, "accuracy_param": {"ignore_label": UNKNOWN}}
         n[f"accuracy_{name}"] = L.Accuracy(score, n[f"label_{name}"], **of_test)
+
+
+def _add_loss_of_classes_left(n: caffe.NetSpec, score: Top, name: str, share: float) -> None:
+    """Add -log of the probability of all classes of a head that are left, where some are not.
+
+    It is 0 where all are left. A head that is known in part is not ignored: "not smiling" says nothing of
+    frowning, but if only smiles had labels, the net would learn that everybody smiles. Caffe divides the
+    other loss by the number of known classes; this one is divided by the batch and a `share` of it, so that
+    pictures of which the class is known, or something, count the same (Jin and Ghahramani 2002, "Learning
+    with multiple labels").
+    """
+    n[f"among_{name}"] = L.Flatten(n[f"left_{name}"])
+    n[f"prob_{name}"] = L.Softmax(score)
+    n[f"kept_{name}"] = L.Eltwise(n[f"prob_{name}"], n[f"among_{name}"], operation=params.Eltwise.PROD)
+    n[f"sum_{name}"] = L.Reduction(n[f"kept_{name}"], operation=params.Reduction.SUM, axis=1)
+    n[f"log_{name}"] = L.Log(n[f"sum_{name}"], shift=SMALLEST)
+    mean = {"operation": params.Reduction.MEAN, "coeff": -1 / share, "loss_weight": 1}
+    n[f"loss_{name}.left"] = L.Reduction(n[f"log_{name}"], **mean)
+
+
+def partly_known(database: FaceDatabase) -> dict[str, tuple[float, float]] | None:
+    """As `TrainingData` has it; None if no head is known in part."""
+    left, rows = database.classes_left, database.rows("train")
+    if left.all():
+        return None
+    ends = np.cumsum([head.n_classes for head in database.attributes.heads])[:-1]
+    found = {}
+    for k, (head, of_head) in enumerate(
+        zip(database.attributes.heads, np.split(left[rows], ends, 1), strict=True)
+    ):
+        known, partly = (database.labels[rows, k] != UNKNOWN).mean(), (~of_head.all(axis=1)).mean()
+        if partly:
+            found[head.name] = (float(known), float(known + partly))
+    return found
 
 
 def write_class_weights(labels: np.ndarray, attributes: Attributes, folder: Path) -> None:

@@ -52,7 +52,8 @@ def people(scores: np.ndarray, around: np.ndarray) -> Lenders:
     """Lenders of whom only attributes and outlines are known."""
     n = len(scores)
     faces = Faces(Path(), [f"{i}.png" for i in range(n)], np.arange(n).astype(str), scores, NAMES)
-    return Lenders(faces, scores > 0, (Path(), None), None, around, np.arange(n), Path(), None)
+    has = (scores > 0).astype(float)
+    return Lenders(faces, has, (Path(), None), None, around, np.arange(n), Path(), None)
 
 
 def lender_of(model: Appearance) -> Lender:
@@ -75,6 +76,15 @@ def with_mean_face(lender: Lender, model: Appearance, backdrop: Backdrop = WHITE
 
 
 # Who lends.
+
+
+def test_who_certainly_agrees_lends_before_who_probably_does():
+    lenders = people(np.ones((3, 5)), np.zeros((3, 9, 2)))
+    lenders.has[:, 0] = 0.6, 1.0, 0.2
+    request = NAMES.request(["Male"])
+    wanted = wanted_of(NAMES, request, request)
+    order = lenders.in_order(wanted, np.zeros((9, 2)), np.random.default_rng(0))
+    assert order.tolist() == [1, 0, 2]
 
 
 def test_lenders_agree_with_the_request_where_anybody_does():
