@@ -110,6 +110,10 @@ BROKEN = {
         "most left eyes on the right",
     ),
     "no complete face": (f"{SEVEN}a.jpg,{FIVE},,\n", "has no picture with all of its 6 points"),
+    "points of a larger picture": (
+        "a.jpg,300,400,600,410,450,600,330,800,580,790\n",
+        "has eyes outside of the pictures, such as a.jpg",
+    ),
     "a list with more": (f"1\n{' '.join(COLUMNS)} chin_x chin_y\n", "line 2: expected lefteye_x"),
 }
 
@@ -133,6 +137,15 @@ def test_a_byte_order_mark_and_windows_lines_are_read(tmp_path):
     path = tmp_path / "t.csv"
     path.write_bytes(b"\xef\xbb\xbf" + f"{SEVEN}a.jpg,{FIVE},44,99\n".replace("\n", "\r\n").encode())
     assert points_in(path, faces_of("a.jpg")).places[0, 5].tolist() == [44, 99]
+
+
+def test_a_face_whose_eyes_are_not_in_its_picture_counts_as_not_found(tmp_path):
+    path = tmp_path / "points.csv"
+    path.write_text(f"a.jpg,{FIVE}\nb.jpg,{FIVE.replace('40,60', '400,60').replace('41,', '410,')}\n")
+    for name in ("a.jpg", "b.jpg"):
+        dotted(tmp_path / name, (90, 110), (45, 55))
+    _, points = read_from(path, faces_of("a.jpg", "b.jpg", root=tmp_path), FRAME)
+    assert np.isnan(points).all(axis=(1, 2)).tolist() == [False, True]
 
 
 # From the whole picture to the one that is cut.

@@ -17,6 +17,7 @@ from attr2face.generation.appearance.model import Appearance
 from attr2face.generation.appearance.portrait import Portrait, moved, portrait_of
 from attr2face.generation.appearance.shape import Layout
 from attr2face.generation.editing import GROWS, UNIT, direction, edited, shape_flow
+from attr2face.steps.photographs import whole_photograph
 from tests.conftest import attr2face, says, succeed
 
 SIDE = 96
@@ -336,6 +337,14 @@ def test_a_photograph_that_cannot_be_read_is_refused_before_any_work(given, tmp_
     done = attr2face("edit", store=tmp_path / "store", attrs="Smiling", **bad)
     says(done, "me.jpg", "not a readable image", "set PHOTO to another picture")
     assert not list(tmp_path.glob("store/synthetic-mini/*"))
+
+
+def test_a_photograph_that_is_larger_than_what_can_be_warped_is_refused(tmp_path):
+    Image.new("L", (33000, 8)).save(tmp_path / "long.png")
+    with pytest.raises(UserError, match=r"long.png has 33000 x 8 pixels, more than 32766 along a side; set"):
+        whole_photograph(tmp_path / "long.png")
+    Image.new("L", (32766, 8)).save(tmp_path / "long.png")
+    assert whole_photograph(tmp_path / "long.png").shape == (8, 32766, 3)
 
 
 def test_a_photograph_without_a_face_is_refused_before_any_work(tmp_path):

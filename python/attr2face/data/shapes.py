@@ -14,6 +14,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 from PIL import Image, ImageDraw
+from tqdm import tqdm
 
 from attr2face.data.alignment import Frame, cut_images, cut_points
 from attr2face.data.faces import Faces
@@ -119,12 +120,13 @@ def one_by_one(finder: Callable[[np.ndarray], np.ndarray], pictures: Sequence[np
 
 def read_from(table: Path, faces: Faces, frame: Frame) -> tuple[list[str], np.ndarray]:
     """The names and the places (n_images, L, 2) float32 of all points of a table, in pictures as `frame` cuts
-    them; NaN for a face of which some points are not known.
+    them; NaN for a face of which some points are not known, or whose eyes are not in the picture.
 
     Raises
     ------
     UserError
-        If the table is broken, has no face with all points, or a picture cannot be read.
+        If the table is broken, has no face with all points or of pictures as large, or a picture cannot be
+        read.
     """
     read = points_in(table, faces)
     places = _whole(read.places)
@@ -132,8 +134,14 @@ def read_from(table: Path, faces: Faces, frame: Frame) -> tuple[list[str], np.nd
     if not len(known):
         remedy = "complete its rows, or leave LANDMARKS out"
         raise UserError(f"{table} has no picture with all of its {len(read.names)} points; {remedy}")
-    for row in known:
+    for row in tqdm(known, "landmarks", unit=" images"):
         places[row] = cut_points(faces, row, frame, places[row])
+    middle = places[:, :2].mean(axis=1)
+    outside = ((middle < 0) | (middle >= frame.side)).any(axis=1)
+    if outside.sum() == len(known):
+        what = f"{table} has eyes outside of the pictures, such as {faces.paths[known[0]]}"
+        raise UserError(f"{what}; give LANDMARKS a table of pictures of this size")
+    places[outside] = np.nan
     return read.names, places.astype(np.float32)
 
 

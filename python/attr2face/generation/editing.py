@@ -15,10 +15,9 @@ from scipy.interpolate import LinearNDInterpolator
 
 from attr2face.attributes import Attributes
 from attr2face.cgmm.regression import Regression
-from attr2face.generation.appearance.backdrop import GREY
-from attr2face.generation.appearance.model import FAINTEST, Appearance
+from attr2face.generation.appearance.model import Appearance, colours
 from attr2face.generation.appearance.portrait import Portrait, moved
-from attr2face.generation.appearance.warp import View, sampled
+from attr2face.generation.appearance.warp import View, sampled, smooth_step
 from attr2face.generation.faces import read_attributes
 from attr2face.generation.loaded import Loaded
 from attr2face.parallel import cut_up
@@ -169,19 +168,13 @@ def _folded(flow: np.ndarray) -> float:
 def _fade(side: int) -> np.ndarray:
     """0 at the edge of a picture, 1 inside, smooth between: (side, side, 1) float32."""
     steps = np.minimum(np.arange(side), np.arange(side)[::-1]) / (FADES * side / UNIT)
-    return _smooth(np.minimum(steps, steps[:, None]))
+    return smooth_step(np.minimum(steps, steps[:, None])).astype(np.float32)[..., None]
 
 
 def _about(matte: np.ndarray) -> np.ndarray:
     """1 on a head and at its edge, falling to 0 in the backdrop around it: (side, side, 1) float32."""
     away = cv2.distanceTransform((matte < HEAD).astype(np.uint8), cv2.DIST_L2, 5)
-    return _smooth(1 - away / (AROUND * len(matte) / UNIT))
-
-
-def _smooth(steps: np.ndarray) -> np.ndarray:
-    """Smooth steps from 0 to 1: (side, side, 1) float32."""
-    steps = np.clip(steps, 0, 1)[..., None]
-    return (steps**2 * (3 - 2 * steps)).astype(np.float32)
+    return smooth_step(1 - away / (AROUND * len(matte) / UNIT)).astype(np.float32)[..., None]
 
 
 def _less(field: np.ndarray, size: np.ndarray, least: float) -> np.ndarray:
@@ -204,15 +197,8 @@ def texture_change(model: Appearance, points: np.ndarray, move: np.ndarray) -> t
     half = (move.astype(np.float32) @ model.texture_basis).reshape(model.mean_texture.shape) / 2
     places = model.warp.raster(points, View(0, side, side)).places
     textures = (model.mean_texture - half, model.mean_texture + half)
-    before, after = (_colours(sampled(texture, places, side)) for texture in textures)
+    before, after = (colours(sampled(texture, places, side)) for texture in textures)
     return (before + after) / 2, (after - before) * _fade(side)
-
-
-def _colours(texture: np.ndarray) -> np.ndarray:
-    """A texture's colours, without the grey before which it was cut out if it has a matte."""
-    if texture.shape[2] == 3:
-        return texture
-    return GREY + (texture[..., :3] - GREY) / np.clip(texture[..., 3:] / 255, FAINTEST, 1)
 
 
 def shaded(picture: np.ndarray, mean: np.ndarray, difference: np.ndarray) -> np.ndarray:

@@ -26,13 +26,12 @@ from attr2face.data.pictures import (
 from attr2face.files import write_json
 from attr2face.generation.appearance.backdrop import Backdrop
 from attr2face.generation.appearance.lending import AtHand, without_glasses
-from attr2face.generation.appearance.requests import people
 from attr2face.generation.descent import Descent
 from attr2face.generation.loaded import Loaded, Trained, load_trained
 from attr2face.generation.objective import Objective
 from attr2face.generation.presets import descends, filled, preset_at
-from attr2face.generation.priors import Space, spaces_of
-from attr2face.generation.priors.appearance import Heads
+from attr2face.generation.priors import spaces_of, starts
+from attr2face.generation.priors.appearance import chosen_people
 from attr2face.parallel import Machine, cut_up, lengths, map_in_order
 from attr2face.settings import Generation
 
@@ -148,7 +147,7 @@ def lend_heads(
     settings, attributes = filled(settings), loaded.database.attributes
     requests, rngs = requested(attributes, sets, seed, draws)
     bare = np.stack([without_glasses(attributes, a) for a in requests])
-    z = people(loaded.appearance, bare, settings.strength, settings.variety, rngs)
+    z = chosen_people(loaded, bare, settings, rngs)
     backdrop, made = Backdrop(settings.backdrop), []
     for row, a, rng in zip(z, requests, rngs, strict=True):
         made.append(at_hand.lend(loaded.appearance, row, a, backdrop, rng))
@@ -202,46 +201,6 @@ def pictures_of(
     return space.pictures(z, settings.backdrop, functools.partial(loaded.detail.added, rngs=rngs))
 
 
-def starts(
-    loaded: Loaded,
-    spaces: Sequence[Space],
-    requests: np.ndarray,
-    settings: Generation,
-    rngs: Sequence[np.random.Generator],
-) -> list[np.ndarray]:
-    """For each space, the coordinates where faces of requests (n, J) start, which regression expects."""
-    if preset_at(settings.preset).prior == "appearance":
-        return [chosen_people(loaded, spaces[0], requests, settings, rngs)]
-    canvas = np.stack([loaded.database.preprocessing.mean_canvas] * len(requests))
-    if settings.start:
-        canvas = loaded.eigenfaces.canvas(settings.start * loaded.eigenfaces.of_attributes(requests))
-    return [space.coordinates(canvas) for space in spaces]
-
-
-def chosen_people(
-    loaded: Loaded,
-    heads: Heads,
-    requests: np.ndarray,
-    settings: Generation,
-    rngs: Sequence[np.random.Generator],
-) -> np.ndarray:
-    """People with requests (n, J), in coordinates of `heads`: of those drawn, whom the net prefers.
-
-    It does so by the sum of the log-likelihoods of what is requested, each attribute by its strength.
-    """
-    model = loaded.appearance
-    choices = settings.choices if settings.variety else 1
-    drawn = [people(model, requests, settings.strength, settings.variety, rngs) for _ in range(choices)]
-    drawn = np.stack([heads.of_z(z) for z in drawn])
-    if choices == 1:
-        return drawn[0]
-    read = np.stack([read_canvases(loaded, heads.canvas(u))[:-1] for u in drawn])
-    likelihood = np.log(np.where(requests > 0, read, 1 - read).clip(1e-6))
-    weight = np.nan_to_num(np.where(requests == 0, 1, requests))
-    best = (likelihood * weight).sum(axis=2).argmax(axis=0)
-    return drawn[best, np.arange(len(requests))]
-
-
 def requested(
     attributes: Attributes, sets: Sequence[Sequence[str]], seed: int, draws: Sequence[int]
 ) -> tuple[np.ndarray, list[np.random.Generator]]:
@@ -287,16 +246,7 @@ def read_attributes(loaded: Loaded, images: np.ndarray) -> np.ndarray:
     """The net's reading (n + 1, J) of images (n, side, side, 3) uint8 and, last, of the mean image."""
     preprocessing = loaded.database.preprocessing
     seen = np.stack([resized(image, preprocessing.crop) for image in images[..., :3]])
-    return read_canvases(loaded, preprocessing.to_blob(seen))
-
-
-def read_canvases(loaded: Loaded, canvases: np.ndarray) -> np.ndarray:
-    """The net's reading (n + 1, J) of canvases (n, 3, crop, crop) and, last, of the mean image."""
-    net = loaded.reader(len(canvases) + 1)
-    net.blobs["data"].data[:-1] = canvases
-    net.blobs["data"].data[-1] = loaded.database.preprocessing.mean_canvas
-    net.forward()
-    return loaded.database.attributes.probabilities(net.blobs["prob"].data)
+    return loaded.read(preprocessing.to_blob(seen))
 
 
 def _write_face(out: Path, number: int, batch: Batch, i: int, reading: pd.DataFrame) -> None:

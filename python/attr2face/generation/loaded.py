@@ -114,9 +114,13 @@ class Loaded:
         text = prototxt.generation(self.database.model, layer, n, heads, whitened)
         return kept_net(text, self.trained.weights)
 
-    def reader(self, n: int) -> caffe.Net:
-        """The net that reads attributes in n images."""
-        return kept_net(prototxt.deploy(self.database.model, n), self.trained.weights)
+    def read(self, canvases: np.ndarray) -> np.ndarray:
+        """The net's reading (n + 1, J) of canvases (n, 3, crop, crop) and, last, of the mean image."""
+        net = kept_net(prototxt.deploy(self.database.model, len(canvases) + 1), self.trained.weights)
+        net.blobs["data"].data[:-1] = canvases
+        net.blobs["data"].data[-1] = self.database.preprocessing.mean_canvas
+        net.forward()
+        return self.database.attributes.probabilities(net.blobs["prob"].data)
 
 
 @functools.lru_cache(maxsize=1)

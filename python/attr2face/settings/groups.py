@@ -165,7 +165,7 @@ class Generation:
         "of PRESET=people: drawn with the face, or lent by somebody in the dataset's pictures",
         choices=("drawn", "lent"),
     )
-    backdrop: str = setting("gradient", "behind heads that are cut out: gradient, alpha, or a colour")
+    backdrop: str = setting("gradient", "behind heads that are cut out: gradient, alpha, own, or a colour")
     net_weight: float = setting(1.0, "weight of the net beside the prior; 0 is the prior alone", (0, 1e6))
     score_weight: float = setting(0.0, "weight of the requested classes' scores beside the target", (0, 1e6))
     animate: bool = setting(False, "write the descent as a GIF, too")

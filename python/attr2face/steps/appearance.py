@@ -11,7 +11,7 @@ import numpy as np
 from attr2face.errors import UserError
 from attr2face.steps.data import shown_faces
 from attr2face.steps.folders import weights_in
-from attr2face.steps.places import FACE_MESH, PARSING_NET
+from attr2face.steps.places import FACE_MESH, PARSING_NET, reads_parts
 from attr2face.steps.registry import DRAWN, File, Use, choice, step
 from attr2face.steps.views import Run, View
 
@@ -212,13 +212,7 @@ def found_masks(run: Run, cut_pictures: dict, parsing: Path) -> None:
 @choice("dataset", "parsing")
 def masks(settings: View) -> Use | None:
     """Masks of heads; none of rendered faces, or without a net. All works without them."""
-    return Use("found_masks") if reads_parts(settings) else None
-
-
-def reads_parts(settings: View) -> bool:
-    """Whether a net reads parts of heads in the dataset's pictures. `settings` has dataset and parsing."""
-    known = settings.parsing or PARSING_NET.exists()
-    return bool(known) and not settings.dataset.rendered
+    return Use("found_masks") if reads_parts(settings.dataset, settings.parsing) else None
 
 
 # What reads heads off activations.

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 
 from attr2face.attributes import file_name
 from attr2face.errors import UserError
-from attr2face.steps.appearance import frame_of, parsing_in, points_of_photograph, reads_parts
+from attr2face.steps.appearance import frame_of, parsing_in, points_of_photograph
 from attr2face.steps.folders import trained_in
 from attr2face.steps.photographs import whole_photograph
+from attr2face.steps.places import reads_parts
 from attr2face.steps.registry import File, Use, choice, step
 from attr2face.steps.views import Run, View
 
@@ -82,7 +83,7 @@ def editing_nets(settings: View) -> Use:
 @choice("dataset", "parsing")
 def photo_parsing(settings: View) -> Use | None:
     """The net that reads what is head in the photograph, if masks were to be had for the dataset, too."""
-    return Use("parsing") if reads_parts(settings) else None
+    return Use("parsing") if reads_parts(settings.dataset, settings.parsing) else None
 
 
 def _of_changes(settings: View) -> str:

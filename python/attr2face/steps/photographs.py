@@ -14,6 +14,8 @@ from attr2face.steps.views import Run, View
 if TYPE_CHECKING:
     import numpy as np
 
+LARGEST = 2**15 - 2  # pixels along a side of what OpenCV warps
+
 
 @choice("dataset", "align", "landmarks", "detector", "root")
 def landmark_table(settings: View) -> File | None:
@@ -119,10 +121,21 @@ def read_photograph(photo: Path, settings: View) -> np.ndarray:
 
 
 def whole_photograph(path: Path) -> np.ndarray:
-    """The photograph at its own size: (height, width, 3) uint8. Raises as `read_photograph`."""
+    """The photograph at its own size: (height, width, 3) uint8.
+
+    Raises
+    ------
+    UserError
+        If it cannot be read, or is larger than what OpenCV warps.
+    """
     from attr2face.data.images import read_whole
 
-    return _read(read_whole, path)
+    photograph = _read(read_whole, path)
+    height, width = photograph.shape[:2]
+    if max(height, width) > LARGEST:
+        what = f"{path} has {width} x {height} pixels, more than {LARGEST} along a side"
+        raise UserError(f"{what}; set PHOTO to a smaller picture")
+    return photograph
 
 
 def _read(read: Callable[..., np.ndarray], path: Path, *how: object) -> np.ndarray:

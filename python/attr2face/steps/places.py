@@ -21,6 +21,11 @@ def finds_landmarks(dataset: Dataset, given: Alignment) -> bool:
     return bool(dataset.rendered or given.landmarks or given.detector or FACE_MESH.exists())
 
 
+def reads_parts(dataset: Dataset, parsing: Path | None) -> bool:
+    """Whether a net reads parts of heads in a dataset's pictures: the committed one, or that of PARSING."""
+    return not dataset.rendered and bool(parsing or PARSING_NET.exists())
+
+
 def default_store() -> Path:
     """The store of the checkout that the package is used from, or a folder where the command is run."""
     if (CHECKOUT / "Makefile").exists():

@@ -15,7 +15,7 @@ from attr2face.generation.presets import PRESETS
 from attr2face.models import MODELS, VGG, Model, is_file
 from attr2face.settings.groups import Alignment, Settings
 from attr2face.settings.values import absolute, either, parse, replaced
-from attr2face.steps.places import finds_landmarks
+from attr2face.steps.places import finds_landmarks, reads_parts
 
 WITHOUT_LANDMARKS = "eigenfaces"  # the preset
 
@@ -40,6 +40,7 @@ def resolve(given: Mapping[str, object]) -> Settings:
     _check_words(values, model)
     settings = replaced(defaults_of(dataset, model), values | named)
     _check_alignment(settings.alignment)
+    _check_backdrop(settings, dataset)
     if "preset" not in values and not finds_landmarks(dataset, settings.alignment):
         return replaced(settings, {"preset": WITHOUT_LANDMARKS})
     return settings
@@ -123,3 +124,11 @@ def _check_alignment(given: Alignment) -> None:
         raise UserError(
             f"DETECTOR={given.detector} has no effect beside LANDMARKS={given.landmarks}; leave one out"
         )
+
+
+def _check_backdrop(settings: Settings, dataset: Dataset) -> None:
+    """Refuse a backdrop where heads are not cut out."""
+    backdrop = settings.generation.backdrop
+    if backdrop != Settings().generation.backdrop and not reads_parts(dataset, settings.cutting_out.parsing):
+        what = f"BACKDROP={backdrop} has no effect on faces of DATASET={settings.dataset}"
+        raise UserError(f"{what}, whose heads are not cut out; leave it out, or learn from photographs")

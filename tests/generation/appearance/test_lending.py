@@ -14,8 +14,9 @@ from attr2face.generation.appearance.backdrop import Backdrop
 from attr2face.generation.appearance.known import Known
 from attr2face.generation.appearance.lending import AtHand, Lender, Lenders, wanted_of, without_glasses
 from attr2face.generation.appearance.model import Appearance
-from attr2face.generation.faces import write_faces
+from attr2face.generation.faces import lend_heads, write_faces
 from attr2face.generation.loaded import Loaded
+from attr2face.generation.presets import needed
 from attr2face.parallel import Machine
 from attr2face.settings import Generation
 from attr2face.steps import Steps
@@ -139,6 +140,15 @@ def test_whom_the_face_would_look_like_is_passed_over(model, rendered):
     assert chosen(replace(known, people=persons)) == "", "everybody would be recognised"
 
 
+def test_the_net_chooses_among_people_for_lent_heads_too(trained, monkeypatch):
+    faces, given = [], AtHand(people(np.ones((1, 5)), np.zeros((1, 9, 2))))
+    monkeypatch.setattr(AtHand, "lend", lambda at_hand, model, z, *others: (faces.append(z), ""))
+    for choices in (1, 6):
+        settings = replace(PEOPLE, choices=choices)
+        lend_heads(Loaded(trained), [["Male"], ["Blond Hair"]], settings, 1, [0, 0], given)
+    assert any((one != other).any() for one, other in zip(faces[:2], faces[2:], strict=True))
+
+
 # What is lent.
 
 
@@ -161,6 +171,8 @@ def test_the_backdrop_is_changed_where_masks_tell_it(model):
     lender = lender_of(model)
     assert (with_mean_face(lender, model)[:, :20] == 255).all()
     assert (with_mean_face(lender, model, Backdrop("alpha"))[:, :20, 3] == 0).all()
+    own = with_mean_face(lender, model, Backdrop("own"))
+    assert (own[:, :20] == lender.photograph[:, :20]).all()
     whole = with_mean_face(replace(lender, matte=None), model)
     assert (whole[:, :20] == lender.photograph[:, :20]).all()
 
@@ -220,3 +232,19 @@ def test_nets_that_come_with_the_project_have_no_heads_to_lend(tmp_path):
 def test_only_people_have_heads(tmp_path):
     with pytest.raises(UserError, match="HEAD=lent has no effect with PRESET=eigenfaces"):
         Steps({"preset": "eigenfaces", "head": "lent"}, tmp_path)["generated"]
+
+
+def test_a_descent_has_no_heads_to_lend(tmp_path):
+    with pytest.raises(UserError, match="HEAD=lent has no effect with PRESET=towards"):
+        needed(Generation(preset="towards", head="lent"))
+
+
+def test_the_lenders_backdrop_needs_a_lender(tmp_path):
+    assert needed(replace(PEOPLE, backdrop="own")) == {"appearance"}
+    with pytest.raises(UserError, match="BACKDROP=own is that of a photograph that lends a head; set HEAD"):
+        needed(replace(PEOPLE, head="drawn", backdrop="own"))
+
+
+def test_a_backdrop_is_refused_before_anything_is_made_where_heads_are_not_cut_out(tmp_path):
+    with pytest.raises(UserError, match="BACKDROP=red has no effect on faces of DATASET=synthetic"):
+        Steps({"preset": "people", "backdrop": "red"}, tmp_path)

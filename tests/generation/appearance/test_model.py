@@ -1,3 +1,5 @@
+import re
+
 import h5py
 import numpy as np
 import pytest
@@ -94,9 +96,11 @@ def test_a_backdrop_is_a_gradient_a_colour_or_nothing():
     assert (alpha[4:, :, 3] == 0).all()
 
 
-def test_what_is_no_backdrop_is_refused():
-    with pytest.raises(UserError, match="BACKDROP=nice is no backdrop; choose gradient, alpha, or a colour"):
-        Backdrop("nice")
+@pytest.mark.parametrize("name", ["nice", "", "#12", "rgb(300,0,0)", "hsl(0,0%,500%)", "#ffffff80"])
+def test_what_is_no_backdrop_is_refused(name):
+    remedy = "choose gradient, alpha, own, or a colour"
+    with pytest.raises(UserError, match=re.escape(f"BACKDROP={name} is no backdrop; {remedy}")):
+        Backdrop(name)
 
 
 def test_hardly_anybody_who_looks_ahead_is_said(steps):

@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 
-from attr2face.generation.faces import chosen_people, generate_faces, read_canvases, rng_of_face
+from attr2face.generation.faces import generate_faces, rng_of_face
 from attr2face.generation.inversion import invert_layer
 from attr2face.generation.loaded import Loaded
-from attr2face.generation.presets import filled, needed, preset_at
-from attr2face.generation.priors import spaces_of
+from attr2face.generation.presets import filled, needed
+from attr2face.generation.priors.appearance import chosen_people
 from attr2face.settings import Generation
 from attr2face.steps.fitting import trained_by
 
@@ -29,9 +29,8 @@ def likelihood(loaded: Loaded, choices: int) -> np.ndarray:
     """The log-likelihood of what is requested, as the net reads it in chosen people."""
     requests = np.stack([loaded.database.attributes.request(words) for words in SETS])
     settings = filled(Generation(preset="people", choices=choices))
-    (heads,) = spaces_of(loaded, preset_at("people"))
-    u = chosen_people(loaded, heads, requests, settings, [rng_of_face(1, 0, a) for a in requests])
-    read = read_canvases(loaded, heads.canvas(u))[:-1]
+    z = chosen_people(loaded, requests, settings, [rng_of_face(1, 0, a) for a in requests])
+    read = loaded.read(loaded.heads.canvas(loaded.heads.of_z(z)))[:-1]
     return np.where(requests > 0, np.log(read), np.where(requests == 0, np.log(1 - read), 0)).sum(axis=1)
 
 
@@ -59,6 +58,18 @@ def test_the_average_face_of_a_request_leaves_nothing_to_choose(loaded):
         for choices in (1, 4)
     )
     assert (one == several).all()
+
+
+def test_a_face_is_kept_from_folding_once(loaded, monkeypatch):
+    calls, constrained = [], type(loaded.appearance).constrained
+
+    def counted(model, z):
+        calls.append(len(z))
+        return constrained(model, z)
+
+    monkeypatch.setattr(type(loaded.appearance), "constrained", counted)
+    generate_faces(loaded, SETS, Generation(preset="people"), 1)
+    assert calls == [2]
 
 
 def test_people_are_moved_towards_the_target_of_a_request(loaded):

@@ -12,6 +12,7 @@ from attr2face.generation.appearance.decoder import (
     load_decoder,
     save_decoder,
 )
+from attr2face.generation.appearance.model import FARTHEST, MOST_FOLDED
 from attr2face.generation.descent import Descent
 from attr2face.generation.objective import Objective, activations_of
 from attr2face.generation.preset import Preset
@@ -69,6 +70,18 @@ def test_coordinates_of_heads_are_those_of_the_model_in_other_units(heads):
     np.testing.assert_allclose(heads.to_z(u), z, atol=1e-5)
     precision = np.linalg.inv(heads.root @ heads.root.T)
     np.testing.assert_allclose(np.square(u).sum(axis=1), np.einsum("ni,ij,nj->n", z, precision, z), rtol=1e-5)
+
+
+def test_shapes_that_fold_are_drawn_back_and_others_stay(heads):
+    z = np.random.default_rng(3).standard_normal((4, K))
+    z[2:, :SHAPES] *= 20
+    u = heads.constrain(heads.of_z(z), 0)
+    np.testing.assert_allclose(heads.to_z(u)[:2], z[:2], atol=1e-5)
+    np.testing.assert_allclose(heads.to_z(u)[:, SHAPES:], z[:, SHAPES:], atol=1e-5)
+    assert all(
+        heads.model.warp.folded(heads.model.points(row)) < 1.001 * MOST_FOLDED for row in heads.to_z(u)
+    )
+    assert np.abs(heads.to_z(u)[:, :SHAPES]).max() <= FARTHEST + 1e-5
 
 
 def test_heads_are_reduced_as_photographs_are():

@@ -45,7 +45,7 @@ def principal_components(rows: np.ndarray, k: int, seed: int) -> Components:
     """The first `k` components of rows (n, d) of any type, or fewer if they vary in fewer ways."""
     n, d = len(rows), rows.shape[1]
     width = min(k + MORE, n, d)
-    passes = _Passes(rows, 2 + 2 * ROUNDS)
+    passes = _Passes(rows, 4 + 2 * ROUNDS)
     mean = passes.total(lambda x: x.sum(axis=0, dtype=np.float64)) / n
     passes.mean = mean.astype(np.float32)
     directions = np.random.default_rng(seed).standard_normal((d, width)).astype(np.float32)
@@ -70,7 +70,7 @@ class _Passes:
         self.rows = rows
         self.mean = np.float32(0)
         self.cuts = cut_up(0, len(rows), BATCH)
-        self.bar = tqdm(total=(count + 2) * len(rows), desc="components", unit=" rows", mininterval=1)
+        self.bar = tqdm(total=count * len(rows), desc="components", unit=" rows", mininterval=1)
 
     def each(self, work: Callable[[slice, np.ndarray], np.ndarray]) -> Iterator[np.ndarray]:
         def of_batch(cut: slice) -> np.ndarray:

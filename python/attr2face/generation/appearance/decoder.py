@@ -115,17 +115,19 @@ def fit_decoder(read: Read, seed: int) -> Decoder:
     z = read.z - intercept
     held = _held_out(read.people, seed)
     ridge, left = _choose_ridges(x, z, held)
-    slope = RidgeRegression(x).slope(z, ridge) / deviation[:, None]
-    whitening, whitened_missed = _whitening(x, missed / deviation, seed)
+    slope = RidgeRegression(x).slope(z, ridge)
+    slope /= deviation[:, None]
+    missed /= deviation
+    whitening, whitened_missed = _whitening(x, missed, seed)
     parts = (slice(0, read.shapes), slice(read.shapes, None))
     not_told, whole = (np.square(each).sum(axis=0) * read.variance for each in (left, z[held]))
     explained = [1 - not_told[part].sum() / whole[part].sum() for part in parts]
     return Decoder(
         mean=mean,
-        slope=slope.astype(np.float32),
+        slope=slope.astype(np.float32, copy=False),
         intercept=intercept.astype(np.float32),
         left_open=_shrunk(left.T @ left / len(left)).astype(np.float32),
-        whitening=(whitening / deviation).astype(np.float32),
+        whitening=(whitening / deviation).astype(np.float32, copy=False),
         missed=whitened_missed.astype(np.float32),
         ridge=ridge,
         explained=np.array(explained),

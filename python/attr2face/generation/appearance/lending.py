@@ -27,8 +27,8 @@ from attr2face.generation.appearance.backdrop import Backdrop
 from attr2face.generation.appearance.known import Known
 from attr2face.generation.appearance.model import Appearance, steep
 from attr2face.generation.appearance.outline import HAIRLINE, RAY, hull_lengths
-from attr2face.generation.appearance.sample import HEAD_FROM, HEAD_TO
-from attr2face.generation.appearance.warp import View
+from attr2face.generation.appearance.sample import share_of_head
+from attr2face.generation.appearance.warp import View, smooth_step
 
 NEAREST = 12  # lenders among whom one is drawn
 MOST_ASKED = 24  # lenders who are tried for a face
@@ -114,8 +114,8 @@ class Lenders:
         points = model.layout.points(landmarks, matte, part)
         centre = landmarks[model.layout.centre].mean(axis=0)
         if self.masks:
-            share = (view.of(matte).astype(np.float32) / 255 - HEAD_FROM) / (HEAD_TO - HEAD_FROM)
-            matte, part = steep(share)[..., None], view.of(part, cv2.INTER_NEAREST)
+            matte = steep(share_of_head(view.of(matte)))[..., None]
+            part = view.of(part, cv2.INTER_NEAREST)
         contour = contour_of(model, points, centre)
         labelled = spectacled(self.faces.attributes, (self.has[i] > 0.5).astype(float))
         band = centre[1] + np.array(GLASSES_REACH) * np.ptp(contour[:, 0])
@@ -167,7 +167,8 @@ class Lender:
     ) -> np.ndarray:
         """The photograph with the face of coordinates z (k,) and their texture in it: (size, size, 3) uint8.
 
-        Before a backdrop, if there is a matte; with a fourth channel if that is alpha.
+        Before a backdrop, if there is a matte and it is not the photograph's own; with a fourth channel if
+        that is alpha.
         """
         view = model.view(len(self.photograph))
         points = self._moved(model, model.points(z))
@@ -176,7 +177,7 @@ class Lender:
         weight = self._weight(view)
         drawn += shift_along(weight, photograph - drawn)
         made = photograph + weight * (drawn - photograph)
-        if self.matte is not None:
+        if self.matte is not None and backdrop.name != "own":
             made = backdrop.behind(_without_background(made, self.matte), self.matte)
         return np.rint(made).clip(0, 255).astype(np.uint8)
 
@@ -186,7 +187,7 @@ class Lender:
         placed = estimate_transform("similarity", drawn[inner], self.points[inner])(drawn[inner])
         contour = self.contour.astype(np.float32)
         depth = [cv2.pointPolygonTest(contour, (x, y), measureDist=True) for x, y in self.points[inner]]
-        share = smooth(np.array(depth) / (MOVE * model.region[1]))[:, None]
+        share = smooth_step(np.array(depth) / (MOVE * model.region[1]))[:, None]
         points = self.points.copy()
         for less in (1, 0.75, 0.5, 0.25, 0):
             points[inner] = self.points[inner] + less * share * (placed - self.points[inner])
@@ -200,12 +201,12 @@ class Lender:
         cv2.fillPoly(within, [np.rint(view.to_output(self.contour)).astype(np.int32)], 1)
         if self.part is not None:
             within &= _face_alone(self.part)
-        weight = smooth(_depth(within) / (FADE * view.size))
+        weight = smooth_step(_depth(within) / (FADE * view.size))
         if self.eyes is not None:
             beside = np.ones_like(within)
             first, last = np.rint(view.to_output(self.eyes)).astype(int)
             beside[max(first, 0) : last] = 0
-            weight = np.minimum(weight, smooth(_depth(beside) / (BY_GLASSES * view.size)))
+            weight = np.minimum(weight, smooth_step(_depth(beside) / (BY_GLASSES * view.size)))
         return weight[..., None].astype(np.float32)
 
 
@@ -298,7 +299,7 @@ def contour_of(model: Appearance, points: np.ndarray, centre: np.ndarray) -> np.
     if layout.outlined:
         hairline = np.linalg.norm(points[layout.outline.stop :] - centre, axis=1)
         low, high = FOREHEAD
-        share = smooth((RAY[HAIRLINE, 1] - low) / (high - low))
+        share = smooth_step((RAY[HAIRLINE, 1] - low) / (high - low))
         length[HAIRLINE] += share * (hairline - length[HAIRLINE])
     return centre + length[:, None] * RAY
 
@@ -312,12 +313,6 @@ def shift_along(weight: np.ndarray, difference: np.ndarray) -> np.ndarray:
         return cv2.GaussianBlur(values, (0, 0), SPREAD * size)
 
     return spread(fading * difference) / spread(fading)[..., None]
-
-
-def smooth(share: np.ndarray) -> np.ndarray:
-    """0 below 0, 1 above 1, and a smooth step between."""
-    share = np.clip(share, 0, 1)
-    return share**2 * (3 - 2 * share)
 
 
 def _weights(attributes: Attributes, table: dict[str, int]) -> np.ndarray:

@@ -21,7 +21,7 @@ from attr2face.cgmm.regression import Regression
 from attr2face.files import require
 from attr2face.generation.appearance.backdrop import GREY, Backdrop
 from attr2face.generation.appearance.shape import Layout
-from attr2face.generation.appearance.warp import Raster, View, Warp, sampled
+from attr2face.generation.appearance.warp import Raster, View, Warp, sampled, smooth_step
 
 MOST_FOLDED = 0.004  # of the picture's area
 FARTHEST = 3.0  # deviations that a coordinate of a shape may lie from the mean
@@ -114,10 +114,8 @@ class Appearance:
         drawn = sampled(texture, raster.places, view.size)
         if drawn.shape[-1] == 3:
             return _bytes(drawn)
-        matte = np.clip(drawn[..., 3:] / 255, 0, 1)
-        colour = GREY + (drawn[..., :3] - GREY) / np.maximum(matte, FAINTEST)
-        matte = np.minimum(steep(matte), self._within(points, view)[..., None])
-        return _bytes(backdrop.behind(np.clip(colour, 0, 255), matte))
+        matte = np.minimum(steep(drawn[..., 3:] / 255), self._within(points, view)[..., None])
+        return _bytes(backdrop.behind(np.clip(colours(drawn), 0, 255), matte))
 
     def _within(self, points: np.ndarray, view: View) -> np.ndarray:
         """1 inside of the head's outline, 0 outside, soft over a pixel: (size, size) float32."""
@@ -134,7 +132,7 @@ class Appearance:
 
     def constrained(self, z: np.ndarray) -> np.ndarray:
         """Coordinates (n, k) with shapes that are near enough to the mean to be shapes, and hardly fold."""
-        z = np.array(z, np.float32)
+        z = np.array(z)
         shape = np.clip(z[:, : self.n_shape], -FARTHEST, FARTHEST)
         for row in shape:
             while self.warp.folded(self.points(row)) > MOST_FOLDED:
@@ -165,10 +163,16 @@ class Appearance:
         return self.warp.raster(self.points(z), view)
 
 
+def colours(texture: np.ndarray) -> np.ndarray:
+    """A texture's colours (side, side, 3), without the grey before which it was cut out if it has a matte."""
+    if texture.shape[2] == 3:
+        return texture
+    return GREY + (texture[..., :3] - GREY) / np.clip(texture[..., 3:] / 255, FAINTEST, 1)
+
+
 def steep(matte: np.ndarray) -> np.ndarray:
     """A matte (0 to 1) that rises from nothing to all within a shorter way."""
-    steps = np.clip((matte - CLEAR) / (OPAQUE - CLEAR), 0, 1)
-    return steps**2 * (3 - 2 * steps)
+    return smooth_step((matte - CLEAR) / (OPAQUE - CLEAR))
 
 
 def _bytes(picture: np.ndarray) -> np.ndarray:

@@ -14,6 +14,7 @@ from attr2face.data.parts import CLOTHES, HAT
 from attr2face.errors import UserError
 from attr2face.generation.appearance.model import Appearance
 from attr2face.generation.appearance.sample import share_of_head
+from attr2face.generation.appearance.warp import smooth_step
 
 SMALLEST = 0.35  # pixels of a photograph to one of the model's
 BLUR = 0.4  # deviation in pixels of a smaller picture, before it is sampled
@@ -138,5 +139,4 @@ def head_near(points: np.ndarray, side: int) -> np.ndarray:
     face = np.ones((side, side), np.uint8)
     cv2.fillConvexPoly(face, cv2.convexHull(np.rint(points).astype(np.int32)), 0)
     away = cv2.distanceTransform(face, cv2.DIST_L2, 5) / side
-    steps = np.clip((FAR - away) / (FAR - NEAR), 0, 1)
-    return (steps**2 * (3 - 2 * steps)).astype(np.float32)
+    return smooth_step((FAR - away) / (FAR - NEAR)).astype(np.float32)

@@ -27,4 +27,4 @@ def people(
         a = regression.usual(request)
         left_open = regression.drawn(a, rng) if variety else 0.0
         z.append(model.origin + strength * regression.expected(a) + variety * left_open)
-    return model.constrained(np.stack(z))
+    return model.constrained(np.float32(z))

@@ -86,6 +86,7 @@ class Warp:
         triangles = Delaunay(self.mean).simplices
         # Small triangles are drawn last: where a shape folds, the face lies in front.
         self.triangles = triangles[np.argsort(-np.abs(_area(self.mean[triangles])), kind="stable")]
+        self._sides = np.sign(_area(self.mean[self.triangles]))
 
     @functools.cached_property
     def _grid(self) -> tuple[np.ndarray, np.ndarray]:
@@ -158,8 +159,7 @@ class Warp:
 
     def folded(self, points: np.ndarray) -> float:
         """The area of triangles that lie upside down, relative to the picture's."""
-        area = _area(np.vstack([points, self.fixed])[self.triangles])
-        against = area * np.sign(_area(self.mean[self.triangles]))
+        against = self._sides * _area(np.vstack([points, self.fixed])[self.triangles])
         return float(-against[against < 0].sum() / self.side**2)
 
 
@@ -203,6 +203,12 @@ def spread(gradient: np.ndarray, places: np.ndarray, side: int) -> np.ndarray:
     return np.stack(planes, axis=-1).reshape(side, side, -1)
 
 
+def smooth_step(share: np.ndarray) -> np.ndarray:
+    """0 below 0, 1 above 1, and a smooth step between."""
+    share = np.clip(share, 0, 1)
+    return share**2 * (3 - 2 * share)
+
+
 def _taps(places: np.ndarray, side: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """The first of the four texels about each place, as an index, and how far right and down of it it is."""
     x, y = np.clip(places.T, 0, side - 1)
@@ -230,7 +236,8 @@ def _edges(corners: np.ndarray) -> np.ndarray:
 
 def _area(corners: np.ndarray) -> np.ndarray:
     """Signed areas of triangles (T, 3, 2)."""
-    return np.linalg.det(_edges(corners)) / 2
+    (x, other_x), (y, other_y) = _edges(corners).transpose(1, 2, 0)
+    return (x * other_y - other_x * y) / 2
 
 
 def _inverse(matrices: np.ndarray) -> np.ndarray:

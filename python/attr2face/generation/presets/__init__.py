@@ -8,6 +8,7 @@ from pathlib import Path
 
 from attr2face.cgmm.targets import varies
 from attr2face.errors import UserError
+from attr2face.generation.appearance.backdrop import Backdrop
 from attr2face.generation.preset import Preset
 from attr2face.settings import Generation, as_dict, as_text
 
@@ -54,6 +55,9 @@ def needed(settings: Generation) -> set[str]:
         what = f"VARIETY={settings.variety:g} has no effect with TARGET={settings.target}"
         raise UserError(f"{what}; leave one of the two out")
     _refuse_idle(settings)
+    if Backdrop(settings.backdrop).name == "own" and settings.head != "lent":
+        what = "BACKDROP=own is that of a photograph that lends a head"
+        raise UserError(f"{what}; set HEAD=lent, or choose another backdrop")
     names = {preset_at(settings.preset).prior}
     if descends(settings) and settings.target != "classes":
         names.add("mixture")
@@ -72,7 +76,7 @@ def _refuse_idle(settings: Generation) -> None:
     elif preset.steps == 0:
         idle, remedy = OF_DESCENTS, "choose one that descends, such as PRESET=eigenfaces"
     else:
-        idle, remedy = ("start",), "choose PRESET=eigenfaces"
+        idle, remedy = ("start", "head"), "choose PRESET=eigenfaces, or people for heads"
     own, usual = as_dict(settings), as_dict(filled(Generation(preset=settings.preset)))
     for name in idle:
         if own[name] is not None and own[name] != usual[name]:

@@ -9,7 +9,7 @@ shape -(dm/dp) dp/dz times the texture's slopes there (`Warp.pull_back`).
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -23,8 +23,10 @@ from attr2face.data.pictures import PICTURE
 from attr2face.data.preprocessing import Preprocessing
 from attr2face.generation.appearance.backdrop import Backdrop
 from attr2face.generation.appearance.model import Appearance
+from attr2face.generation.appearance.requests import people
 from attr2face.generation.appearance.warp import Raster, interpolated, spread
 from attr2face.generation.preset import Preset
+from attr2face.settings import Generation
 
 if TYPE_CHECKING:
     from attr2face.generation.loaded import Loaded
@@ -33,6 +35,33 @@ if TYPE_CHECKING:
 def spaces(loaded: Loaded, preset: Preset) -> list[Heads]:
     """The heads of the appearance model, in units of what a request leaves open."""
     return [loaded.heads]
+
+
+def starts(
+    loaded: Loaded, requests: np.ndarray, settings: Generation, rngs: Sequence[np.random.Generator]
+) -> list[np.ndarray]:
+    """People with requests (n, J)."""
+    return [loaded.heads.of_z(chosen_people(loaded, requests, settings, rngs))]
+
+
+def chosen_people(
+    loaded: Loaded, requests: np.ndarray, settings: Generation, rngs: Sequence[np.random.Generator]
+) -> np.ndarray:
+    """Coordinates z (n, k) of people with requests (n, J): of those drawn, whom the net prefers.
+
+    It does so by the sum of the log-likelihoods of what is requested, each attribute by its strength.
+    """
+    choices = settings.choices if settings.variety else 1
+    how = settings.strength, settings.variety
+    drawn = np.stack([people(loaded.appearance, requests, *how, rngs) for _ in range(choices)])
+    if choices == 1:
+        return drawn[0]
+    heads = loaded.heads
+    read = np.stack([loaded.read(heads.canvas(heads.of_z(z)))[:-1] for z in drawn])
+    likelihood = np.log(np.where(requests > 0, read, 1 - read).clip(1e-6))
+    weight = np.nan_to_num(np.where(requests == 0, 1, requests))
+    best = (likelihood * weight).sum(axis=2).argmax(axis=0)
+    return drawn[best, np.arange(len(requests))]
 
 
 @dataclass(frozen=True)
@@ -76,8 +105,8 @@ class Heads:
         return rng.standard_normal(len(self.root)) * deviation
 
     def constrain(self, u: np.ndarray, sigma: float) -> np.ndarray:
-        """Every u is of an image."""
-        return u
+        """Those of shapes that are near enough to the mean to be shapes, and hardly fold."""
+        return self.of_z(self.model.constrained(self.to_z(u)))
 
     def of_z(self, z: np.ndarray) -> np.ndarray:
         """The model's coordinates (n, k) in units of what is left open."""
@@ -133,7 +162,7 @@ class Heads:
         backdrop: str = "gradient",
         detailed: Callable[[np.ndarray], np.ndarray] | None = None,
     ) -> np.ndarray:
-        z = self.model.constrained(self.to_z(u))
+        z = self.to_z(u).astype(np.float32)
         return self.model.pictures(z, Backdrop(backdrop), PICTURE, detailed)
 
 
