@@ -204,7 +204,7 @@ def test_a_label_that_is_not_known_teaches_nothing(weighted, tmp_path):
 
 
 def test_of_a_head_that_is_known_in_part_the_classes_that_are_left_are_learned(tmp_path):
-    """The loss is -log of the probability of what is left, averaged over pictures of which something is known."""
+    """The loss is -log of the probability of what is left, averaged over pictures with something known."""
     two = Attributes((Head("a", ("Smiling", "Frowning")), Head("b", ("Bald",))))
     scores = np.array([[1, -1, 1], [-1, np.nan, 1], [np.nan, np.nan, -1], [-1, -1, -1]])
     labels = two.class_labels(scores, np.random.default_rng(0))

@@ -30,7 +30,7 @@ from attr2face.generation.descent import Descent
 from attr2face.generation.loaded import Loaded, Trained, load_trained
 from attr2face.generation.objective import Objective
 from attr2face.generation.presets import descends, filled, preset_at
-from attr2face.generation.priors import spaces_of, starts
+from attr2face.generation.priors import Space, spaces_of, starts
 from attr2face.generation.priors.appearance import chosen_people
 from attr2face.parallel import Machine, cut_up, lengths, map_in_order
 from attr2face.settings import Generation
