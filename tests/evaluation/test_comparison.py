@@ -47,7 +47,7 @@ def real() -> Real:
         measures(1, 3),
         rng.standard_normal((30, 64)),
         requested,
-        requested | (rng.random((N, 73)) < 0.2),
+        ~requested & (rng.random((N, 73)) < 0.8),
         np.array(list("abcde")),
         np.repeat(np.array(list("fghijklmno")), 4),
         np.arange(40) < 20,
@@ -55,7 +55,7 @@ def real() -> Real:
 
 
 def test_what_was_requested_and_what_is_not_there_are_counted_for_each_face(real):
-    values = of_people(measures(ridge=real.requested, net=~real.positive), real, real.own["identity"])
+    values = of_people(measures(ridge=real.requested, net=real.absent), real, real.own["identity"])
     assert values["requested seen, ridge"] == pytest.approx(np.ones(N))
     assert values["not there, but seen, ridge"] == pytest.approx(np.zeros(N))
     assert values["requested seen, net"] == pytest.approx(np.zeros(N))
@@ -68,7 +68,7 @@ def test_what_a_judge_cannot_read_is_not_counted(real):
     real.requested[0] = unread
     said = np.where(unread, np.nan, real.requested)
     values = of_people(
-        measures(ridge=said, net=np.where(unread, np.nan, ~real.positive)), real, real.own["identity"]
+        measures(ridge=said, net=np.where(unread, np.nan, real.absent)), real, real.own["identity"]
     )
     assert values["requested seen, ridge"][1:] == pytest.approx(np.ones(N - 1))
     assert np.isnan(values["requested seen, ridge"][0])
@@ -198,14 +198,15 @@ def test_methods_stand_between_the_mean_face_and_photographs(steps):
     methods = list(steps["compared"]["methods"])
     table = pd.read_csv(folder / "table.csv").set_index("method")
     assert list(table.index) == ["mean face", "photographs of others", *methods, "photographs"]
-    assert methods == ["class visualisation", "paper", "strength 1", "prior alone", own]
+    parts = ["usual person", "people with choices", "towards"]
+    assert methods == ["class visualisation", "paper", "eigenfaces", *parts, "prior alone", own]
     assert table.loc["mean face", "distance from the mean"] == table.loc["mean face", "diversity"] == 0
     assert table.loc["photographs", "fine detail"] == pytest.approx(1)
     assert table.loc["prior alone", "diversity of one request"] == pytest.approx(0, abs=1e-6)
     assert table.loc[own, "diversity of one request"] > 0.01
     with Image.open(folder / "paper.jpg") as sheet:
         assert sheet.width == 6 * (256 + 6) - 6
-    for factor in ("strength", "net"):
+    for factor in ("part", "net"):
         assert (folder / f"factor-{factor}.jpg").exists()
     assert (folder / "plot-requested-seen-ridge.svg").exists()
     assert len(pd.read_csv(folder / "likeness.csv")) == 4

@@ -24,7 +24,7 @@ def small_model(attributes: int = 3, channels: int = 3) -> Appearance:
         side=SIDE,
         region=(2.0, 92.0),
         mean_points=points.astype(np.float32),
-        shape_basis=rng.standard_normal((SHAPES, points.size)).astype(np.float32),
+        shape_basis=(0.4 * rng.standard_normal((SHAPES, points.size))).astype(np.float32),
         weights=np.ones(len(points), np.float32),
         layout=Layout(np.arange(len(points)), np.array([14]), False),
         mean_texture=(128 + 2 * smooth[0]).astype(np.float32),
