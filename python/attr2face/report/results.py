@@ -181,7 +181,8 @@ def _parts(differences: pd.DataFrame, own: str) -> pd.DataFrame:
 
 def _one_below_another(tables: Sequence[pd.DataFrame]) -> pd.DataFrame:
     """Tables in one. Pandas warns of columns of one that are all empty."""
-    return pd.concat([table.dropna(axis="columns", how="all") for table in tables])
+    known = pd.concat([table.dropna(axis="columns", how="all") for table in tables])
+    return known.reindex(columns=tables[0].columns)
 
 
 def markdown(table: pd.DataFrame) -> str:
