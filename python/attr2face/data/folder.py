@@ -1,5 +1,6 @@
 """Faces of a folder of the user's own: the pictures that its table lists, where they are."""
 
+import functools
 import math
 import os
 from array import array
@@ -65,7 +66,14 @@ def has_blanks(root: Path, dataset: Dataset) -> bool:
 
 
 def _whole(root: Path, dataset: Dataset) -> Rows:
-    rows, wrong = read_rows(Table.open(dataset.found(root, "scores")), dataset.attributes, dataset.zeros)
+    table = Table.open(dataset.found(root, "scores"))
+    return _right(table, table.path.stat().st_mtime_ns, dataset.attributes, dataset.zeros)
+
+
+@functools.lru_cache(maxsize=1)
+def _right(table: Table, changed: int, attributes: Attributes, zeros: str | None) -> Rows:
+    """All rows of a table; kept, as planning steps asks for them twice. `changed` is when it was written."""
+    rows, wrong = read_rows(table, attributes, zeros)
     if wrong:
         raise UserError(wrong[0])
     return rows

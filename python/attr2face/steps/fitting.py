@@ -207,9 +207,13 @@ def committed(settings: View) -> bool:
     dataset, model = settings.dataset, settings.model
     if settings.train or not dataset.nets or model.name != Settings().model:
         return False
-    usual = as_dict(defaults_of(dataset, model))
-    alike = all(getattr(settings, name) == usual[name] for name in ("mean", "weights", *TRAINING))
-    return alike and committed_file(dataset).exists()
+    return as_usual(settings, ("mean", "weights", *TRAINING)) and committed_file(dataset).exists()
+
+
+def as_usual(settings: View, names: Iterable[str]) -> bool:
+    """Whether settings are the defaults of their dataset and model."""
+    usual = as_dict(defaults_of(settings.dataset, settings.model))
+    return all(getattr(settings, name) == usual[name] for name in names)
 
 
 def committed_suffice(settings: View) -> bool:
@@ -222,11 +226,8 @@ def dataset_shown(given: Mapping[str, object]) -> dict[str, str]:
     """The dataset whose committed nets make faces where no setting of data, net or training is given."""
     photographs = dataset_of("portraits")
     named = {name for name, value in given.items() if value not in ("", None)}
-    return (
-        {}
-        if named & {"root", *OF_COMMITTED} or not committed_file(photographs).exists()
-        else {"dataset": photographs.name}
-    )
+    other = named & {"root", *OF_COMMITTED}
+    return {} if other or not committed_file(photographs).exists() else {"dataset": photographs.name}
 
 
 @choice("dataset")

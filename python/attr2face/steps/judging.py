@@ -11,10 +11,9 @@ from attr2face.descriptions import read_description
 from attr2face.models import JUDGE
 from attr2face.settings import Generation, as_dict
 from attr2face.steps.data import OTHER_SEEDS
-from attr2face.steps.fitting import OF_COMMITTED, at_hand, committed
+from attr2face.steps.fitting import OF_COMMITTED, as_usual, at_hand, committed
 from attr2face.steps.folders import database_in, trained_in, weights_in
 from attr2face.steps.registry import DRAWN, File, Use, choice, step
-from attr2face.steps.resolve import defaults_of
 from attr2face.steps.views import Run, View
 
 if TYPE_CHECKING:
@@ -37,9 +36,7 @@ def judge(run: Run, judge_lmdb: Path) -> None:
 @choice(*OF_COMMITTED, *JUDGED_BY)
 def judge_of_shown(settings: View) -> Use:
     """The judge of faces that are shown: the one that comes with the project, where its nets make them."""
-    usual = as_dict(defaults_of(settings.dataset, settings.model))
-    alike = all(getattr(settings, name) == usual[name] for name in JUDGED_BY)
-    with_nets = committed(settings) and alike and not settings.dataset.rendered
+    with_nets = committed(settings) and as_usual(settings, JUDGED_BY) and not settings.dataset.rendered
     return Use("committed_nets", part="judge") if with_nets else Use("judge")
 
 
