@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from attr2face.descriptions import read_description
 from attr2face.models import JUDGE
-from attr2face.settings import Generation, as_dict
+from attr2face.settings import Generation
 from attr2face.steps.data import OTHER_SEEDS
 from attr2face.steps.fitting import OF_COMMITTED, as_usual, at_hand, committed
 from attr2face.steps.folders import database_in, trained_in, weights_in
