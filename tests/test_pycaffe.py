@@ -2,6 +2,7 @@
 
 import os
 import platform
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -54,3 +55,30 @@ def test_a_generation_of_processors_has_the_instructions_that_gcc_documents():
     if platform.machine() != "x86_64":
         pytest.skip("GCC knows x86-64-v3 on x86-64 only")
     assert instructions(MARCH="x86-64-v3").stdout.split() == ["avx", "avx2", "f16c", "fma"]
+
+
+def waiting(**given: str) -> str:
+    """What OpenMP says of itself when it is loaded with Caffe."""
+    named = ("GOMP_SPINCOUNT", "OMP_WAIT_POLICY")
+    clean = {name: value for name, value in os.environ.items() if name not in named}
+    done = subprocess.run(
+        [sys.executable, "-c", "import attr2face.pycaffe"],
+        capture_output=True,
+        text=True,
+        check=True,
+        env=clean | {"OMP_DISPLAY_ENV": "verbose"} | given,
+    )
+    if "GOMP_SPINCOUNT" not in done.stderr:
+        pytest.skip("Caffe's OpenMP is not GCC's")
+    return done.stderr
+
+
+def test_threads_that_wait_for_each_other_soon_sleep():
+    assert re.findall(r"GOMP_SPINCOUNT = '(\d+)'", waiting()) == ["1000"]
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "spins"), [("GOMP_SPINCOUNT", "77", "77"), ("OMP_WAIT_POLICY", "PASSIVE", "0")]
+)
+def test_what_a_user_says_of_waiting_counts(name, value, spins):
+    assert re.findall(r"GOMP_SPINCOUNT = '(\d+)'", waiting(**{name: value})) == [spins]
