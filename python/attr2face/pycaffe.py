@@ -6,8 +6,8 @@ does not reach it. BLAS gets one thread: Caffe's convolutions share images among
 (setup/patches), and give BLAS more for large images.
 
 OpenMP's threads wait for each other some hundred times in a batch. They spin for about 20 microseconds, which
-is enough where each has a core, and then sleep. The usual 5 milliseconds would be lost whenever another program
-runs on the core of the thread that is waited for.
+is enough where each has a core, and then sleep. The usual 5 milliseconds would be lost whenever another
+program runs on the core of the thread that is waited for.
 """
 
 import os
