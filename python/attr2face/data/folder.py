@@ -67,11 +67,11 @@ def has_blanks(root: Path, dataset: Dataset) -> bool:
 
 def _whole(root: Path, dataset: Dataset) -> Rows:
     table = Table.open(dataset.found(root, "scores"))
-    return _right(table, table.path.stat().st_mtime_ns, dataset.attributes, dataset.zeros)
+    return _checked_rows(table, table.path.stat().st_mtime_ns, dataset.attributes, dataset.zeros)
 
 
 @functools.lru_cache(maxsize=1)
-def _right(table: Table, changed: int, attributes: Attributes, zeros: str | None) -> Rows:
+def _checked_rows(table: Table, changed: int, attributes: Attributes, zeros: str | None) -> Rows:
     """All rows of a table; kept, as planning steps asks for them twice. `changed` is when it was written."""
     rows, wrong = read_rows(table, attributes, zeros)
     if wrong:
